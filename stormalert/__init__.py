@@ -1,0 +1,1 @@
+"""The vocabulary that every StormAlert process shares: tick, rule, alert, delivery, channel."""

@@ -1,0 +1,66 @@
+"""The exceptions StormAlert raises.
+
+* StormError: base of all; its text is one sentence for a person, without a secret in it.
+    * SettingsError: settings that are missing or malformed; names every problem at once.
+    * InputError: a rule, row or form that is not acceptable; says what was found and what was expected.
+    * Conflict: somebody else changed the record first (compare-and-set failed).
+    * ScriptError: a Lua script's header and its call disagree.
+    * LoginNeeded: Kite's access token is missing or dead.
+    * DeliveryError
+        * Retryable: the channel may accept the same message later.
+        * Permanent: the channel will never accept it.
+"""
+
+from collections.abc import Sequence
+
+
+class StormError(Exception):
+    """Base of every error that StormAlert raises on purpose."""
+
+
+class SettingsError(StormError):
+    """Settings that cannot be used."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("settings: " + "; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class InputError(StormError):
+    """Input from outside that was refused."""
+
+
+class Conflict(StormError):
+    """A record that changed since it was read."""
+
+
+class ScriptError(StormError):
+    """A call that does not fit a Lua script's header."""
+
+
+class LoginNeeded(StormError):
+    """Kite's access token is missing, expired or revoked; only a person can renew it."""
+
+
+class DeliveryError(StormError):
+    """A delivery that did not go out; `reason` is the word that history and metrics show."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+class Retryable(DeliveryError):
+    """May succeed later: after `after_s` seconds when the provider said so, else by back-off."""
+
+    def __init__(self, reason: str, detail: str = "", after_s: float | None = None) -> None:
+        super().__init__(reason, detail)
+        self.after_s = after_s
+
+
+class Permanent(DeliveryError):
+    """Will not succeed by repeating; `is_address_dead` switches the channel off."""
+
+    def __init__(self, reason: str, detail: str = "", *, is_address_dead: bool = False) -> None:
+        super().__init__(reason, detail)
+        self.is_address_dead = is_address_dead

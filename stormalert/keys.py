@@ -1,0 +1,110 @@
+"""Every Redis key StormAlert owns.
+
+A key is `storm:{tag}:noun[:id]`. Keys of a shard carry the shard's hash tag, so that a shard lies whole on one node of a
+Redis Cluster; the few keys that belong to no shard carry none. `lua/lib/keys.lua` spells the same names for the scripts, and
+a test holds the two together.
+"""
+
+from dataclasses import dataclass
+from zlib import crc32
+
+# The consumer groups of the two streams.
+EVALUATOR_GROUP = "evaluator"
+DISPATCH_GROUP = "dispatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The keys of one shard; `tag` is `s0`, `s1`, ... and, for a replay, one of its own."""
+
+    tag: str
+
+    @property
+    def prefix(self) -> str:
+        return f"storm:{{{self.tag}}}:"
+
+    @property
+    def ticks(self) -> str:
+        return f"{self.prefix}ticks"
+
+    @property
+    def alerts(self) -> str:
+        return f"{self.prefix}alerts"
+
+    @property
+    def counters(self) -> str:
+        return f"{self.prefix}counters"
+
+    @property
+    def rulebook(self) -> str:
+        return f"{self.prefix}rulebook"
+
+    def instrument(self, token: int) -> str:
+        return f"{self.prefix}instrument:{token}"
+
+    def rule(self, rule: str) -> str:
+        return f"{self.prefix}rule:{rule}"
+
+    def quote(self, token: int) -> str:
+        return f"{self.prefix}quote:{token}"
+
+
+def shard_of(token: int, shards: int) -> Shard:
+    """The shard that an instrument belongs to, whatever process asks."""
+    # crc32, not hash(): stable across processes and languages.
+    return Shard(f"s{crc32(str(token).encode()) % shards}")
+
+
+def all_shards(shards: int) -> tuple[Shard, ...]:
+    return tuple(Shard(f"s{i}") for i in range(shards))
+
+
+def alive(process: str, host: str, pid: int) -> str:
+    return f"storm:alive:{process}:{host}-{pid}"
+
+
+def revoked(session: str) -> str:
+    return f"storm:revoked:{session}"
+
+
+def sent(delivery: str) -> str:
+    return f"storm:sent:{delivery}"
+
+
+ALIVE_PATTERN = "storm:alive:*"
+# The state of the Kite feed, in words, written by ingest.
+FEED = "storm:feed"
+# Pub/sub: coalesced price changes for screens, as a JSON object {token: [last, change percent, time_ms]}.
+QUOTES_TOPIC = "storm:quotes"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One row of the key table in docs/ARCHITECTURE.md."""
+
+    key: str
+    type: str
+    holds: str
+    writer: str
+    bound: str
+
+
+TABLE = (
+    Family("storm:{s0}:ticks", "stream", "token price time, and via day_high or day_low where the print was not seen",
+           "ingest", "trimmed a minute behind the evaluator group by the pump; ingest's MAXLEN is the last resort"),
+    Family("storm:{s0}:alerts", "stream",
+           "alert rule user token symbol kind direction price reference percent window time",
+           "lua/evaluate", "MAXLEN ~ 1,000,000"),
+    Family("storm:{s0}:instrument:<token>", "hash", "last price and time, band, windows", "lua/evaluate, lua/arm",
+           "one per instrument"),
+    Family("storm:{s0}:rule:<rule>", "hash", "the rule as armed, its state and arm epoch", "lua/arm, lua/evaluate",
+           "one per rule; deleted by lua/disarm"),
+    Family("storm:{s0}:quote:<token>", "hash", "for screens: last open high low close volume change time", "ingest",
+           "one per instrument"),
+    Family("storm:alive:<process>:<host>-<pid>", "hash", "started_ms, beat_ms and the process's own counters",
+           "every process", "expires 10 s after the last beat"),
+    Family("storm:feed", "hash", "state of the Kite feed: state, reason, since_ms, frame_ms, instruments, counts by reason",
+           "ingest", "one"),
+    Family("storm:revoked:<session>", "string", "a session that was signed out", "dashboard", "expires with the session"),
+    Family("storm:sent:<delivery>", "string", "the provider's id of a delivery that went out", "workers", "expires after 7 days"),
+)  # fmt: skip

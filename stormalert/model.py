@@ -1,0 +1,209 @@
+"""The five nouns (tick, rule, alert, delivery, channel) and the people and instruments around them.
+
+Every record is immutable and checks itself when it is made; a record that changed is a new record. Field names carry their
+units: `_e4` is rupees x 10,000, `_e2` is percent x 100, `_ms` is milliseconds (epoch for moments).
+"""
+
+from enum import StrEnum
+from typing import Annotated, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from stormalert.units import HOUR_MS, MINUTE_MS, PERCENT_MAX_E2, PRICE_MAX_E4, SECOND_MS
+
+WINDOW_MIN_MS = SECOND_MS
+WINDOW_MAX_MS = 24 * HOUR_MS
+TRAILING_COOLDOWN_MS = MINUTE_MS
+COOLDOWN_MAX_MS = 7 * 24 * HOUR_MS
+
+# RQ job ids are made of record ids and allow letters, digits, _ and - only.
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Token = Annotated[int, Field(gt=0, lt=2**32)]
+PriceE4 = Annotated[int, Field(gt=0, le=PRICE_MAX_E4)]
+PercentE2 = Annotated[int, Field(gt=0, le=PERCENT_MAX_E2)]
+TimeMs = Annotated[int, Field(ge=0)]
+
+
+class Kind(StrEnum):
+    ROLLING = "rolling"
+    TRAILING = "trailing"
+
+
+class Direction(StrEnum):
+    UP = "up"
+    DOWN = "down"
+    BOTH = "both"
+
+
+class Repeat(StrEnum):
+    ONCE = "once"
+    EVERY = "every"
+
+
+class RuleState(StrEnum):
+    """What its owner wants of a rule; Redis adds whether it waits, is armed or cools down."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    SPENT = "spent"
+    DELETED = "deleted"
+
+
+class ChannelKind(StrEnum):
+    TELEGRAM = "telegram"
+    WHATSAPP = "whatsapp"
+    EMAIL = "email"
+
+
+class DeliveryState(StrEnum):
+    QUEUED = "queued"
+    SENT = "sent"
+    FAILED = "failed"
+    SUPPRESSED = "suppressed"
+
+
+class Role(StrEnum):
+    ADMIN = "admin"
+    MEMBER = "member"
+
+
+class Tick(NamedTuple):
+    """One price of one instrument; a tuple because thousands pass each second. Bounds are checked by ingest/admit."""
+
+    token: int
+    price_e4: int
+    time_ms: int
+    via: str = ""
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, exact, without unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Instrument(Record):
+    """One row of Kite's daily instruments dump; `symbol` is exchange and tradingsymbol, such as NSE:INFY."""
+
+    token: Token
+    symbol: str = Field(min_length=3, max_length=64)
+    name: str = Field(default="", max_length=128)
+    segment: str = Field(default="", max_length=32)
+    tick_size_e4: int = Field(default=500, ge=0)
+    lot_size: int = Field(default=1, ge=0)
+
+
+class User(Record):
+    id: Id
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.@+-]{1,63}$")
+    password_hash: str = Field(repr=False)
+    role: Role = Role.MEMBER
+    created_ms: TimeMs
+    revision: int = 0
+
+
+class Rule(Record):
+    """One user's condition on one instrument, as DESIGN section 4 defines it.
+
+    `revision` is the store's compare-and-set counter; `updated_ms` is when the store last wrote it.
+    """
+
+    id: Id
+    user: Id
+    token: Token
+    symbol: str = Field(min_length=1, max_length=64)
+    kind: Kind
+    direction: Direction
+    percent_e2: PercentE2
+    window_ms: int = Field(default=0, ge=0, le=WINDOW_MAX_MS, description="0 for trailing")
+    repeat: Repeat = Repeat.EVERY
+    cooldown_ms: int = Field(ge=0, le=COOLDOWN_MAX_MS)
+    armed_at_ms: TimeMs = Field(default=0, description="0: before the first tick")
+    state: RuleState = RuleState.ACTIVE
+    revision: int = 0
+    updated_ms: TimeMs = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_cooldown(cls, fields: object) -> object:
+        if isinstance(fields, dict) and fields.get("cooldown_ms") is None:
+            is_rolling = fields.get("kind") == Kind.ROLLING
+            return fields | {"cooldown_ms": fields.get("window_ms", 0) if is_rolling else TRAILING_COOLDOWN_MS}
+        return fields
+
+    @model_validator(mode="after")
+    def _window_fits_kind(self) -> Self:
+        if self.kind is Kind.TRAILING and self.window_ms:
+            raise ValueError(f"a trailing rule has no window, was {self.window_ms} ms")
+        if self.kind is Kind.ROLLING and self.window_ms < WINDOW_MIN_MS:
+            raise ValueError(f"a rolling rule needs a window from 1 s to 24 h, was {self.window_ms} ms")
+        return self
+
+
+class Alert(Record):
+    """A rule that fired. `id` is `<rule>-<arm epoch>`; `direction` is the side that fired."""
+
+    id: str
+    rule: str
+    user: str
+    token: int
+    symbol: str
+    kind: Kind
+    direction: Direction
+    price_e4: int
+    reference_e4: int
+    percent_e2: int
+    window_ms: int
+    time_ms: int
+
+
+class Channel(Record):
+    """One address of one user; `address` is a Telegram chat id, a WhatsApp number or an e-mail address."""
+
+    id: Id
+    user: Id
+    kind: ChannelKind
+    address: str = Field(min_length=1, max_length=254)
+    is_on: bool = True
+    # Why it was switched off, in words for its owner.
+    reason: str = ""
+    revision: int = 0
+
+
+class Delivery(Record):
+    """One alert to one channel; `id` is `<alert>-<channel>`."""
+
+    id: str
+    alert: str
+    user: str
+    channel: str
+    channel_kind: ChannelKind
+    state: DeliveryState
+    reason: str = ""
+    provider_id: str = ""
+    attempts: int = 0
+    queued_ms: TimeMs
+    updated_ms: TimeMs
+    revision: int = 0
+
+
+class AuditEntry(Record):
+    """Who did what, for sign-ins and administration."""
+
+    id: Id
+    time_ms: TimeMs
+    user: str
+    action: str
+    detail: str = ""
+
+
+def sentences(error: ValidationError) -> list[str]:
+    """A failed check as sentences for a person: which field, what was expected, what was found."""
+    return [_sentence(problem["loc"], problem["msg"], problem.get("input")) for problem in error.errors()]
+
+
+def _sentence(location: tuple[int | str, ...], message: str, found: object) -> str:
+    message = message.removeprefix("Value error, ")
+    if not location:
+        return message
+    return f"{'.'.join(str(part) for part in location)}: {message[0].lower()}{message[1:]}, was {found!r}"

@@ -1,0 +1,179 @@
+"""What every process does alike: log, beat, wait for its servers, stop on SIGTERM and SIGINT.
+
+A process is crash-only: what it cannot repair ends it with a log line, and the supervisor starts it again.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import redis.asyncio
+import uvloop
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from stormalert import keys, settings
+from stormalert.errors import SettingsError, StormError
+from stormalert.settings import Settings
+from stormalert.units import now_ms
+
+log = logging.getLogger("stormalert")
+
+BEAT_S = 2
+# A process counts as dead after five missed beats.
+ALIVE_MS = 10_000
+# redis-py's default of 5 s is below the longest XREAD BLOCK.
+SOCKET_TIMEOUT_S = 15
+
+# What redis-py raises when the server is away; its TimeoutError is not Python's.
+UNREACHABLE = (RedisConnectionError, RedisTimeoutError)
+
+Main = Callable[[Settings, asyncio.Event], Awaitable[None]]
+
+
+def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run) -> None:
+    """Run `main(settings, stopping)` as the process `name` until it returns; exit 1 with one sentence on a StormError."""
+    config = load_or_exit()
+    start_logging(name, config)
+
+    async def guarded() -> None:
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        log.info("started")
+        await main(config, stopping)
+        log.info("stopped")
+
+    try:
+        run_loop(guarded())
+    except StormError as error:
+        log.error(str(error))
+        sys.exit(1)
+
+
+def load_or_exit() -> Settings:
+    """The settings, or exit code 2 with every problem on a line of its own."""
+    try:
+        return settings.load()
+    except SettingsError as error:
+        for problem in error.problems:
+            print(f"setting {problem}", file=sys.stderr)
+        sys.exit(2)
+
+
+def connect(url: str) -> redis.asyncio.Redis:
+    """A client that never repeats a command by itself: a repeated XADD would be a second tick."""
+    return redis.asyncio.Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=3,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+async def wait_for_redis(client: redis.asyncio.Redis) -> None:
+    """Returns when the server answers; logs the wait once."""
+    is_told = False
+    while True:
+        try:
+            await client.ping()
+        except RedisError as error:
+            if not is_told:
+                log.warning("waiting for redis", extra={"reason": str(error)})
+                is_told = True
+            await asyncio.sleep(0.2)
+        else:
+            return
+
+
+class Heartbeat:
+    """Keeps the process's `storm:alive` hash fresh; `facts` are counters that the status page shows."""
+
+    def __init__(self, name: str, client: redis.asyncio.Redis) -> None:
+        self.facts: dict[str, str | int | float] = {}
+        self._client = client
+        self._key = keys.alive(name, socket.gethostname(), os.getpid())
+        self._started_ms = now_ms()
+
+    async def beat_until(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                await self.beat()
+            except UNREACHABLE as error:
+                log.debug("heartbeat not written", extra={"reason": str(error)})
+            try:
+                await asyncio.wait_for(stopping.wait(), BEAT_S)
+            except TimeoutError:
+                continue
+        await self._forget()
+
+    async def beat(self) -> None:
+        facts: dict[Any, Any] = {"started_ms": self._started_ms, "beat_ms": now_ms(), **self.facts}
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.hset(self._key, mapping=facts)
+            pipe.pexpire(self._key, ALIVE_MS)
+            await pipe.execute()
+
+    async def _forget(self) -> None:
+        try:
+            await self._client.delete(self._key)
+        except UNREACHABLE:
+            log.debug("heartbeat left to expire")
+
+
+def start_logging(name: str, config: Settings) -> None:
+    """One line an event on stderr: readable text, or JSON with the same fields."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter(name) if config.log_format == "json" else TextFormatter(name))
+    logging.basicConfig(level=config.log_level, handlers=[handler], force=True)
+    # These log every request, with tokens in its URL.
+    for chatty in ("httpx", "httpcore", "urllib3", "twilio.http_client"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+_PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+def _fields(record: logging.LogRecord) -> Mapping[str, Any]:
+    return {key: value for key, value in record.__dict__.items() if key not in _PLAIN}
+
+
+class TextFormatter(logging.Formatter):
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
+        fields = "".join(f" {key}={value}" for key, value in _fields(record).items())
+        line = f"{time} {record.levelname.lower():7} {self._process}: {record.getMessage()}{fields}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "process": self._process,
+            "event": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)

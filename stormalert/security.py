@@ -1,0 +1,90 @@
+"""Passwords (Argon2id), sessions (JWT) and secrets at rest (authenticated encryption)."""
+
+import base64
+import hashlib
+import secrets
+import time
+from typing import NamedTuple
+
+import jwt
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from cryptography.fernet import Fernet, InvalidToken
+
+from stormalert.errors import StormError
+
+SESSION_COOKIE = "storm_session"
+SESSION_S = 12 * 3600
+_ALGORITHM = "HS256"
+_AUDIENCE = "stormalert"
+
+# argon2-cffi's defaults are RFC 9106's low-memory profile.
+_hasher = PasswordHasher()
+# Verified when the user is unknown, so that an unknown name takes as long as a wrong password.
+_UNKNOWN_USER_HASH = _hasher.hash(secrets.token_hex())
+
+
+class Session(NamedTuple):
+    user: str
+    role: str
+    id: str
+    expires_s: int
+
+
+def new_id() -> str:
+    """80 random bits in lower-case letters and digits: fits keys, URLs and RQ job ids."""
+    return base64.b32encode(secrets.token_bytes(10)).decode().lower()
+
+
+def hash_password(password: str) -> str:
+    return _hasher.hash(password)
+
+
+def is_password(password: str, password_hash: str | None) -> bool:
+    """False for a wrong password and for an unknown user (None), in the same time."""
+    try:
+        _hasher.verify(password_hash or _UNKNOWN_USER_HASH, password)
+    except (VerificationError, InvalidHashError):
+        return False
+    return password_hash is not None
+
+
+def issue_session(user: str, role: str, secret: str) -> str:
+    now_s = int(time.time())
+    claims = {"sub": user, "role": role, "jti": new_id(), "iat": now_s, "exp": now_s + SESSION_S, "aud": _AUDIENCE}
+    return jwt.encode(claims, secret, _ALGORITHM)
+
+
+def read_session(token: str, secret: str) -> Session | None:
+    """The session that a cookie or bearer token carries; None when it is forged, malformed or expired."""
+    try:
+        claims = jwt.decode(
+            token,
+            secret,
+            algorithms=[_ALGORITHM],
+            audience=_AUDIENCE,
+            options={"require": ["sub", "jti", "exp", "iat"]},
+        )
+    except jwt.PyJWTError:
+        return None
+    return Session(claims["sub"], claims.get("role", ""), claims["jti"], claims["exp"])
+
+
+class Sealer:
+    """Encrypts secrets for the store with a key derived from the master secret."""
+
+    def __init__(self, master_secret: str) -> None:
+        derived = hashlib.blake2b(master_secret.encode(), digest_size=32, person=b"storm-seal").digest()
+        self._fernet = Fernet(base64.urlsafe_b64encode(derived))
+
+    def seal(self, secret: str) -> str:
+        return self._fernet.encrypt(secret.encode()).decode()
+
+    def unseal(self, sealed: str) -> str:
+        """Raises StormError when the master secret is another one or the text was tampered with."""
+        try:
+            return self._fernet.decrypt(sealed.encode()).decode()
+        except InvalidToken:
+            raise StormError(
+                "a sealed secret cannot be opened: STORM_MASTER_SECRET is not the one it was sealed with"
+            ) from None

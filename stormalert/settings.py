@@ -1,0 +1,150 @@
+"""Every setting StormAlert reads, with its help, type and check; the only place that reads the environment.
+
+A setting comes from the environment, else from the file `.env`, else from `var/run.env`, which `make run` writes so that a
+second terminal talks to the same servers. `python -m stormalert settings` prints `.env.example` from the table below.
+"""
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from stormalert.errors import SettingsError
+
+ENV_FILES = (Path(".env"), Path("var/run.env"))
+
+
+def _one_of_schemes(*schemes: str) -> AfterValidator:
+    def check(url: str) -> str:
+        if url and (urlsplit(url).scheme not in schemes or not urlsplit(url).netloc):
+            raise ValueError(f"expected a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        return url
+
+    return AfterValidator(check)
+
+
+def _secret_at_least_32(secret: SecretStr) -> SecretStr:
+    if 0 < len(secret.get_secret_value()) < 32:
+        raise ValueError("expected at least 32 characters (make one with: openssl rand -hex 32)")
+    return secret
+
+
+RedisUrl = Annotated[str, _one_of_schemes("redis", "rediss", "unix")]
+HttpUrl = Annotated[str, _one_of_schemes("http", "https")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+MasterSecret = Annotated[SecretStr, AfterValidator(_secret_at_least_32)]
+
+
+class Settings(BaseModel):
+    """Field aliases are the names in the environment; descriptions are the help."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    var: Path = Field(Path("var"), alias="STORM_VAR", description="directory of the embedded servers' data and logs")
+    log_format: Literal["text", "json"] = Field("text", alias="STORM_LOG_FORMAT", description="text for a terminal, json for machines")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="STORM_LOG_LEVEL", description="least level that is logged")
+
+    redis_url: RedisUrl = Field("redis://127.0.0.1:6390/0", alias="STORM_REDIS_URL", description="Redis or Valkey of the ticks, rules and alerts")
+    queue_url: RedisUrl = Field("", alias="STORM_QUEUE_URL", description="Redis of the RQ queues (RQ cannot run on a cluster); empty: STORM_REDIS_URL")
+    shards: int = Field(1, alias="STORM_SHARDS", ge=1, le=1024, description="number of shards the instruments are spread over")
+    mongodb_uri: Annotated[str, _one_of_schemes("mongodb", "mongodb+srv")] = Field("", alias="MONGODB_URI", repr=False, description="MongoDB of users, rules and history; empty: the SQLite file")
+    sqlite_path: Path = Field(Path("var/store.sqlite3"), alias="STORM_SQLITE_PATH", description="the store's file when MONGODB_URI is empty")
+
+    jwt_secret: MasterSecret = Field(SecretStr(""), alias="JWT_SECRET", description="signs the session cookies; at least 32 characters")
+    master_secret: MasterSecret = Field(SecretStr(""), alias="STORM_MASTER_SECRET", description="encrypts keys and tokens in the store; at least 32 characters")
+
+    kite_api_key: str = Field("", alias="KITE_API_KEY", description="Kite Connect API key")
+    kite_api_secret: SecretStr = Field(SecretStr(""), alias="KITE_API_SECRET", description="Kite Connect API secret")
+    kite_access_token: SecretStr = Field(SecretStr(""), alias="KITE_ACCESS_TOKEN", description="a token obtained elsewhere; empty: log in on the settings page")
+    kite_api_root: HttpUrl = Field("https://api.kite.trade", alias="STORM_KITE_API_ROOT", description="root of Kite's REST API")
+    kite_ws_root: Annotated[str, _one_of_schemes("ws", "wss")] = Field("wss://ws.kite.trade", alias="STORM_KITE_WS_ROOT", description="root of Kite's tick socket")
+    kite_login_root: HttpUrl = Field("https://kite.zerodha.com", alias="STORM_KITE_LOGIN_ROOT", description="root of Kite's login page")
+    market_hours: Literal["exchange", "always"] = Field("exchange", alias="STORM_MARKET_HOURS", description="exchange: only ticks of an open session count; always: every tick does (demo, recordings)")
+
+    telegram_bot_token: SecretStr = Field(SecretStr(""), alias="TELEGRAM_BOT_TOKEN", description="token from @BotFather; empty: no Telegram")
+    telegram_api_root: HttpUrl = Field("https://api.telegram.org", alias="STORM_TELEGRAM_API_ROOT", description="root of the Telegram Bot API")
+    twilio_sid: str = Field("", alias="TWILIO_SID", description="Twilio account SID; empty: no WhatsApp")
+    twilio_auth_token: SecretStr = Field(SecretStr(""), alias="TWILIO_AUTH_TOKEN", description="Twilio auth token")
+    twilio_from_number: str = Field("", alias="TWILIO_FROM_NUMBER", description="WhatsApp sender, such as +14155238886")
+    twilio_api_root: HttpUrl = Field("https://api.twilio.com", alias="STORM_TWILIO_API_ROOT", description="root of the Twilio API")
+    smtp_url: Annotated[str, _one_of_schemes("smtp", "smtps")] = Field("", alias="SMTP_URL", repr=False, description="smtp://user:password@host:587 (STARTTLS when offered) or smtps:// (TLS); empty: no e-mail")
+    mail_from: str = Field("StormAlert <alerts@localhost>", alias="STORM_MAIL_FROM", description="sender of e-mails")
+
+    host: str = Field("127.0.0.1", alias="STORM_HOST", description="address that dashboard, relay and queue board listen on")
+    port: Port = Field(8501, alias="STORM_PORT", description="port of the dashboard")
+    relay_port: Port = Field(8765, alias="STORM_RELAY_PORT", description="port of the websockets relay")
+    relay_url: Annotated[str, _one_of_schemes("ws", "wss")] = Field("", alias="STORM_RELAY_URL", description="where browsers find the relay; empty: STORM_RELAY_PORT on the dashboard's own host")
+    origins: str = Field("", alias="STORM_ORIGINS", description="comma-separated origins the relay accepts; empty: the dashboard on localhost and 127.0.0.1")
+    queue_board_port: Port = Field(9181, alias="STORM_QUEUE_BOARD_PORT", description="port of the RQ dashboard")
+    workers: int = Field(2, alias="STORM_WORKERS", ge=1, le=64, description="number of RQ worker processes that `make run` starts")
+
+    redis_port: Port = Field(6390, alias="STORM_REDIS_PORT", description="port of the embedded Valkey of `make run`")
+    sandbox_http_port: Port = Field(8800, alias="STORM_SANDBOX_HTTP_PORT", description="port of the sandbox: Kite REST, Telegram, Twilio, outbox")
+    sandbox_ws_port: Port = Field(8801, alias="STORM_SANDBOX_WS_PORT", description="port of the sandbox: Kite tick socket")
+    sandbox_smtp_port: Port = Field(8825, alias="STORM_SANDBOX_SMTP_PORT", description="port of the sandbox: SMTP")
+    test_mongo_url: Annotated[str, _one_of_schemes("mongodb", "mongodb+srv")] = Field("", alias="STORM_TEST_MONGO_URL", repr=False, description="a real MongoDB for the tests of the store")
+
+    @property
+    def rq_url(self) -> str:
+        return self.queue_url or self.redis_url
+
+    @property
+    def allowed_origins(self) -> list[str]:
+        if self.origins:
+            return [origin.strip() for origin in self.origins.split(",")]
+        return [f"http://{host}:{self.port}" for host in ("127.0.0.1", "localhost")]
+
+
+@cache
+def load() -> Settings:
+    """The process's settings. Raises SettingsError with every problem at once."""
+    return parse({**_read_files(ENV_FILES), **os.environ})
+
+
+def parse(environment: Mapping[str, str]) -> Settings:
+    """Settings from names and texts; an empty text counts as not set. Raises SettingsError."""
+    given = {name: environment[name] for name in names() if environment.get(name)}
+    problems = [f"{name} is not a setting" for name in environment if name.startswith("STORM_") and name not in names()]
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        # The value found may be a secret, so only its name and what was expected are told.
+        problems += [f"{problem['loc'][0]}: {problem['msg'].removeprefix('Value error, ')}" for problem in error.errors()]
+        raise SettingsError(problems) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def names() -> tuple[str, ...]:
+    return tuple(str(field.alias) for field in Settings.model_fields.values())
+
+
+def env_example() -> str:
+    """The text of .env.example."""
+    lines = ["# Settings of StormAlert, all optional for `make run`. Copy to .env. Made by `make docs`; do not edit.", ""]
+    for field in Settings.model_fields.values():
+        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        lines += [f"# {field.description}", f"#{field.alias}={default}", ""]
+    return "\n".join(lines)
+
+
+def _read_files(paths: tuple[Path, ...]) -> dict[str, str]:
+    """NAME=value lines; the first file wins."""
+    found: dict[str, str] = {}
+    for path in reversed(paths):
+        if path.is_file():
+            rows = (line.strip() for line in path.read_text().splitlines())
+            found |= dict(_pair(path, row) for row in rows if row and not row.startswith("#"))
+    return found
+
+
+def _pair(path: Path, row: str) -> tuple[str, str]:
+    name, equals, value = row.partition("=")
+    if not equals:
+        raise SettingsError([f"{path}: expected NAME=value, found {row[:40]!r}"])
+    return name.strip(), value.strip().strip("\"'")
