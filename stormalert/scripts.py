@@ -7,11 +7,12 @@ A header says, after one sentence of intent:
     --          more...    a name that ends in dots takes any number of values and comes last
     -- Returns  what comes back
 
-`require("lib.name")` is replaced by the text of lua/lib/name.lua, so a script is one text with one SHA1, and a process that
-runs older code keeps calling its own version.
+`require("lib.name")` puts the text of lua/lib/name.lua before the script, so a script is one text with one SHA1, and a process
+that runs older code keeps calling its own version.
 """
 
 import hashlib
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Script:
 @cache
 def script(name: str) -> Script:
     """The script lua/<name>.lua. Raises ScriptError when its header or an include cannot be read."""
-    text = _inline((LUA / f"{name}.lua").read_text(), (name,))
+    text = _inline(name, (LUA / f"{name}.lua").read_text())
     signature = _signature(name, text)
     sha1 = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     return Script(name, text, signature["KEYS"], signature["ARGV"], sha1)
@@ -93,13 +94,28 @@ def _signature(name: str, text: str) -> dict[str, tuple[str, ...]]:
     return {section: tuple(names) for section, names in found.items()}
 
 
-def _inline(text: str, path: tuple[str, ...]) -> str:
-    def module(match: re.Match[str]) -> str:
-        if match[1] in path:
-            raise ScriptError(f"circular require: {' -> '.join((*path, match[1]))}")
-        file = LUA / f"{match[1].replace('.', '/')}.lua"
-        if not file.is_file():
-            raise ScriptError(f"{path[-1]} requires {match[1]}, but there is no {file.name} in lua/lib")
-        return f"(function()\n{_inline(file.read_text(), (*path, match[1]))}\nend)()"
+def _inline(name: str, text: str) -> str:
+    """The script with the modules it requires, each once and before the ones that require it, behind its header."""
+    modules: dict[str, str] = {}
+    body = _resolve(text, modules, (name,))
+    shebang, rest = body.split("\n", 1)
+    header = "\n".join(itertools.takewhile(lambda line: line.startswith("--"), rest.splitlines()))
+    prelude = "".join(f"local {_local(module)} = (function()\n{code}end)()\n" for module, code in modules.items())
+    return f"{shebang}\n{header}\n{prelude}{rest[len(header) :]}"
 
-    return _REQUIRE.sub(module, text)
+
+def _resolve(text: str, modules: dict[str, str], path: tuple[str, ...]) -> str:
+    for module in _REQUIRE.findall(text):
+        file = LUA / f"{module.replace('.', '/')}.lua"
+        if module in path:
+            raise ScriptError(f"circular require: {' -> '.join((*path, module))}")
+        if not file.is_file():
+            raise ScriptError(f"{path[-1]} requires {module}, but there is no lua/{module.replace('.', '/')}.lua")
+        if module not in modules:
+            code = _resolve(file.read_text(), modules, (*path, module))
+            modules[module] = code
+    return _REQUIRE.sub(lambda match: _local(match[1]), text)
+
+
+def _local(module: str) -> str:
+    return module.replace(".", "_")

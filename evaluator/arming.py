@@ -1,0 +1,38 @@
+"""A rule as the scripts take it, and as they answer: the seam between the model and lua/."""
+
+from stormalert.keys import Shard
+from stormalert.model import Rule
+from stormalert.scripts import Value, script
+from stormalert.units import format_duration, format_percent
+
+
+def arm_command(shard: Shard, rule: Rule) -> list[Value]:
+    """Packed arguments of lua/arm.lua."""
+    return script("arm").pack(
+        instrument=shard.instrument(rule.token),
+        rule=shard.rule(rule.id),
+        id=rule.id,
+        user=rule.user,
+        token=rule.token,
+        symbol=rule.symbol,
+        kind=rule.kind,
+        direction=rule.direction,
+        percent=format_percent(rule.percent_e2),
+        window=format_duration(rule.window_ms) if rule.window_ms else "",
+        repeat=rule.repeat,
+        cooldown=format_duration(rule.cooldown_ms),
+        armed_at=rule.armed_at_ms,
+        revision=rule.revision,
+    )
+
+
+def disarm_command(shard: Shard, rule: Rule) -> list[Value]:
+    """Packed arguments of lua/disarm.lua; the rule's state says whether it rests or is gone."""
+    return script("disarm").pack(
+        instrument=shard.instrument(rule.token),
+        rule=shard.rule(rule.id),
+        id=rule.id,
+        token=rule.token,
+        state=rule.state,
+        revision=rule.revision,
+    )

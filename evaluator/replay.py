@@ -1,0 +1,106 @@
+"""A recorded market through the very engine that runs live, as fast as it goes."""
+
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TypeVar, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from evaluator import tables
+from evaluator.arming import arm_command
+from stormalert import process
+from stormalert.embedded import throwaway_server
+from stormalert.errors import InputError
+from stormalert.keys import Shard
+from stormalert.model import Alert, Rule, Tick
+from stormalert.scripts import script
+from stormalert.streams import read_alert
+from stormalert.units import format_price
+
+Item = TypeVar("Item")
+
+# Ticks sent before the engine takes them: bounds the stream, whatever the size of the file.
+TICKS_AT_ONCE = 5_000
+TICKS_A_CALL = 500
+
+
+async def replay(ticks: Path, rules: Path, out: Path, redis_url: str | None) -> tuple[int, int]:
+    """Writes the alerts of the market in `ticks` under `rules` to `out`; returns how many ticks and alerts there were.
+
+    Raises InputError for files that cannot be used or a server that cannot be reached.
+    """
+    market = tables.read_market(ticks)
+    book = tables.read_rules(rules, market.symbols)
+    names = {rule.id: name for name, rule in book.items()}
+    with nullcontext(redis_url) if redis_url else throwaway_server() as url:
+        try:
+            async with process.connect(url) as redis:
+                alerts = [alert async for alert in engine_alerts(redis, market.ticks, book.values())]
+        except (RedisError, ValueError) as error:
+            raise InputError(f"redis at --redis cannot be used: {error}") from None
+    tables.write_alerts(out, (_row(alert, names) for alert in alerts))
+    return len(market.ticks), len(alerts)
+
+
+async def engine_alerts(
+    redis: Redis, ticks: Iterable[Tick], rules: Iterable[Rule], ticks_a_call: int = TICKS_A_CALL
+) -> AsyncIterator[Alert]:
+    """The engine's alerts in firing order, under a tag of their own that is gone afterwards."""
+    shard = Shard(f"replay-{secrets.token_hex(6)}")
+    try:
+        await _arm(redis, shard, rules)
+        for chunk in _chunks(ticks, TICKS_AT_ONCE):
+            await _append(redis, shard, chunk)
+            await _evaluate(redis, shard, ticks_a_call)
+            for _, entry in await redis.xrange(shard.alerts) or ():
+                yield read_alert(cast(Mapping[str, str], entry))
+            await redis.xtrim(shard.alerts, maxlen=0, approximate=False)
+            await redis.xtrim(shard.ticks, maxlen=0, approximate=False)
+    finally:
+        await _forget(redis, shard)
+
+
+async def _arm(redis: Redis, shard: Shard, rules: Iterable[Rule]) -> None:
+    arm = script("arm")
+    await redis.script_load(arm.text)
+    for chunk in _chunks(rules, TICKS_AT_ONCE):
+        async with redis.pipeline(transaction=False) as pipe:
+            for rule in chunk:
+                pipe.evalsha(arm.sha1, *arm_command(shard, rule))  # type: ignore[arg-type]
+            await pipe.execute()
+
+
+async def _append(redis: Redis, shard: Shard, ticks: Iterable[Tick]) -> None:
+    async with redis.pipeline(transaction=False) as pipe:
+        for tick in ticks:
+            pipe.xadd(shard.ticks, {"token": tick.token, "price": format_price(tick.price_e4), "time": tick.time_ms})
+        await pipe.execute()
+
+
+async def _evaluate(redis: Redis, shard: Shard, ticks_a_call: int) -> None:
+    evaluate = script("evaluate")
+    while True:
+        taken, _, _ = await evaluate.call(
+            redis, ticks=shard.ticks, alerts=shard.alerts, counters=shard.counters, count=ticks_a_call
+        )
+        if not taken:
+            return
+
+
+async def _forget(redis: Redis, shard: Shard) -> None:
+    async for key in redis.scan_iter(match=f"{shard.prefix}*", count=1000):
+        await redis.unlink(key)
+
+
+def _row(alert: Alert, names: Mapping[str, str]) -> tuple[str, ...]:
+    prices = format_price(alert.price_e4), format_price(alert.reference_e4)
+    return str(alert.time_ms), names[alert.rule], alert.symbol, alert.direction, *prices
+
+
+def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    return iter(lambda: list(itertools.islice(iterator, size)), [])

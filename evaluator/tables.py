@@ -1,0 +1,172 @@
+"""The CSV files of `python -m evaluator replay`: ticks and rules in, alerts out. Pure but for the files themselves."""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from stormalert.errors import InputError
+from stormalert.model import Direction, Kind, Repeat, Rule, Tick, sentences
+from stormalert.units import parse_duration_ms, parse_percent_e2, parse_price_e4
+
+TICK_COLUMNS = ("time", "symbol", "price")
+RULE_COLUMNS = ("id", "symbol", "kind", "direction", "percent", "window", "repeat", "cooldown", "armed_at")
+ALERT_COLUMNS = ("time", "rule", "symbol", "direction", "price", "reference")
+
+# More than this is the wrong file rather than a bad row.
+PROBLEMS_MAX = 50
+
+Row = dict[str, str]
+Parsed = TypeVar("Parsed")
+
+
+class BadRows(InputError):
+    """Rows that were refused; `problems` has a sentence with file and line for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+
+
+class Market(NamedTuple):
+    """Ticks in order of arrival; a symbol's token is its place in `symbols`, from 1."""
+
+    symbols: tuple[str, ...]
+    ticks: list[Tick]
+
+
+def read_market(path: Path) -> Market:
+    """Raises BadRows, or InputError when the file cannot be read as CSV."""
+    tokens: dict[str, int] = {}
+
+    def parse(row: Row) -> Tick:
+        symbol = _symbol(row)
+        return Tick(tokens.setdefault(symbol, len(tokens) + 1), parse_price_e4(row["price"]), _epoch_ms(row["time"], "time"))
+
+    ticks = _parse_rows(path, TICK_COLUMNS, parse)
+    return Market(tuple(tokens), ticks)
+
+
+def read_rules(path: Path, symbols: Iterable[str]) -> dict[str, Rule]:
+    """Rules by their id in the file. Inside they are numbered in the order of these ids, which is also the order in which the
+    engine reports rules that fire on one tick. A symbol without ticks gets a token of its own.
+    """
+    tokens = {symbol: token for token, symbol in enumerate(symbols, 1)}
+    seen: set[str] = set()
+
+    def parse(row: Row) -> tuple[str, Row]:
+        name = row["id"].strip()
+        if not name:
+            raise InputError("id is empty")
+        if name in seen:
+            raise InputError(f"id {name!r} stands in an earlier row")
+        seen.add(name)
+        token = tokens.setdefault(_symbol(row), len(tokens) + 1)
+        rule(row, "check", token)
+        return name, row
+
+    def rule(row: Row, inner_id: str, token: int) -> Rule:
+        kind = _word(row, "kind", Kind)
+        return Rule(
+            id=inner_id,
+            user="replay",
+            token=token,
+            symbol=row["symbol"].strip(),
+            kind=kind,
+            direction=_word(row, "direction", Direction),
+            percent_e2=parse_percent_e2(row["percent"]),
+            window_ms=_window_ms(row["window"], kind),
+            repeat=_word(row, "repeat", Repeat),
+            cooldown_ms=parse_duration_ms(row["cooldown"]) if row["cooldown"].strip() else None,  # type: ignore[arg-type]
+            armed_at_ms=_epoch_ms(row["armed_at"], "armed_at") if row["armed_at"].strip() else 0,
+            revision=1,
+        )
+
+    rows = dict(_parse_rows(path, RULE_COLUMNS, parse))
+    return {name: rule(rows[name], f"{place:09d}", tokens[_symbol(rows[name])]) for place, name in enumerate(sorted(rows))}
+
+
+def write_alerts(path: Path, rows: Iterable[tuple[str, ...]]) -> int:
+    """Returns how many were written. Raises InputError when the file cannot be written."""
+    count = 0
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(ALERT_COLUMNS)
+            for row in rows:
+                writer.writerow(row)
+                count += 1
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    return count
+
+
+def _parse_rows(path: Path, columns: tuple[str, ...], parse: Callable[[Row], Parsed]) -> list[Parsed]:
+    parsed: list[Parsed] = []
+    problems: list[str] = []
+    for line, row in _rows(path, columns):
+        try:
+            parsed.append(parse(_complete(row, columns)))
+        except InputError as error:
+            problems.append(f"{path}:{line}: {error}")
+        except ValidationError as error:
+            problems.extend(f"{path}:{line}: {sentence}" for sentence in sentences(error))
+        if len(problems) >= PROBLEMS_MAX:
+            problems.append(f"{path}: more bad rows were not read")
+            break
+    if problems:
+        raise BadRows(problems)
+    return parsed
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restkey="", strict=True)
+            if sorted(name.strip() for name in reader.fieldnames or ()) != sorted(columns):
+                found = ",".join(reader.fieldnames or ())
+                raise InputError(f"{path}:1: the header must be {','.join(columns)}, was {found!r}")
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            for row in reader:
+                yield reader.line_num, row
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a CSV file in UTF-8: {error}") from None
+
+
+def _complete(row: Row, columns: tuple[str, ...]) -> Row:
+    missing = [name for name in columns if row.get(name) is None]
+    if missing or "" in row:
+        raise InputError(f"a row has {len(columns)} columns, this one has {len(columns) - len(missing) + len(row.get('', ()))}")
+    return row
+
+
+def _symbol(row: Row) -> str:
+    symbol = row["symbol"].strip()
+    if not symbol:
+        raise InputError("symbol is empty")
+    return symbol
+
+
+def _epoch_ms(text: str, column: str) -> int:
+    if not text.strip().isascii() or not text.strip().isdigit() or len(text.strip()) > 14:
+        raise InputError(f"{column} must be epoch milliseconds, was {text.strip()!r}")
+    return int(text)
+
+
+def _window_ms(text: str, kind: Kind) -> int:
+    if kind is Kind.TRAILING and text.strip():
+        raise InputError(f"window must be empty for a trailing rule, was {text.strip()!r}")
+    return parse_duration_ms(text) if kind is Kind.ROLLING else 0
+
+
+Word = TypeVar("Word", Kind, Direction, Repeat)
+
+
+def _word(row: Row, column: str, words: type[Word]) -> Word:
+    try:
+        return words(row[column].strip())
+    except ValueError:
+        raise InputError(f"{column} must be one of {', '.join(words)}, was {row[column].strip()!r}") from None

@@ -1,0 +1,191 @@
+#!lua
+-- Takes the next unread ticks of one shard, fires the rules they trigger and appends the alerts: one atomic step.
+--
+-- KEYS     ticks     stream of the shard, read as group `evaluator`
+--          alerts    stream of the shard
+--          counters  hash: malformed entries, and what the last one was
+-- ARGV     count     most entries to take
+-- Returns  {entries taken, alerts appended, id of the last entry taken or the empty text}
+--
+-- An instrument is read and written once a batch. Redis does not roll a failing script back, so the step can be repeated:
+-- entries are checked before use, the group moves last, and an instrument skips ticks up to its own `tick`.
+local instrument = require("lib.instrument")
+local history = require("lib.history")
+local number = require("lib.number")
+local rolling = require("lib.rolling")
+local rules = require("lib.rules")
+local trailing = require("lib.trailing")
+
+local ticks, alerts, counters = KEYS[1], KEYS[2], KEYS[3]
+local count = ARGV[1]
+
+local GROUP = "evaluator"
+local ALERTS_MAX = 1000000
+-- A full look at least this often drops expired history and refreshes what redis-cli shows.
+local REFRESH_MS = 60000
+-- Beyond it milliseconds would no longer be exact; it is the year 10889.
+local TIME_MAX_MS = 281474976710656
+local prefix = ticks:match("^(.*:)ticks$")
+local call = redis.call
+
+-- The group's place in the stream, made at the beginning where it is missing: {last id, entries read}.
+local function cursor_of_group()
+  for _, group in ipairs(call("XINFO", "GROUPS", ticks)) do
+    if group[2] == GROUP then return group[8], group[10] end
+  end
+  local stream = call("XINFO", "STREAM", ticks)
+  local added
+  for i = 1, #stream, 2 do
+    if stream[i] == "entries-added" then added = stream[i + 1] end
+  end
+  local read = added - call("XLEN", ticks)
+  call("XGROUP", "CREATE", ticks, GROUP, "0-0", "ENTRIESREAD", read)
+  return "0-0", read
+end
+
+-- True when the stream id is not after the other.
+local function is_not_after(id, other)
+  local ms, seq = id:match("^(%d+)-(%d+)$")
+  local other_ms, other_seq = other:match("^(%d+)-(%d+)$")
+  if ms ~= other_ms then return tonumber(ms) < tonumber(other_ms) end
+  return tonumber(seq) <= tonumber(other_seq)
+end
+
+-- token, price x 10,000, price text and time of an entry; nil and the reason when it is malformed.
+local function parse(fields)
+  local token, price, time
+  for i = 1, #fields, 2 do
+    local name, value = fields[i], fields[i + 1]
+    if name == "token" then token = value elseif name == "price" then price = value elseif name == "time" then time = value end
+  end
+  if not (token and price and time) then return nil, "a tick has the fields token, price and time" end
+  if not token:find("^[1-9]%d*$") or #token > 10 then return nil, "token must be a whole number, was " .. token end
+  local price_e4 = number.price_e4(price)
+  if not price_e4 then return nil, "price must be rupees above 0 with at most 4 decimals, was " .. price end
+  local time_ms = time:find("^%d+$") and tonumber(time)
+  if not time_ms or time_ms > TIME_MAX_MS then return nil, "time must be epoch milliseconds, was " .. time end
+  return token, price_e4, price, time_ms
+end
+
+-- Bytewise, whatever the server's locale is.
+local function is_alert_before(a, b)
+  local left, right = a.rule.id, b.rule.id
+  for i = 1, math.min(#left, #right) do
+    local x, y = left:byte(i), right:byte(i)
+    if x ~= y then return x < y end
+  end
+  return #left < #right
+end
+
+local function append_alert(self, alert)
+  local rule = alert.rule
+  call("XADD", alerts, "MAXLEN", "~", ALERTS_MAX, "*",
+    "alert", rule.id .. "-" .. string.format("%d", rule.epoch), "rule", rule.id, "user", rule.user, "token", self.token,
+    "symbol", rule.symbol, "kind", rule.kind, "direction", alert.side, "price", number.price_text(self.price_e4),
+    "reference", number.price_text(alert.reference_e4), "percent", rule.percent, "window", rule.window,
+    "time", string.format("%d", self.time_ms))
+end
+
+local function fire_side(self, side, fired)
+  local triggered = {}
+  rules.each_triggered(self, side, function(id, reference_e4)
+    triggered[#triggered + 1] = { id = id, reference_e4 = reference_e4 }
+  end)
+  for _, hit in ipairs(triggered) do
+    fired[#fired + 1] = { rule = rules.fire(self, hit.id), side = side, reference_e4 = hit.reference_e4 }
+  end
+end
+
+-- The nearest trigger price of a side over all families and cohorts, and the smallest armed percent.
+local function nearest(self, side)
+  local better = side == "up" and math.min or math.max
+  local nearest_e4, smallest_e2 = side == "up" and math.huge or -1, math.huge
+  rules.each_nearest(self, side, function(threshold_e4, percent_e2)
+    nearest_e4 = better(nearest_e4, threshold_e4)
+    smallest_e2 = math.min(smallest_e2, percent_e2)
+  end)
+  return nearest_e4, smallest_e2
+end
+
+-- The full look: arms what is due, fires what the newest tick triggers, and lays the band anew. Returns alerts appended.
+local function look(self)
+  local next_due_ms = rules.arm_due(self)
+  self.wake_ms = math.min(next_due_ms, self.time_ms + REFRESH_MS)
+  history.open(self.lows, self.time_ms)
+  history.open(self.highs, self.time_ms)
+  rolling.open(self)
+  trailing.open(self)
+  local fired = {}
+  -- Up before down: a rule on both sides that fires up is disarmed when down is looked at.
+  fire_side(self, "up", fired)
+  fire_side(self, "down", fired)
+  table.sort(fired, is_alert_before)
+  for _, alert in ipairs(fired) do append_alert(self, alert) end
+  local above_e4, below_e4
+  above_e4, self.up_e2 = nearest(self, "up")
+  below_e4, self.down_e2 = nearest(self, "down")
+  instrument.set_band(self, above_e4, below_e4)
+  self.lowest_e4, self.lowest_text = self.price_e4, self.price_text
+  self.highest_e4, self.highest_text = self.price_e4, self.price_text
+  rolling.show(self)
+  return #fired
+end
+
+-- A new extreme since the last look may become a reference: moves the band in as far as the smallest percent could reach.
+local function narrow_band(self)
+  local above_e4, below_e4 = self.above_e4, self.below_e4
+  if self.price_e4 < self.lowest_e4 then
+    self.lowest_e4, self.lowest_text = self.price_e4, self.price_text
+    if self.up_e2 < math.huge then above_e4 = math.min(above_e4, number.threshold_e4("up", self.price_e4, self.up_e2)) end
+  end
+  if self.price_e4 > self.highest_e4 then
+    self.highest_e4, self.highest_text = self.price_e4, self.price_text
+    if self.down_e2 < math.huge then
+      below_e4 = math.max(below_e4, number.threshold_e4("down", self.price_e4, self.down_e2))
+    end
+  end
+  if above_e4 ~= self.above_e4 or below_e4 ~= self.below_e4 then instrument.set_band(self, above_e4, below_e4) end
+end
+
+-- One tick of one instrument. Returns alerts appended.
+local function take(self, id, price_e4, price_text, time_ms)
+  history.push(self.lows, self.highs, self, price_e4)
+  self.price_e4, self.price_text = price_e4, price_text
+  self.time_ms = math.max(time_ms, self.time_ms)
+  self.tick = id
+  narrow_band(self)
+  if price_e4 < self.above_e4 and price_e4 > self.below_e4 and self.time_ms < self.wake_ms then return 0 end
+  return look(self)
+end
+
+if call("EXISTS", ticks) == 0 then return { 0, 0, "" } end
+local cursor, entries_read = cursor_of_group()
+local entries = call("XRANGE", ticks, "(" .. cursor, "+", "COUNT", count)
+if #entries == 0 then return { 0, 0, "" } end
+
+local seen, appended, malformed, reason = {}, 0, 0, nil
+for _, entry in ipairs(entries) do
+  local id, token, price_e4, price_text, time_ms = entry[1], parse(entry[2])
+  if token then
+    local self = seen[token]
+    if not self then
+      self = instrument.load(prefix, token)
+      self.is_repeated = self.tick and not is_not_after(self.tick, cursor)
+      seen[token] = self
+    end
+    if not (self.is_repeated and is_not_after(id, self.tick)) then
+      appended = appended + take(self, id, price_e4, price_text, time_ms)
+    end
+  else
+    malformed, reason = malformed + 1, id .. ": " .. price_e4
+  end
+end
+
+for _, self in pairs(seen) do instrument.save(self) end
+if malformed > 0 then
+  call("HINCRBY", counters, "malformed", malformed)
+  call("HSET", counters, "malformed_last", reason)
+end
+local last = entries[#entries][1]
+call("XGROUP", "SETID", ticks, GROUP, last, "ENTRIESREAD", (entries_read or 0) + #entries)
+return { #entries, appended, last }
