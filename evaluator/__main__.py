@@ -1,32 +1,61 @@
-"""python -m evaluator: the pump; python -m evaluator replay: the engine over a recorded market."""
+"""python -m evaluator: the pump and the rulebook; python -m evaluator replay: the engine over a recorded market."""
 
 import argparse
+import asyncio
 import sys
 from pathlib import Path
 
 import uvloop
 
+from evaluator.pump import Pump
 from evaluator.replay import replay
-from stormalert.errors import InputError
+from evaluator.rulebook import Rulebook
+from evaluator.tables import ALERT_COLUMNS, RULE_COLUMNS, TICK_COLUMNS
+from stormalert import process
+from stormalert.errors import StormError
+from stormalert.keys import all_shards
+from stormalert.settings import Settings
+from stormalert.store import open_store
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m evaluator", description=__doc__)
-    commands = parser.add_subparsers(dest="command")
-    replaying = commands.add_parser("replay", help="the alerts of recorded ticks under given rules")
-    replaying.add_argument("--ticks", type=Path, required=True, help="CSV with time,symbol,price")
-    replaying.add_argument("--rules", type=Path, required=True, help=f"CSV with {','.join(('id', 'symbol', '...'))}")
-    replaying.add_argument("--out", type=Path, required=True, help="CSV to write: time,rule,symbol,direction,price,reference")
-    replaying.add_argument("--redis", help="URL of a server to use; default: an embedded one of its own")
+    replaying = parser.add_subparsers(dest="command").add_parser("replay", help="alerts of recorded ticks under given rules")
+    replaying.add_argument("--ticks", type=Path, required=True, help=f"CSV to read: {','.join(TICK_COLUMNS)}")
+    replaying.add_argument("--rules", type=Path, required=True, help=f"CSV to read: {','.join(RULE_COLUMNS)}")
+    replaying.add_argument("--out", type=Path, required=True, help=f"CSV to write: {','.join(ALERT_COLUMNS)}")
+    replaying.add_argument("--redis", help="URL of a server to use; without it an embedded one is started")
     arguments = parser.parse_args()
     if arguments.command == "replay":
         sys.exit(_replay(arguments))
+    process.run("evaluator", _evaluate)
+
+
+async def _evaluate(settings: Settings, stopping: asyncio.Event) -> None:
+    store = open_store(settings.mongodb_uri, settings.sqlite_path)
+    async with process.connect(settings.redis_url) as redis:
+        await process.wait_for_redis(redis)
+        heartbeat = process.Heartbeat("evaluator", redis)
+        heartbeat.facts = {"ticks": 0, "alerts": 0}
+
+        def count(ticks: int, alerts: int) -> None:
+            heartbeat.facts = {
+                "ticks": int(heartbeat.facts["ticks"]) + ticks,
+                "alerts": int(heartbeat.facts["alerts"]) + alerts,
+            }
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(heartbeat.beat_until(stopping))
+            tasks.create_task(Rulebook(redis, store, settings.shards).run_until(stopping))
+            for shard in all_shards(settings.shards):
+                tasks.create_task(Pump(redis, shard, count).run_until(stopping))
+    store.close()
 
 
 def _replay(arguments: argparse.Namespace) -> int:
     try:
         ticks, alerts = uvloop.run(replay(arguments.ticks, arguments.rules, arguments.out, arguments.redis))
-    except InputError as error:
+    except StormError as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{ticks} ticks, {alerts} alerts, written to {arguments.out}")

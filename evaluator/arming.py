@@ -6,7 +6,7 @@ from stormalert.scripts import Value, script
 from stormalert.units import format_duration, format_percent
 
 
-def arm_command(shard: Shard, rule: Rule) -> list[Value]:
+def arm_command(shard: Shard, rule: Rule, least_epoch: int = 0) -> list[Value]:
     """Packed arguments of lua/arm.lua."""
     return script("arm").pack(
         instrument=shard.instrument(rule.token),
@@ -23,6 +23,7 @@ def arm_command(shard: Shard, rule: Rule) -> list[Value]:
         cooldown=format_duration(rule.cooldown_ms),
         armed_at=rule.armed_at_ms,
         revision=rule.revision,
+        epoch=least_epoch,
     )
 
 

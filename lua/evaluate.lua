@@ -5,7 +5,7 @@
 --          alerts    stream of the shard
 --          counters  hash: malformed entries, and what the last one was
 -- ARGV     count     most entries to take
--- Returns  {entries taken, alerts appended, id of the last entry taken or the empty text}
+-- Returns  {entries taken, alerts appended, id up to which the group has read}
 --
 -- An instrument is read and written once a batch. Redis does not roll a failing script back, so the step can be repeated:
 -- entries are checked before use, the group moves last, and an instrument skips ticks up to its own `tick`.
@@ -158,10 +158,10 @@ local function take(self, id, price_e4, price_text, time_ms)
   return look(self)
 end
 
-if call("EXISTS", ticks) == 0 then return { 0, 0, "" } end
+if call("EXISTS", ticks) == 0 then return { 0, 0, "0-0" } end
 local cursor, entries_read = cursor_of_group()
 local entries = call("XRANGE", ticks, "(" .. cursor, "+", "COUNT", count)
-if #entries == 0 then return { 0, 0, "" } end
+if #entries == 0 then return { 0, 0, cursor } end
 
 local seen, appended, malformed, reason = {}, 0, 0, nil
 for _, entry in ipairs(entries) do

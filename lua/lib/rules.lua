@@ -26,12 +26,12 @@ end
 -- The rule as armed; nil when there is no such rule.
 function rules.load(prefix, id)
   local v = call("HMGET", rules.key(prefix, id), "user", "symbol", "kind", "direction", "percent", "window", "repeat",
-    "cooldown", "state", "epoch", "arm", "revision")
+    "cooldown", "state", "epoch", "arm", "revision", "token")
   if not v[3] then return nil end
   return {
     id = id, user = v[1], symbol = v[2], kind = v[3], direction = v[4], percent = v[5], percent_e2 = number.percent_e2(v[5]),
     window = v[6], window_ms = number.duration_ms(v[6]), is_once = v[7] == "once", cooldown_ms = number.duration_ms(v[8]),
-    state = v[9], epoch = tonumber(v[10] or 0), arm = tonumber(v[11] or 0), revision = tonumber(v[12] or 0),
+    state = v[9], epoch = tonumber(v[10] or 0), arm = tonumber(v[11] or 0), revision = tonumber(v[12] or 0), token = v[13],
   }
 end
 
@@ -44,7 +44,8 @@ end
 
 local function wait(self, rule, state, ready_ms)
   call("ZADD", pending_key(self), ready_ms, rule.id)
-  call("HSET", rules.key(self.prefix, rule.id), "state", state, "ready", string.format("%d", ready_ms))
+  call("HSET", rules.key(self.prefix, rule.id), "state", state, "ready", string.format("%d", ready_ms),
+    "epoch", string.format("%d", rule.epoch))
   self.wake_ms = math.min(self.wake_ms, ready_ms)
 end
 

@@ -1,0 +1,81 @@
+"""Drives lua/evaluate.lua over one shard. Stateless: any number of pumps may run, and killing one loses nothing."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from stormalert.keys import Shard
+from stormalert.process import UNREACHABLE
+from stormalert.scripts import script
+
+log = logging.getLogger(__name__)
+
+# A batch that holds the server longer than this makes others wait.
+HOLD_MAX_S = 0.005
+BATCH_MIN, BATCH_MAX = 16, 2_000
+BLOCK_MS = 1_000
+TRIM_EVERY_S = 5
+# What stays readable behind the cursor.
+KEEP_MS = 60_000
+PAUSE_AFTER_FAILURE_S = 0.5
+
+# Told how many ticks were taken and alerts appended.
+OnBatch = Callable[[int, int], None]
+
+
+class Pump:
+    def __init__(self, redis: Redis, shard: Shard, on_batch: OnBatch) -> None:
+        self._redis = redis
+        self._shard = shard
+        self._on_batch = on_batch
+        self._batch = BATCH_MIN
+        self._trimmed_s = 0.0
+        self._is_failing = False
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                taken, cursor = await self.step()
+                if not taken:
+                    await self._redis.xread({self._shard.ticks: cursor}, count=1, block=BLOCK_MS)
+            except (*UNREACHABLE, ResponseError) as error:
+                # The step is atomic and repeatable, so it is simply tried again; the cursor has not moved.
+                self._log_edge(error)
+                await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
+            else:
+                self._log_edge(None)
+
+    async def step(self) -> tuple[int, str]:
+        """Evaluates one batch; returns how many ticks it took and the cursor after it."""
+        started_s = time.monotonic()
+        taken, alerts, cursor = await script("evaluate").call(
+            self._redis, ticks=self._shard.ticks, alerts=self._shard.alerts, counters=self._shard.counters, count=self._batch
+        )
+        self._adapt(taken, time.monotonic() - started_s)
+        self._on_batch(taken, alerts)
+        if started_s - self._trimmed_s > TRIM_EVERY_S:
+            self._trimmed_s = started_s
+            await self._trim_behind(cursor)
+        return taken, cursor
+
+    def _adapt(self, taken: int, held_s: float) -> None:
+        if held_s > HOLD_MAX_S:
+            self._batch = max(self._batch // 2, BATCH_MIN)
+        elif taken == self._batch and held_s < HOLD_MAX_S / 2:
+            self._batch = min(self._batch * 2, BATCH_MAX)
+
+    async def _trim_behind(self, cursor: str) -> None:
+        oldest_kept_ms = int(cursor.partition("-")[0]) - KEEP_MS
+        if oldest_kept_ms > 0:
+            await self._redis.xtrim(self._shard.ticks, minid=str(oldest_kept_ms), approximate=True)
+
+    def _log_edge(self, error: Exception | None) -> None:
+        if error and not self._is_failing:
+            log.error("evaluation failed, trying again", extra={"shard": self._shard.tag, "reason": str(error)})
+        if not error and self._is_failing:
+            log.info("evaluation goes on", extra={"shard": self._shard.tag})
+        self._is_failing = error is not None

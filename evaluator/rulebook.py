@@ -1,0 +1,119 @@
+"""Brings the rules in Redis in line with the store: at start, on every change, and after Redis was emptied.
+
+It polls the store by time of change and reads a few seconds twice, so that a clock or a commit that is a little late hides no
+change; arming the same revision again does nothing. Any number of rulebooks may run.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Iterable
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, ResponseError
+
+from evaluator.arming import arm_command, disarm_command
+from stormalert.keys import all_shards, shard_of
+from stormalert.model import Repeat, Rule, RuleState
+from stormalert.process import UNREACHABLE
+from stormalert.scripts import Value, script
+from stormalert.store import Store
+from stormalert.units import now_ms
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.5
+OVERLAP_MS = 5_000
+RULES_AT_ONCE = 500
+# SHA1 of a script and its packed arguments.
+Command = tuple[str, list[Value]]
+
+
+class Rulebook:
+    def __init__(self, redis: Redis, store: Store, shards: int) -> None:
+        self._redis = redis
+        self._store = store
+        self._shards = shards
+        self._since_ms = 0
+        # Revisions brought over in the last pass, which the next one reads again.
+        self._recent: dict[str, int] = {}
+        self._is_failing = False
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                await self.bring_over()
+            except UNREACHABLE as error:
+                if not self._is_failing:
+                    log.warning("rules wait for redis", extra={"reason": str(error)})
+                self._is_failing = True
+            else:
+                self._is_failing = False
+            try:
+                await asyncio.wait_for(stopping.wait(), POLL_S)
+            except TimeoutError:
+                continue
+
+    async def bring_over(self) -> int:
+        """One pass; returns how many rules were armed or disarmed."""
+        started_ms = now_ms()
+        is_emptied = not await self._is_marked()
+        changed = self._store.rules_changed(0 if is_emptied else max(self._since_ms - OVERLAP_MS, 0))
+        recent: dict[str, int] = {}
+        count = 0
+        while chunk := await asyncio.to_thread(lambda: list(itertools.islice(changed, RULES_AT_ONCE))):
+            new = [rule for rule in chunk if is_emptied or self._recent.get(rule.id) != rule.revision]
+            if is_emptied:
+                new = await asyncio.to_thread(lambda rules: [self._after_last_alert(rule) for rule in rules], new)
+            count += await self._send(new)
+            recent |= {rule.id: rule.revision for rule in chunk if rule.updated_ms >= started_ms - OVERLAP_MS}
+        if is_emptied:
+            await self._mark(started_ms)
+        self._since_ms, self._recent = started_ms, recent
+        if count:
+            log.info("rules brought over", extra={"rules": count})
+        return count
+
+    # The marker is there as long as Redis holds what was brought over.
+    async def _is_marked(self) -> bool:
+        return all([await self._redis.exists(shard.rulebook) for shard in all_shards(self._shards)])
+
+    async def _mark(self, time_ms: int) -> None:
+        for shard in all_shards(self._shards):
+            await self._redis.set(shard.rulebook, time_ms)
+
+    def _after_last_alert(self, rule: Rule) -> Rule:
+        """A rule whose cooldown Redis has forgotten; without this a fresh Redis would repeat its alert."""
+        if rule.state is not RuleState.ACTIVE or rule.repeat is Repeat.ONCE:
+            return rule
+        last_ms = self._store.last_alert_ms(rule.id)
+        if last_ms is None:
+            return rule
+        return rule.model_copy(update={"armed_at_ms": max(rule.armed_at_ms, last_ms + rule.cooldown_ms)})
+
+    async def _send(self, rules: Iterable[Rule]) -> int:
+        commands = [command for rule in rules if (command := self._command(rule))]
+        replies = await self._pipeline(commands)
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            for name in ("arm", "disarm"):
+                await self._redis.script_load(script(name).text)
+            replies = await self._pipeline(commands)
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                log.error("rule refused", extra={"reason": str(reply)})
+        return sum(reply == 1 for reply in replies)
+
+    def _command(self, rule: Rule) -> Command | None:
+        shard = shard_of(rule.token, self._shards)
+        if rule.state is RuleState.ACTIVE:
+            return script("arm").sha1, arm_command(shard, rule, least_epoch=now_ms())
+        if rule.state is RuleState.SPENT:
+            # The engine spent it itself; on a Redis that was emptied there is nothing to arm.
+            return None
+        return script("disarm").sha1, disarm_command(shard, rule)
+
+    async def _pipeline(self, commands: list[Command]) -> list[object]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for sha1, packed in commands:
+                pipe.evalsha(sha1, *packed)  # type: ignore[arg-type]
+            return list(await pipe.execute(raise_on_error=False))
