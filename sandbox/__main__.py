@@ -1,0 +1,135 @@
+"""Wires the stand-ins into one process on one event loop."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+
+import uvloop
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+
+from sandbox import flags
+from sandbox.control import Control
+from sandbox.exchange import Exchange
+from sandbox.faults import Faults
+from sandbox.index_page import IndexPage
+from sandbox.kite import Kite
+from sandbox.login import Login
+from sandbox.outbox import Outbox
+from sandbox.outbox_page import OutboxPage
+from sandbox.pages import STYLE, asset
+from sandbox.recording import RecordingError, read_ticks
+from sandbox.servers import PortTaken, listen, serve_http, serve_mail, serve_stream
+from sandbox.sessions import Sessions
+from sandbox.smtp import Mailbox
+from sandbox.state import open_database
+from sandbox.telegram import Telegram
+from sandbox.twilio import Twilio
+
+
+def main() -> int:
+    options = flags.parse()
+    try:
+        if options.command == "ticks":
+            for time_ms, symbol, paise in read_ticks(options.file):
+                print(f"{time_ms},{symbol},{paise // 100}.{paise % 100:02}")
+        else:
+            uvloop.run(serve(options))
+    except (PortTaken, RecordingError) as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of `ticks` has had enough: no complaint at exit either
+    return 0
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Run every stand-in until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    # A client that vanishes in the middle of a handshake is an everyday thing here.
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)
+    http, stream, mail = (
+        listen(options.host, port, flag)
+        for port, flag in (
+            (options.http_port, "--http-port"),
+            (options.ws_port, "--ws-port"),
+            (options.smtp_port, "--smtp-port"),
+        )
+    )
+    database = open_database(options.state_dir)
+    faults = Faults()
+    outbox = Outbox(database)
+    sessions = Sessions(database, options.kite_api_key, options.kite_api_secret)
+    exchange = Exchange(
+        sessions,
+        faults.stream,
+        stocks=options.instruments,
+        with_currencies=options.with_currencies,
+        seed=options.seed,
+        liveliness=options.liveliness,
+        rate=options.tick_rate,
+        play=options.play,
+        speed=options.speed,
+        play_delay_s=options.play_delay,
+    )
+    telegram = Telegram(options.telegram_token, outbox, faults.telegram)
+    parts = (
+        IndexPage(places(options), faults),
+        Login(sessions, options.kite_redirect_url),
+        Kite(sessions, exchange.board, exchange.market, exchange.playback, faults.rest),
+        telegram,
+        Twilio(options.twilio_sid, options.twilio_auth_token, outbox, faults.twilio),
+        OutboxPage(outbox),
+        Control(exchange, telegram, outbox, faults),
+    )
+    app = Starlette(
+        routes=[route for part in parts for route in part.routes()] + [asset("/style.css", STYLE)],
+        middleware=[Middleware(GZipMiddleware, minimum_size=10_000)],
+    )
+    jobs = [
+        asyncio.create_task(job)
+        for job in (
+            serve_http(app, http),
+            serve_stream(exchange.stream, stream),
+            serve_mail(Mailbox(outbox, faults.smtp).protocol, mail),
+            exchange.stream.tend(),
+            exchange.run(),
+        )
+    ]
+    print(f"sandbox: http://{options.host}:{options.http_port}", flush=True)
+    await until_told(jobs)
+    database.close()
+
+
+async def until_told(jobs: list[asyncio.Task[None]]) -> None:
+    """Wait for a signal, or for a job that ends before: that is an error."""
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    waiting = asyncio.create_task(told.wait())
+    await asyncio.wait([waiting, *jobs], return_when=asyncio.FIRST_COMPLETED)
+    ended = [job for job in jobs if job.done()]
+    for job in (waiting, *jobs):
+        job.cancel()
+    await asyncio.gather(waiting, *jobs, return_exceptions=True)
+    for job in ended:
+        job.result()
+
+
+def places(options: argparse.Namespace) -> list[tuple[str, str]]:
+    http = f"http://{options.host}:{options.http_port}"
+    return [
+        (http, "Kite's REST interface (KiteConnect root)"),
+        (f"{http}/connect/login", "Kite's login page"),
+        (f"ws://{options.host}:{options.ws_port}", "Kite's stream (KiteTicker root)"),
+        (f"{http}/bot", "Telegram Bot API (base_url of python-telegram-bot)"),
+        (http, "Twilio (api.base_url of its client)"),
+        (f"smtp://{options.host}:{options.smtp_port}", "mail, any user and password or none"),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

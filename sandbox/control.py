@@ -1,0 +1,127 @@
+"""The levers of the sandbox: faults, cut connections, killed tokens, prints, playback, people who write to the bot."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.exchange import Exchange
+from sandbox.faults import FaultError, Faults
+from sandbox.outbox import Outbox
+from sandbox.telegram import Telegram
+
+Lever = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+class LeverError(ValueError):
+    """A lever pulled wrongly; the message says what was expected."""
+
+
+class Control:
+    """What can be done to the sandbox over HTTP while it runs."""
+
+    def __init__(self, exchange: Exchange, telegram: Telegram, outbox: Outbox, faults: Faults) -> None:
+        self._exchange, self._telegram, self._outbox, self._faults = exchange, telegram, outbox, faults
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/control", self._show, methods=["GET"]),
+            Route("/control/faults", self._reset, methods=["DELETE"]),
+            self._route("/control/faults", self._change),
+            self._route("/control/drop", self._drop),
+            self._route("/control/close", self._close),
+            self._route("/control/kill-tokens", self._kill_tokens),
+            self._route("/control/print", self._print),
+            self._route("/control/playback", self._play),
+            self._route("/control/telegram", self._telegram_person),
+            Route("/webhook/{name}", self._webhook, methods=["POST"]),
+        ]
+
+    def _route(self, path: str, lever: Lever) -> Route:
+        async def pull(request: Request) -> Response:
+            try:
+                body = await request.json() if await request.body() else {}
+                if not isinstance(body, dict):
+                    raise LeverError("expected a JSON object")
+                return JSONResponse(await lever(body))
+            except (LeverError, FaultError, LookupError) as error:
+                return JSONResponse({"error": str(error)}, 400)
+            except ValueError:
+                return JSONResponse({"error": "expected JSON"}, 400)
+
+        return Route(path, pull, methods=["POST"])
+
+    async def _show(self, request: Request) -> Response:
+        return JSONResponse(self._exchange.status() | {"faults": asdict(self._faults), "outbox": self._outbox.counts()})
+
+    async def _change(self, body: dict[str, Any]) -> Any:
+        """Set faults, for good or for `for_s` seconds."""
+        for_s = _number(body.pop("for_s", 0), "for_s")
+        former = self._faults.change(body)
+        if for_s:
+            self._later(for_s, lambda: self._faults.change(former))
+        return asdict(self._faults)
+
+    async def _reset(self, request: Request) -> Response:
+        self._faults.reset()
+        return JSONResponse(asdict(self._faults))
+
+    async def _drop(self, body: dict[str, Any]) -> Any:
+        return {"dropped": self._exchange.stream.drop()}
+
+    async def _close(self, body: dict[str, Any]) -> Any:
+        return {"closed": await self._exchange.stream.close()}
+
+    async def _kill_tokens(self, body: dict[str, Any]) -> Any:
+        return {"killed": self._exchange.sessions.end_all()}
+
+    async def _print(self, body: dict[str, Any]) -> Any:
+        price = _number(body.get("price"), "price")
+        count = round(_number(body.get("count", 1), "count"))
+        return {"last_price": self._exchange.print_trade(str(body.get("symbol", "")), price, count)}
+
+    async def _play(self, body: dict[str, Any]) -> Any:
+        playback = self._exchange.playback
+        if playback is None:
+            raise LeverError("no recording: start the sandbox with --play FILE")
+        playback.restart(_number(body["speed"], "speed") if "speed" in body else None)
+        return {"speed": playback.speed}
+
+    async def _telegram_person(self, body: dict[str, Any]) -> Any:
+        name = str(body.get("name", "Trader"))
+        if "press" in body:
+            await self._telegram.press(round(_number(body.get("message_id"), "message_id")), str(body["press"]), name)
+        elif body.get("text"):
+            await self._telegram.say(round(_number(body.get("chat_id"), "chat_id", least=None)), str(body["text"]), name)
+        else:
+            raise LeverError("expected chat_id and text, or message_id and press")
+        return {"ok": True}
+
+    async def _webhook(self, request: Request) -> Response:
+        """Take what an outgoing webhook posts; it has no lever, but belongs to nobody else."""
+        text = (await request.body()).decode(errors="replace")
+        headers = dict(request.headers)
+        name = request.path_params["name"]
+        if name in self._faults.webhook.blocked:
+            return JSONResponse({"error": "gone"}, 410)
+        message = self._outbox.add("webhook", name, {"text": text, "raw": {"headers": headers, "body": text}})
+        return JSONResponse({"id": message.id})
+
+    def _later(self, after_s: float, action: Callable[[], object]) -> None:
+        def act() -> None:
+            self._timers.discard(timer)
+            action()
+
+        timer = asyncio.get_running_loop().call_later(after_s, act)
+        self._timers.add(timer)
+
+
+def _number(value: object, name: str, least: float | None = 0.0) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or (least is not None and value < least):
+        raise LeverError(f"{name}: expected a number{'' if least is None else f' of at least {least:g}'}, was {value!r}")
+    return float(value)

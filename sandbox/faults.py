@@ -1,0 +1,146 @@
+"""What can be made to go wrong, as data: each switch with the sentence that explains it on the index page."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Any
+
+# Longer than any client waits: a request that hangs is left by its client, not by us.
+HANG_S = 120.0
+
+
+class FaultError(ValueError):
+    """A change that was refused; the message says what was expected."""
+
+
+class Trouble(Enum):
+    """What happens to one message."""
+
+    TOO_MANY = "too_many"
+    SERVER_ERROR = "server_error"
+    TIME_OUT = "time_out"
+    LOST_REPLY = "lost_reply"
+
+
+def _rate(text: str) -> Any:
+    return field(default=0.0, metadata={"help": f"share (0 to 1) of {text}", "most": 1.0})
+
+
+def _amount(default: float, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+def _switch(text: str) -> Any:
+    return field(default=False, metadata={"help": text})
+
+
+@dataclass
+class StreamFaults:
+    """Faults of the Kite stream, for all its sockets."""
+
+    mute: bool = _switch("sockets stay open and say nothing, no heartbeat either")
+    gap: bool = _switch("no prices, but heartbeats: what happens meanwhile is never sent")
+    trickle_s: float = _amount(0.0, "one frame each so many seconds; the rest waits in line and grows old (0: off)")
+    duplicates: float = _rate("packets sent twice")
+    out_of_order: float = _rate("packets with an exchange time five seconds back")
+    zero_price: float = _rate("packets with last price 0")
+    spike: float = _rate("packets with a last price far off, the day's high and low untouched")
+    spike_percent: float = _amount(20.0, "how far off a spike is")
+
+
+@dataclass
+class RestFaults:
+    """Faults of Kite's REST interface."""
+
+    too_many: float = _rate("requests answered 429")
+    unavailable: float = _rate("requests answered 503 NetworkException")
+    delay_s: float = _amount(0.0, "seconds by which every answer is late")
+    blank_columns: bool = _switch("rows with blank strike and last price among the instruments (the SDK crashes on them)")
+
+
+@dataclass
+class ChannelFaults:
+    """Faults of one channel."""
+
+    too_many: float = _rate("messages refused for the rate (429; SMTP 421)")
+    server_error: float = _rate("messages refused by a broken server (500; SMTP 451)")
+    time_out: float = _rate("messages neither taken nor answered")
+    lost_reply: float = _rate("messages taken, but never answered")
+    retry_after_s: float = _amount(2.0, "seconds that a refusal for the rate asks to wait")
+    blocked: list[str] = field(
+        default_factory=list, metadata={"help": "recipients who blocked us (403; Twilio 21610; SMTP 550)"}
+    )
+    errors: dict[str, int] = field(
+        default_factory=dict,
+        metadata={"help": "recipient to error code; for Twilio 63xxx fails later, by call-back; SMTP 4xx or 5xx reply"},
+    )
+
+    def next_trouble(self) -> Trouble | None:
+        """Draw what happens to the next message."""
+        chance = random.random()  # noqa: S311 - a fault, not a secret
+        for trouble in Trouble:
+            chance -= float(getattr(self, trouble.value))
+            if chance < 0:
+                return trouble
+        return None
+
+
+@dataclass
+class Faults:
+    """All faults, by the part they belong to."""
+
+    stream: StreamFaults = field(default_factory=StreamFaults)
+    rest: RestFaults = field(default_factory=RestFaults)
+    telegram: ChannelFaults = field(default_factory=ChannelFaults)
+    twilio: ChannelFaults = field(default_factory=ChannelFaults)
+    smtp: ChannelFaults = field(default_factory=ChannelFaults)
+    webhook: ChannelFaults = field(default_factory=ChannelFaults)
+
+    def change(self, wanted: object) -> dict[str, dict[str, Any]]:
+        """Set what `wanted` names, all of it or nothing, and give the former values."""
+        if not isinstance(wanted, dict):
+            raise FaultError(f"expected a JSON object, was {wanted!r}")
+        former: dict[str, dict[str, Any]] = {}
+        for part, values in wanted.items():
+            section = getattr(self, part, None) if part in {it.name for it in fields(self)} else None
+            if section is None or not isinstance(values, dict):
+                parts = ", ".join(it.name for it in fields(self))
+                raise FaultError(f"expected {{part: {{fault: value}}}} with a part of {parts}, was {part!r}")
+            for name, value in values.items():
+                _check(section, part, name, value)
+            former[part] = {name: getattr(section, name) for name in values}
+        for part, values in wanted.items():
+            for name, value in values.items():
+                setattr(getattr(self, part), name, value)
+        return former
+
+    def reset(self) -> None:
+        """Switch every fault off, in place: the parts keep their section."""
+        for it in fields(self):
+            section, fresh = getattr(self, it.name), type(getattr(self, it.name))()
+            for each in fields(section):
+                setattr(section, each.name, getattr(fresh, each.name))
+
+
+async def hang() -> None:
+    """Do not answer for longer than any client waits."""
+    await asyncio.sleep(HANG_S)
+
+
+def _check(section: Any, part: str, name: str, value: object) -> None:
+    known = {it.name: it for it in fields(section)}
+    if name not in known:
+        raise FaultError(f"{part} has no fault {name!r}; it has {', '.join(known)}")
+    current = getattr(section, name)
+    if isinstance(current, bool):
+        fits = isinstance(value, bool)
+    elif isinstance(current, float):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = is_number and 0 <= float(str(value)) <= known[name].metadata.get("most", float("inf"))
+    elif isinstance(current, list):
+        fits = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    else:
+        fits = isinstance(value, dict) and all(isinstance(each, int) for each in value.values())
+    if not fits:
+        raise FaultError(f"{part}.{name}: expected {known[name].metadata['help']}, was {value!r}")

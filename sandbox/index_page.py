@@ -1,0 +1,58 @@
+"""The front page: what runs where, and every lever with an example."""
+
+from dataclasses import fields
+from html import escape
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sandbox.faults import Faults
+from sandbox.pages import page
+
+LEVERS = (
+    ("GET /control", "state of everything, as JSON"),
+    ('POST /control/faults {"stream": {"mute": true}, "for_s": 10}', "set faults, for good or for some seconds"),
+    ("DELETE /control/faults", "switch all faults off"),
+    ("POST /control/drop", "cut all Kite sockets without a word"),
+    ("POST /control/close", "close all Kite sockets with code 1000"),
+    ("POST /control/kill-tokens", "end all access tokens, as at 06:00; open sockets stay open"),
+    ('POST /control/print {"symbol": "INFY", "price": 1500.05, "count": 2}', "print trades at a chosen price"),
+    ('POST /control/playback {"speed": 60}', "play the recording from the start"),
+    ('POST /control/telegram {"chat_id": 1001, "text": "/start"}', "let a person write to the bot"),
+    ('POST /control/telegram {"message_id": 7, "press": "snooze"}', "let a person press a button"),
+    ("GET /outbox.json?since=0&channel=telegram", "messages after an id, oldest first"),
+    ("DELETE /outbox", "empty the outbox"),
+    ("POST /webhook/NAME", "a receiver of outgoing webhooks"),
+)
+
+
+class IndexPage:
+    """Shows where each stand-in listens."""
+
+    def __init__(self, places: list[tuple[str, str]], faults: Faults) -> None:
+        self._places, self._faults = places, faults
+
+    def routes(self) -> list[Route]:
+        return [Route("/", self._show, methods=["GET"])]
+
+    async def _show(self, request: Request) -> Response:
+        body = f"""
+            <h1>StormAlert sandbox</h1>
+            <p>Stand-ins that speak the real protocols. <a href="/outbox">Open the outbox</a></p>
+            <h2>What runs where</h2>{_table(self._places)}
+            <h2>Levers</h2>{_table(list(LEVERS))}
+            <h2>Faults</h2>
+            <p class="faint">For POST /control/faults, by part. A share is a number from 0 to 1.</p>
+            {"".join(self._section(it.name) for it in fields(self._faults))}"""
+        return page("What runs where", body)
+
+    def _section(self, part: str) -> str:
+        section = getattr(self._faults, part)
+        rows = [(f"{part}.{it.name}", str(it.metadata["help"])) for it in fields(section)]
+        return _table(rows)
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    lines = "".join(f"<tr><td><code>{escape(left)}</code></td><td>{escape(right)}</td></tr>" for left, right in rows)
+    return f'<div class="card scroll"><table>{lines}</table></div>'

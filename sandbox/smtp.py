@@ -1,0 +1,71 @@
+"""A mail server that delivers into the outbox."""
+
+import asyncio
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from sandbox.faults import ChannelFaults, Trouble, hang
+from sandbox.outbox import Outbox
+
+TAKEN = "250 2.0.0 OK"
+REPLIES = {
+    Trouble.TOO_MANY: "421 4.7.28 Rate limit exceeded, try again later",
+    Trouble.SERVER_ERROR: "451 4.3.0 Temporary server error",
+}
+
+
+class Mailbox:
+    """Decides about recipients and messages; aiosmtpd calls the handle_* methods by their names."""
+
+    def __init__(self, outbox: Outbox, faults: ChannelFaults) -> None:
+        self._outbox, self._faults = outbox, faults
+
+    def protocol(self) -> asyncio.Protocol:
+        """Make the protocol of one connection; any user and password will do."""
+        return SMTP(
+            self,
+            hostname="sandbox.invalid",
+            ident="StormAlert sandbox",
+            authenticator=lambda *_: AuthResult(success=True, auth_data=LoginPassword(b"", b"")),
+            auth_require_tls=False,
+            enable_SMTPUTF8=True,
+        )
+
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        if address in self._faults.blocked:
+            return f"550 5.1.1 <{address}> refuses mail"
+        code = self._faults.errors.get(address)
+        if code:
+            return f"{code} {code // 100}.0.0 Refused by the sandbox"
+        envelope.rcpt_tos.append(address)
+        return TAKEN
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        trouble = self._faults.next_trouble()
+        if trouble in REPLIES:
+            return REPLIES[trouble]
+        if trouble is Trouble.TIME_OUT:
+            await hang()
+        raw = envelope.content if isinstance(envelope.content, bytes) else str(envelope.content or "").encode()
+        for recipient in envelope.rcpt_tos:
+            self._outbox.add("email", recipient, _content(raw, envelope.mail_from or ""))
+        if trouble is Trouble.LOST_REPLY:
+            await hang()
+        return TAKEN
+
+
+def _content(raw: bytes, sender: str) -> dict[str, object]:
+    mail = message_from_bytes(raw, policy=policy.default)
+    return {
+        "subject": str(mail["subject"] or ""),
+        "text": _body(mail, "plain"),
+        "html": _body(mail, "html"),
+        "raw": {"sender": sender, "headers": {name: str(value) for name, value in mail.items()}},
+    }
+
+
+def _body(mail: EmailMessage, kind: str) -> str:
+    part = mail.get_body((kind,))
+    return str(part.get_content()).rstrip() if part is not None else ""

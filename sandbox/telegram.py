@@ -1,0 +1,260 @@
+"""The Telegram Bot API, as much of it as an alerting bot uses; people who write to the bot are played by `say` and `press`."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.faults import ChannelFaults, Trouble, hang
+from sandbox.outbox import Message, Outbox
+from sandbox.telegram_text import TextError, parsed
+
+MAX_TEXT = 4096
+MAX_CALLBACK_BYTES = 64
+MAX_POLL_S = 50.0
+
+Fields = dict[str, Any]
+
+
+class TelegramError(Exception):
+    """An error as Telegram answers it."""
+
+    def __init__(self, code: int, description: str, retry_after_s: float | None = None) -> None:
+        super().__init__(description)
+        self.body: dict[str, Any] = {"ok": False, "error_code": code, "description": description}
+        if retry_after_s is not None:
+            self.body["parameters"] = {"retry_after": max(round(retry_after_s), 1)}
+
+
+class Telegram:
+    """One bot."""
+
+    def __init__(self, token: str, outbox: Outbox, faults: ChannelFaults) -> None:
+        self._token, self._outbox, self._faults = token, outbox, faults
+        self._bot = {
+            "id": int(token.partition(":")[0]),
+            "is_bot": True,
+            "first_name": "StormAlert sandbox",
+            "username": "stormalert_sandbox_bot",
+            "can_join_groups": True,
+            "can_read_all_group_messages": False,
+            "supports_inline_queries": False,
+        }
+        self._updates: list[dict[str, Any]] = []
+        self._update_id = self._message_id = int(time.time())
+        self._arrived = asyncio.Event()
+        self._webhook: Fields = {}
+        self._methods: dict[str, Callable[[Fields], Awaitable[Any]]] = {
+            "getMe": self._get_me,
+            "getUpdates": self._get_updates,
+            "sendMessage": self._send_message,
+            "editMessageText": self._edit_message,
+            "answerCallbackQuery": self._answer_callback,
+            "setWebhook": self._set_webhook,
+            "deleteWebhook": self._delete_webhook,
+            "getWebhookInfo": self._webhook_info,
+            "setMyCommands": self._accept,
+            "sendChatAction": self._accept,
+        }
+
+    def routes(self) -> list[Route]:
+        return [Route("/bot{token}/{method}", self._call, methods=["GET", "POST"])]
+
+    async def say(self, chat_id: int, text: str, name: str) -> None:
+        """Let a person write to the bot."""
+        entities = [{"type": "bot_command", "offset": 0, "length": len(text.split()[0])}] if text[:1] == "/" else []
+        await self._arrive("message", self._message(chat_id, name) | {"text": text, "entities": entities})
+
+    async def press(self, message_id: int, data: str, name: str) -> None:
+        """Let a person press a button under a message."""
+        sent = self._outbox.find("telegram", str(message_id))
+        if sent is None:
+            raise LookupError(f"no telegram message {message_id} in the outbox")
+        query = {
+            "id": str(self._next_message_id()),
+            "from": _person(int(sent.to), name),
+            "chat_instance": sent.to,
+            "message": self._sent(sent),
+            "data": data,
+        }
+        await self._arrive("callback_query", query)
+
+    async def _call(self, request: Request) -> Response:
+        method = self._methods.get(request.path_params["method"])
+        try:
+            if request.path_params["token"] != self._token:
+                raise TelegramError(401, "Unauthorized")
+            if method is None:
+                raise TelegramError(404, "Not Found")
+            result = await method(await _fields(request))
+        except TelegramError as error:
+            return JSONResponse(error.body, error.body["error_code"])
+        return JSONResponse({"ok": True, "result": result})
+
+    async def _get_me(self, fields: Fields) -> Any:
+        return self._bot
+
+    async def _accept(self, fields: Fields) -> Any:
+        return True
+
+    async def _send_message(self, fields: Fields) -> Any:
+        chat = self._chat_of(fields)
+        html, text = self._text_of(fields)
+        _check_buttons(fields)
+        trouble = self._faults.next_trouble()
+        if trouble is Trouble.TOO_MANY:
+            after_s = self._faults.retry_after_s
+            raise TelegramError(429, f"Too Many Requests: retry after {max(round(after_s), 1)}", after_s)
+        if trouble is Trouble.SERVER_ERROR:
+            raise TelegramError(500, "Internal Server Error")
+        if trouble is Trouble.TIME_OUT:
+            await hang()
+        content = {"message_id": self._next_message_id(), "text": text, "html": html, "raw": fields}
+        sent = self._outbox.add("telegram", str(chat), content, key=str(content["message_id"]))
+        if trouble is Trouble.LOST_REPLY:
+            await hang()
+        return self._sent(sent)
+
+    async def _edit_message(self, fields: Fields) -> Any:
+        sent = self._outbox.find("telegram", str(fields.get("message_id", "")))
+        if sent is None or sent.to != str(fields.get("chat_id", "")):
+            raise TelegramError(400, "Bad Request: message to edit not found")
+        html, text = self._text_of(fields)
+        shown = ("text", "parse_mode", "reply_markup")
+        if all(fields.get(name) == sent.content["raw"].get(name) for name in shown):
+            raise TelegramError(400, "Bad Request: message is not modified")
+        return self._sent(self._outbox.change(sent, text=text, html=html, raw=fields))
+
+    async def _answer_callback(self, fields: Fields) -> Any:
+        if not fields.get("callback_query_id"):
+            raise TelegramError(400, "Bad Request: query is too old and response timeout expired or query ID is invalid")
+        return True
+
+    async def _get_updates(self, fields: Fields) -> Any:
+        if self._webhook:
+            raise TelegramError(409, "Conflict: can't use getUpdates method while webhook is active")
+        offset = int(fields.get("offset", 0))
+        self._updates = [update for update in self._updates if update["update_id"] >= offset]
+        timeout_s = min(float(fields.get("timeout", 0)), MAX_POLL_S)
+        if not self._updates and timeout_s > 0:
+            self._arrived.clear()
+            try:
+                await asyncio.wait_for(self._arrived.wait(), timeout_s)
+            except TimeoutError:
+                return []
+        return self._updates[: int(fields.get("limit", 100))]
+
+    async def _set_webhook(self, fields: Fields) -> Any:
+        url = str(fields.get("url", ""))
+        self._webhook = {"url": url, "secret_token": str(fields.get("secret_token", ""))} if url else {}
+        return True
+
+    async def _delete_webhook(self, fields: Fields) -> Any:
+        self._webhook = {}
+        return True
+
+    async def _webhook_info(self, fields: Fields) -> Any:
+        waiting = len(self._updates)
+        return {"url": self._webhook.get("url", ""), "has_custom_certificate": False, "pending_update_count": waiting}
+
+    async def _arrive(self, kind: str, content: Fields) -> None:
+        self._update_id += 1
+        update = {"update_id": self._update_id, kind: content}
+        if self._webhook:
+            headers = {"X-Telegram-Bot-Api-Secret-Token": self._webhook["secret_token"]}
+            async with httpx.AsyncClient(timeout=5.0) as client:
+                await client.post(self._webhook["url"], json=update, headers=headers)
+            return
+        self._updates.append(update)
+        self._arrived.set()
+
+    def _chat_of(self, fields: Fields) -> int:
+        text = str(fields.get("chat_id", ""))
+        if not text.lstrip("-").isdigit():
+            raise TelegramError(400, "Bad Request: chat not found" if text else "Bad Request: chat_id is empty")
+        if text in self._faults.blocked:
+            raise TelegramError(403, "Forbidden: bot was blocked by the user")
+        code = self._faults.errors.get(text)
+        if code is not None:
+            reason = "chat not found" if code == 400 else HTTPStatus(code).phrase
+            raise TelegramError(code, f"{HTTPStatus(code).phrase}: {reason}")
+        return int(text)
+
+    def _text_of(self, fields: Fields) -> tuple[str, str]:
+        text = str(fields.get("text", ""))
+        html = ""
+        if str(fields.get("parse_mode", "")).upper() == "HTML":
+            try:
+                html, text = parsed(text)
+            except TextError as error:
+                raise TelegramError(400, f"Bad Request: {error}") from error
+        if not text.strip():
+            raise TelegramError(400, "Bad Request: message text is empty")
+        if len(text) > MAX_TEXT:
+            raise TelegramError(400, "Bad Request: message is too long")
+        return html, text
+
+    def _sent(self, message: Message) -> dict[str, Any]:
+        sent = {
+            "message_id": message.content["message_id"],
+            "from": self._bot,
+            "chat": _chat(int(message.to), "Trader"),
+            "date": message.time_ms // 1000,
+            "text": message.content["text"],
+        }
+        markup = message.content["raw"].get("reply_markup")
+        return sent | ({"reply_markup": markup} if isinstance(markup, dict) and "inline_keyboard" in markup else {})
+
+    def _message(self, chat_id: int, name: str) -> dict[str, Any]:
+        return {
+            "message_id": self._next_message_id(),
+            "from": _person(chat_id, name),
+            "chat": _chat(chat_id, name),
+            "date": int(time.time()),
+        }
+
+    def _next_message_id(self) -> int:
+        self._message_id += 1
+        return self._message_id
+
+
+def _person(user_id: int, name: str) -> dict[str, Any]:
+    return {"id": abs(user_id), "is_bot": False, "first_name": name}
+
+
+def _chat(chat_id: int, name: str) -> dict[str, Any]:
+    return {"id": chat_id, "type": "private", "first_name": name}
+
+
+def _check_buttons(fields: Fields) -> None:
+    markup = fields.get("reply_markup") or {}
+    if not isinstance(markup, dict):
+        raise TelegramError(400, "Bad Request: can't parse reply keyboard markup JSON object")
+    for button in (button for line in markup.get("inline_keyboard", []) for button in line):
+        data = button.get("callback_data")
+        if data is not None and not 1 <= len(data.encode()) <= MAX_CALLBACK_BYTES:
+            raise TelegramError(400, "Bad Request: BUTTON_DATA_INVALID")
+
+
+async def _fields(request: Request) -> Fields:
+    """Read the parameters from query, form or JSON; nested ones may be JSON in a form field."""
+    fields: Fields = dict(request.query_params)
+    if "json" in request.headers.get("content-type", ""):
+        body = await request.json()
+        fields |= body if isinstance(body, dict) else {}
+    elif request.method == "POST":
+        fields |= {name: str(value) for name, value in (await request.form()).items()}
+    for name in ("reply_markup", "link_preview_options", "allowed_updates", "entities"):
+        if isinstance(fields.get(name), str):
+            try:
+                fields[name] = json.loads(fields[name])
+            except ValueError:
+                raise TelegramError(400, f"Bad Request: can't parse {name}") from None
+    return fields
