@@ -106,5 +106,6 @@ TABLE = (
     Family("storm:feed", "hash", "state of the Kite feed: state, reason, since_ms, frame_ms, instruments, counts by reason",
            "ingest", "one"),
     Family("storm:revoked:<session>", "string", "a session that was signed out", "dashboard", "expires with the session"),
-    Family("storm:sent:<delivery>", "string", "the provider's id of what went out", "workers", "expires after 7 days"),
+    Family("storm:sent:<delivery>", "string", "the provider's id of what went out; `sending` while a worker is at it",
+           "workers", "expires after 7 days; `sending` after 11 s"),
 )  # fmt: skip
