@@ -1,0 +1,63 @@
+"""The sandbox as a process of its own, and what the tests of the workers need again and again."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from stormalert.model import Alert, Direction, Kind
+from tests.conftest import free_port
+from tests.workers.rig import SID, TOKEN, TWILIO_TOKEN, Sandbox, wait_until
+
+
+@pytest.fixture(scope="session")
+def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    http, ws, smtp = free_port(), free_port(), free_port()
+    state = tmp_path_factory.mktemp("sandbox")
+    ports = ["--http-port", str(http), "--ws-port", str(ws), "--smtp-port", str(smtp)]
+    command = [sys.executable, "-m", "sandbox", *ports, "--state-dir", str(state), "--instruments", "5"]
+    secrets = ["--telegram-token", TOKEN, "--twilio-sid", SID, "--twilio-auth-token", TWILIO_TOKEN]
+    process = subprocess.Popen([*command, *secrets])
+    url = f"http://127.0.0.1:{http}"
+    try:
+        with httpx.Client(base_url=url, timeout=10) as client:
+            wait_until(lambda: _answers(client), 20, "the sandbox's first answer")
+            yield Sandbox(url, smtp, client)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+def sandbox(sandbox_server: Sandbox) -> Sandbox:
+    """With an empty outbox and without faults."""
+    sandbox_server.client.delete("/control/faults").raise_for_status()
+    sandbox_server.client.delete("/outbox").raise_for_status()
+    return sandbox_server
+
+
+@pytest.fixture
+def alert() -> Alert:
+    return Alert(
+        id="rule1-1",
+        rule="rule1",
+        user="user1",
+        token=408065,
+        symbol="NSE:INFY",
+        kind=Kind.ROLLING,
+        direction=Direction.UP,
+        price_e4=13_845_500,
+        reference_e4=13_557_000,
+        percent_e2=200,
+        window_ms=300_000,
+        time_ms=1_700_000_000_123,
+    )
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/outbox.json").is_success
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,150 @@
+import pickle
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+from werkzeug.test import TestResponse
+
+from stormalert import keys, settings
+from stormalert.security import SESSION_COOKIE, issue_session, read_session
+from workers import queues
+from workers.board import make_app
+from workers.work import DeliveryWorker
+
+SECRET = "s" * 32
+PAGES = (
+    "/",
+    "/0/view/workers",
+    "/0/view/jobs",
+    "/0/data/queues.json",
+    "/0/data/workers.json",
+    "/0/data/jobs/deliveries/queued/8/asc/1.json",
+    "/0/data/jobs/deliveries/started/8/asc/1.json",
+    "/0/data/jobs/deliveries/failed/8/asc/1.json",
+    "/0/view/job/rule1-1-channel1",
+    "/0/data/job/rule1-1-channel1.json",
+)
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def board(redis_url: str) -> FlaskClient:
+    return make_app(settings.parse({"STORM_REDIS_URL": redis_url, "JWT_SECRET": SECRET})).test_client()
+
+
+def sign_in(board: FlaskClient, role: str = "admin", secret: str = SECRET) -> str:
+    token = issue_session("user1", role, secret)
+    board.set_cookie(SESSION_COOKIE, token)
+    return token
+
+
+@pytest.fixture
+def busy_worker(redis: Redis) -> DeliveryWorker:
+    """A worker with one delivery in its hands and another one waiting."""
+    queue = queues.open_queue(redis)
+    queues.enqueue(queue, "rule1-1-channel1")
+    queues.enqueue(queue, "rule1-1-channel2")
+    worker = DeliveryWorker(
+        [queue], name="host-1-abcdef", connection=redis, serializer=queues.SERIALIZER, job_class=queues.DeliveryJob
+    )
+    worker.register_birth()
+    dequeued = queue.dequeue_any([queue], None, redis, queues.DeliveryJob, queues.SERIALIZER)
+    assert dequeued is not None
+    worker.prepare_execution(dequeued[0])
+    worker.prepare_job_execution(dequeued[0])
+    return worker
+
+
+def get_json(board: FlaskClient, path: str) -> Any:
+    answer: TestResponse = board.get(path)
+    assert answer.status_code == 200, answer.text
+    return answer.get_json()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nobody_sees_a_page_without_signing_in(board: FlaskClient, page: str) -> None:
+    assert board.get(page).status_code == 401
+
+
+def test_a_forged_cookie_does_not_open_the_board(board: FlaskClient) -> None:
+    sign_in(board, secret="t" * 32)
+    assert board.get("/").status_code == 401
+
+
+def test_without_a_secret_no_cookie_opens_the_board(redis_url: str) -> None:
+    board = make_app(settings.parse({"STORM_REDIS_URL": redis_url})).test_client()
+    sign_in(board)
+    assert board.get("/").status_code == 401
+
+
+def test_a_member_is_told_that_only_admins_may(board: FlaskClient) -> None:
+    sign_in(board, role="member")
+    assert board.get("/").status_code == 403
+
+
+def test_a_signed_out_session_does_not_open_the_board(board: FlaskClient, redis: Redis) -> None:
+    session = read_session(sign_in(board), SECRET)
+    assert session is not None
+    assert board.get("/").status_code == 200
+    redis.set(keys.revoked(session.id), 1, ex=60)
+    assert board.get("/").status_code == 401
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_admin_sees_every_page_while_workers_are_busy(board: FlaskClient, busy_worker: DeliveryWorker, page: str) -> None:
+    sign_in(board)
+    assert board.get(page).status_code == 200
+
+
+def test_the_board_names_the_delivery_that_a_worker_is_at(board: FlaskClient, busy_worker: DeliveryWorker) -> None:
+    sign_in(board)
+    (worker,) = get_json(board, "/0/data/workers.json")["workers"]
+    assert worker["current_job"]["job_id"] == "rule1-1-channel1"
+    (queued,) = get_json(board, "/0/data/jobs/deliveries/queued/8/asc/1.json")["jobs"]
+    assert queued["id"] == "rule1-1-channel2"
+
+
+def test_a_get_cannot_change_the_queue(board: FlaskClient, busy_worker: DeliveryWorker) -> None:
+    sign_in(board)
+    assert board.get("/requeue/deliveries").status_code == 405
+
+
+def test_a_post_from_elsewhere_cannot_change_the_queue(board: FlaskClient, busy_worker: DeliveryWorker) -> None:
+    sign_in(board)
+    path = "/job/rule1-1-channel2/delete"
+    for headers in ({}, {"Origin": "https://evil.example"}, {"Origin": "null"}):
+        assert board.post(path, headers=headers).status_code == 403
+    assert board.post(path, headers={"Origin": "http://localhost"}).get_json() == {"status": "OK"}
+    assert get_json(board, "/0/data/jobs/deliveries/queued/8/asc/1.json")["jobs"] == []
+
+
+def test_no_page_unpickles_what_lies_in_redis(
+    board: FlaskClient, busy_worker: DeliveryWorker, redis: Redis, tmp_path: Path
+) -> None:
+    written = tmp_path / "unpickled"
+
+    class Bomb:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (written,))
+
+    bomb = pickle.dumps(Bomb())
+    for job in ("rule1-1-channel1", "rule1-1-channel2"):
+        redis.hset(f"rq:job:{job}", mapping={"data": zlib.compress(bomb), "meta": bomb})
+    sign_in(board)
+    board.application.config["PROPAGATE_EXCEPTIONS"] = False
+    for page in (*PAGES, "/0/data/job/rule1-1-channel2.json"):
+        board.get(page)
+    board.post("/requeue/deliveries", headers={"Origin": "http://localhost"})
+    assert not written.exists()
+    # The bomb is live: this is what the pages must not do.
+    pickle.loads(bomb)
+    assert written.exists()

@@ -1,0 +1,76 @@
+import pytest
+
+from stormalert.model import Alert, Direction, Kind
+from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
+from workers import render
+
+NOON_MS = 1_700_000_000_123
+
+
+def text(alert: Alert, age_ms: int = 0, now_ms: int = NOON_MS) -> str:
+    return render.message("d1", alert, now_ms=now_ms, age_ms=age_ms, useful_ms=HOUR_MS).text
+
+
+def test_a_rolling_alert_says_price_move_reference_window_and_time(alert: Alert) -> None:
+    assert text(alert) == "▲ NSE:INFY 1,384.55 · up 2.13 % from 1,355.70 in 5 min · 03:43:20 IST"
+
+
+def test_a_trailing_alert_says_what_it_was_measured_from(alert: Alert) -> None:
+    falls = {"kind": Kind.TRAILING, "direction": Direction.DOWN, "window_ms": 0, "reference_e4": 14_000_000}
+    assert text(alert.model_copy(update=falls)) == "▼ NSE:INFY 1,384.55 · down 1.10 % from its peak 1,400.00 · 03:43:20 IST"
+    rises = {"kind": Kind.TRAILING, "direction": Direction.UP, "window_ms": 0}
+    assert "up 2.13 % from its low 1,355.70" in text(alert.model_copy(update=rises))
+
+
+def test_a_late_alert_says_that_it_is_late(alert: Alert) -> None:
+    assert "late" not in text(alert, age_ms=2 * MINUTE_MS)
+    assert text(alert, age_ms=13 * MINUTE_MS + 5 * SECOND_MS).endswith("· late: fired 13 min ago")
+
+
+def test_an_alert_of_another_day_says_which(alert: Alert) -> None:
+    assert text(alert, now_ms=NOON_MS + 24 * HOUR_MS).endswith("· 15 Nov 2023 03:43:20 IST")
+
+
+def test_the_message_is_useful_for_what_is_left_of_its_life(alert: Alert) -> None:
+    message = render.message("d1", alert, now_ms=NOON_MS, age_ms=10 * MINUTE_MS, useful_ms=HOUR_MS)
+    assert message.useful_s == 3000
+
+
+@pytest.mark.parametrize(
+    ("price_e4", "words"),
+    [
+        (525, "0.0525"),
+        (10_000, "1.00"),
+        (9_999_900, "999.99"),
+        (10_000_000, "1,000.00"),
+        (1_000_000_000, "1,00,000.00"),
+        (12_345_675_000, "12,34,567.50"),
+        (800_000_000_000, "8,00,00,000.00"),
+    ],
+)
+def test_prices_are_grouped_as_in_india(price_e4: int, words: str) -> None:
+    assert render.price(price_e4) == words
+
+
+@pytest.mark.parametrize(
+    ("price_e4", "reference_e4", "words"),
+    [
+        (10_200, 10_000, "2.00"),
+        (9_800, 10_000, "2.00"),
+        (1_000_005, 1_000_000, "0.00"),
+        (1_000_050, 1_000_000, "0.01"),
+        (20_000, 10_000, "100.00"),
+        (10_001, 30_000, "66.66"),
+        (80_000_000_000, 1, "7999999999900.00"),
+    ],
+)
+def test_the_move_is_exact_and_rounded_half_up(alert: Alert, price_e4: int, reference_e4: int, words: str) -> None:
+    assert render.move(alert.model_copy(update={"price_e4": price_e4, "reference_e4": reference_e4})) == words
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "words"),
+    [(1_000, "1 s"), (90_000, "90 s"), (300_000, "5 min"), (3_600_000, "1 h"), (5_400_000, "90 min"), (785_000, "13 min")],
+)
+def test_durations_are_said_in_the_largest_whole_unit(duration_ms: int, words: str) -> None:
+    assert render.duration(duration_ms) == words

@@ -1,0 +1,81 @@
+"""`python -m workers board`: rq-dashboard, for signed-in admins only, on a production WSGI server."""
+
+import logging
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import rq_dashboard
+import waitress
+from flask import Flask, Response, request
+from redis import Redis
+from redis.exceptions import RedisError
+from rq_dashboard import default_settings
+from rq_dashboard import web as dashboard_pages
+
+from stormalert import keys, process
+from stormalert.model import Role
+from stormalert.security import SESSION_COOKIE, read_session
+from stormalert.settings import Settings
+
+# Makes JSON the serializer wherever rq-dashboard names none.
+from workers.queues import SERIALIZER
+
+log = logging.getLogger("stormalert")
+
+THREADS = 4
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+def run() -> None:
+    config = process.load_or_exit()
+    process.start_logging("board", config)
+    log.info("started", extra={"address": f"http://{config.host}:{config.queue_board_port}/"})
+    waitress.serve(make_app(config), host=config.host, port=config.queue_board_port, threads=THREADS, ident=None)
+
+
+def make_app(config: Settings) -> Flask:
+    # rq-dashboard's pages look for their icon among the application's own files.
+    app = Flask("stormalert.board", static_folder=str(Path(rq_dashboard.__file__).parent / "static"))
+    app.config.from_object(default_settings)
+    app.config["RQ_DASHBOARD_REDIS_URL"] = config.rq_url
+    dashboard_pages.config.serializer = SERIALIZER
+    dashboard_pages.setup_rq_connection(app)
+    sessions = Redis.from_url(config.redis_url)
+    jwt_secret = config.jwt_secret.get_secret_value()
+
+    @app.before_request
+    def guard() -> Response | None:
+        return _refusal(jwt_secret, sessions)
+
+    @app.after_request
+    def harden(response: Response) -> Response:
+        response.headers["X-Frame-Options"] = "DENY"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "same-origin"
+        return response
+
+    @app.errorhandler(RedisError)
+    def redis_is_away(error: RedisError) -> Response:
+        return _sentence(503, "The queue's Redis does not answer; try again in a moment.")
+
+    app.register_blueprint(rq_dashboard.blueprint)
+    return app
+
+
+def _refusal(jwt_secret: str, sessions: Redis) -> Response | None:
+    session = read_session(request.cookies.get(SESSION_COOKIE, ""), jwt_secret) if jwt_secret else None
+    if session is None or sessions.exists(keys.revoked(session.id)):
+        return _sentence(401, "Sign in to StormAlert as an admin, then come back.")
+    if session.role != Role.ADMIN:
+        return _sentence(403, "Only admins may see the queue.")
+    allowed = request.url_rule.methods if request.url_rule else None
+    if request.method in _SAFE and allowed and "POST" in allowed:
+        # rq-dashboard changes state on some GETs too, which any link could make a browser send.
+        return _sentence(405, "This changes the queue: use POST.")
+    if request.method not in _SAFE and urlsplit(request.headers.get("Origin", "")).netloc != request.host:
+        return _sentence(403, "Requests that change the queue must come from this page.")
+    return None
+
+
+def _sentence(status: int, text: str) -> Response:
+    return Response(f"{text}\n", status, mimetype="text/plain")

@@ -1,0 +1,69 @@
+"""`python -m workers dispatch`: makes deliveries and jobs of alerts, and sees to it that none is left lying."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from redis import Redis
+
+from stormalert import process
+from stormalert.keys import all_shards
+from stormalert.settings import Settings
+from stormalert.store import open_store
+from workers.fanout import Fanout
+from workers.queues import counts, open_queue, open_scheduler
+from workers.reader import Reader
+from workers.sweep import Sweeper
+
+log = logging.getLogger("stormalert")
+
+SCHEDULE_S = 0.25
+SWEEP_S = 2.0
+FACTS_S = 2.0
+
+
+def run() -> None:
+    process.run("dispatch", main)
+
+
+async def main(config: Settings, stopping: asyncio.Event) -> None:
+    client = process.connect(config.redis_url)
+    heartbeat = process.Heartbeat("dispatch", client)
+    store = await asyncio.to_thread(open_store, config.mongodb_uri, config.sqlite_path)
+    queue_client, plain_client = Redis.from_url(config.rq_url), Redis.from_url(config.redis_url, decode_responses=True)
+    queue, scheduler = open_queue(queue_client), open_scheduler(queue_client)
+    readers = [Reader(shard, client, Fanout(store, queue)) for shard in all_shards(config.shards)]
+    sweeper = Sweeper(store, queue, plain_client)
+
+    async def facts() -> None:
+        heartbeat.facts |= await asyncio.to_thread(counts, queue)
+        heartbeat.facts |= {"alerts": sum(reader.alerts for reader in readers), "swept": sweeper.swept}
+        heartbeat.facts |= {"refused": sum(reader.refused for reader in readers)}
+        heartbeat.facts |= {"behind": sum([await reader.behind() for reader in readers])}
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for reader in readers:
+                tasks.create_task(reader.run_until(stopping))
+            for work, period_s in ((sweeper.sweep, SWEEP_S), (scheduler.enqueue_scheduled_jobs, SCHEDULE_S)):
+                tasks.create_task(repeat_until(stopping, period_s, partial(asyncio.to_thread, work)))
+            tasks.create_task(repeat_until(stopping, FACTS_S, facts))
+            tasks.create_task(heartbeat.beat_until(stopping))
+    finally:
+        await client.aclose()
+        for each in (queue_client, plain_client, store):
+            each.close()
+
+
+async def repeat_until(stopping: asyncio.Event, period_s: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Does the work every so often; what it misses while a server is away, it does the next time."""
+    while not stopping.is_set():
+        try:
+            await work()
+        except process.UNREACHABLE as error:
+            log.debug("redis is away", extra={"reason": type(error).__name__})
+        try:
+            await asyncio.wait_for(stopping.wait(), period_s)
+        except TimeoutError:
+            continue

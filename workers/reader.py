@@ -1,0 +1,124 @@
+"""Reads one shard's alerts stream as the consumer group `dispatch`: acknowledged only when dispatched, so none is lost."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from stormalert.errors import InputError
+from stormalert.keys import DISPATCH_GROUP, Shard
+from stormalert.process import UNREACHABLE
+from workers.entries import alert_of, fired_ms
+from workers.fanout import Fanout
+
+log = logging.getLogger("stormalert")
+
+BATCH = 100
+# Below redis-py's socket time-out, and as long as stopping may take.
+BLOCK_MS = 1_000
+# A dispatcher that left an entry alone for so long is dead, or as slow as if it were.
+CLAIM_IDLE_MS = 10_000
+CLAIM_EVERY_S = 3.0
+AWAY_S = 0.5
+# Names of dispatchers that are gone are dropped from the group after this.
+FORGET_IDLE_MS = 600_000
+
+Entry = tuple[str, dict[str, str]]
+
+
+class Reader:
+    def __init__(self, shard: Shard, client: Redis, fanout: Fanout) -> None:
+        self._stream = shard.alerts
+        self._client = client
+        self._fanout = fanout
+        self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._claimed_s = float("-inf")
+        self._lost_s: float | None = None
+        self._has_group = False
+        self.alerts = 0
+        self.refused = 0
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                await self._step()
+            except UNREACHABLE as error:
+                if self._lost_s is None:
+                    self._lost_s = time.monotonic()
+                    log.warning("redis lost", extra={"stream": self._stream, "reason": type(error).__name__})
+                await asyncio.sleep(AWAY_S)
+                continue
+            if self._lost_s is not None:
+                log.info("redis back", extra={"stream": self._stream, "after_s": round(time.monotonic() - self._lost_s)})
+                self._lost_s = None
+
+    async def behind(self) -> int:
+        """How many alerts wait to be dispatched."""
+        try:
+            groups = await self._client.xinfo_groups(self._stream)
+        except ResponseError:
+            return 0
+        ours = next((group for group in groups if group["name"] == DISPATCH_GROUP), None)
+        # Redis does not know the lag of a stream that somebody trimmed by hand.
+        return int(ours["pending"]) + int(ours["lag"] or 0) if ours else 0
+
+    async def _step(self) -> None:
+        if not self._has_group:
+            await self._make_group()
+        try:
+            entries = await self._left_behind() or await self._unread()
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            # Somebody emptied the server.
+            self._has_group = False
+            return
+        for entry_id, fields in entries:
+            await self._dispatch(entry_id, fields)
+            await self._client.xack(self._stream, DISPATCH_GROUP, entry_id)
+
+    async def _dispatch(self, entry_id: str, fields: dict[str, str]) -> None:
+        try:
+            alert = alert_of(fields)
+        except InputError as error:
+            # It would come again for ever.
+            self.refused += 1
+            log.error("alert refused", extra={"entry": entry_id, "reason": str(error)})
+            return
+        await asyncio.to_thread(self._fanout.dispatch, alert, fired_ms(entry_id))
+        self.alerts += 1
+
+    async def _make_group(self) -> None:
+        try:
+            await self._client.xgroup_create(self._stream, DISPATCH_GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+        self._has_group = True
+
+    async def _unread(self) -> list[Entry]:
+        found: Any = await self._client.xreadgroup(DISPATCH_GROUP, self._name, {self._stream: ">"}, count=BATCH, block=BLOCK_MS)
+        return [entry for _stream, entries in found for entry in entries]
+
+    async def _left_behind(self) -> list[Entry]:
+        """What a dead dispatcher, or a failed step of ours, did not acknowledge."""
+        if time.monotonic() - self._claimed_s < CLAIM_EVERY_S:
+            return []
+        claimed = await self._client.xautoclaim(self._stream, DISPATCH_GROUP, self._name, CLAIM_IDLE_MS, count=BATCH)
+        entries: list[Entry] = claimed[1]
+        if entries:
+            log.info("alerts claimed", extra={"stream": self._stream, "count": len(entries)})
+            return entries
+        self._claimed_s = time.monotonic()
+        await self._forget_the_dead()
+        return []
+
+    async def _forget_the_dead(self) -> None:
+        for consumer in await self._client.xinfo_consumers(self._stream, DISPATCH_GROUP):
+            if consumer["pending"] == 0 and consumer["idle"] > FORGET_IDLE_MS and consumer["name"] != self._name:
+                await self._client.xgroup_delconsumer(self._stream, DISPATCH_GROUP, consumer["name"])

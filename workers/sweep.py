@@ -1,0 +1,46 @@
+"""Finds deliveries that the store knows as queued while nothing works on them any more, and queues them again.
+
+A worker may die with a job in its hands, and Redis may come back without its newest second. RQ by itself would notice the
+first after minutes, and the second never.
+"""
+
+import logging
+
+from redis import Redis
+from rq import Queue
+
+from stormalert import keys
+from stormalert.store import Store
+from stormalert.units import now_ms
+from workers import queues
+
+log = logging.getLogger("stormalert")
+
+# Younger ones may still be on their way from the store into the queue.
+QUIET_MS = 8_000
+BATCH = 1_000
+# The heartbeat's field with the name by which RQ knows the worker.
+WORKER_FACT = "rq_worker"
+
+
+class Sweeper:
+    def __init__(self, store: Store, queue: Queue, client: Redis) -> None:
+        self._store = store
+        self._queue = queue
+        self._client = client
+        self.swept = 0
+
+    def sweep(self) -> None:
+        waiting = [delivery.id for delivery in self._store.unfinished_deliveries(now_ms() - QUIET_MS, BATCH)]
+        for delivery, worker in queues.unattended(self._queue, waiting).items():
+            if worker and self._is_alive(worker):
+                continue
+            queues.enqueue_again(self._queue, delivery)
+            self.swept += 1
+            log.warning("delivery queued again", extra={"delivery": delivery, "dead_worker": worker or "none"})
+
+    def _is_alive(self, worker: str) -> bool:
+        process, _, _random = worker.rpartition("-")
+        host, _, pid = process.rpartition("-")
+        # A restarted container has its predecessor's host and pid, but not its name.
+        return bool(pid.isdigit() and self._client.hget(keys.alive("worker", host, int(pid)), WORKER_FACT) == worker)
