@@ -33,7 +33,7 @@ if before and before.token ~= token then
 end
 local self = instrument.load(prefix, token)
 if before then rules.stop(self, before) end
-self.symbol = symbol
+redis.call("HSET", instrument_key, "symbol", symbol)
 redis.call("HSET", rule_key, "user", user, "token", token, "symbol", symbol, "kind", kind, "direction", direction,
   "percent", percent, "window", window, "repeat", repeat_, "cooldown", cooldown, "armed_at", ARGV[11], "revision", revision)
 local rule = rules.load(prefix, id)

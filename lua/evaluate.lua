@@ -4,11 +4,11 @@
 -- KEYS     ticks     stream of the shard, read as group `evaluator`
 --          alerts    stream of the shard
 --          counters  hash: malformed entries, and what the last one was
--- ARGV     count     most entries to take
+-- ARGV     count     most entries to take, at most 2,000
 -- Returns  {entries taken, alerts appended, id up to which the group has read}
 --
 -- An instrument is read and written once a batch. Redis does not roll a failing script back, so the step can be repeated:
--- entries are checked before use, the group moves last, and an instrument skips ticks up to its own `tick`.
+-- entries are checked before use, the group moves last, and an instrument skips ticks up to the last one it took.
 local instrument = require("lib.instrument")
 local history = require("lib.history")
 local number = require("lib.number")
@@ -26,7 +26,8 @@ local REFRESH_MS = 60000
 -- Beyond it milliseconds would no longer be exact; it is the year 10889.
 local TIME_MAX_MS = 281474976710656
 local prefix = ticks:match("^(.*:)ticks$")
-local call = redis.call
+local call, threshold_e4 = redis.call, number.threshold_e4
+local min, max, HUGE = math.min, math.max, math.huge
 
 -- The group's place in the stream, made at the beginning where it is missing: {last id, entries read}.
 local function cursor_of_group()
@@ -43,20 +44,14 @@ local function cursor_of_group()
   return "0-0", read
 end
 
--- True when the stream id is not after the other.
-local function is_not_after(id, other)
-  local ms, seq = id:match("^(%d+)-(%d+)$")
-  local other_ms, other_seq = other:match("^(%d+)-(%d+)$")
-  if ms ~= other_ms then return tonumber(ms) < tonumber(other_ms) end
-  return tonumber(seq) <= tonumber(other_seq)
-end
-
--- token, price x 10,000, price text and time of an entry; nil and the reason when it is malformed.
+-- Token, price x 10,000 and time of an entry; nil and the reason when it is malformed.
 local function parse(fields)
   local token, price, time
   for i = 1, #fields, 2 do
-    local name, value = fields[i], fields[i + 1]
-    if name == "token" then token = value elseif name == "price" then price = value elseif name == "time" then time = value end
+    local name = fields[i]
+    if name == "token" then token = fields[i + 1]
+    elseif name == "price" then price = fields[i + 1]
+    elseif name == "time" then time = fields[i + 1] end
   end
   if not (token and price and time) then return nil, "a tick has the fields token, price and time" end
   if not token:find("^[1-9]%d*$") or #token > 10 then return nil, "token must be a whole number, was " .. token end
@@ -64,7 +59,7 @@ local function parse(fields)
   if not price_e4 then return nil, "price must be rupees above 0 with at most 4 decimals, was " .. price end
   local time_ms = time:find("^%d+$") and tonumber(time)
   if not time_ms or time_ms > TIME_MAX_MS then return nil, "time must be epoch milliseconds, was " .. time end
-  return token, price_e4, price, time_ms
+  return token, price_e4, time_ms
 end
 
 -- Bytewise, whatever the server's locale is.
@@ -98,11 +93,11 @@ end
 
 -- The nearest trigger price of a side over all families and cohorts, and the smallest armed percent.
 local function nearest(self, side)
-  local better = side == "up" and math.min or math.max
-  local nearest_e4, smallest_e2 = side == "up" and math.huge or -1, math.huge
-  rules.each_nearest(self, side, function(threshold_e4, percent_e2)
-    nearest_e4 = better(nearest_e4, threshold_e4)
-    smallest_e2 = math.min(smallest_e2, percent_e2)
+  local better = side == "up" and min or max
+  local nearest_e4, smallest_e2 = side == "up" and HUGE or 0, HUGE
+  rules.each_nearest(self, side, function(price_e4, percent_e2)
+    nearest_e4 = better(nearest_e4, price_e4)
+    smallest_e2 = min(smallest_e2, percent_e2)
   end)
   return nearest_e4, smallest_e2
 end
@@ -110,9 +105,8 @@ end
 -- The full look: arms what is due, fires what the newest tick triggers, and lays the band anew. Returns alerts appended.
 local function look(self)
   local next_due_ms = rules.arm_due(self)
-  self.wake_ms = math.min(next_due_ms, self.time_ms + REFRESH_MS)
-  history.open(self.lows, self.time_ms)
-  history.open(self.highs, self.time_ms)
+  self.wake_ms = min(next_due_ms, self.time_ms + REFRESH_MS)
+  history.open(self)
   rolling.open(self)
   trailing.open(self)
   local fired = {}
@@ -121,41 +115,61 @@ local function look(self)
   fire_side(self, "down", fired)
   table.sort(fired, is_alert_before)
   for _, alert in ipairs(fired) do append_alert(self, alert) end
-  local above_e4, below_e4
-  above_e4, self.up_e2 = nearest(self, "up")
-  below_e4, self.down_e2 = nearest(self, "down")
-  instrument.set_band(self, above_e4, below_e4)
-  self.lowest_e4, self.lowest_text = self.price_e4, self.price_text
-  self.highest_e4, self.highest_text = self.price_e4, self.price_text
+  self.above_e4, self.up_e2 = nearest(self, "up")
+  self.below_e4, self.down_e2 = nearest(self, "down")
+  self.lowest_e4, self.highest_e4 = self.price_e4, self.price_e4
   rolling.show(self)
   return #fired
 end
 
 -- A new extreme since the last look may become a reference: moves the band in as far as the smallest percent could reach.
 local function narrow_band(self)
-  local above_e4, below_e4 = self.above_e4, self.below_e4
-  if self.price_e4 < self.lowest_e4 then
-    self.lowest_e4, self.lowest_text = self.price_e4, self.price_text
-    if self.up_e2 < math.huge then above_e4 = math.min(above_e4, number.threshold_e4("up", self.price_e4, self.up_e2)) end
+  local price_e4 = self.price_e4
+  if price_e4 < self.lowest_e4 then
+    self.lowest_e4 = price_e4
+    if self.up_e2 < HUGE then self.above_e4 = min(self.above_e4, threshold_e4("up", price_e4, self.up_e2)) end
   end
-  if self.price_e4 > self.highest_e4 then
-    self.highest_e4, self.highest_text = self.price_e4, self.price_text
-    if self.down_e2 < math.huge then
-      below_e4 = math.max(below_e4, number.threshold_e4("down", self.price_e4, self.down_e2))
-    end
+  if price_e4 > self.highest_e4 then
+    self.highest_e4 = price_e4
+    if self.down_e2 < HUGE then self.below_e4 = max(self.below_e4, threshold_e4("down", price_e4, self.down_e2)) end
   end
-  if above_e4 ~= self.above_e4 or below_e4 ~= self.below_e4 then instrument.set_band(self, above_e4, below_e4) end
 end
 
 -- One tick of one instrument. Returns alerts appended.
-local function take(self, id, price_e4, price_text, time_ms)
-  history.push(self.lows, self.highs, self, price_e4)
-  self.price_e4, self.price_text = price_e4, price_text
-  self.time_ms = math.max(time_ms, self.time_ms)
-  self.tick = id
+local function take(self, tick)
+  local ms, seq = tick.ms, tick.seq
+  if ms < self.tick_ms or (ms == self.tick_ms and seq <= self.tick_seq) then return 0 end
+  self.tick_ms, self.tick_seq = ms, seq
+  local price_e4 = tick.price_e4
+  history.push(self, price_e4)
+  self.price_e4 = price_e4
+  if tick.time_ms > self.time_ms then self.time_ms = tick.time_ms end
   narrow_band(self)
   if price_e4 < self.above_e4 and price_e4 > self.below_e4 and self.time_ms < self.wake_ms then return 0 end
   return look(self)
+end
+
+-- Counts the malformed entries and keeps the last reason. Returns the ticks in order, and each token once.
+local function read(entries)
+  local taken, tokens, is_known, malformed, reason = {}, {}, {}, 0, nil
+  for _, entry in ipairs(entries) do
+    local token, price_e4, time_ms = parse(entry[2])
+    if token then
+      local ms, seq = entry[1]:match("^(%d+)-(%d+)$")
+      taken[#taken + 1] = { token = token, price_e4 = price_e4, time_ms = time_ms, ms = tonumber(ms), seq = tonumber(seq) }
+      if not is_known[token] then
+        is_known[token] = true
+        tokens[#tokens + 1] = token
+      end
+    else
+      malformed, reason = malformed + 1, entry[1] .. ": " .. price_e4
+    end
+  end
+  if malformed > 0 then
+    call("HINCRBY", counters, "malformed", malformed)
+    call("HSET", counters, "malformed_last", reason)
+  end
+  return taken, tokens
 end
 
 if call("EXISTS", ticks) == 0 then return { 0, 0, "0-0" } end
@@ -163,28 +177,12 @@ local cursor, entries_read = cursor_of_group()
 local entries = call("XRANGE", ticks, "(" .. cursor, "+", "COUNT", count)
 if #entries == 0 then return { 0, 0, cursor } end
 
-local seen, appended, malformed, reason = {}, 0, 0, nil
-for _, entry in ipairs(entries) do
-  local id, token, price_e4, price_text, time_ms = entry[1], parse(entry[2])
-  if token then
-    local self = seen[token]
-    if not self then
-      self = instrument.load(prefix, token)
-      self.is_repeated = self.tick and not is_not_after(self.tick, cursor)
-      seen[token] = self
-    end
-    if not (self.is_repeated and is_not_after(id, self.tick)) then
-      appended = appended + take(self, id, price_e4, price_text, time_ms)
-    end
-  else
-    malformed, reason = malformed + 1, id .. ": " .. price_e4
-  end
-end
-
-for _, self in pairs(seen) do instrument.save(self) end
-if malformed > 0 then
-  call("HINCRBY", counters, "malformed", malformed)
-  call("HSET", counters, "malformed_last", reason)
+local appended = 0
+local taken, tokens = read(entries)
+if #taken > 0 then
+  local loaded = instrument.load_all(prefix, tokens)
+  for _, tick in ipairs(taken) do appended = appended + take(loaded[tick.token], tick) end
+  instrument.save_all(prefix, tokens, loaded)
 end
 local last = entries[#entries][1]
 call("XGROUP", "SETID", ticks, GROUP, last, "ENTRIESREAD", (entries_read or 0) + #entries)
