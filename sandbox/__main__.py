@@ -34,6 +34,7 @@ def main() -> int:
     options = flags.parse()
     try:
         if options.command == "ticks":
+            print("time,symbol,price")
             for time_ms, symbol, paise in read_ticks(options.file):
                 print(f"{time_ms},{symbol},{paise // 100}.{paise % 100:02}")
         else:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from sandbox.board import Board
 from sandbox.faults import RestFaults
 from sandbox.instruments import as_csv
-from sandbox.market import Candle, Market
+from sandbox.market import INDIA_S, Candle, Market
 from sandbox.playback import Playback
 from sandbox.recording import INDIA
 from sandbox.sessions import Sessions
@@ -171,14 +171,15 @@ class Kite:
         return _success({"candles": [_candle(candle, divisor, has_oi) for candle in candles]})
 
     def _candles(self, row: int, from_s: int, to_s: int, interval_s: int) -> list[Candle]:
-        """Cut what is past into candles on the clock's own borders; `to_s` is the last start that counts."""
-        offset_s = int(INDIA.utcoffset(None).total_seconds()) % interval_s
+        """Cut what is past into candles on the clock's own borders: all that begin from `from_s` to `to_s`."""
+        offset_s = INDIA_S % interval_s
         start_s = -((-from_s - offset_s) // interval_s) * interval_s - offset_s
         if self._playback and self._playback.knows(row):
-            return list(self._playback.candles(row, start_s, to_s + 1, interval_s))
-        end_s = min(to_s + 1, int(time.time()))
-        samples = 12 if end_s - start_s <= 86_400 else 4
-        return list(self._market.candles(row, start_s, end_s, interval_s, samples)) if end_s > start_s else []
+            end_s = start_s + ((to_s - start_s) // interval_s + 1) * interval_s
+            return list(self._playback.candles(row, start_s, end_s, interval_s))
+        now_s = int(time.time())
+        starts = range(start_s, min(to_s, now_s) + 1, interval_s)
+        return list(self._market.candles(row, starts, now_s, samples=12 if len(starts) <= 1440 else 4))
 
     def _asked_rows(self, request: Request, kind: str) -> list[tuple[str, int]]:
         keys = request.query_params.getlist("i")

@@ -67,4 +67,7 @@ class Outbox:
         # `where` is one of the constants above; all values are bound.
         query = f"SELECT id, channel, recipient, time_ms, key, content FROM message WHERE {where}"  # noqa: S608
         found = self._database.execute(query, values)
-        return [Message(*row[:-1], content=json.loads(row[-1])) for row in found]
+        return [
+            Message(number, channel, to, time_ms, key, json.loads(content))
+            for number, channel, to, time_ms, key, content in found
+        ]
