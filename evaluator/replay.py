@@ -16,12 +16,12 @@ from stormalert import process
 from stormalert.embedded import throwaway_server
 from stormalert.errors import InputError
 from stormalert.keys import Shard
-from stormalert.model import Alert, Rule, Tick
+from stormalert.model import Rule, Tick
 from stormalert.scripts import script
-from stormalert.streams import read_alert
 from stormalert.units import format_price
 
 Item = TypeVar("Item")
+Entry = Mapping[str, str]
 
 # Ticks sent before the engine takes them: bounds the stream, whatever the size of the file.
 TICKS_AT_ONCE = 5_000
@@ -33,6 +33,8 @@ async def replay(ticks: Path, rules: Path, out: Path, redis_url: str | None) -> 
 
     Raises InputError for files that cannot be used or a server that cannot be reached.
     """
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"{out}: there is no directory {out.absolute().parent}")
     market = tables.read_market(ticks)
     book = tables.read_rules(rules, market.symbols)
     names = {rule.id: name for name, rule in book.items()}
@@ -48,8 +50,8 @@ async def replay(ticks: Path, rules: Path, out: Path, redis_url: str | None) -> 
 
 async def engine_alerts(
     redis: Redis, ticks: Iterable[Tick], rules: Iterable[Rule], ticks_a_call: int = TICKS_A_CALL
-) -> AsyncIterator[Alert]:
-    """The engine's alerts in firing order, under a tag of their own that is gone afterwards."""
+) -> AsyncIterator[Entry]:
+    """The engine's alerts in firing order, as stream entries; under a tag of its own that is gone afterwards."""
     shard = Shard(f"replay-{secrets.token_hex(6)}")
     try:
         await _arm(redis, shard, rules)
@@ -57,7 +59,7 @@ async def engine_alerts(
             await _append(redis, shard, chunk)
             await _evaluate(redis, shard, ticks_a_call)
             for _, entry in await redis.xrange(shard.alerts) or ():
-                yield read_alert(cast(Mapping[str, str], entry))
+                yield cast(Entry, entry)
             await redis.xtrim(shard.alerts, maxlen=0, approximate=False)
             await redis.xtrim(shard.ticks, maxlen=0, approximate=False)
     finally:
@@ -96,9 +98,8 @@ async def _forget(redis: Redis, shard: Shard) -> None:
         await redis.unlink(key)
 
 
-def _row(alert: Alert, names: Mapping[str, str]) -> tuple[str, ...]:
-    prices = format_price(alert.price_e4), format_price(alert.reference_e4)
-    return str(alert.time_ms), names[alert.rule], alert.symbol, alert.direction, *prices
+def _row(alert: Entry, names: Mapping[str, str]) -> tuple[str, ...]:
+    return alert["time"], names[alert["rule"]], alert["symbol"], alert["direction"], alert["price"], alert["reference"]
 
 
 def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

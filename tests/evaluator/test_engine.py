@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from evaluator.replay import engine_alerts
 from stormalert import process
 from stormalert.model import Direction, Kind, Repeat, Rule, Tick
+from stormalert.streams import read_alert
 from tests.evaluator.oracle import Expected, expected_alerts
 
 SLOW = settings(
@@ -19,10 +20,8 @@ SLOW = settings(
 def run_engine(redis_url: str, ticks: list[Tick], rules: list[Rule], ticks_a_call: int) -> list[Expected]:
     async def collect() -> list[Expected]:
         async with process.connect(redis_url) as redis:
-            return [
-                Expected(alert.time_ms, alert.rule, alert.direction, alert.price_e4, alert.reference_e4)
-                async for alert in engine_alerts(redis, ticks, rules, ticks_a_call)
-            ]
+            alerts = [read_alert(entry) async for entry in engine_alerts(redis, ticks, rules, ticks_a_call)]
+        return [Expected(alert.time_ms, alert.rule, alert.direction, alert.price_e4, alert.reference_e4) for alert in alerts]
 
     return asyncio.run(collect())
 
