@@ -114,7 +114,7 @@ class Courier:
         age_ms = self._age_ms(parcel.delivery)
         if age_ms < USEFUL_MS:
             return parcel
-        why = f"too old to be news: fired {render.duration(age_ms)} ago"
+        why = f"too old to be news: fired {render.age(age_ms)} ago"
         why += f"; last try: {parcel.delivery.reason}" if parcel.delivery.reason else ""
         return self._record(parcel.delivery, Done(DeliveryState.SUPPRESSED, why))
 

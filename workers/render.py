@@ -31,7 +31,7 @@ def message(delivery: str, alert: Alert, *, now_ms: int, age_ms: int, useful_ms:
     headline = f"{_arrow(alert)} {symbol} {price(alert.price_e4)} · {alert.direction} {move(alert)} %"
     details = f"{_reference(alert)} · {moment(alert.time_ms, now_ms)}"
     if age_ms > LATE_MS:
-        details += f" · late: fired {duration(age_ms)} ago"
+        details += f" · late: fired {age(age_ms)} ago"
     return Message(delivery, headline, details, useful_s=max(1, (useful_ms - age_ms) // SECOND_MS))
 
 
@@ -50,11 +50,16 @@ def move(alert: Alert) -> str:
 
 
 def duration(duration_ms: int) -> str:
-    """The largest unit that says it in whole numbers: 90 s, 5 min, 2 h; from ten minutes on, minutes will do."""
+    """In the largest unit that says it in whole numbers: 90 s, 5 min, 2 h."""
     for unit_ms, unit in ((HOUR_MS, "h"), (MINUTE_MS, "min")):
         if duration_ms >= unit_ms and duration_ms % unit_ms == 0:
             return f"{duration_ms // unit_ms} {unit}"
-    return f"{duration_ms // MINUTE_MS} min" if duration_ms >= 10 * MINUTE_MS else f"{duration_ms // SECOND_MS} s"
+    return f"{duration_ms // SECOND_MS} s"
+
+
+def age(age_ms: int) -> str:
+    """Roughly, as people say it: 13 min, 2 h."""
+    return f"{age_ms // MINUTE_MS} min" if age_ms < 2 * HOUR_MS else f"{age_ms // HOUR_MS} h"
 
 
 def moment(time_ms: int, now_ms: int) -> str:

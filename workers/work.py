@@ -76,9 +76,22 @@ def _work(config: Settings, loop: Loop) -> None:
     heartbeat.facts[WORKER_FACT] = name
     stopping = asyncio.Event()
     beating = loop.start(heartbeat.beat_until(stopping))
+    log.info("started", extra={"channels": ", ".join(sorted(channels)) or "none", "rq_worker": name})
+    try:
+        _worker(config, name).work(logging_level="WARNING")
+    finally:
+        loop.call(stopping.set)
+        beating.result()
+        for sender in channels.values():
+            loop.run(sender.close())
+        loop.run(client.aclose())
+        store.close()
+        log.info("stopped")
 
+
+def _worker(config: Settings, name: str) -> DeliveryWorker:
     queue = open_queue(Redis.from_url(config.rq_url))
-    worker = DeliveryWorker(
+    return DeliveryWorker(
         [queue],
         name=name,
         connection=queue.connection,
@@ -88,14 +101,3 @@ def _work(config: Settings, loop: Loop) -> None:
         maintenance_interval=MAINTENANCE_S,
         log_job_description=False,
     )
-    log.info("started", extra={"channels": ", ".join(sorted(channels)) or "none", "name": name})
-    try:
-        worker.work(logging_level="WARNING")
-    finally:
-        loop.call(stopping.set)
-        beating.result()
-        for sender in channels.values():
-            loop.run(sender.close())
-        loop.run(client.aclose())
-        store.close()
-        log.info("stopped")

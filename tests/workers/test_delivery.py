@@ -1,0 +1,336 @@
+"""From an entry in the alerts stream to messages in the outbox, through the real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+
+from stormalert import keys
+from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Kind, Repeat, Role, Rule, RuleState, User
+from stormalert.security import SESSION_COOKIE, issue_session
+from stormalert.store import Store, open_store
+from stormalert.units import now_ms
+from tests.conftest import free_port
+from tests.workers.rig import ADDRESSES, TOKEN, TWILIO_TOKEN, Sandbox, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+ALERTS = keys.Shard("s0").alerts
+JWT_SECRET = "j" * 32
+
+
+class Product:
+    """The store, Redis, and the processes of the workers, which a test starts and kills."""
+
+    def __init__(self, redis_url: str, sandbox: Sandbox, directory: Path) -> None:
+        self.redis = Redis.from_url(redis_url, decode_responses=True)
+        self.raw = Redis.from_url(redis_url)
+        self.sandbox = sandbox
+        self.board_port = free_port()
+        self.log = directory / "log"
+        self._directory = directory
+        path = directory / "store.sqlite3"
+        self.store: Store = open_store("", path)
+        self._environment = os.environ | sandbox.environment()
+        self._environment |= {
+            "STORM_REDIS_URL": redis_url,
+            "STORM_SQLITE_PATH": str(path),
+            "PYTHONPATH": os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", ""))),
+        }
+        self._environment |= {"JWT_SECRET": JWT_SECRET, "STORM_QUEUE_BOARD_PORT": str(self.board_port)}
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def seed(self) -> None:
+        now = now_ms()
+        self.store.save_user(User(id="user1", name="demo", password_hash="x", role=Role.ADMIN, created_ms=now))
+        for kind, address in ADDRESSES.items():
+            self.store.save_channel(Channel(id=str(kind), user="user1", kind=kind, address=address))
+
+    def start(self, command: str) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            # Not in the project's folder: a developer's .env is not ours to read.
+            process = subprocess.Popen(
+                [sys.executable, "-m", "workers", command], cwd=self._directory, env=self._environment, stderr=log
+            )
+        self._processes.append(process)
+        return process
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        process = self.start("work")
+        wait_until(lambda: self.redis.keys(f"storm:alive:worker:*-{process.pid}"), 20, "the worker's first heartbeat")
+        return process
+
+    def fire(self, number: int = 1, rule: str = "rule1", entry_id: str = "*", **changes: str) -> str:
+        alert = f"{rule}-{number}"
+        fields = {"alert": alert, "rule": rule, "user": "user1", "token": "408065", "symbol": "NSE:INFY", "kind": "rolling"}
+        fields |= {"direction": "up", "price": "1384.55", "reference": "1355.70", "percent": "2.00", "window": "300s"}
+        self.redis.xadd(ALERTS, fields | {"time": str(now_ms())} | changes, id=entry_id)
+        return alert
+
+    def deliveries(self, alert: str) -> dict[str, Delivery]:
+        return {delivery.channel: delivery for delivery in self.store.deliveries_of(alert)}
+
+    def states(self, alert: str) -> set[DeliveryState]:
+        return {delivery.state for delivery in self.deliveries(alert).values()}
+
+    def wait_for(self, alert: str, state: DeliveryState, within_s: float = 20, count: int = 3) -> None:
+        def is_there() -> bool:
+            return len(self.deliveries(alert)) == count and self.states(alert) == {state}
+
+        wait_until(is_there, within_s, f"{alert} {state}")
+
+    def wait_until_idle(self, within_s: float = 30) -> None:
+        """Every alert is acknowledged and every job came to its end."""
+
+        def is_idle() -> bool:
+            (group,) = self.redis.xinfo_groups(ALERTS)
+            is_read = group["pending"] == 0 and group["lag"] == 0
+            return bool(is_read and not self.store.unfinished_deliveries(now_ms() + 1))
+
+        wait_until(is_idle, within_s, "the end of all deliveries")
+
+    def texts(self) -> list[tuple[str, str]]:
+        return [(message["channel"], message["text"]) for message in self.sandbox.outbox()]
+
+    def stop(self) -> None:
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            process.wait(15)
+        # Shown by pytest when the test fails.
+        print(self.log.read_text())
+        self.store.close()
+        self.redis.close()
+        self.raw.close()
+
+
+@pytest.fixture
+def product(redis_url: str, sandbox: Sandbox, tmp_path: Path) -> Iterator[Product]:
+    product = Product(redis_url, sandbox, tmp_path)
+    product.seed()
+    try:
+        yield product
+    finally:
+        product.stop()
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)
+
+
+def test_an_alert_reaches_every_channel_once_however_often_it_comes(product: Product) -> None:
+    product.start("dispatch")
+    product.start_worker()
+    alert = product.fire()
+    product.wait_for(alert, DeliveryState.SENT)
+    product.fire()
+    product.fire()
+    product.wait_until_idle()
+    assert sorted(channel for channel, _text in product.texts()) == ["email", "telegram", "whatsapp"]
+    for _channel, text in product.texts():
+        assert "▲ NSE:INFY 1,384.55 · up 2.13 % from 1,355.70 in 5 min" in text
+    for delivery in product.deliveries(alert).values():
+        assert delivery.attempts == 1
+        assert delivery.provider_id
+    recorded = product.store.alert(alert)
+    assert recorded is not None
+    assert recorded.price_e4 == 13_845_500
+
+
+def test_a_once_rule_is_spent_and_a_channel_that_is_off_gets_nothing(product: Product) -> None:
+    rule = Rule(id="once1", user="user1", token=408065, symbol="NSE:INFY", kind=Kind.TRAILING, direction="up",
+                percent_e2=200, repeat=Repeat.ONCE, cooldown_ms=0)  # fmt: skip
+    product.store.save_rule(rule)
+    mail = product.store.channel("email")
+    assert mail is not None
+    product.store.save_channel(mail.model_copy(update={"is_on": False}))
+    product.start("dispatch")
+    product.start_worker()
+    alert = product.fire(rule="once1", kind="trailing", window="")
+    product.wait_for(alert, DeliveryState.SENT, count=2)
+    spent = product.store.rule("once1")
+    assert spent is not None
+    assert spent.state is RuleState.SPENT
+    assert {channel for channel, _text in product.texts()} == {"telegram", "whatsapp"}
+
+
+def test_a_worker_killed_while_it_sends_loses_nothing_and_repeats_nothing(product: Product) -> None:
+    product.start("dispatch")
+    victim = product.start_worker()
+    product.sandbox.faults(telegram={"time_out": 1.0}, twilio={"time_out": 1.0}, smtp={"time_out": 1.0})
+    alert = product.fire()
+    wait_until(lambda: product.redis.keys("storm:sent:*"), 10, "sending")
+    kill(victim)
+    product.sandbox.faults(telegram={"time_out": 0.0}, twilio={"time_out": 0.0}, smtp={"time_out": 0.0})
+    killed_s = time.monotonic()
+    product.start_worker()
+    product.wait_for(alert, DeliveryState.SENT, within_s=40)
+    print(f"healed {time.monotonic() - killed_s:.1f} s after kill -9")
+    product.wait_until_idle()
+    assert len(product.texts()) == 3
+
+
+def test_a_dispatcher_killed_between_reading_and_acknowledging_loses_nothing(product: Product) -> None:
+    product.redis.xgroup_create(ALERTS, keys.DISPATCH_GROUP, id="0", mkstream=True)
+    for number in range(5):
+        product.fire(number)
+    # What a dispatcher had in its hands when it was killed a while ago.
+    read = product.redis.xreadgroup(keys.DISPATCH_GROUP, "dead", {ALERTS: ">"}, count=3)
+    entries = [entry_id for _stream, entries in read for entry_id, _fields in entries]
+    product.redis.xclaim(ALERTS, keys.DISPATCH_GROUP, "dead", 0, entries, idle=60_000)
+    product.start_worker()
+    product.start("dispatch")
+    for number in range(5):
+        product.wait_for(f"rule1-{number}", DeliveryState.SENT)
+    product.wait_until_idle()
+    assert len(product.texts()) == 15
+
+
+def test_dispatchers_and_workers_killed_at_any_moment_deliver_every_alert(product: Product) -> None:
+    product.start_worker()
+    for killed in range(3):
+        for number in range(20):
+            product.fire(number, rule=f"rule{killed}")
+        dispatcher, worker = product.start("dispatch"), product.start_worker()
+        wait_until(lambda count=20 * killed + 5: len(product.texts()) > count, 20, "some messages")
+        kill(dispatcher)
+        kill(worker)
+    product.start("dispatch")
+    product.wait_until_idle(60)
+    sent = product.texts()
+    assert all(product.states(f"rule{killed}-{number}") == {DeliveryState.SENT} for killed in range(3) for number in range(20))
+    assert 180 <= len(sent) <= 180 + 3
+
+
+def test_a_delivery_that_no_job_works_on_is_queued_again(product: Product) -> None:
+    product.start_worker()
+    now = now_ms()
+    alert = Alert(id="rule1-9", rule="rule1", user="user1", token=1, symbol="NSE:INFY", kind="rolling", direction="up",
+                  price_e4=13_845_500, reference_e4=13_557_000, percent_e2=200, window_ms=300_000, time_ms=now)  # fmt: skip
+    product.store.record_alert(alert)
+    lost = Delivery(id="rule1-9-email", alert=alert.id, user="user1", channel="email", channel_kind=ChannelKind.EMAIL,
+                    state=DeliveryState.QUEUED, queued_ms=now - 60_000, updated_ms=now - 60_000)  # fmt: skip
+    product.store.save_delivery(lost)
+    product.start("dispatch")
+    product.wait_for(alert.id, DeliveryState.SENT, count=1)
+
+
+def test_a_provider_that_asks_to_wait_is_obeyed_and_then_served(product: Product) -> None:
+    product.start("dispatch")
+    product.start_worker()
+    product.sandbox.faults(telegram={"too_many": 1.0, "retry_after_s": 2.0}, twilio={"server_error": 1.0})
+    alert = product.fire()
+    wait_until(lambda: "telegram" in product.deliveries(alert), 20, "the dispatch")
+    wait_until(lambda: product.deliveries(alert)["telegram"].attempts == 1, 20, "telegram's first try")
+    put_off = product.deliveries(alert)["telegram"]
+    assert (put_off.state, put_off.reason) == (DeliveryState.QUEUED, "rate limited")
+    product.sandbox.faults(telegram={"too_many": 0.0}, twilio={"server_error": 0.0})
+    product.wait_for(alert, DeliveryState.SENT)
+    sent = product.deliveries(alert)["telegram"]
+    assert sent.attempts == 2
+    assert sent.updated_ms - put_off.updated_ms >= 2_000
+    assert len(product.texts()) == 3
+
+
+def test_a_dead_address_is_switched_off_with_the_reason(product: Product) -> None:
+    product.start("dispatch")
+    product.start_worker()
+    product.sandbox.faults(telegram={"blocked": [ADDRESSES[ChannelKind.TELEGRAM]]})
+    alert = product.fire()
+    product.wait_until_idle()
+    wait_until(lambda: product.deliveries(alert)["telegram"].state is DeliveryState.FAILED, 10, "the refusal")
+    assert "blocked by the recipient" in product.deliveries(alert)["telegram"].reason
+    channel = product.store.channel("telegram")
+    assert channel is not None
+    assert not channel.is_on
+    assert "blocked by the recipient" in channel.reason
+    assert product.raw.zrange("rq:failed:deliveries", 0, -1) == [b"rule1-1-telegram"]
+    second = product.fire(2)
+    product.wait_for(second, DeliveryState.SENT, count=2)
+
+
+def test_an_alert_too_old_to_be_news_is_not_sent_and_says_why(product: Product) -> None:
+    alert = product.fire(entry_id=f"{now_ms() - 2 * 3600 * 1000}-0")
+    product.start("dispatch")
+    product.start_worker()
+    product.wait_for(alert, DeliveryState.SUPPRESSED)
+    reasons = {delivery.reason for delivery in product.deliveries(alert).values()}
+    assert reasons == {"too old to be news: fired 2 h ago"}
+    late = product.fire(2, entry_id=f"{now_ms() - 5 * 60 * 1000}-0")
+    product.wait_for(late, DeliveryState.SENT)
+    assert all("late: fired 5 min ago" in text for _channel, text in product.texts())
+
+
+def test_a_malformed_entry_is_refused_and_does_not_stop_the_next(product: Product) -> None:
+    product.start("dispatch")
+    product.start_worker()
+    product.fire(1, price="much")
+    product.wait_for(product.fire(2), DeliveryState.SENT)
+    product.wait_until_idle()
+    log = product.log.read_text()
+    assert "price must be a decimal number, was 'much'" in log
+    assert "Traceback" not in log
+
+
+def test_neither_logs_nor_redis_hold_a_secret_or_a_pickle(product: Product) -> None:
+    product.start("dispatch")
+    product.start_worker()
+    product.sandbox.faults(telegram={"server_error": 0.5}, twilio={"blocked": [ADDRESSES[ChannelKind.WHATSAPP]]})
+    product.fire()
+    product.wait_until_idle()
+    values = [value for key in product.raw.scan_iter() for value in values_of(product.raw, key)]
+    assert any(b"workers.jobs.deliver" in value for value in values)
+    for secret in (TOKEN, TWILIO_TOKEN, *ADDRESSES.values()):
+        assert not any(secret.encode() in value for value in values)
+        assert secret not in product.log.read_text()
+    assert not [value for value in values if value[:1] == b"\x80"]
+
+
+def test_the_board_opens_for_a_signed_in_admin_only(product: Product) -> None:
+    product.start("board")
+    product.start("dispatch")
+    product.start_worker()
+    product.wait_for(product.fire(), DeliveryState.SENT)
+    url = f"http://127.0.0.1:{product.board_port}"
+    with httpx.Client(base_url=url) as browser:
+        wait_until(lambda: answers(browser), 20, "the board")
+        assert browser.get("/").status_code == 401
+        browser.cookies.set(SESSION_COOKIE, issue_session("user1", "admin", JWT_SECRET))
+        assert "RQ dashboard" in browser.get("/").text
+        (worker,) = browser.get("/0/data/workers.json").json()["workers"]
+        assert worker["successful_job_count"] == 3
+
+
+def values_of(redis: Redis, key: bytes) -> list[bytes]:
+    """Every value of a key, unpacked where RQ packs it."""
+    read = {
+        b"string": lambda: [redis.get(key)],
+        b"hash": lambda: list(redis.hgetall(key).values()),
+        b"list": lambda: redis.lrange(key, 0, -1),
+        b"set": lambda: list(redis.smembers(key)),
+        b"zset": lambda: redis.zrange(key, 0, -1),
+        b"stream": lambda: [value for _id, fields in redis.xrange(key) for value in fields.values()],
+    }
+    return [unpacked(value) for value in read[redis.type(key)]()]
+
+
+def unpacked(value: bytes) -> bytes:
+    try:
+        return zlib.decompress(value)
+    except zlib.error:
+        return value
+
+
+def answers(browser: httpx.Client) -> bool:
+    try:
+        return browser.get("/").status_code > 0
+    except httpx.TransportError:
+        return False
