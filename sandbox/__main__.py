@@ -112,12 +112,14 @@ async def until_told(jobs: list[asyncio.Task[None]]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     waiting = asyncio.create_task(told.wait())
     await asyncio.wait([waiting, *jobs], return_when=asyncio.FIRST_COMPLETED)
-    ended = [job for job in jobs if job.done()]
+    for job in jobs:
+        if job.done():
+            job.result()
+    # Nobody is waited for: what clients have under way is cut, and that is no news.
+    logging.disable()
     for job in (waiting, *jobs):
         job.cancel()
-    await asyncio.gather(waiting, *jobs, return_exceptions=True)
-    for job in ended:
-        job.result()
+    await asyncio.wait(jobs)
 
 
 def places(options: argparse.Namespace) -> list[tuple[str, str]]:

@@ -47,19 +47,18 @@ async def serve_http(app: Starlette, at: socket.socket) -> None:
 
 async def serve_stream(stream: Stream, at: socket.socket) -> None:
     # No pings: Kite sends none, and its library takes a pong it did not ask for as a reason to leave.
-    async with serve_websockets(
-        stream.serve,
-        sock=at,
-        process_request=stream.admit,
-        ping_interval=None,
-        compression=None,
-        close_timeout=0.2,
-        server_header=None,
-    ) as server:
-        await server.serve_forever()
+    server = await serve_websockets(
+        stream.serve, sock=at, process_request=stream.admit, ping_interval=None, compression=None, server_header=None
+    )
+    try:
+        await asyncio.Event().wait()
+    finally:
+        server.close()
 
 
 async def serve_mail(protocol: Callable[[], asyncio.Protocol], at: socket.socket) -> None:
     server = await asyncio.get_running_loop().create_server(protocol, sock=at)
-    async with server:
-        await server.serve_forever()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        server.close()
