@@ -15,6 +15,7 @@ from sandbox import flags
 from sandbox.control import Control
 from sandbox.exchange import Exchange
 from sandbox.faults import Faults
+from sandbox.history import History
 from sandbox.index_page import IndexPage
 from sandbox.kite import Kite
 from sandbox.login import Login
@@ -76,11 +77,12 @@ async def serve(options: argparse.Namespace) -> None:
         speed=options.speed,
         play_delay_s=options.play_delay,
     )
+    history = History(exchange.board, exchange.market, exchange.playback)
     telegram = Telegram(options.telegram_token, outbox, faults.telegram)
     parts = (
         IndexPage(places(options), faults),
         Login(sessions, options.kite_redirect_url),
-        Kite(sessions, exchange.board, exchange.market, exchange.playback, faults.rest),
+        Kite(sessions, exchange.board, history, faults.rest),
         telegram,
         Twilio(options.twilio_sid, options.twilio_auth_token, outbox, faults.twilio),
         OutboxPage(outbox),
@@ -117,7 +119,8 @@ async def until_told(jobs: list[asyncio.Task[None]]) -> None:
             job.result()
     # Nobody is waited for: what clients have under way is cut, and that is no news.
     logging.disable()
-    for job in (waiting, *jobs):
+    waiting.cancel()
+    for job in jobs:
         job.cancel()
     await asyncio.wait(jobs)
 

@@ -1,4 +1,4 @@
-"""Kite's REST interface: sessions, profile, instruments, quotes, candles, and errors in Kite's own words."""
+"""Kite's REST interface: sessions, profile, instruments and quotes, with Kite's limits and checks."""
 
 import asyncio
 import random
@@ -13,9 +13,9 @@ from starlette.routing import Route
 
 from sandbox.board import Board
 from sandbox.faults import RestFaults
+from sandbox.history import History
 from sandbox.instruments import as_csv
-from sandbox.market import INDIA_S, Candle, Market
-from sandbox.playback import Playback
+from sandbox.kite_errors import KiteError
 from sandbox.recording import INDIA
 from sandbox.sessions import Sessions
 
@@ -24,17 +24,6 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 # Requests a second, by family (Kite's published limits).
 RATES = {"quote": 1, "historical": 3, "other": 10}
 MOST_QUOTES = {"quote": 500, "ohlc": 1000, "ltp": 1000}
-# Interval: its seconds, and the days that one request may span.
-INTERVALS = {
-    "minute": (60, 60),
-    "3minute": (180, 100),
-    "5minute": (300, 100),
-    "10minute": (600, 100),
-    "15minute": (900, 200),
-    "30minute": (1800, 200),
-    "60minute": (3600, 400),
-    "day": (86_400, 2000),
-}
 USER = {
     "user_id": "SB0001",
     "user_type": "individual",
@@ -50,24 +39,11 @@ USER = {
 }
 
 
-class KiteError(Exception):
-    """An error as Kite answers it."""
-
-    def __init__(self, status: int, error_type: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.error_type, self.message = status, error_type, message
-
-    def response(self) -> JSONResponse:
-        body = {"status": "error", "message": self.message, "data": None, "error_type": self.error_type}
-        return JSONResponse(body, self.status)
-
-
 class Kite:
     """The endpoints; `routes` lists them."""
 
-    def __init__(self, sessions: Sessions, board: Board, market: Market, playback: Playback | None, faults: RestFaults) -> None:
-        self._sessions, self._board, self._market, self._playback = sessions, board, market, playback
-        self._faults = faults
+    def __init__(self, sessions: Sessions, board: Board, history: History, faults: RestFaults) -> None:
+        self._sessions, self._board, self._history, self._faults = sessions, board, history, faults
         self._asked: dict[tuple[str, int], int] = {}
 
     def routes(self) -> list[Route]:
@@ -76,7 +52,7 @@ class Kite:
             self._route("/session/token", self._end_session, method="DELETE", is_open=True),
             self._route("/user/profile", self._profile),
             self._route("/instruments", self._instruments),
-            self._route("/instruments/historical/{token}/{interval}", self._historical, "historical"),
+            self._route("/instruments/historical/{token}/{interval}", self._history.answer, "historical"),
             self._route("/instruments/{exchange}", self._instruments),
             self._route("/quote", self._quote, "quote"),
             self._route("/quote/ohlc", self._ohlc, "quote"),
@@ -155,32 +131,6 @@ class Kite:
     async def _ltp(self, request: Request) -> Response:
         return _success({key: self._last(row) for key, row in self._asked_rows(request, "ltp")})
 
-    async def _historical(self, request: Request) -> Response:
-        row = self._board.find(request.path_params["token"])
-        if row is None:
-            raise KiteError(400, "InputException", "invalid token")
-        if request.path_params["interval"] not in INTERVALS:
-            raise KiteError(400, "InputException", "invalid interval")
-        interval_s, most_days = INTERVALS[request.path_params["interval"]]
-        from_s, to_s = (_read(request.query_params.get(name, ""), name) for name in ("from", "to"))
-        if to_s - from_s > most_days * 86_400:
-            raise KiteError(400, "InputException", f"interval exceeds max limit: {most_days} days")
-        candles = await asyncio.to_thread(self._candles, row, from_s, to_s, interval_s)
-        divisor = self._board.instruments[row].divisor
-        has_oi = request.query_params.get("oi") == "1"
-        return _success({"candles": [_candle(candle, divisor, has_oi) for candle in candles]})
-
-    def _candles(self, row: int, from_s: int, to_s: int, interval_s: int) -> list[Candle]:
-        """Cut what is past into candles on the clock's own borders: all that begin from `from_s` to `to_s`."""
-        offset_s = INDIA_S % interval_s
-        start_s = -((-from_s - offset_s) // interval_s) * interval_s - offset_s
-        if self._playback and self._playback.knows(row):
-            end_s = start_s + ((to_s - start_s) // interval_s + 1) * interval_s
-            return list(self._playback.candles(row, start_s, end_s, interval_s))
-        now_s = int(time.time())
-        starts = range(start_s, min(to_s, now_s) + 1, interval_s)
-        return list(self._market.candles(row, starts, now_s, samples=12 if len(starts) <= 1440 else 4))
-
     def _asked_rows(self, request: Request, kind: str) -> list[tuple[str, int]]:
         keys = request.query_params.getlist("i")
         if not keys:
@@ -221,16 +171,3 @@ def _success(data: Any) -> JSONResponse:
 
 def _written(time_s: float) -> str:
     return f"{datetime.fromtimestamp(time_s, INDIA):%Y-%m-%d %H:%M:%S}"
-
-
-def _read(text: str, name: str) -> int:
-    try:
-        return int(datetime.fromisoformat(text).replace(tzinfo=INDIA).timestamp())
-    except ValueError as error:
-        raise KiteError(400, "InputException", f"invalid `{name}` date") from error
-
-
-def _candle(candle: Candle, divisor: int, has_oi: bool) -> list[object]:
-    start = f"{datetime.fromtimestamp(candle.start_s, INDIA):%Y-%m-%dT%H:%M:%S%z}"
-    prices = [price / divisor for price in (candle.open, candle.high, candle.low, candle.close)]
-    return [start, *prices, candle.volume, *([0] if has_oi else [])]

@@ -1,7 +1,6 @@
 """The Telegram Bot API, as much of it as an alerting bot uses; people who write to the bot are played by `say` and `press`."""
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -14,23 +13,9 @@ from starlette.routing import Route
 
 from sandbox.faults import ChannelFaults, Trouble, hang
 from sandbox.outbox import Message, Outbox
-from sandbox.telegram_text import TextError, parsed
+from sandbox.telegram_fields import Fields, TelegramError, check_buttons, fields_of, text_of
 
-MAX_TEXT = 4096
-MAX_CALLBACK_BYTES = 64
 MAX_POLL_S = 50.0
-
-Fields = dict[str, Any]
-
-
-class TelegramError(Exception):
-    """An error as Telegram answers it."""
-
-    def __init__(self, code: int, description: str, retry_after_s: float | None = None) -> None:
-        super().__init__(description)
-        self.body: dict[str, Any] = {"ok": False, "error_code": code, "description": description}
-        if retry_after_s is not None:
-            self.body["parameters"] = {"retry_after": max(round(retry_after_s), 1)}
 
 
 class Telegram:
@@ -93,7 +78,7 @@ class Telegram:
                 raise TelegramError(401, "Unauthorized")
             if method is None:
                 raise TelegramError(404, "Not Found")
-            result = await method(await _fields(request))
+            result = await method(await fields_of(request))
         except TelegramError as error:
             return JSONResponse(error.body, error.body["error_code"])
         return JSONResponse({"ok": True, "result": result})
@@ -106,8 +91,8 @@ class Telegram:
 
     async def _send_message(self, fields: Fields) -> Any:
         chat = self._chat_of(fields)
-        html, text = self._text_of(fields)
-        _check_buttons(fields)
+        html, text = text_of(fields)
+        check_buttons(fields)
         trouble = self._faults.next_trouble()
         if trouble is Trouble.TOO_MANY:
             after_s = self._faults.retry_after_s
@@ -126,7 +111,7 @@ class Telegram:
         sent = self._outbox.find("telegram", str(fields.get("message_id", "")))
         if sent is None or sent.to != str(fields.get("chat_id", "")):
             raise TelegramError(400, "Bad Request: message to edit not found")
-        html, text = self._text_of(fields)
+        html, text = text_of(fields)
         shown = ("text", "parse_mode", "reply_markup")
         if all(fields.get(name) == sent.content["raw"].get(name) for name in shown):
             raise TelegramError(400, "Bad Request: message is not modified")
@@ -187,20 +172,6 @@ class Telegram:
             raise TelegramError(code, f"{HTTPStatus(code).phrase}: {reason}")
         return int(text)
 
-    def _text_of(self, fields: Fields) -> tuple[str, str]:
-        text = str(fields.get("text", ""))
-        html = ""
-        if str(fields.get("parse_mode", "")).upper() == "HTML":
-            try:
-                html, text = parsed(text)
-            except TextError as error:
-                raise TelegramError(400, f"Bad Request: {error}") from error
-        if not text.strip():
-            raise TelegramError(400, "Bad Request: message text is empty")
-        if len(text) > MAX_TEXT:
-            raise TelegramError(400, "Bad Request: message is too long")
-        return html, text
-
     def _sent(self, message: Message) -> dict[str, Any]:
         sent = {
             "message_id": message.content["message_id"],
@@ -231,30 +202,3 @@ def _person(user_id: int, name: str) -> dict[str, Any]:
 
 def _chat(chat_id: int, name: str) -> dict[str, Any]:
     return {"id": chat_id, "type": "private", "first_name": name}
-
-
-def _check_buttons(fields: Fields) -> None:
-    markup = fields.get("reply_markup") or {}
-    if not isinstance(markup, dict):
-        raise TelegramError(400, "Bad Request: can't parse reply keyboard markup JSON object")
-    for button in (button for line in markup.get("inline_keyboard", []) for button in line):
-        data = button.get("callback_data")
-        if data is not None and not 1 <= len(data.encode()) <= MAX_CALLBACK_BYTES:
-            raise TelegramError(400, "Bad Request: BUTTON_DATA_INVALID")
-
-
-async def _fields(request: Request) -> Fields:
-    """Read the parameters from query, form or JSON; nested ones may be JSON in a form field."""
-    fields: Fields = dict(request.query_params)
-    if "json" in request.headers.get("content-type", ""):
-        body = await request.json()
-        fields |= body if isinstance(body, dict) else {}
-    elif request.method == "POST":
-        fields |= {name: str(value) for name, value in (await request.form()).items()}
-    for name in ("reply_markup", "link_preview_options", "allowed_updates", "entities"):
-        if isinstance(fields.get(name), str):
-            try:
-                fields[name] = json.loads(fields[name])
-            except ValueError:
-                raise TelegramError(400, f"Bad Request: can't parse {name}") from None
-    return fields

@@ -68,8 +68,10 @@ async def test_button_data_has_at_most_64_bytes(bot: Bot) -> None:
 
 
 async def test_a_wrong_token_is_refused(sandbox: Any) -> None:
+    stranger = Bot("1000001:wrong", base_url=f"{sandbox.http}/bot")
     with pytest.raises(InvalidToken):
-        await Bot("1000001:wrong", base_url=f"{sandbox.http}/bot").initialize()
+        await stranger.initialize()
+    await stranger.shutdown()
 
 
 async def test_long_polling_brings_what_people_write_and_press(sandbox: Any, bot: Bot) -> None:
