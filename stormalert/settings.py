@@ -1,7 +1,7 @@
 """Every setting StormAlert reads, with its help, type and check; the only place that reads the environment.
 
-A setting comes from the environment, else from the file `.env`, else from `var/run.env`, which `make run` writes so that a
-second terminal talks to the same servers. `python -m stormalert settings` prints `.env.example` from the table below.
+A setting comes from the environment, else from the file `.env`, else from `run.env` in STORM_VAR, which `make run` writes so
+that a second terminal talks to the same servers. `python -m stormalert settings` prints `.env.example` from the table below.
 """
 
 import os
@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from stormalert.errors import SettingsError
 
-ENV_FILES = (Path(".env"), Path("var/run.env"))
+ENV_FILE = Path(".env")
 
 
 def _one_of_schemes(*schemes: str) -> AfterValidator:
@@ -102,7 +102,18 @@ class Settings(BaseModel):
 @cache
 def load() -> Settings:
     """The process's settings. Raises SettingsError with every problem at once."""
-    return parse({**_read_files(ENV_FILES), **os.environ})
+    theirs = given()
+    return parse({**read_file(run_file(theirs)), **theirs})
+
+
+def given() -> dict[str, str]:
+    """What a person chose: the file .env and the environment, which wins. Raises SettingsError."""
+    return {**read_file(ENV_FILE), **os.environ}
+
+
+def run_file(environment: Mapping[str, str]) -> Path:
+    """The file in which `make run` keeps what it chose itself: secrets and the addresses of its servers."""
+    return Path(environment.get("STORM_VAR") or "var") / "run.env"
 
 
 def parse(environment: Mapping[str, str]) -> Settings:
@@ -133,18 +144,18 @@ def env_example() -> str:
     return "\n".join(lines)
 
 
-def _read_files(paths: tuple[Path, ...]) -> dict[str, str]:
-    """NAME=value lines; the first file wins."""
-    found: dict[str, str] = {}
-    for path in reversed(paths):
-        if path.is_file():
-            rows = (line.strip() for line in path.read_text().splitlines())
-            found |= dict(_pair(path, row) for row in rows if row and not row.startswith("#"))
-    return found
+def read_file(path: Path) -> dict[str, str]:
+    """NAME=value lines; nothing when there is no such file. Raises SettingsError."""
+    try:
+        rows = [row.strip() for row in path.read_text().splitlines()] if path.exists() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{path}: {getattr(error, 'strerror', None) or 'not a text file'}"]) from None
+    return dict(_pair(f"{path}:{number}", row) for number, row in enumerate(rows, 1) if row and not row.startswith("#"))
 
 
-def _pair(path: Path, row: str) -> tuple[str, str]:
+def _pair(place: str, row: str) -> tuple[str, str]:
     name, equals, value = row.partition("=")
     if not equals:
-        raise SettingsError([f"{path}: expected NAME=value, found {row[:40]!r}"])
+        # The row itself may be a secret.
+        raise SettingsError([f"{place}: expected NAME=value"])
     return name.strip(), value.strip().strip("\"'")
