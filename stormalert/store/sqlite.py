@@ -1,0 +1,296 @@
+"""The embedded store: one SQLite file, several processes on it.
+
+Each record is a JSON body beside the columns it is looked up by. One connection a process behind a lock: SQLite has one writer
+anyway, and the store is never on the path of a tick.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from stormalert.errors import Conflict, StormError
+from stormalert.model import (
+    Alert,
+    AuditEntry,
+    Channel,
+    Delivery,
+    DeliveryState,
+    Instrument,
+    Record,
+    Rule,
+    RuleState,
+    User,
+)
+from stormalert.store import Cursor
+from stormalert.units import now_ms
+
+BUSY_S = 30
+PAGE_OF_CHANGES = 500
+# Before every record that was ever stored, in a list that runs newest first.
+NEWEST: Cursor = (2**62, "")
+
+# One entry a schema version, run forward from the file's own version.
+MIGRATIONS = (
+    """
+    CREATE TABLE users (id TEXT PRIMARY KEY, revision INTEGER NOT NULL, body TEXT NOT NULL, name TEXT NOT NULL UNIQUE);
+    CREATE TABLE rules (id TEXT PRIMARY KEY, revision INTEGER NOT NULL, body TEXT NOT NULL, user TEXT NOT NULL,
+                        token INTEGER NOT NULL, state TEXT NOT NULL, updated_ms INTEGER NOT NULL);
+    CREATE INDEX rules_by_user ON rules (user, updated_ms DESC, id DESC);
+    CREATE INDEX rules_by_change ON rules (updated_ms, id);
+    CREATE TABLE channels (id TEXT PRIMARY KEY, revision INTEGER NOT NULL, body TEXT NOT NULL, user TEXT NOT NULL);
+    CREATE INDEX channels_by_user ON channels (user, id);
+    CREATE TABLE alerts (id TEXT PRIMARY KEY, body TEXT NOT NULL, user TEXT NOT NULL, rule TEXT NOT NULL,
+                         time_ms INTEGER NOT NULL);
+    CREATE INDEX alerts_by_user ON alerts (user, time_ms DESC, id DESC);
+    CREATE INDEX alerts_by_rule ON alerts (rule, time_ms DESC);
+    CREATE TABLE deliveries (id TEXT PRIMARY KEY, revision INTEGER NOT NULL, body TEXT NOT NULL, alert TEXT NOT NULL,
+                             state TEXT NOT NULL, updated_ms INTEGER NOT NULL);
+    CREATE INDEX deliveries_by_alert ON deliveries (alert, id);
+    CREATE INDEX deliveries_by_state ON deliveries (state, updated_ms);
+    CREATE TABLE instruments (token INTEGER PRIMARY KEY, body TEXT NOT NULL, symbol TEXT NOT NULL, name TEXT NOT NULL);
+    CREATE INDEX instruments_by_symbol ON instruments (symbol COLLATE NOCASE);
+    CREATE TABLE watchlists (user TEXT PRIMARY KEY, tokens TEXT NOT NULL);
+    CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE audit (id TEXT PRIMARY KEY, body TEXT NOT NULL, time_ms INTEGER NOT NULL);
+    CREATE INDEX audit_by_time ON audit (time_ms DESC, id DESC);
+    """,
+)
+
+Kept = TypeVar("Kept", bound=Record)
+Revised = TypeVar("Revised", User, Rule, Channel, Delivery)
+
+
+class SqliteStore:
+    """Raises StormError when the file is no store, or is one of a newer StormAlert."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        try:
+            self._db = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._migrate(path)
+        except sqlite3.DatabaseError as error:
+            raise StormError(f"the store {path} cannot be opened: {error}") from None
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def save_user(self, user: User) -> User:
+        try:
+            return self._save("users", user, {"name": user.name})
+        except sqlite3.IntegrityError:
+            raise Conflict(f"there is a user {user.name} already") from None
+
+    def user(self, user_id: str) -> User | None:
+        return self._one(User, "SELECT body FROM users WHERE id = ?", user_id)
+
+    def user_by_name(self, name: str) -> User | None:
+        return self._one(User, "SELECT body FROM users WHERE name = ?", name)
+
+    def users(self) -> list[User]:
+        return self._all(User, "SELECT body FROM users ORDER BY name")
+
+    def save_rule(self, rule: Rule) -> Rule:
+        with self._transaction():
+            rule = rule.model_copy(update={"updated_ms": self._next_change_ms()})
+            columns = {"user": rule.user, "token": rule.token, "state": rule.state, "updated_ms": rule.updated_ms}
+            return self._save("rules", rule, columns)
+
+    def rule(self, rule_id: str) -> Rule | None:
+        return self._one(Rule, "SELECT body FROM rules WHERE id = ?", rule_id)
+
+    def rules_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Rule]:
+        return self._all(
+            Rule,
+            "SELECT body FROM rules WHERE user = ? AND state <> 'deleted' AND (updated_ms, id) < (?, ?)"
+            " ORDER BY updated_ms DESC, id DESC LIMIT ?",
+            user_id,
+            *(after or NEWEST),
+            limit,
+        )
+
+    def rules_changed(self, since_ms: int) -> Iterator[Rule]:
+        after: Cursor = (since_ms, "")
+        while page := self._all(
+            Rule,
+            "SELECT body FROM rules WHERE (updated_ms, id) > (?, ?) ORDER BY updated_ms, id LIMIT ?",
+            *after,
+            PAGE_OF_CHANGES,
+        ):
+            yield from page
+            after = (page[-1].updated_ms, page[-1].id)
+
+    def mark_spent(self, rule_id: str, armed_before_ms: int) -> None:
+        with self._transaction():
+            rule = self.rule(rule_id)
+            if rule and rule.state is RuleState.ACTIVE and rule.updated_ms <= armed_before_ms:
+                self.save_rule(rule.model_copy(update={"state": RuleState.SPENT}))
+
+    def save_channel(self, channel: Channel) -> Channel:
+        return self._save("channels", channel, {"user": channel.user})
+
+    def channel(self, channel_id: str) -> Channel | None:
+        return self._one(Channel, "SELECT body FROM channels WHERE id = ?", channel_id)
+
+    def channels_of(self, user_id: str) -> list[Channel]:
+        return self._all(Channel, "SELECT body FROM channels WHERE user = ? ORDER BY id", user_id)
+
+    def record_alert(self, alert: Alert) -> bool:
+        row = (alert.id, alert.model_dump_json(), alert.user, alert.rule, alert.time_ms)
+        return self._write("INSERT OR IGNORE INTO alerts (id, body, user, rule, time_ms) VALUES (?, ?, ?, ?, ?)", row) == 1
+
+    def alert(self, alert_id: str) -> Alert | None:
+        return self._one(Alert, "SELECT body FROM alerts WHERE id = ?", alert_id)
+
+    def alerts_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Alert]:
+        return self._all(
+            Alert,
+            "SELECT body FROM alerts WHERE user = ? AND (time_ms, id) < (?, ?) ORDER BY time_ms DESC, id DESC LIMIT ?",
+            user_id,
+            *(after or NEWEST),
+            limit,
+        )
+
+    def last_alert_ms(self, rule_id: str) -> int | None:
+        rows = self._rows("SELECT MAX(time_ms) FROM alerts WHERE rule = ?", rule_id)
+        return rows[0][0] if rows else None
+
+    def save_delivery(self, delivery: Delivery) -> Delivery:
+        columns = {"alert": delivery.alert, "state": delivery.state, "updated_ms": delivery.updated_ms}
+        return self._save("deliveries", delivery, columns)
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        return self._one(Delivery, "SELECT body FROM deliveries WHERE id = ?", delivery_id)
+
+    def deliveries_of(self, alert_id: str) -> list[Delivery]:
+        return self._all(Delivery, "SELECT body FROM deliveries WHERE alert = ? ORDER BY id", alert_id)
+
+    def unfinished_deliveries(self, before_ms: int, limit: int = 100) -> list[Delivery]:
+        return self._all(
+            Delivery,
+            "SELECT body FROM deliveries WHERE state = ? AND updated_ms < ? ORDER BY updated_ms LIMIT ?",
+            DeliveryState.QUEUED,
+            before_ms,
+            limit,
+        )
+
+    def save_instruments(self, instruments: Iterable[Instrument]) -> int:
+        rows = [(row.token, row.model_dump_json(), row.symbol, row.name) for row in instruments]
+        with self._transaction():
+            self._db.executemany("INSERT OR REPLACE INTO instruments (token, body, symbol, name) VALUES (?, ?, ?, ?)", rows)
+        return len(rows)
+
+    def instrument(self, token: int) -> Instrument | None:
+        return self._one(Instrument, "SELECT body FROM instruments WHERE token = ?", token)
+
+    def instrument_by_symbol(self, symbol: str) -> Instrument | None:
+        return self._one(Instrument, "SELECT body FROM instruments WHERE symbol = ? COLLATE NOCASE", symbol)
+
+    def search_instruments(self, text: str, limit: int = 20) -> list[Instrument]:
+        literal = text.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        return self._all(
+            Instrument,
+            "SELECT body FROM instruments WHERE symbol LIKE :inside ESCAPE '\\' OR name LIKE :inside ESCAPE '\\'"
+            " ORDER BY symbol LIKE :first ESCAPE '\\' OR symbol LIKE :behind ESCAPE '\\' DESC, symbol LIMIT :limit",
+            {"inside": f"%{literal}%", "first": f"{literal}%", "behind": f"%:{literal}%", "limit": limit},
+        )
+
+    def save_watchlist(self, user_id: str, tokens: Sequence[int]) -> None:
+        self._write("INSERT OR REPLACE INTO watchlists (user, tokens) VALUES (?, ?)", (user_id, json.dumps(list(tokens))))
+
+    def watchlist(self, user_id: str) -> list[int]:
+        rows = self._rows("SELECT tokens FROM watchlists WHERE user = ?", user_id)
+        return list(json.loads(rows[0][0])) if rows else []
+
+    def watched_tokens(self) -> set[int]:
+        listed = {token for (tokens,) in self._rows("SELECT tokens FROM watchlists") for token in json.loads(tokens)}
+        return listed | {token for (token,) in self._rows("SELECT DISTINCT token FROM rules WHERE state <> 'deleted'")}
+
+    def setting(self, name: str) -> str | None:
+        rows = self._rows("SELECT value FROM settings WHERE name = ?", name)
+        return rows[0][0] if rows else None
+
+    def save_setting(self, name: str, value: str) -> None:
+        self._write("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", (name, value))
+
+    def record_audit(self, entry: AuditEntry) -> None:
+        self._write(
+            "INSERT INTO audit (id, body, time_ms) VALUES (?, ?, ?)", (entry.id, entry.model_dump_json(), entry.time_ms)
+        )
+
+    def audit(self, after: Cursor | None = None, limit: int = 100) -> list[AuditEntry]:
+        return self._all(
+            AuditEntry,
+            "SELECT body FROM audit WHERE (time_ms, id) < (?, ?) ORDER BY time_ms DESC, id DESC LIMIT ?",
+            *(after or NEWEST),
+            limit,
+        )
+
+    def _migrate(self, path: Path) -> None:
+        with self._transaction():
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(MIGRATIONS):
+                raise StormError(f"the store {path} was written by a newer StormAlert (schema {version})")
+            for statement in (statement for script in MIGRATIONS[version:] for statement in script.split(";")):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    def _next_change_ms(self) -> int:
+        """Later than every change before it, so that a reader who goes on from the last one misses none."""
+        (last_ms,) = self._db.execute("SELECT MAX(updated_ms) FROM rules").fetchone()
+        return max(now_ms(), (last_ms or 0) + 1)
+
+    def _save(self, table: str, record: Revised, columns: dict[str, Any]) -> Revised:
+        """Compare-and-set by revision; the table's and columns' names are this file's own."""
+        stored = record.model_copy(update={"revision": record.revision + 1})
+        row = {"id": record.id, "revision": stored.revision, "body": stored.model_dump_json(), **columns}
+        if record.revision == 0:
+            names = ", ".join(row)
+            sql = f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})"  # noqa: S608
+            with self._transaction():
+                if self._db.execute(f"SELECT 1 FROM {table} WHERE id = ?", (record.id,)).fetchone():  # noqa: S608
+                    raise Conflict(f"{table} has {record.id} already")
+                self._db.execute(sql, tuple(row.values()))
+            return stored
+        assignments = ", ".join(f"{column} = ?" for column in row)
+        sql = f"UPDATE {table} SET {assignments} WHERE id = ? AND revision = ?"  # noqa: S608
+        if self._write(sql, (*row.values(), record.id, record.revision)) == 0:
+            raise Conflict(f"{record.id} in {table} was changed by somebody else")
+        return stored
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Takes the write lock at once; a transaction inside another is part of it."""
+        with self._lock:
+            if self._db.in_transaction:
+                yield
+                return
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _write(self, sql: str, row: tuple[Any, ...]) -> int:
+        with self._transaction():
+            return self._db.execute(sql, row).rowcount
+
+    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(sql, values[0] if values and isinstance(values[0], dict) else values).fetchall()
+
+    def _one(self, kind: type[Kept], sql: str, value: Any) -> Kept | None:
+        rows = self._rows(sql, value)
+        return kind.model_validate_json(rows[0][0]) if rows else None
+
+    def _all(self, kind: type[Kept], sql: str, *values: Any) -> list[Kept]:
+        return [kind.model_validate_json(row[0]) for row in self._rows(sql, *values)]
