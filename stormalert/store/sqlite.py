@@ -250,7 +250,7 @@ class SqliteStore:
     def _save(self, table: str, record: Revised, columns: dict[str, Any]) -> Revised:
         """Compare-and-set by revision; the table's and columns' names are this file's own."""
         stored = record.model_copy(update={"revision": record.revision + 1})
-        row = {"id": record.id, "revision": stored.revision, "body": stored.model_dump_json(), **columns}
+        row: dict[str, Any] = {"id": record.id, "revision": stored.revision, "body": stored.model_dump_json(), **columns}
         if record.revision == 0:
             names = ", ".join(row)
             sql = f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})"  # noqa: S608
