@@ -1,8 +1,8 @@
 """Every Redis key StormAlert owns.
 
 A key is `storm:{tag}:noun[:id]`. Keys of a shard carry the shard's hash tag, so that a shard lies whole on one node of a
-Redis Cluster; the few keys that belong to no shard carry none. `lua/lib/keys.lua` spells the same names for the scripts, and
-a test holds the two together.
+Redis Cluster; the few keys that belong to no shard carry none. The scripts in lua/ make the names of their own indexes from
+the same prefix; a test holds every key that the engine writes against the table below.
 """
 
 from dataclasses import dataclass
@@ -99,6 +99,27 @@ TABLE = (
            "one per instrument"),
     Family("storm:{s0}:rule:<rule>", "hash", "the rule as armed, its state and arm epoch", "lua/arm, lua/evaluate",
            "one per rule; deleted by lua/disarm"),
+    Family("storm:{s0}:state:<token>", "string", "the engine's numbers for the instrument, 16 doubles", "lua/evaluate, lua/arm",
+           "one per instrument, 128 bytes"),
+    Family("storm:{s0}:lows:<token>", "string", "monotonic deque of lows, 16 bytes a record", "lua/evaluate",
+           "one record per rising price of the last 24 h"),
+    Family("storm:{s0}:highs:<token>", "string", "monotonic deque of highs, 16 bytes a record", "lua/evaluate",
+           "one record per falling price of the last 24 h"),
+    Family("storm:{s0}:families:<token>", "hash", "side and window in use -> smallest percent", "lua/evaluate, lua/arm, lua/disarm",
+           "one field per side and window with rules"),
+    Family("storm:{s0}:rolling:<token>:<side>:<window>", "sorted set", "armed rolling rules by percent",
+           "lua/evaluate, lua/arm, lua/disarm", "one member per armed rule and side"),
+    Family("storm:{s0}:cohort:<token>:<side>:<cohort>", "sorted set", "armed trailing rules that share their extreme, by percent",
+           "lua/evaluate, lua/arm, lua/disarm", "one member per armed rule and side"),
+    Family("storm:{s0}:extremes:<token>:<side>", "sorted set", "cohorts by peak or trough", "lua/evaluate", "one member per cohort"),
+    Family("storm:{s0}:newest:<token>:<side>", "sorted set", "cohorts by highest arm number", "lua/evaluate", "one member per cohort"),
+    Family("storm:{s0}:triggers:<token>:<side>", "sorted set", "cohorts by first price to fire", "lua/evaluate",
+           "one member per cohort"),
+    Family("storm:{s0}:smallest:<token>:<side>", "sorted set", "cohorts by smallest percent", "lua/evaluate", "one member per cohort"),
+    Family("storm:{s0}:pending:<token>", "sorted set", "rules that wait or cool down, by the time they are armed",
+           "lua/evaluate, lua/arm, lua/disarm", "one member per waiting rule"),
+    Family("storm:{s0}:counters", "hash", "malformed entries of the ticks stream, and the last one's fault", "lua/evaluate", "one"),
+    Family("storm:{s0}:rulebook", "string", "there as long as Redis holds the rules that were brought over", "evaluator", "one"),
     Family("storm:{s0}:quote:<token>", "hash", "for screens: last open high low close volume change time", "ingest",
            "one per instrument"),
     Family("storm:alive:<process>:<host>-<pid>", "hash", "started_ms, beat_ms and the process's own counters",

@@ -1,5 +1,6 @@
 import asyncio
 import random
+import re
 from collections.abc import Iterable
 
 import pytest
@@ -8,7 +9,7 @@ from redis.asyncio import Redis
 from evaluator.arming import arm_command, disarm_command
 from evaluator.pump import Pump
 from stormalert import process
-from stormalert.keys import Shard
+from stormalert.keys import TABLE, Shard
 from stormalert.model import Direction, Kind, Rule, RuleState, Tick
 from stormalert.scripts import script
 from stormalert.streams import read_alert
@@ -200,3 +201,20 @@ async def test_trims_what_is_long_behind_the_cursor_and_nothing_unread(redis_url
     # Redis drops whole nodes of a stream, so some of the old ones may stay.
     assert 300 <= len(left) < 500
     assert {f"{time_ms}-0" for time_ms in range(90_000, 90_300)} <= {entry_id for entry_id, _ in left}
+
+
+async def test_every_key_that_the_engine_writes_stands_in_the_key_table(redis_url: str) -> None:
+    families = {family.key.replace("{s0}", "{s\\d+}"): family.type for family in TABLE}
+    patterns = {re.compile(re.sub(r"<\w+>", "[^:]+", key)): kind for key, kind in families.items()}
+    async with process.connect(redis_url) as redis:
+        for kind in Kind:
+            await arm(redis, *(rolling(f"{kind}{place}", kind=kind, direction=Direction.BOTH) for place in range(3)))
+            await arm(redis, rolling(f"{kind}later", kind=kind, armed_at_ms=10**12))
+        await append(redis, ticks(100, 101, 99, 104))
+        await redis.xadd(SHARD.ticks, {"token": "1"})
+        await evaluate(redis)
+        written = {key: await redis.type(key) async for key in redis.scan_iter()}
+    for key, kind in written.items():
+        names = {"zset": "sorted set"}
+        assert [found for pattern, found in patterns.items() if pattern.fullmatch(key)] == [names.get(kind, kind)], key
+    assert len(written) > 10
