@@ -1,6 +1,8 @@
 """`python -m workers board`: rq-dashboard, for signed-in admins only, on a production WSGI server."""
 
 import logging
+import signal
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +18,7 @@ from stormalert import keys, process
 from stormalert.model import Role
 from stormalert.security import SESSION_COOKIE, read_session
 from stormalert.settings import Settings
+from workers.loop import Loop
 
 # Makes JSON the serializer wherever rq-dashboard names none.
 from workers.queues import SERIALIZER
@@ -29,8 +32,20 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 def run() -> None:
     config = process.load_or_exit()
     process.start_logging("board", config)
+    try:
+        server = waitress.create_server(
+            make_app(config), host=config.host, port=config.queue_board_port, threads=THREADS, ident=None
+        )
+    except OSError as error:
+        log.error(f"cannot listen on {config.host}:{config.queue_board_port}: {error.strerror}")
+        sys.exit(1)
+    # waitress ends on SystemExit.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     log.info("started", extra={"address": f"http://{config.host}:{config.queue_board_port}/"})
-    waitress.serve(make_app(config), host=config.host, port=config.queue_board_port, threads=THREADS, ident=None)
+    client = process.connect(config.redis_url)
+    with Loop() as loop, loop.beating(process.Heartbeat("board", client)):
+        server.run()
+    log.info("stopped")
 
 
 def make_app(config: Settings) -> Flask:

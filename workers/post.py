@@ -1,52 +1,19 @@
-"""The worker's event loop, in a thread of its own: it beats the heartbeat and keeps the channels' connections open."""
+"""Sends from the worker's event loop, where the channels' connections stay open from one message to the next."""
 
 import asyncio
 import logging
-import threading
-from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import Future
-from types import TracebackType
-from typing import Any, Self, TypeVar
-
-import uvloop
+from collections.abc import Mapping
 
 from stormalert.errors import DeliveryError, Permanent, Retryable
 from stormalert.model import ChannelKind
 from workers.channels import Sender
+from workers.loop import Loop
 from workers.render import Message
 
 log = logging.getLogger("stormalert")
 
 # For one message, connecting included; below marks.CLAIM_MS and queues.JOB_TIMEOUT_S.
 SEND_S = 9.0
-
-Result = TypeVar("Result")
-
-
-class Loop:
-    """An event loop in a thread: RQ's worker needs the main thread for its signals."""
-
-    def __init__(self) -> None:
-        self._loop = uvloop.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="loop", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        return self.start(coroutine).result()
-
-    def start(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-
-    def call(self, callback: Callable[[], None]) -> None:
-        self._loop.call_soon_threadsafe(callback)
 
 
 class Post:

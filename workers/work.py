@@ -1,6 +1,5 @@
 """`python -m workers work`: one RQ worker, with its clients and its heartbeat in an event loop beside it."""
 
-import asyncio
 import logging
 import os
 import socket
@@ -19,8 +18,9 @@ from stormalert.store import open_store
 from workers import jobs
 from workers.channels import open_channels
 from workers.deliver import Courier
+from workers.loop import Loop
 from workers.marks import Marks
-from workers.post import Loop, Post
+from workers.post import Post
 from workers.queues import JOB_TIMEOUT_S, SERIALIZER, DeliveryJob, open_queue
 from workers.sweep import WORKER_FACT
 
@@ -32,7 +32,7 @@ MAINTENANCE_S = 5
 
 
 class DeliveryWorker(SimpleWorker):
-    """Runs jobs in this process, so that connections live on from one to the next; a fork a job is three times as slow."""
+    """Runs jobs in this process: connections live on from one to the next, and a fork for each costs five times as much."""
 
     max_connection_wait_time = 2.0
 
@@ -74,19 +74,16 @@ def _work(config: Settings, loop: Loop) -> None:
     # One dictionary: what the courier counts is what the heartbeat shows.
     heartbeat.facts = courier.counts
     heartbeat.facts[WORKER_FACT] = name
-    stopping = asyncio.Event()
-    beating = loop.start(heartbeat.beat_until(stopping))
-    log.info("started", extra={"channels": ", ".join(sorted(channels)) or "none", "rq_worker": name})
+    log.info("started", extra={"channels": ", ".join(sorted(channels)) or "none", WORKER_FACT: name})
     try:
-        _worker(config, name).work(logging_level="WARNING")
+        with loop.beating(heartbeat):
+            _worker(config, name).work(logging_level="WARNING")
     finally:
-        loop.call(stopping.set)
-        beating.result()
         for sender in channels.values():
             loop.run(sender.close())
         loop.run(client.aclose())
         store.close()
-        log.info("stopped")
+    log.info("stopped")
 
 
 def _worker(config: Settings, name: str) -> DeliveryWorker:

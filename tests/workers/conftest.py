@@ -23,7 +23,8 @@ def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox
     url = f"http://127.0.0.1:{http}"
     try:
         with httpx.Client(base_url=url, timeout=10) as client:
-            wait_until(lambda: _answers(client), 20, "the sandbox's first answer")
+            wait_until(lambda: _answers(client) or process.poll() is not None, 20, "the sandbox's first answer")
+            assert process.poll() is None, "the sandbox did not start"
             yield Sandbox(url, smtp, client)
     finally:
         process.terminate()

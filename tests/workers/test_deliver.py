@@ -1,0 +1,187 @@
+"""The stages of a delivery, with a real store, a real Redis and the sandbox's providers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from stormalert import keys, settings
+from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState
+from stormalert.store import Store, open_store
+from stormalert.units import HOUR_MS, MINUTE_MS
+from tests.workers.rig import ADDRESSES, Sandbox
+from workers.channels import open_channels
+from workers.deliver import CLAIMED_PAUSE_S, LONGEST_PAUSE_S, Courier, Done, Later, pause_s
+from workers.loop import Loop
+from workers.marks import Marks
+from workers.post import Post
+
+FIRED_MS = 1_700_000_000_456
+ID = "rule1-1-channel1"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_ms = FIRED_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def store(tmp_path: Path, alert: Alert) -> Iterator[Store]:
+    store = open_store("", tmp_path / "store.sqlite3")
+    address = ADDRESSES[ChannelKind.TELEGRAM]
+    store.save_channel(Channel(id="channel1", user="user1", kind=ChannelKind.TELEGRAM, address=address))
+    store.record_alert(alert)
+    store.save_delivery(
+        Delivery(
+            id=ID,
+            alert=alert.id,
+            user="user1",
+            channel="channel1",
+            channel_kind=ChannelKind.TELEGRAM,
+            state=DeliveryState.QUEUED,
+            queued_ms=FIRED_MS,
+            updated_ms=FIRED_MS,
+        )
+    )
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def courier(store: Store, redis: Redis, sandbox: Sandbox, clock: Clock) -> Iterator[Courier]:
+    with Loop() as loop:
+        channels = loop.run(open_channels(settings.parse(sandbox.environment())))
+        yield Courier(store, Marks(redis), Post(channels, loop), clock)
+        for sender in channels.values():
+            loop.run(sender.close())
+
+
+def stored(store: Store) -> Delivery:
+    delivery = store.delivery(ID)
+    assert delivery is not None
+    return delivery
+
+
+def test_a_delivery_that_goes_out_is_marked_and_recorded(
+    courier: Courier, store: Store, redis: Redis, sandbox: Sandbox
+) -> None:
+    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    (message,) = sandbox.outbox()
+    delivery = stored(store)
+    assert (delivery.state, delivery.attempts) == (DeliveryState.SENT, 1)
+    assert delivery.provider_id == str(message["message_id"]) == redis.get(keys.sent(ID))
+
+
+def test_a_delivery_is_not_sent_twice(courier: Courier, sandbox: Sandbox) -> None:
+    courier.deliver(ID)
+    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    assert len(sandbox.outbox()) == 1
+
+
+def test_what_went_out_before_its_worker_died_is_recorded_and_not_sent_again(
+    courier: Courier, store: Store, redis: Redis, sandbox: Sandbox
+) -> None:
+    Marks(redis).mark_sent(ID, "4711")
+    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    assert stored(store).provider_id == "4711"
+    assert sandbox.outbox() == []
+
+
+def test_two_workers_do_not_send_at_the_same_time(courier: Courier, store: Store, redis: Redis, sandbox: Sandbox) -> None:
+    assert Marks(redis).claim(ID)
+    outcome = courier.deliver(ID)
+    assert isinstance(outcome, Later)
+    assert outcome.after_s == CLAIMED_PAUSE_S
+    assert stored(store).attempts == 0
+    assert sandbox.outbox() == []
+
+
+def test_a_claim_outlives_no_worker_by_long(redis: Redis) -> None:
+    Marks(redis).claim(ID)
+    assert 0 < redis.pttl(keys.sent(ID)) <= 11_000
+
+
+def test_a_failed_try_is_recorded_and_leaves_no_claim(courier: Courier, store: Store, redis: Redis, sandbox: Sandbox) -> None:
+    sandbox.faults(telegram={"server_error": 1.0})
+    assert isinstance(courier.deliver(ID), Later)
+    delivery = stored(store)
+    assert (delivery.state, delivery.attempts, delivery.reason) == (
+        DeliveryState.QUEUED,
+        1,
+        "provider error: the server failed",
+    )
+    assert redis.get(keys.sent(ID)) is None
+
+
+def test_a_delivery_is_given_up_when_the_next_try_would_be_no_news(
+    courier: Courier, store: Store, sandbox: Sandbox, clock: Clock
+) -> None:
+    sandbox.faults(telegram={"too_many": 1.0, "retry_after_s": 120.0})
+    clock.now_ms = FIRED_MS + HOUR_MS - MINUTE_MS
+    assert courier.deliver(ID) == Done(DeliveryState.FAILED, "gave up: rate limited")
+    assert stored(store).state is DeliveryState.FAILED
+
+
+def test_a_failed_delivery_may_be_run_again_by_hand(courier: Courier, store: Store, sandbox: Sandbox) -> None:
+    sandbox.faults(telegram={"errors": {ADDRESSES[ChannelKind.TELEGRAM]: 401}})
+    assert courier.deliver(ID) == Done(DeliveryState.FAILED, "credentials refused: check TELEGRAM_BOT_TOKEN")
+    sandbox.faults(telegram={"errors": {}})
+    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    assert (stored(store).state, stored(store).attempts, stored(store).reason) == (DeliveryState.SENT, 2, "")
+
+
+def test_a_channel_that_was_switched_off_is_not_used_and_the_reason_is_told(courier: Courier, store: Store) -> None:
+    channel = store.channel("channel1")
+    assert channel is not None
+    store.save_channel(channel.model_copy(update={"is_on": False, "reason": "paused by its owner"}))
+    why = "the channel is off: paused by its owner"
+    assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, why)
+    assert stored(store).reason == why
+
+
+def test_only_the_address_that_is_dead_is_switched_off(courier: Courier, store: Store, sandbox: Sandbox) -> None:
+    sandbox.faults(telegram={"blocked": [ADDRESSES[ChannelKind.TELEGRAM]]})
+    outcome = courier.deliver(ID)
+    assert isinstance(outcome, Done)
+    assert outcome.is_failed
+    channel = store.channel("channel1")
+    assert channel is not None
+    assert not channel.is_on
+    assert channel.reason == outcome.reason
+
+
+def test_a_delivery_that_nobody_knows_fails_in_words(courier: Courier) -> None:
+    assert courier.deliver("nobody-1-channel1") == Done(DeliveryState.FAILED, "the delivery is not in the store")
+
+
+@pytest.mark.parametrize(
+    ("attempts", "after_s", "jitter", "expected_s"),
+    [
+        (0, None, 0.0, 0.5),
+        (0, None, 1.0, 1.0),
+        (3, None, 1.0, 8.0),
+        (50, None, 1.0, LONGEST_PAUSE_S),
+        (0, 30.0, 0.0, 30.0),
+        (0, 30.0, 1.0, 31.0),
+        (8, 3.0, 1.0, 256.0),
+    ],
+)
+def test_pauses_double_and_are_never_shorter_than_asked_for(
+    attempts: int, after_s: float | None, jitter: float, expected_s: float
+) -> None:
+    assert pause_s(attempts, after_s, jitter) == expected_s

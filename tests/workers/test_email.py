@@ -1,0 +1,147 @@
+"""What the sandbox's mail server does not do: encryption, and refusing a password. A server of the test's own does."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from stormalert import settings
+from stormalert.errors import DeliveryError, Permanent, Retryable
+from stormalert.model import ChannelKind
+from tests.conftest import free_port
+from workers.channels import open_channels
+from workers.loop import Loop
+from workers.post import Post
+from workers.render import Message
+
+TEXT = Message("rule1-1-channel1", "▲ NSE:INFY 1,384.55", "from 1,355.70", useful_s=60)
+PASSWORD = "mail-secret"
+
+
+class Mailbox:
+    """Notes of each mail whether it came encrypted; takes no password but the right one."""
+
+    def __init__(self) -> None:
+        self.encrypted: list[bool] = []
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.encrypted.append(session.ssl is not None or server.transport.get_extra_info("sslcontext") is not None)
+        return "250 OK"
+
+    def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+        return AuthResult(success=data.password == PASSWORD.encode(), handled=False)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(hours=1), now + timedelta(hours=1))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (tmp_path / "key.pem").write_bytes(secret)
+    (tmp_path / "cert.pem").write_bytes(pem)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    return context
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., tuple[Mailbox, int]]]:
+    with ExitStack() as servers:
+
+        def start(**options: Any) -> tuple[Mailbox, int]:
+            mailbox, port = Mailbox(), free_port()
+            server = Controller(mailbox, "127.0.0.1", port, authenticator=mailbox.authenticate, **options)
+            server.start()
+            servers.callback(server.stop)
+            return mailbox, port
+
+        yield start
+
+
+@pytest.fixture
+def send() -> Iterator[Callable[[str], str]]:
+    with Loop() as loop:
+
+        def send_one(url: str) -> str:
+            channels = loop.run(open_channels(settings.parse({"SMTP_URL": url})))
+            try:
+                return Post(channels, loop, 5).send(ChannelKind.EMAIL, "trader@storm.example", TEXT)
+            finally:
+                for sender in channels.values():
+                    loop.run(sender.close())
+
+        yield send_one
+
+
+def trust(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+
+
+def test_starttls_is_used_when_it_is_offered(
+    serve: Callable[..., tuple[Mailbox, int]],
+    send: Callable[[str], str],
+    certificate: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    trust(monkeypatch, tmp_path)
+    mailbox, port = serve(tls_context=certificate)
+    send(f"smtp://storm:{PASSWORD}@localhost:{port}")
+    assert mailbox.encrypted == [True]
+
+
+def test_smtps_is_encrypted_from_the_first_byte(
+    serve: Callable[..., tuple[Mailbox, int]],
+    send: Callable[[str], str],
+    certificate: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    trust(monkeypatch, tmp_path)
+    mailbox, port = serve(ssl_context=certificate)
+    send(f"smtps://localhost:{port}")
+    assert mailbox.encrypted == [True]
+
+
+def test_a_server_that_nobody_vouches_for_gets_no_mail(
+    serve: Callable[..., tuple[Mailbox, int]], send: Callable[[str], str], certificate: ssl.SSLContext
+) -> None:
+    mailbox, port = serve(tls_context=certificate)
+    with pytest.raises(Retryable, match="provider error"):
+        send(f"smtp://localhost:{port}")
+    assert mailbox.encrypted == []
+
+
+def test_a_refused_password_is_permanent_and_not_told(
+    serve: Callable[..., tuple[Mailbox, int]], send: Callable[[str], str]
+) -> None:
+    _mailbox, port = serve(auth_require_tls=False)
+    with pytest.raises(Permanent) as refusal:
+        send(f"smtp://storm:wrong-secret@localhost:{port}")
+    assert not refusal.value.is_address_dead
+    assert str(refusal.value) == "credentials refused: check SMTP_URL"
+
+
+def test_a_password_is_not_sent_in_the_clear_to_another_host(
+    serve: Callable[..., tuple[Mailbox, int]], send: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailbox, port = serve(auth_require_tls=False)
+    # The same server, by a name that does not look like this machine.
+    monkeypatch.setattr("workers.channels.email._is_loopback", lambda _host: False)
+    with pytest.raises(DeliveryError):
+        send(f"smtp://storm:{PASSWORD}@localhost:{port}")
+    assert mailbox.encrypted == []
