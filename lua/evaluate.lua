@@ -27,6 +27,7 @@ local REFRESH_MS = 60000
 local TIME_MAX_MS = 281474976710656
 local prefix = ticks:match("^(.*:)ticks$")
 local call, threshold_e4 = redis.call, number.threshold_e4
+local push = history.push
 local min, max, HUGE = math.min, math.max, math.huge
 
 -- The group's place in the stream, made at the beginning where it is missing: {last id, entries read}.
@@ -44,22 +45,30 @@ local function cursor_of_group()
   return "0-0", read
 end
 
--- Token, price x 10,000 and time of an entry; nil and the reason when it is malformed.
-local function parse(fields)
-  local token, price, time
-  for i = 1, #fields, 2 do
-    local name = fields[i]
-    if name == "token" then token = fields[i + 1]
-    elseif name == "price" then price = fields[i + 1]
-    elseif name == "time" then time = fields[i + 1] end
-  end
-  if not (token and price and time) then return nil, "a tick has the fields token, price and time" end
-  if not token:find("^[1-9]%d*$") or #token > 10 then return nil, "token must be a whole number, was " .. token end
-  local price_e4 = number.price_e4(price)
-  if not price_e4 then return nil, "price must be rupees above 0 with at most 4 decimals, was " .. price end
-  local time_ms = time:find("^%d+$") and tonumber(time)
-  if not time_ms or time_ms > TIME_MAX_MS then return nil, "time must be epoch milliseconds, was " .. time end
-  return token, price_e4, time_ms
+local function is_token(text)
+  return text:find("^[1-9]%d*$") and #text <= 10
+end
+
+local function time_ms_of(text)
+  local time_ms = text:find("^%d+$") and tonumber(text)
+  return time_ms and time_ms <= TIME_MAX_MS and time_ms or nil
+end
+
+-- The texts of an entry's token, price and time, in whatever order the fields come.
+local function fields_of(entry)
+  local fields = entry[2]
+  if fields[1] == "token" and fields[3] == "price" and fields[5] == "time" then return fields[2], fields[4], fields[6] end
+  local named = {}
+  for i = 1, #fields, 2 do named[fields[i]] = fields[i + 1] end
+  return named.token, named.price, named.time
+end
+
+-- What is wrong with an entry that was refused.
+local function fault_of(token, price, time)
+  if not (token and price and time) then return "a tick has the fields token, price and time" end
+  if not is_token(token) then return "token must be a whole number, was " .. token end
+  if not number.price_e4(price) then return "price must be rupees above 0 with at most 4 decimals, was " .. price end
+  return "time must be epoch milliseconds, was " .. time
 end
 
 -- Bytewise, whatever the server's locale is.
@@ -136,40 +145,26 @@ local function narrow_band(self)
 end
 
 -- One tick of one instrument. Returns alerts appended.
-local function take(self, tick)
-  local ms, seq = tick.ms, tick.seq
-  if ms < self.tick_ms or (ms == self.tick_ms and seq <= self.tick_seq) then return 0 end
-  self.tick_ms, self.tick_seq = ms, seq
-  local price_e4 = tick.price_e4
-  history.push(self, price_e4)
+local function take(self, price_e4, time_ms)
+  push(self, price_e4)
   self.price_e4 = price_e4
-  if tick.time_ms > self.time_ms then self.time_ms = tick.time_ms end
+  if time_ms > self.time_ms then self.time_ms = time_ms end
   narrow_band(self)
   if price_e4 < self.above_e4 and price_e4 > self.below_e4 and self.time_ms < self.wake_ms then return 0 end
   return look(self)
 end
 
--- Counts the malformed entries and keeps the last reason. Returns the ticks in order, and each token once.
-local function read(entries)
-  local taken, tokens, is_known, malformed, reason = {}, {}, {}, 0, nil
-  for _, entry in ipairs(entries) do
-    local token, price_e4, time_ms = parse(entry[2])
-    if token then
-      local ms, seq = entry[1]:match("^(%d+)-(%d+)$")
-      taken[#taken + 1] = { token = token, price_e4 = price_e4, time_ms = time_ms, ms = tonumber(ms), seq = tonumber(seq) }
-      if not is_known[token] then
-        is_known[token] = true
-        tokens[#tokens + 1] = token
-      end
-    else
-      malformed, reason = malformed + 1, entry[1] .. ": " .. price_e4
+-- Each instrument of the entries once.
+local function tokens_of(entries)
+  local tokens, is_known = {}, {}
+  for i = 1, #entries do
+    local token = fields_of(entries[i])
+    if token and not is_known[token] and is_token(token) then
+      is_known[token] = true
+      tokens[#tokens + 1] = token
     end
   end
-  if malformed > 0 then
-    call("HINCRBY", counters, "malformed", malformed)
-    call("HSET", counters, "malformed_last", reason)
-  end
-  return taken, tokens
+  return tokens
 end
 
 if call("EXISTS", ticks) == 0 then return { 0, 0, "0-0" } end
@@ -177,12 +172,25 @@ local cursor, entries_read = cursor_of_group()
 local entries = call("XRANGE", ticks, "(" .. cursor, "+", "COUNT", count)
 if #entries == 0 then return { 0, 0, cursor } end
 
-local appended = 0
-local taken, tokens = read(entries)
-if #taken > 0 then
-  local loaded = instrument.load_all(prefix, tokens)
-  for _, tick in ipairs(taken) do appended = appended + take(loaded[tick.token], tick) end
-  instrument.save_all(prefix, tokens, loaded)
+local tokens = tokens_of(entries)
+local loaded = instrument.load_all(prefix, tokens)
+local appended, malformed, fault = 0, 0, nil
+for i = 1, #entries do
+  local id = entries[i][1]
+  local token, price, time = fields_of(entries[i])
+  local self = token and loaded[token]
+  local price_e4, time_ms = price and number.price_e4(price), time and time_ms_of(time)
+  if not (self and price_e4 and time_ms) then
+    malformed, fault = malformed + 1, id .. ": " .. fault_of(token, price, time)
+  elseif instrument.is_new(self, id) then
+    self.price_text = price
+    appended = appended + take(self, price_e4, time_ms)
+  end
+end
+instrument.save_all(prefix, tokens, loaded)
+if malformed > 0 then
+  call("HINCRBY", counters, "malformed", malformed)
+  call("HSET", counters, "malformed_last", fault)
 end
 local last = entries[#entries][1]
 call("XGROUP", "SETID", ticks, GROUP, last, "ENTRIESREAD", (entries_read or 0) + #entries)

@@ -57,8 +57,18 @@ function instrument.load(prefix, token)
   return make(prefix, token, call("GET", state_key(prefix, token)))
 end
 
+-- True, once, for every stream id after the last one that counted.
+function instrument.is_new(self, id)
+  local ms_text, seq_text = id:match("^(%d+)-(%d+)$")
+  local ms, seq = tonumber(ms_text), tonumber(seq_text)
+  if ms < self.tick_ms or (ms == self.tick_ms and seq <= self.tick_seq) then return false end
+  self.tick_ms, self.tick_seq = ms, seq
+  return true
+end
+
 -- A table by token. At most some thousands: they go through unpack.
 function instrument.load_all(prefix, tokens)
+  if #tokens == 0 then return {} end
   local keys, loaded = {}, {}
   for i, token in ipairs(tokens) do keys[i] = state_key(prefix, token) end
   for i, state in ipairs(call("MGET", unpack(keys))) do loaded[tokens[i]] = make(prefix, tokens[i], state) end
@@ -69,19 +79,22 @@ function instrument.save(self)
   call("SET", state_key(self.prefix, self.token), packed(self))
 end
 
--- Writes the state of the instruments and shows the ticks and bands to readers.
+-- Writes the state of the instruments, and for readers those that took a tick.
 function instrument.save_all(prefix, tokens, loaded)
+  if #tokens == 0 then return end
   local states = {}
-  for i, token in ipairs(tokens) do
-    local self = loaded[token]
-    states[2 * i - 1], states[2 * i] = state_key(prefix, token), packed(self)
-    local time = format("%d", self.time_ms)
-    if self.above_e4 == self.shown_above_e4 and self.below_e4 == self.shown_below_e4 then
-      call("HSET", self.key, "price", number.price_text(self.price_e4), "time", time)
-    else
-      call("HSET", self.key, "price", number.price_text(self.price_e4), "time", time,
-        "above", self.above_e4 < HUGE and number.price_text(self.above_e4) or "",
-        "below", self.below_e4 > 0 and number.price_text(self.below_e4) or "")
+  for i = 1, #tokens do
+    local self = loaded[tokens[i]]
+    states[2 * i - 1], states[2 * i] = state_key(prefix, self.token), packed(self)
+    if self.price_text then
+      local time = format("%d", self.time_ms)
+      if self.above_e4 == self.shown_above_e4 and self.below_e4 == self.shown_below_e4 then
+        call("HSET", self.key, "price", self.price_text, "time", time)
+      else
+        call("HSET", self.key, "price", self.price_text, "time", time,
+          "above", self.above_e4 < HUGE and number.price_text(self.above_e4) or "",
+          "below", self.below_e4 > 0 and number.price_text(self.below_e4) or "")
+      end
     end
   end
   call("MSET", unpack(states))
