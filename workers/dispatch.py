@@ -50,6 +50,9 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
                 tasks.create_task(repeat_until(stopping, period_s, partial(asyncio.to_thread, work)))
             tasks.create_task(repeat_until(stopping, FACTS_S, facts))
             tasks.create_task(heartbeat.beat_until(stopping))
+    except ExceptionGroup as failed:
+        # The first one ended the others; it is what the log should say.
+        raise failed.exceptions[0] from None
     finally:
         await client.aclose()
         for each in (queue_client, plain_client, store):

@@ -31,9 +31,10 @@ class Sweeper:
         self.swept = 0
 
     def sweep(self) -> None:
-        waiting = [delivery.id for delivery in self._store.unfinished_deliveries(now_ms() - QUIET_MS, BATCH)]
-        for delivery, worker in queues.unattended(self._queue, waiting).items():
-            if worker and self._is_alive(worker):
+        waiting = {delivery.id: delivery for delivery in self._store.unfinished_deliveries(now_ms() - QUIET_MS, BATCH)}
+        for delivery, worker in queues.unattended(self._queue, list(waiting)).items():
+            # Its job may have come to its end since the store was asked; then the store knows more now.
+            if (worker and self._is_alive(worker)) or self._store.delivery(delivery) != waiting[delivery]:
                 continue
             queues.enqueue_again(self._queue, delivery)
             self.swept += 1
