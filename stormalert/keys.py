@@ -63,6 +63,11 @@ def alive(process: str, host: str, pid: int) -> str:
     return f"storm:alive:{process}:{host}-{pid}"
 
 
+def alive_on(host: str, process: str) -> str:
+    """Pattern of a host's processes of one name."""
+    return f"storm:alive:{process}:{host}-*"
+
+
 def revoked(session: str) -> str:
     return f"storm:revoked:{session}"
 

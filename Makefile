@@ -1,0 +1,67 @@
+# Two commands matter: `make run` and `make test`. `make help` lists the others.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+UV := uv==0.13.9
+SPEED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo-replay test bench fmt docs lock clean
+
+help:                 ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
+
+run: .venv/run        ## start everything on this machine and print where to look
+	@$(BIN)/python -m stormalert run
+
+demo-replay: .venv/run ## the same with a recorded market: make demo-replay FILE=minutes.csv [SPEED=60]
+	@test -n "$(FILE)" || { echo "Say which recording to play: make demo-replay FILE=minutes.csv [SPEED=60]" >&2; exit 2; }
+	@$(BIN)/python -m stormalert demo-replay "$(FILE)" --speed "$(SPEED)"
+
+test: .venv/dev       ## every check that the public CI runs
+	@deploy/system-packages
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@if command -v luacheck >/dev/null; then luacheck --quiet lua; fi
+	$(BIN)/pytest
+
+bench: .venv/dev      ## measure, print a table and write bench/results.json
+	@$(BIN)/python -m bench
+
+fmt: .venv/dev        ## put code into its form
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+docs: .venv/run       ## make .env.example and the key table anew
+	@$(BIN)/python -m stormalert docs
+
+lock: .venv/dev       ## compile requirements*.txt, with hashes, from pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --target .venv/uv --upgrade $(UV)
+	@for extra in "" dev; do \
+	  .venv/uv/bin/uv pip compile pyproject.toml $${extra:+--extra $$extra} --quiet --universal --python-version 3.11 \
+	    --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" \
+	    --output-file requirements$${extra:+-$$extra}.txt || exit 1; \
+	done
+
+clean:                ## forget the environment and all data
+	rm -rf .venv var build .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# The stamps say which requirements are installed.
+.venv/run: requirements.txt | .venv/bin/python
+	@echo "Installing the packages (once, some minutes) ..."
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements-dev.txt | .venv/bin/python
+	@echo "Installing the packages and development tools (once, some minutes) ..."
+	@$(PIP) -r requirements-dev.txt
+	@touch $@ .venv/run
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "StormAlert needs Python 3.11 as $(PYTHON), which is not here. On Debian or Ubuntu: apt install python3.11 python3.11-venv;" \
+	       "on macOS: brew install python@3.11. Under another name or a later version: make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { \
+	  rm -rf .venv; echo "$(PYTHON) cannot make an environment. On Debian or Ubuntu: apt install python3.11-venv." >&2; exit 1; }

@@ -1,0 +1,64 @@
+"""`python -m stormalert COMMAND`: what is done to the product as a whole."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from stormalert import docs, process, settings
+from stormalert.errors import StormError
+from stormalert.launch import admin, alive
+from stormalert.launch.run import run
+from stormalert.store import open_store
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    match arguments.command:
+        case "run":
+            return run()
+        case "demo-replay":
+            return run(arguments.file, arguments.speed)
+        case "settings":
+            print(settings.env_example(), end="")
+            return 0
+        case "docs":
+            docs.write()
+            return 0
+    config = process.load_or_exit()
+    try:
+        if arguments.command == "healthy":
+            return alive.report(config, arguments.process)
+        return admin.add(open_store(config.mongodb_uri, config.sqlite_path), arguments.name)
+    except StormError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m stormalert", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("run", help="start everything on this machine, with a demo market unless KITE_API_KEY is set")
+    replay = commands.add_parser("demo-replay", help="the same with a recorded market, in a directory of its own")
+    replay.add_argument("file", type=Path, help="minute file (symbol,YYYYMMDD,HH:MM,o,h,l,c,v,oi) or ticks (time,symbol,price)")
+    replay.add_argument("--speed", type=_speed, default=0.0, help="times as fast as it was, up to 1000; 0: as fast as it goes")
+    healthy = commands.add_parser("healthy", help="for health checks: exit code 0 when a process of this host beats")
+    healthy.add_argument("process", help="ingest, evaluator, dispatch, worker, ...")
+    add_admin = commands.add_parser("add-admin", help="make an admin, or give one a new password; prints it once")
+    add_admin.add_argument("name")
+    commands.add_parser("settings", help="print .env.example")
+    commands.add_parser("docs", help="write .env.example and the key table of docs/ARCHITECTURE.md")
+    return parser
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = -1
+    if not 0 <= speed <= 1000:
+        raise argparse.ArgumentTypeError(f"expected 0 to 1000, was {text!r}")
+    return speed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
