@@ -72,6 +72,14 @@ def revoked(session: str) -> str:
     return f"storm:revoked:{session}"
 
 
+def sign_ins(subject: str) -> str:
+    return f"storm:signins:{subject}"
+
+
+def sign_in_pause(subject: str) -> str:
+    return f"storm:signinpause:{subject}"
+
+
 def sent(delivery: str) -> str:
     return f"storm:sent:{delivery}"
 
@@ -224,6 +232,20 @@ TABLE = (
         "one",
     ),
     Family("storm:revoked:<session>", "string", "a session that was signed out", "dashboard", "expires with the session"),
+    Family(
+        "storm:signins:<subject>",
+        "string",
+        "sign-ins tried in a row without success, for a digest of a name or an address",
+        "dashboard",
+        "expires after 15 minutes",
+    ),
+    Family(
+        "storm:signinpause:<subject>",
+        "string",
+        "no sign-in is tried while it is there",
+        "dashboard",
+        "expires after at most 5 minutes",
+    ),
     Family(
         "storm:sent:<delivery>",
         "string",
