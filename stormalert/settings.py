@@ -64,6 +64,7 @@ class Settings(BaseModel):
     kite_ws_root: Annotated[str, _one_of_schemes("ws", "wss")] = Field("wss://ws.kite.trade", alias="STORM_KITE_WS_ROOT", description="root of Kite's tick socket")
     kite_login_root: HttpUrl = Field("https://kite.zerodha.com", alias="STORM_KITE_LOGIN_ROOT", description="root of Kite's login page")
     market_hours: Literal["exchange", "always"] = Field("exchange", alias="STORM_MARKET_HOURS", description="exchange: only ticks of an open session count; always: every tick does (demo, recordings)")
+    jump_guard_percent: int = Field(20, alias="STORM_JUMP_GUARD_PERCENT", ge=1, le=100, description="a price this far from the last one waits for a second print")
 
     telegram_bot_token: SecretStr = Field(SecretStr(""), alias="TELEGRAM_BOT_TOKEN", description="token from @BotFather; empty: no Telegram")
     telegram_api_root: HttpUrl = Field("https://api.telegram.org", alias="STORM_TELEGRAM_API_ROOT", description="root of the Telegram Bot API")

@@ -1,0 +1,1 @@
+"""Kite's ticks into Redis: session and sockets, decoder, admission, publisher."""
