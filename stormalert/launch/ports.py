@@ -1,5 +1,6 @@
 """Whether the ports that are about to be listened at are free, said before anything is started."""
 
+import errno
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,27 +16,27 @@ class Port:
 
 
 def problems(ports: Sequence[Port]) -> list[str]:
-    """One sentence for each port that is taken or wanted twice."""
+    """One sentence for each port that cannot be listened at or is wanted twice."""
     owners: dict[int, str] = {}
     found: list[str] = []
     for port in ports:
         if port.number in owners:
-            found.append(
-                f"port {port.number} is both {owners[port.number]} and {port.setting}: give one of them another number"
-            )
-        elif not is_free(port):
-            found.append(f"port {port.number} is taken: free it, or set {port.setting} to another number, in .env for instance")
+            found.append(f"port {port.number} is both {owners[port.number]} and {port.setting}: change one of them")
+        elif problem := _problem(port):
+            found.append(problem)
         owners.setdefault(port.number, port.setting)
     return found
 
 
-def is_free(port: Port) -> bool:
-    family, kind, protocol, _, address = socket.getaddrinfo(port.host, port.number, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        # Connections of a server that has just ended do not make its port taken.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+def _problem(port: Port) -> str:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(port.host, port.number, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # Connections of a server that has just ended do not make its port taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-        except OSError:
-            return False
-    return True
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return f"port {port.number} is taken: free it, or set {port.setting} to another number, in .env for instance"
+        return f"{port.setting}: cannot listen at {port.host}:{port.number}: {error.strerror}"
+    return ""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -78,7 +78,8 @@ class Supervisor:
     def statuses(self) -> list[Status]:
         """Of every process; empty when supervisord does not answer."""
         try:
-            found: Any = self._call().getAllProcessInfo()
+            with self._rpc() as rpc:
+                found: Any = rpc.getAllProcessInfo()
         except _AWAY:
             return []
         statuses = [Status(each["name"], each["group"], each["statename"], each["pid"]) for each in found]
@@ -87,8 +88,8 @@ class Supervisor:
 
     def try_again(self, status: Status) -> None:
         """Starts a process that supervisord has given up."""
-        with contextlib.suppress(*_AWAY):
-            self._call().startProcess(f"{status.group}:{status.name}", False)
+        with contextlib.suppress(*_AWAY), self._rpc() as rpc:
+            rpc.startProcess(f"{status.group}:{status.name}", False)
 
     def stop(self) -> None:
         """Everything, in order; by force what does not obey."""
@@ -103,10 +104,12 @@ class Supervisor:
             self._process.wait()
             _kill(self._pids)
 
-    def _call(self) -> Any:
+    @contextlib.contextmanager
+    def _rpc(self) -> Iterator[Any]:
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
         # The address is a matter of form: the transport goes to the socket.
-        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport).supervisor
+        with xmlrpc.client.ServerProxy("http://127.0.0.1", transport) as server:
+            yield server.supervisor
 
 
 def _kill(pids: Iterable[int]) -> None:
