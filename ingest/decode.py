@@ -62,8 +62,8 @@ _E4_PER_PAISA = 100
 
 def decode(frame: bytes) -> Frame:
     """All sound packets of a frame in order. A packet of unknown length is skipped, a cut one ends the frame."""
-    if len(frame) < 4:
-        return Frame([], "" if len(frame) == 1 else f"a frame of {len(frame)} bytes")
+    if len(frame) < 2:
+        return Frame([], "" if frame else "an empty frame")
     (count,) = _COUNT.unpack_from(frame)
     packets: list[Packet] = []
     fault = ""
