@@ -17,6 +17,8 @@ from ingest.session import Session
 from stormalert.settings import Settings
 
 log = logging.getLogger(__name__)
+# The feed's state tells of a lost connection once; the library would tell of each try.
+logging.getLogger("kiteconnect.ticker").setLevel(logging.CRITICAL)
 
 SOCKETS_MAX = 3
 TOKENS_A_SOCKET = 3_000

@@ -3,7 +3,10 @@ import pytest
 from ingest.instruments import auctioned_tokens, read_dump, underlying_names
 from stormalert.errors import InputError
 
-HEADER = "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,instrument_type,segment,exchange\n"
+HEADER = (
+    "instrument_token exchange_token tradingsymbol name last_price expiry strike"
+    " tick_size lot_size instrument_type segment exchange\n"
+).replace(" ", ",")
 STOCKS = HEADER + (
     "408065,1594,INFY,INFOSYS,0.0,,0.0,0.05,1,EQ,NSE,NSE\n"
     "256265,1001,NIFTY 50,NIFTY 50,0,,0,0,0,EQ,INDICES,NSE\n"
