@@ -142,6 +142,9 @@ class SqliteStore:
     def channels_of(self, user_id: str) -> list[Channel]:
         return self._all(Channel, "SELECT body FROM channels WHERE user = ? ORDER BY id", user_id)
 
+    def delete_channel(self, channel_id: str) -> None:
+        self._write("DELETE FROM channels WHERE id = ?", (channel_id,))
+
     def record_alert(self, alert: Alert) -> bool:
         row = (alert.id, alert.model_dump_json(), alert.user, alert.rule, alert.time_ms)
         return self._write("INSERT OR IGNORE INTO alerts (id, body, user, rule, time_ms) VALUES (?, ?, ?, ?, ?)", row) == 1
