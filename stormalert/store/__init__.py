@@ -49,7 +49,6 @@ class Store(Protocol):
         """Its deliveries stay in the history."""
         ...
 
-
     # Alerts and deliveries.
     def record_alert(self, alert: Alert) -> bool:
         """False when the alert was there already; nothing is written then."""
