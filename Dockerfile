@@ -14,6 +14,7 @@ COPY evaluator evaluator
 COPY lua lua
 COPY workers workers
 COPY dashboard dashboard
+COPY .streamlit .streamlit
 COPY sandbox sandbox
 COPY deploy/redis.conf deploy/redis.conf
 RUN python -m compileall -q .

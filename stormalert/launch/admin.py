@@ -10,11 +10,11 @@ from stormalert.store import Store
 from stormalert.units import now_ms
 
 
-def ensure(store: Store, name: str, password: str) -> User:
+def ensure(store: Store, name: str, password: str, user_id: str = "") -> User:
     """An admin who can sign in with this password. Raises InputError for a name that cannot be one."""
     user = store.user_by_name(name)
     if user is None:
-        fields = {"id": new_id(), "name": name, "password_hash": hash_password(password), "role": Role.ADMIN}
+        fields = {"id": user_id or new_id(), "name": name, "password_hash": hash_password(password), "role": Role.ADMIN}
         try:
             user = User.model_validate(fields | {"created_ms": now_ms()})
         except ValidationError as error:

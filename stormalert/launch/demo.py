@@ -58,15 +58,15 @@ def ensure_rules(store: Store, rules: Iterator[Rule]) -> int:
 
 
 def demo_rules(user: User, instruments: Sequence[Instrument]) -> Iterator[Rule]:
-    """Two on each well-known stock: alerts within the first minute, no flood after it."""
+    """Two on each well-known stock: alerts within the first minute, and a few a minute after it."""
     by_symbol = {it.symbol: it for it in instruments}
     for number, symbol in enumerate(SYMBOLS):
         if instrument := by_symbol.get(f"NSE:{symbol}"):
-            yield _rule(user, instrument, "fast", Kind.ROLLING, 30, MINUTE_MS, cooldown_ms=10 * MINUTE_MS)
+            yield _rule(user, instrument, "quick", Kind.ROLLING, 15, MINUTE_MS, cooldown_ms=10 * MINUTE_MS)
             if number % 2:
-                yield _rule(user, instrument, "slow", Kind.ROLLING, 50, 5 * MINUTE_MS, cooldown_ms=15 * MINUTE_MS)
+                yield _rule(user, instrument, "swing", Kind.ROLLING, 50, 5 * MINUTE_MS, cooldown_ms=15 * MINUTE_MS)
             else:
-                yield _rule(user, instrument, "trail", Kind.TRAILING, 50, 0, cooldown_ms=10 * MINUTE_MS)
+                yield _rule(user, instrument, "trail", Kind.TRAILING, 50, 0, cooldown_ms=15 * MINUTE_MS)
 
 
 def replay_rules(user: User, instruments: Sequence[Instrument]) -> Iterator[Rule]:

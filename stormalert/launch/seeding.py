@@ -12,9 +12,10 @@ from stormalert.launch.kite_login import log_in
 from stormalert.launch.plan import Plan
 from stormalert.model import Instrument, User
 from stormalert.store import Store
+from stormalert.units import now_ms
 
-# A login that failed is tried again after this.
-LOGIN_AGAIN_S = 5
+# Ingest needs a moment to take up a login; one that failed is tried again.
+LOGIN_AGAIN_S = 10
 # What recordings call an instrument, where it differs from its trading symbol.
 ALIASES = {"NIFTY": "NIFTY 50", "BANKNIFTY": "NIFTY BANK"}
 
@@ -24,42 +25,48 @@ class Seeding:
 
     def __init__(self, plan: Plan, store: Store, client: redis.Redis) -> None:
         self._plan, self._store, self._redis = plan, store, client
+        self._started_ms = now_ms()
         self._user: User | None = None
+        self._is_put = False
         self._login_after_s = 0.0
+        # The feed streams, and everything that the demo needs is in the store.
         self.is_done = False
 
     def advance(self) -> list[str]:
         if self._user is None:
-            self._user = admin.ensure(self._store, demo.USER, self._plan.demo_password)
+            self._user = admin.ensure(self._store, demo.USER, self._plan.demo_password, demo.USER)
             demo.ensure_channels(self._store, self._user, self._plan.settings)
-        if self._redis.hget(keys.FEED, "state") == "login_needed":
-            return self._log_in()
-        instruments = demo.listed(self._store)
-        if not instruments:
-            return []
-        self.is_done = True
-        return [self._put_rules(self._user, instruments)]
+        said: list[str] = []
+        state = self._feed_state()
+        if state == "login_needed" and time.monotonic() >= self._login_after_s:
+            self._login_after_s = time.monotonic() + LOGIN_AGAIN_S
+            said.append(self._log_in())
+        if state and not self._is_put and (instruments := demo.listed(self._store)):
+            said.append(self._put(self._user, instruments))
+            self._is_put = True
+        self.is_done = self._is_put and state == "streaming"
+        return said
 
-    def _log_in(self) -> list[str]:
-        if time.monotonic() < self._login_after_s:
-            return []
-        self._login_after_s = time.monotonic() + LOGIN_AGAIN_S
+    def _feed_state(self) -> str:
+        """In ingest's words; empty as long as they are those of an earlier run."""
+        state, since_ms = self._redis.hmget(keys.FEED, "state", "since_ms")
+        return str(state) if int(since_ms or 0) >= self._started_ms else ""
+
+    def _log_in(self) -> str:
         try:
             log_in(self._plan.dashboard_url, demo.USER, self._plan.demo_password)
         except StormError as error:
-            return [f"! kite       not logged in yet: {error}"]
-        return ["✓ kite       logged in on the sandbox's login page"]
+            return f"! kite       not logged in yet: {error}"
+        return "✓ kite       logged in on the sandbox's login page"
 
-    def _put_rules(self, user: User, instruments: Sequence[Instrument]) -> str:
+    def _put(self, user: User, instruments: Sequence[Instrument]) -> str:
         if self._plan.recording:
             symbols = {trading_symbol(symbol) for symbol in self._plan.recording.symbols}
             instruments = [it for it in instruments if it.symbol in symbols]
-            watched = demo.ensure_watchlist(self._store, user, instruments)
-            rules = demo.ensure_rules(self._store, demo.replay_rules(user, instruments))
-        else:
-            watched = demo.ensure_watchlist(self._store, user, instruments)
-            rules = demo.ensure_rules(self._store, demo.demo_rules(user, instruments))
-        return f"✓ demo       {watched} instruments watched, {rules} rules"
+        rules = (demo.replay_rules if self._plan.recording else demo.demo_rules)(user, instruments)
+        count = demo.ensure_rules(self._store, rules)
+        watched = demo.ensure_watchlist(self._store, user, instruments)
+        return f"✓ demo       {watched} instruments watched, {count} rules"
 
 
 def trading_symbol(recorded: str) -> str:
