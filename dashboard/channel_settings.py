@@ -1,0 +1,95 @@
+"""Where a user's alerts go: add, switch on and off, remove."""
+
+import streamlit as st
+
+from dashboard import addresses, flash, resources, texts, viewer
+from dashboard.sessions import SignedIn
+from stormalert.errors import Conflict, InputError
+from stormalert.model import Channel, ChannelKind
+from stormalert.security import new_id
+from stormalert.settings import Settings
+
+MOST = 20
+
+
+def show(who: SignedIn) -> None:
+    channels = resources.store().channels_of(who.user.id)
+    if not channels:
+        st.info("Alerts go nowhere yet. Add a channel below: Telegram, WhatsApp or e-mail.")
+    for channel in channels:
+        _row(channel)
+    st.subheader("Add a channel", anchor=False, divider="gray")
+    _addition(who, channels)
+
+
+def _row(channel: Channel) -> None:
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{texts.CHANNEL_NAMES[channel.kind]}**", width=90)
+        with st.container(width="stretch", gap=None):
+            # As code: an address is never read as Markdown.
+            st.code(channel.address, language=None, wrap_lines=True)
+            if channel.reason:
+                st.caption(f"Switched off: {channel.reason}")
+            if channel.kind not in working_kinds(resources.config()):
+                st.caption("This server is not set up for it; see the installation notes.")
+        is_on = st.toggle("On", value=channel.is_on, key=f"on-{channel.id}-{channel.revision}")
+        if is_on != channel.is_on:
+            # Who switches it on again takes the reason for read.
+            _save(channel.model_copy(update={"is_on": is_on, "reason": ""}), f"switched {'on' if is_on else 'off'}")
+        if st.button("Remove", icon=":material/delete:", key=f"remove-{channel.id}"):
+            _confirm_removal(channel)
+
+
+@st.dialog("Remove channel")
+def _confirm_removal(channel: Channel) -> None:
+    st.write("No more alerts go to this address. What was sent stays in the history.")
+    st.code(channel.address, language=None, wrap_lines=True)
+    if st.button("Remove", type="primary", key="confirm-removal"):
+        who = viewer.required()
+        if channel.user == who.user.id:
+            resources.store().delete_channel(channel.id)
+            flash.leave(f"{texts.CHANNEL_NAMES[channel.kind]} removed.")
+        st.rerun()
+
+
+def _addition(who: SignedIn, channels: list[Channel]) -> None:
+    with st.form("channel", clear_on_submit=False, border=False):
+        left, right, button = st.columns([1, 2, 1], vertical_alignment="bottom")
+        kind = left.selectbox("Channel", list(ChannelKind), format_func=texts.CHANNEL_NAMES.__getitem__)
+        address = right.text_input("Address", max_chars=254)
+        is_sent = button.form_submit_button("Add channel", type="primary", width="stretch")
+    st.caption("  \n".join(f"**{texts.CHANNEL_NAMES[it]}** – {text}" for it, text in addresses.HELP.items()))
+    if not is_sent or kind is None:
+        return
+    try:
+        address = addresses.checked(kind, address)
+        if len(channels) >= MOST:
+            raise InputError(f"There are {MOST} channels already; remove one first.")
+        if any((it.kind, it.address) == (kind, address) for it in channels):
+            raise InputError("This channel is there already.")
+    except InputError as error:
+        st.error(str(error))
+        return
+    _save(Channel(id=new_id(), user=who.user.id, kind=kind, address=address), "added")
+
+
+def _save(channel: Channel, done: str) -> None:
+    who = viewer.required()
+    if channel.user != who.user.id:
+        return
+    try:
+        resources.store().save_channel(channel)
+        flash.leave(f"{texts.CHANNEL_NAMES[channel.kind]} {done}.")
+    except Conflict:
+        flash.leave("It changed meanwhile; please look again.")
+    st.rerun()
+
+
+def working_kinds(config: Settings) -> set[ChannelKind]:
+    """What this server has an account for."""
+    accounts = {
+        ChannelKind.TELEGRAM: config.telegram_bot_token.get_secret_value(),
+        ChannelKind.WHATSAPP: config.twilio_sid and config.twilio_auth_token.get_secret_value(),
+        ChannelKind.EMAIL: config.smtp_url,
+    }
+    return {kind for kind, account in accounts.items() if account}

@@ -1,0 +1,58 @@
+"""For admins: the Kite feed with its daily login, and the queue of deliveries."""
+
+from html import escape
+from typing import cast
+from urllib.parse import urlsplit
+
+import streamlit as st
+from redis.exceptions import RedisError
+
+from dashboard import resources, texts, viewer
+from stormalert import keys
+
+_LINK = """<style>.go{display:inline-block;padding:.45rem .9rem;border-radius:.5rem;font-weight:600;
+text-decoration:none!important;border:1px solid color-mix(in srgb,currentColor 30%,transparent);color:inherit!important}
+.go:hover{background:color-mix(in srgb,currentColor 8%,transparent)}</style>"""
+_COLORS = {"streaming": "green", "connecting": "orange", "starting": "orange", "login_needed": "red", "stale": "red"}
+
+
+def show() -> None:
+    st.subheader("Kite feed", anchor=False)
+    _feed()
+    config = resources.config()
+    if config.kite_api_key:
+        st.caption("Kite's access ends at 06:00 every day; one login with this button starts it again.")
+        st.html(f'{_LINK}<a class="go" href="/kite/login" target="_self">Log in to Kite</a>')
+    else:
+        st.info("There is no Kite API key. Set KITE_API_KEY and KITE_API_SECRET, then start StormAlert again.")
+    st.subheader("Deliveries", anchor=False)
+    host = urlsplit(st.context.url or "").hostname or config.host
+    host = f"[{host}]" if ":" in host else host
+    address = f"http://{host}:{config.queue_board_port}/"
+    st.caption("The queue board shows what waits, runs and failed.")
+    st.html(f'{_LINK}<a class="go" href="{escape(address)}" target="_blank" rel="noopener">Open the queue board</a>')
+
+
+@st.fragment(run_every=2)
+def _feed() -> None:
+    viewer.required()
+    try:
+        feed = cast(dict[str, str], resources.thread_redis().hgetall(keys.FEED))
+    except RedisError:
+        st.error("Redis does not answer: the feed's state is not known now.")
+        return
+    if not feed:
+        st.info("The feed has not reported yet: ingest is not running, or has just been started.")
+        return
+    state = feed.get("state", "")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(texts.feed_state(state), color=_COLORS.get(state, "gray"))  # type: ignore[arg-type]
+        since = f"since {texts.moment(int(feed['since_ms']))} IST" if feed.get("since_ms", "").isdigit() else ""
+        st.text(" · ".join(part for part in (feed.get("reason", ""), since) if part))
+    facts = [
+        (texts.grouped(int(feed[name])), noun)
+        for name, noun in (("instruments", "instruments"), ("ticks", "ticks"), ("ticks_per_s", "ticks/s"))
+        if feed.get(name, "").isdigit()
+    ]
+    if facts:
+        st.caption(" · ".join(f"{number} {noun}" for number, noun in facts))

@@ -1,0 +1,135 @@
+"""The form for a rule, new or changed; shows only the fields that apply."""
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard import flash, resources, rule_form, texts, viewer
+from stormalert.errors import Conflict, InputError
+from stormalert.model import Direction, Instrument, Kind, Repeat, Rule
+from stormalert.units import format_duration, format_percent
+
+
+@st.dialog("New rule")
+def make(user: str) -> None:
+    instrument = pick_instrument("rule")
+    fields = _condition(None)
+    if st.button("Save rule", type="primary", width="stretch"):
+        viewer.required()
+        try:
+            rule = rule_form.new_rule(user, instrument, _read(fields))
+        except InputError as error:
+            st.error(str(error))
+            return
+        resources.store().save_rule(rule)
+        flash.leave(f"{rule.symbol}: {texts.condition(rule)} – saved.")
+        st.rerun()
+
+
+@st.dialog("Edit rule")
+def edit(rule: Rule) -> None:
+    st.markdown(f"**{rule.symbol}**")
+    st.caption("A rule keeps its instrument. Saving arms it anew.")
+    fields = _condition(rule)
+    if st.button("Save rule", type="primary", width="stretch"):
+        who = viewer.required()
+        if rule.user != who.user.id:
+            st.error("This is another user's rule.")
+            return
+        try:
+            saved = resources.store().save_rule(rule_form.changed(rule, _read(fields)))
+        except InputError as error:
+            st.error(str(error))
+        except Conflict:
+            st.error("The rule changed meanwhile. Close this and open it again.")
+        else:
+            flash.leave(f"{saved.symbol}: {texts.condition(saved)} – saved.")
+            st.rerun()
+
+
+def pick_instrument(key: str) -> Instrument | None:
+    text = st.text_input("Find an instrument", placeholder="Symbol or name, such as INFY", key=f"{key}-search").strip()
+    if not text:
+        return None
+    found = resources.store().search_instruments(text, limit=30)
+    if not found:
+        st.caption(f"No instrument matches {text!r}. New ones arrive once a day, after the Kite login.".replace("`", "'"))
+        return None
+    return st.selectbox("Instrument", found, format_func=_label, key=f"{key}-instrument")
+
+
+def _label(instrument: Instrument) -> str:
+    return f"{instrument.symbol} · {instrument.name}" if instrument.name else instrument.symbol
+
+
+def _condition(rule: Rule | None) -> dict[str, Any]:
+    """Draws the fields and returns what is in them."""
+    kinds, directions, repeats = list(Kind), list(Direction), list(Repeat)
+    kind = st.radio(
+        "Watch for",
+        kinds,
+        index=kinds.index(rule.kind) if rule else 0,
+        format_func=texts.KIND_NAMES.__getitem__,
+        horizontal=True,
+        help="A move is measured from the lowest or highest price of the time. A turn is measured from the peak or trough "
+        "since the rule was armed.",
+    )
+    direction = st.radio(
+        "Direction",
+        directions,
+        index=directions.index(rule.direction if rule else Direction.BOTH),
+        format_func=texts.DIRECTION_NAMES[kind].__getitem__,
+        horizontal=True,
+    )
+    left, right = st.columns(2)
+    percent = left.text_input(
+        "Percent", value=_trimmed(rule.percent_e2) if rule else "2", help="Up to two decimals, such as 0.75"
+    )
+    window = ""
+    if kind is Kind.ROLLING:
+        window = _duration(
+            right, "Within", rule_form.USUAL_WINDOWS, _short(rule.window_ms) if rule and rule.window_ms else "5m"
+        )
+    left, right = st.columns(2)
+    repeat = left.selectbox(
+        "Fires",
+        repeats,
+        index=repeats.index(rule.repeat if rule else Repeat.EVERY),
+        format_func=texts.REPEAT_NAMES.__getitem__,
+    )
+    pause = rule_form.USUAL_PAUSE
+    if repeat is Repeat.EVERY:
+        pause = _duration(right, "Pause after an alert", rule_form.USUAL_PAUSES, _short(rule.cooldown_ms) if rule else pause)
+    return {"kind": kind, "direction": direction, "percent": percent, "window": window, "repeat": repeat, "pause": pause}
+
+
+def _read(fields: dict[str, Any]) -> dict[str, Any]:
+    return rule_form.condition(**fields)
+
+
+def _duration(place: Any, label: str, usual: tuple[str, ...], value: str) -> str:
+    options = list(usual) if value in usual else [value, *usual]
+    found = place.selectbox(
+        label,
+        options,
+        index=options.index(value),
+        accept_new_options=True,
+        format_func=lambda text: "As long as usual" if text == rule_form.USUAL_PAUSE else text,
+        help="Choose one, or type your own, such as 90s, 5m or 1h",
+    )
+    return found or ""
+
+
+def _short(duration_ms: int) -> str:
+    """As a person would type it: 1h, 5m, 90s."""
+    seconds = duration_ms // 1000
+    if duration_ms % 1000:
+        return format_duration(duration_ms)
+    for unit_s, unit in ((3600, "h"), (60, "m")):
+        if seconds and seconds % unit_s == 0:
+            return f"{seconds // unit_s}{unit}"
+    return f"{seconds}s"
+
+
+def _trimmed(percent_e2: int) -> str:
+    return format_percent(percent_e2).rstrip("0").rstrip(".")

@@ -1,0 +1,81 @@
+"""Alerts: what fired, newest first, and what became of each message."""
+
+from html import escape
+
+import streamlit as st
+
+from dashboard import resources, texts, viewer
+from stormalert.model import Alert, Delivery, Direction
+from stormalert.store import Cursor
+
+PAGE = 25
+_TRAIL = "alerts-cursors"
+
+_STYLE = """<style>
+.alerts{width:100%;border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
+.alerts th{text-align:left;font-weight:500;opacity:.65;font-size:.8rem}
+.alerts th,.alerts td{padding:.5rem .7rem .5rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 13%,transparent);
+vertical-align:top}
+.alerts .n{white-space:nowrap}.alerts .soft{opacity:.65}
+.alerts b{font-weight:600}
+.alerts .up{color:#1a9a5c}.alerts .down{color:#d9534a}
+.alerts ul{list-style:none;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:.25rem .9rem}
+.alerts li{margin:0;font-size:.82rem}
+.alerts li::before{content:"●";margin-right:.35rem;font-size:.7rem;vertical-align:.08em}
+.alerts .sent::before{color:#1a9a5c}.alerts .failed::before{color:#d9534a}
+.alerts .queued::before{color:#c98a00}.alerts .suppressed::before{color:#8795a6}
+@media(max-width:640px){.alerts thead{display:none}
+.alerts,.alerts tbody{display:block}
+.alerts tr{display:block;padding:.6rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 13%,transparent)}
+.alerts td{display:inline;border:0;padding:0 .4rem 0 0}.alerts td.d{display:block;padding:.25rem 0 0}}
+</style>"""
+
+
+def show() -> None:
+    who = viewer.required()
+    trail: list[Cursor] = st.session_state.setdefault(_TRAIL, [])
+    st.title("Alerts", anchor=False)
+    after = trail[-1] if trail else None
+    # One more than shown says whether there is a next page.
+    found = resources.store().alerts_of(who.user.id, after, PAGE + 1)
+    page = found[:PAGE]
+    if not page and not trail:
+        st.info("No alerts yet. They appear here as soon as a rule fires; look at **Rules** whether some are armed.")
+        return
+    st.html(_STYLE + _table(page))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Newest", icon=":material/first_page:", disabled=not trail):
+            trail.clear()
+            st.rerun()
+        if st.button("Newer", icon=":material/chevron_left:", disabled=not trail):
+            trail.pop()
+            st.rerun()
+        if st.button("Older", icon=":material/chevron_right:", disabled=len(found) <= PAGE):
+            trail.append((page[-1].time_ms, page[-1].id))
+            st.rerun()
+        st.caption(f"Page {len(trail) + 1} · times in IST")
+
+
+def _table(alerts: list[Alert]) -> str:
+    rows = "".join(_row(alert, resources.store().deliveries_of(alert.id)) for alert in alerts)
+    heads = "".join(f"<th>{head}</th>" for head in ("Time", "Instrument", "What happened", "Price", "Deliveries"))
+    return f'<table class="alerts"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _row(alert: Alert, deliveries: list[Delivery]) -> str:
+    side = "down" if alert.direction is Direction.DOWN else "up"
+    arrow = "▼" if side == "down" else "▲"
+    sent = "".join(_delivery(it) for it in deliveries)
+    none = '<span class="soft">No channel was on</span>'
+    return (
+        f'<tr><td class="n soft">{texts.moment(alert.time_ms)}</td><td class="n"><b>{escape(alert.symbol)}</b></td>'
+        f'<td><span class="{side}">{arrow}</span> {escape(texts.what_happened(alert))}</td>'
+        f'<td class="n">{texts.rupees(alert.price_e4)} <span class="soft">from {texts.rupees(alert.reference_e4)}</span></td>'
+        f'<td class="d">{f"<ul>{sent}</ul>" if sent else none}</td></tr>'
+    )
+
+
+def _delivery(it: Delivery) -> str:
+    title = f"queued {texts.moment(it.queued_ms)}, last change {texts.moment(it.updated_ms)}"
+    name = texts.CHANNEL_NAMES[it.channel_kind]
+    return f'<li class="{it.state.value}" title="{escape(title)}">{name} {escape(texts.delivery(it))}</li>'

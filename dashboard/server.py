@@ -1,0 +1,101 @@
+"""The dashboard as one ASGI app: Streamlit's pages, our routes beside them, the gate around both."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import streamlit as st
+import uvicorn
+from starlette.middleware import Middleware
+from starlette.routing import Route
+from streamlit.web import bootstrap
+
+from dashboard import api, kite, resources, sign_in
+from dashboard.gate import Gate
+from stormalert.errors import StormError
+from stormalert.process import Heartbeat
+from stormalert.settings import Settings
+
+SCRIPT = Path(__file__).with_name("main.py")
+# Open pages keep a websocket; a stop does not wait for them longer.
+LAST_ANSWERS_S = 1
+
+ROUTES = [
+    Route("/login", sign_in.get_login, methods=["GET"]),
+    Route("/login", sign_in.post_login, methods=["POST"]),
+    Route("/logout", sign_in.post_logout, methods=["POST"]),
+    Route("/kite/login", kite.to_kite, methods=["GET"]),
+    Route("/kite/callback", kite.from_kite, methods=["GET"]),
+    Route("/healthz", api.healthz, methods=["GET"]),
+    Route("/api/admin/system-status", api.system_status, methods=["GET"]),
+]
+
+
+def make_app(config: Settings) -> st.App:
+    """Raises StormError when nobody could sign in."""
+    if not config.jwt_secret.get_secret_value():
+        raise StormError("JWT_SECRET is not set: sessions cannot be signed (make run makes one; else: openssl rand -hex 32)")
+    bootstrap.load_config_options(
+        {
+            "server_address": config.host,
+            "server_port": config.port,
+            # Of this process only: it protects Streamlit's own XSRF cookie, which a page renews when it opens.
+            "server_cookieSecret": secrets.token_hex(32),
+        }
+    )
+    return st.App(SCRIPT, routes=ROUTES, middleware=[Middleware(Gate)])
+
+
+async def serve(config: Settings, stopping: asyncio.Event) -> None:
+    listening = _listen(config)
+    app = make_app(config)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=LAST_ANSWERS_S,
+        )
+    )
+    # Opened here, so that a store that cannot be opened is told at the start and not on a page.
+    await asyncio.to_thread(resources.store)
+    heart = Heartbeat("dashboard", resources.loop_redis())
+    beating = asyncio.create_task(heart.beat_until(stopping))
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    asked_to_stop = asyncio.create_task(stopping.wait())
+    logging.getLogger("stormalert").info("listening", extra={"address": f"http://{config.host}:{config.port}/"})
+    await asyncio.wait([serving, asked_to_stop], return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.set()
+    await asyncio.gather(serving, asked_to_stop, beating)
+    await resources.loop_redis().aclose()
+
+
+class _Server(uvicorn.Server):
+    """One that leaves the signals to stormalert.process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen(config: Settings) -> socket.socket:
+    """Raises StormError when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((config.host, config.port))
+        listening.listen(256)
+    except OSError as error:
+        listening.close()
+        reason = error.strerror or str(error)
+        raise StormError(f"cannot listen on {config.host}:{config.port} (STORM_HOST, STORM_PORT): {reason}") from None
+    return listening

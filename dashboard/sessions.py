@@ -1,0 +1,60 @@
+"""Who is signed in: the session that a cookie carries, unless it was revoked or its user is gone."""
+
+import asyncio
+from http.cookies import CookieError, SimpleCookie
+from typing import NamedTuple
+
+from starlette.types import Scope
+
+from dashboard import resources
+from stormalert import keys
+from stormalert.model import Role, User
+from stormalert.security import SESSION_COOKIE, Session, read_session
+
+
+class SignedIn(NamedTuple):
+    user: User
+    session: Session
+
+    @property
+    def is_admin(self) -> bool:
+        # From the store, not from the session: a role that was taken away is away at once.
+        return self.user.role is Role.ADMIN
+
+
+def cookie_of(scope: Scope) -> str:
+    """The session cookie of a request; empty when it has none."""
+    for name, value in scope["headers"]:
+        if name == b"cookie":
+            try:
+                cookies = SimpleCookie(value.decode("latin-1"))
+            except CookieError:
+                continue
+            if SESSION_COOKIE in cookies:
+                return cookies[SESSION_COOKIE].value
+    return ""
+
+
+async def find(cookie: str) -> SignedIn | None:
+    """For the event loop. Raises RedisError when Redis is away: nobody passes unchecked."""
+    session = _read(cookie)
+    if session is None or await resources.loop_redis().exists(keys.revoked(session.id)):
+        return None
+    return _with_user(session, await asyncio.to_thread(resources.store().user, session.user))
+
+
+def find_in_thread(cookie: str) -> SignedIn | None:
+    """For the pages' threads. Raises RedisError."""
+    session = _read(cookie)
+    if session is None or resources.thread_redis().exists(keys.revoked(session.id)):
+        return None
+    return _with_user(session, resources.store().user(session.user))
+
+
+def _read(cookie: str) -> Session | None:
+    secret = resources.config().jwt_secret.get_secret_value()
+    return read_session(cookie, secret) if secret and cookie else None
+
+
+def _with_user(session: Session, user: User | None) -> SignedIn | None:
+    return SignedIn(user, session) if user else None

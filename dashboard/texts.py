@@ -1,0 +1,110 @@
+"""How records read on the screens: Indian digits, IST, plain words."""
+
+from datetime import datetime
+
+from stormalert.model import Alert, ChannelKind, Delivery, DeliveryState, Direction, Kind, Repeat, Rule, RuleState
+from stormalert.units import HOUR_MS, IST, MINUTE_MS, SECOND_MS, format_percent, format_price, now_ms
+
+CHANNEL_NAMES = {ChannelKind.TELEGRAM: "Telegram", ChannelKind.WHATSAPP: "WhatsApp", ChannelKind.EMAIL: "E-mail"}
+KIND_NAMES = {Kind.ROLLING: "Move within a time", Kind.TRAILING: "Turn from the extreme"}
+DIRECTION_NAMES = {
+    Kind.ROLLING: {Direction.DOWN: "Falls", Direction.UP: "Rises", Direction.BOTH: "Either way"},
+    Kind.TRAILING: {
+        Direction.DOWN: "Falls from its peak",
+        Direction.UP: "Rises from its trough",
+        Direction.BOTH: "Either way",
+    },
+}
+REPEAT_NAMES = {Repeat.EVERY: "Every time", Repeat.ONCE: "Once"}
+_FEED_STATES = {
+    "starting": "Starting",
+    "login_needed": "Login needed",
+    "connecting": "Connecting",
+    "streaming": "Streaming",
+    "stale": "Stale",
+}
+
+
+def rupees(price_e4: int) -> str:
+    """₹12,34,567.80: the last three digits, then pairs."""
+    whole, point, fraction = format_price(price_e4).partition(".")
+    return f"₹{grouped(int(whole))}{point}{fraction}"
+
+
+def grouped(number: int) -> str:
+    """12,34,567"""
+    digits = str(abs(number))
+    head, tail = digits[:-3], digits[-3:]
+    pairs = [head[max(end - 2, 0) : end] for end in range(len(head), 0, -2)]
+    return ("-" if number < 0 else "") + ",".join([*reversed(pairs), tail])
+
+
+def percent(percent_e2: int) -> str:
+    """0.5 %: without the zeros that say nothing."""
+    return format_percent(percent_e2).rstrip("0").rstrip(".") + " %"
+
+
+def duration(duration_ms: int) -> str:
+    """5 min, 1 h 30 min, 45 s"""
+    hours, rest = divmod(duration_ms, HOUR_MS)
+    minutes, rest = divmod(rest, MINUTE_MS)
+    parts = [(hours, "h"), (minutes, "min"), (rest // SECOND_MS, "s")]
+    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "none"
+
+
+def moment(time_ms: int, today_ms: int | None = None) -> str:
+    """09:15:02 today, 22 Nov 09:15:02 on another day; in India, wherever the reader is."""
+    then = datetime.fromtimestamp(time_ms / 1000, IST)
+    today = datetime.fromtimestamp((now_ms() if today_ms is None else today_ms) / 1000, IST)
+    if then.date() == today.date():
+        return f"{then:%H:%M:%S}"
+    return f"{then.day} {then:%b %H:%M:%S}" if then.year == today.year else f"{then.day} {then:%b %Y %H:%M}"
+
+
+def condition(rule: Rule) -> str:
+    """Falls 2 % within 5 min"""
+    if rule.kind is Kind.ROLLING:
+        verb = {Direction.DOWN: "Falls", Direction.UP: "Rises", Direction.BOTH: "Moves"}[rule.direction]
+        return f"{verb} {percent(rule.percent_e2)} within {duration(rule.window_ms)}"
+    from_where = {
+        Direction.DOWN: "Falls {} from its peak",
+        Direction.UP: "Rises {} from its trough",
+        Direction.BOTH: "Turns {} from its extreme",
+    }
+    return from_where[rule.direction].format(percent(rule.percent_e2))
+
+
+def repetition(rule: Rule) -> str:
+    if rule.repeat is Repeat.ONCE:
+        return "Once"
+    return f"Every time, pause {duration(rule.cooldown_ms)}" if rule.cooldown_ms else "Every time"
+
+
+def rule_state(rule: Rule, engine_state: str | None) -> str:
+    """What its owner wants, and what the engine makes of it."""
+    if rule.state is RuleState.PAUSED:
+        return "Paused"
+    if rule.state is RuleState.SPENT:
+        return "Fired, done"
+    names = {"pending": "Waiting for a tick", "armed": "Armed", "cooling": "Cooling down", "spent": "Fired, done"}
+    return names.get(engine_state or "", "Being armed")
+
+
+def what_happened(alert: Alert) -> str:
+    """Fell 2.13 % within 5 min"""
+    verb = "Fell" if alert.direction is Direction.DOWN else "Rose"
+    if alert.kind is Kind.ROLLING:
+        return f"{verb} {percent(alert.percent_e2)} within {duration(alert.window_ms)}"
+    return f"{verb} {percent(alert.percent_e2)} from its {'peak' if alert.direction is Direction.DOWN else 'trough'}"
+
+
+def delivery(it: Delivery) -> str:
+    """sent 09:15:02, or failed 09:15:02: address refused"""
+    names = {DeliveryState.QUEUED: "on its way since", DeliveryState.SUPPRESSED: "held back"}
+    text = f"{names.get(it.state, it.state.value)} {moment(it.updated_ms)}"
+    attempts = f" ({it.attempts} attempts)" if it.attempts > 1 else ""
+    return f"{text}{attempts}" + (f": {it.reason.replace('_', ' ')}" if it.reason else "")
+
+
+def feed_state(state: str) -> str:
+    return _FEED_STATES.get(state, state.capitalize() or "Unknown")

@@ -1,0 +1,46 @@
+"""Who looks at the page, checked again at each rerun, and what surrounds every page."""
+
+from html import escape
+
+import streamlit as st
+from redis.exceptions import RedisError
+
+from dashboard import sessions
+from dashboard.sessions import SignedIn
+from dashboard.sign_in import sign_out_token
+from stormalert.security import SESSION_COOKIE
+
+_STYLE = """<style>
+.stMainBlockContainer{padding-top:4.5rem;padding-bottom:4rem;max-width:1280px}
+.st-key-frame{border-bottom:0}
+.who{display:flex;gap:.75rem;align-items:center;justify-content:flex-end;font-size:.85rem;opacity:.95}
+.who form{margin:0}.who span{opacity:.7}
+.who button{font:inherit;color:inherit;background:transparent;border:1px solid color-mix(in srgb,currentColor 25%,transparent);
+border-radius:.5rem;padding:.2rem .7rem;cursor:pointer}
+.who button:hover{background:color-mix(in srgb,currentColor 8%,transparent)}
+h1{font-size:1.5rem!important;padding:0!important;letter-spacing:-.01em}
+@media(max-width:640px){.stMainBlockContainer{padding-left:1rem;padding-right:1rem}}
+</style>"""
+
+
+def required() -> SignedIn:
+    """Stops the script when nobody is signed in any more: the cookie was read when the page was opened."""
+    try:
+        who = sessions.find_in_thread(st.context.cookies.get(SESSION_COOKIE, ""))
+    except RedisError:
+        st.error("Redis does not answer, so your session cannot be checked. Reload the page in a moment.")
+        st.stop()
+    if who is None:
+        st.warning("You are signed out.")
+        st.html('<a href="/login" target="_self">Sign in again</a>')
+        st.stop()
+    return who
+
+
+def frame(who: SignedIn) -> None:
+    role = " · admin" if who.is_admin else ""
+    st.html(
+        f'{_STYLE}<div class="who"><span>{escape(who.user.name)}{role}</span>'
+        '<form method="post" action="/logout" target="_self">'
+        f'<input type="hidden" name="csrf" value="{sign_out_token(who.session)}"><button>Sign out</button></form></div>'
+    )

@@ -1,0 +1,134 @@
+"""The dashboard as its own process on a free port, with an empty store and Redis."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from stormalert.model import Instrument, Role, User
+from stormalert.security import SESSION_COOKIE, hash_password
+from stormalert.store import Store, open_store
+
+PASSWORD = "correct horse battery"
+JWT_SECRET = "j" * 32
+MASTER_SECRET = "m" * 32
+INSTRUMENTS = (
+    Instrument(token=408065, symbol="NSE:INFY", name="INFOSYS"),
+    Instrument(token=2953217, symbol="NSE:TCS", name="TATA CONSULTANCY SERV"),
+    Instrument(token=738561, symbol="NSE:RELIANCE", name="RELIANCE INDUSTRIES"),
+)
+
+
+@dataclass(frozen=True)
+class Rig:
+    url: str
+    redis_url: str
+    store: Store
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def visitor(self) -> httpx.Client:
+        """A browser's cookies without a browser; redirects are looked at, not followed."""
+        return httpx.Client(base_url=self.url, timeout=20, trust_env=False)
+
+    @contextmanager
+    def sign_in(self, name: str, password: str = PASSWORD) -> Iterator[httpx.Client]:
+        with self.visitor() as visitor:
+            assert post_login(visitor, name, password).status_code == 303
+            yield visitor
+
+    def session(self, name: str) -> str:
+        with self.sign_in(name) as visitor:
+            return visitor.cookies[SESSION_COOKIE]
+
+
+def post_login(visitor: httpx.Client, name: str, password: str) -> httpx.Response:
+    visitor.get("/login")
+    form = {"csrf": visitor.cookies["storm_csrf"], "name": name, "password": password}
+    return visitor.post("/login", data=form)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(redis_url: str, directory: Path, port: int) -> dict[str, str]:
+    ours = {
+        "STORM_VAR": str(directory),
+        "STORM_SQLITE_PATH": str(directory / "store.sqlite3"),
+        "STORM_REDIS_URL": redis_url,
+        "STORM_PORT": str(port),
+        "JWT_SECRET": JWT_SECRET,
+        "STORM_MASTER_SECRET": MASTER_SECRET,
+        "KITE_API_KEY": "apikey",
+        "KITE_API_SECRET": "apisecret",
+        "STORM_KITE_LOGIN_ROOT": "http://127.0.0.1:9",
+    }
+    theirs = {name: value for name, value in os.environ.items() if not name.startswith(("STORM_", "KITE_", "MONGODB_"))}
+    return theirs | ours
+
+
+@pytest.fixture(scope="session")
+def _users_file(tmp_path_factory: pytest.TempPathFactory) -> dict[str, User]:
+    digest = hash_password(PASSWORD)
+    return {
+        "asha": User(id="u-asha", name="asha", password_hash=digest, role=Role.ADMIN, created_ms=1),
+        "mina": User(id="u-mina", name="mina", password_hash=digest, role=Role.MEMBER, created_ms=1),
+    }
+
+
+@pytest.fixture(scope="module")
+def started(redis_server: str, tmp_path_factory: pytest.TempPathFactory, _users_file: dict[str, User]) -> Iterator[Rig]:
+    """One process a module: it takes seconds to start."""
+    directory = tmp_path_factory.mktemp("dashboard")
+    store = open_store("", directory / "store.sqlite3")
+    for user in _users_file.values():
+        store.save_user(user)
+    store.save_instruments(INSTRUMENTS)
+    port = free_port()
+    log = directory / "dashboard.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dashboard"],
+            env=environment(redis_server, directory, port),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    rig = Rig(f"http://127.0.0.1:{port}", redis_server, store, process, log)
+    try:
+        _wait_until_up(rig)
+        yield rig
+    finally:
+        process.terminate()
+        process.wait(10)
+        store.close()
+
+
+@pytest.fixture
+def rig(started: Rig, redis_url: str) -> Rig:
+    """The running dashboard with nothing left in Redis of the test before."""
+    assert started.process.poll() is None, started.log.read_text()
+    return started
+
+
+def _wait_until_up(rig: Rig, within_s: float = 40) -> None:
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            with rig.visitor() as visitor:
+                if visitor.get("/healthz").status_code == 200:
+                    return
+        except httpx.TransportError:
+            pass
+        assert rig.process.poll() is None and time.monotonic() < deadline, rig.log.read_text()
+        time.sleep(0.1)
