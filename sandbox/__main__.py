@@ -53,6 +53,8 @@ async def serve(options: argparse.Namespace) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     # A client that vanishes in the middle of a handshake is an everyday thing here.
     logging.getLogger("websockets").setLevel(logging.CRITICAL)
+    # aiosmtpd warns about a deprecation of its own whenever somebody signs in.
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
     http, stream, mail = (
         listen(options.host, port, flag)
         for port, flag in (

@@ -1,6 +1,7 @@
 """The levers of the sandbox: faults, cut connections, killed tokens, prints, playback, people who write to the bot."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +13,7 @@ from starlette.routing import Route
 from sandbox.exchange import Exchange
 from sandbox.faults import FaultError, Faults
 from sandbox.outbox import Outbox
-from sandbox.telegram import Telegram
+from sandbox.telegram import PersonError, Telegram
 
 Lever = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -45,14 +46,9 @@ class Control:
     def _route(self, path: str, lever: Lever) -> Route:
         async def pull(request: Request) -> Response:
             try:
-                body = await request.json() if await request.body() else {}
-                if not isinstance(body, dict):
-                    raise LeverError("expected a JSON object")
-                return JSONResponse(await lever(body))
-            except (LeverError, FaultError, LookupError) as error:
+                return JSONResponse(await lever(await _body(request)))
+            except (LeverError, FaultError, PersonError, LookupError) as error:
                 return JSONResponse({"error": str(error)}, 400)
-            except ValueError:
-                return JSONResponse({"error": "expected JSON"}, 400)
 
         return Route(path, pull, methods=["POST"])
 
@@ -119,6 +115,17 @@ class Control:
 
         timer = asyncio.get_running_loop().call_later(after_s, act)
         self._timers.add(timer)
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    text = await request.body()
+    try:
+        body = json.loads(text) if text else {}
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise LeverError("expected a JSON object")
+    return body
 
 
 def _number(value: object, name: str, least: float | None = 0.0) -> float:

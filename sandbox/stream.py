@@ -116,7 +116,7 @@ class Stream:
     def _rows(self, tokens: list[object]) -> Rows:
         """Find the rows; what is not a number or not listed is passed over without a word, as at Kite."""
         known = self._board.row_of_token
-        rows = [known[token] for token in tokens if isinstance(token, int) and token in known]
+        rows = [known[token] for token in dict.fromkeys(tokens) if isinstance(token, int) and token in known]
         return np.array(rows, np.intp)
 
     def _subscribe(self, client: Client, rows: Rows) -> None:

@@ -13,9 +13,13 @@ from starlette.routing import Route
 
 from sandbox.faults import ChannelFaults, Trouble, hang
 from sandbox.outbox import Message, Outbox
-from sandbox.telegram_fields import Fields, TelegramError, check_buttons, fields_of, text_of
+from sandbox.telegram_fields import Fields, TelegramError, check_buttons, fields_of, number_of, text_of
 
 MAX_POLL_S = 50.0
+
+
+class PersonError(Exception):
+    """Something that a person cannot do to the bot; the message says why."""
 
 
 class Telegram:
@@ -61,7 +65,7 @@ class Telegram:
         """Let a person press a button under a message."""
         sent = self._outbox.find("telegram", str(message_id))
         if sent is None:
-            raise LookupError(f"no telegram message {message_id} in the outbox")
+            raise PersonError(f"no telegram message {message_id} in the outbox")
         query = {
             "id": str(self._next_message_id()),
             "from": _person(int(sent.to), name),
@@ -125,16 +129,16 @@ class Telegram:
     async def _get_updates(self, fields: Fields) -> Any:
         if self._webhook:
             raise TelegramError(409, "Conflict: can't use getUpdates method while webhook is active")
-        offset = int(fields.get("offset", 0))
+        offset = number_of(fields, "offset", 0)
         self._updates = [update for update in self._updates if update["update_id"] >= offset]
-        timeout_s = min(float(fields.get("timeout", 0)), MAX_POLL_S)
+        timeout_s = min(number_of(fields, "timeout", 0), MAX_POLL_S)
         if not self._updates and timeout_s > 0:
             self._arrived.clear()
             try:
                 await asyncio.wait_for(self._arrived.wait(), timeout_s)
             except TimeoutError:
                 return []
-        return self._updates[: int(fields.get("limit", 100))]
+        return self._updates[: number_of(fields, "limit", 100)]
 
     async def _set_webhook(self, fields: Fields) -> Any:
         url = str(fields.get("url", ""))
@@ -154,15 +158,18 @@ class Telegram:
         update = {"update_id": self._update_id, kind: content}
         if self._webhook:
             headers = {"X-Telegram-Bot-Api-Secret-Token": self._webhook["secret_token"]}
-            async with httpx.AsyncClient(timeout=5.0) as client:
-                await client.post(self._webhook["url"], json=update, headers=headers)
+            try:
+                async with httpx.AsyncClient(timeout=5.0) as client:
+                    await client.post(self._webhook["url"], json=update, headers=headers)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise PersonError(f"webhook {self._webhook['url']}: {type(error).__name__} {error}") from error
             return
         self._updates.append(update)
         self._arrived.set()
 
     def _chat_of(self, fields: Fields) -> int:
         text = str(fields.get("chat_id", ""))
-        if not text.lstrip("-").isdigit():
+        if not text.removeprefix("-").isdecimal():
             raise TelegramError(400, "Bad Request: chat not found" if text else "Bad Request: chat_id is empty")
         if text in self._faults.blocked:
             raise TelegramError(403, "Forbidden: bot was blocked by the user")

@@ -68,3 +68,10 @@ def check_buttons(fields: Fields) -> None:
         data = button.get("callback_data")
         if data is not None and not 1 <= len(data.encode()) <= MAX_CALLBACK_BYTES:
             raise TelegramError(400, "Bad Request: BUTTON_DATA_INVALID")
+
+
+def number_of(fields: Fields, name: str, default: int) -> int:
+    try:
+        return int(fields.get(name, default))
+    except (ValueError, TypeError):
+        raise TelegramError(400, f"Bad Request: {name} must be an integer") from None

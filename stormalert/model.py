@@ -156,6 +156,11 @@ class Alert(Record):
     window_ms: int
     time_ms: int
 
+    @property
+    def arm_epoch(self) -> int:
+        """When the rule was armed that fired, in ms by the wall clock or later; never the same twice for a rule."""
+        return int(self.id.rpartition("-")[2])
+
 
 class Channel(Record):
     """One address of one user; `address` is a Telegram chat id, a WhatsApp number or an e-mail address."""

@@ -27,3 +27,8 @@ def read_alert(entry: Mapping[str, str]) -> Alert:
         raise InputError(f"an alert entry lacks the field {error.args[0]}") from None
     except ValidationError as error:
         raise InputError("; ".join(sentences(error))) from None
+
+
+def written_ms(entry_id: str) -> int:
+    """When an entry was written, by the server's clock: an alert's own time is the market's, which may be a recording's."""
+    return int(entry_id.partition("-")[0])

@@ -19,7 +19,7 @@ class Fanout:
         self._store.record_alert(alert)
         rule = self._store.rule(alert.rule)
         if rule is not None and rule.repeat is Repeat.ONCE:
-            self._store.mark_spent(rule.id, fired_ms)
+            self._store.mark_spent(rule.id, alert.arm_epoch)
         for channel in self._store.channels_of(alert.user):
             if channel.is_on and self._delivery(alert, channel, fired_ms).state is DeliveryState.QUEUED:
                 queues.enqueue(self._queue, delivery_id(alert, channel))

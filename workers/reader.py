@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 from stormalert.errors import InputError
 from stormalert.keys import DISPATCH_GROUP, Shard
 from stormalert.process import UNREACHABLE
-from workers.entries import alert_of, fired_ms
+from stormalert.streams import read_alert, written_ms
 from workers.fanout import Fanout
 
 log = logging.getLogger("stormalert")
@@ -84,13 +84,13 @@ class Reader:
 
     async def _dispatch(self, entry_id: str, fields: dict[str, str]) -> None:
         try:
-            alert = alert_of(fields)
+            alert = read_alert(fields)
         except InputError as error:
             # It would come again for ever.
             self.refused += 1
             log.error("alert refused", extra={"entry": entry_id, "reason": str(error)})
             return
-        await asyncio.to_thread(self._fanout.dispatch, alert, fired_ms(entry_id))
+        await asyncio.to_thread(self._fanout.dispatch, alert, written_ms(entry_id))
         self.alerts += 1
 
     async def _make_group(self) -> None:

@@ -37,8 +37,8 @@ class Store(Protocol):
         """Every rule, deleted ones too, that changed at or after `since_ms`, oldest change first."""
         ...
 
-    def mark_spent(self, rule_id: str, armed_before_ms: int) -> None:
-        """A `once` rule fired: ACTIVE becomes SPENT, unless it was changed (re-armed) after `armed_before_ms`."""
+    def mark_spent(self, rule_id: str, armed_ms: int) -> None:
+        """A `once` rule that was armed at `armed_ms` fired: ACTIVE becomes SPENT, unless it was changed after that."""
         ...
 
     # Channels.

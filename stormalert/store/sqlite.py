@@ -127,10 +127,10 @@ class SqliteStore:
             yield from page
             after = (page[-1].updated_ms, page[-1].id)
 
-    def mark_spent(self, rule_id: str, armed_before_ms: int) -> None:
+    def mark_spent(self, rule_id: str, armed_ms: int) -> None:
         with self._transaction():
             rule = self.rule(rule_id)
-            if rule and rule.state is RuleState.ACTIVE and rule.updated_ms <= armed_before_ms:
+            if rule and rule.state is RuleState.ACTIVE and rule.updated_ms <= armed_ms:
                 self.save_rule(rule.model_copy(update={"state": RuleState.SPENT}))
 
     def save_channel(self, channel: Channel) -> Channel:
