@@ -1,6 +1,7 @@
 """Who is signed in: the session that a cookie carries, unless it was revoked or its user is gone."""
 
 import asyncio
+from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
 
@@ -23,15 +24,19 @@ class SignedIn(NamedTuple):
 
 
 def cookie_of(scope: Scope) -> str:
-    """The session cookie of a request; empty when it has none."""
-    for name, value in scope["headers"]:
-        if name == b"cookie":
-            try:
-                cookies = SimpleCookie(value.decode("latin-1"))
-            except CookieError:
-                continue
-            if SESSION_COOKIE in cookies:
-                return cookies[SESSION_COOKIE].value
+    """The session cookie of an ASGI request; empty when it has none."""
+    return among(value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie")
+
+
+def among(cookie_headers: Iterable[str]) -> str:
+    """The session cookie among others; empty when it is not there."""
+    for header in cookie_headers:
+        try:
+            cookies = SimpleCookie(header)
+        except CookieError:
+            continue
+        if SESSION_COOKIE in cookies:
+            return cookies[SESSION_COOKIE].value
     return ""
 
 

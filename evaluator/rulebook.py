@@ -106,7 +106,7 @@ class Rulebook:
     def _command(self, rule: Rule) -> Command | None:
         shard = shard_of(rule.token, self._shards)
         if rule.state is RuleState.ACTIVE:
-            return script("arm").sha1, arm_command(shard, rule, least_epoch=now_ms())
+            return script("arm").sha1, arm_command(shard, rule, least_epoch=max(now_ms(), rule.updated_ms))
         if rule.state is RuleState.SPENT:
             # The engine spent it itself; on a Redis that was emptied there is nothing to arm.
             return None

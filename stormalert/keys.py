@@ -63,11 +63,6 @@ def alive(process: str, host: str, pid: int) -> str:
     return f"storm:alive:{process}:{host}-{pid}"
 
 
-def alive_on(host: str, process: str) -> str:
-    """Pattern of a host's processes of one name."""
-    return f"storm:alive:{process}:{host}-*"
-
-
 def revoked(session: str) -> str:
     return f"storm:revoked:{session}"
 
@@ -84,7 +79,8 @@ def sent(delivery: str) -> str:
     return f"storm:sent:{delivery}"
 
 
-ALIVE_PATTERN = "storm:alive:*"
+# Who beats: the `alive` keys by their last beat, so that nobody has to scan a million keys for them.
+BEATS = "storm:beats"
 # The state of the Kite feed, in words, written by ingest.
 FEED = "storm:feed"
 # Pub/sub: coalesced price changes for screens, as a JSON object {token: [last, change percent, time_ms]}.
@@ -224,6 +220,7 @@ TABLE = (
         "every process",
         "expires 10 s after the last beat",
     ),
+    Family("storm:beats", "sorted set", "keys of the processes by their last beat", "every process", "one member per process"),
     Family(
         "storm:feed",
         "hash",

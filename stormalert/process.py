@@ -119,15 +119,19 @@ class Heartbeat:
         await self._forget()
 
     async def beat(self) -> None:
-        facts: dict[Any, Any] = {"started_ms": self._started_ms, "beat_ms": now_ms(), **self.facts}
-        async with self._client.pipeline(transaction=True) as pipe:
+        beat_ms = now_ms()
+        facts: dict[Any, Any] = {"started_ms": self._started_ms, "beat_ms": beat_ms, **self.facts}
+        async with self._client.pipeline(transaction=False) as pipe:
             pipe.hset(self._key, mapping=facts)
             pipe.pexpire(self._key, ALIVE_MS)
+            pipe.zadd(keys.BEATS, {self._key: beat_ms})
+            pipe.zremrangebyscore(keys.BEATS, 0, beat_ms - ALIVE_MS)
             await pipe.execute()
 
     async def _forget(self) -> None:
         try:
             await self._client.delete(self._key)
+            await self._client.zrem(keys.BEATS, self._key)
         except UNREACHABLE:
             log.debug("heartbeat left to expire")
 

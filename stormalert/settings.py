@@ -79,7 +79,7 @@ class Settings(BaseModel):
     port: Port = Field(8501, alias="STORM_PORT", description="port of the dashboard")
     relay_port: Port = Field(8765, alias="STORM_RELAY_PORT", description="port of the websockets relay")
     relay_url: Annotated[str, _one_of_schemes("ws", "wss")] = Field("", alias="STORM_RELAY_URL", description="where browsers find the relay; empty: STORM_RELAY_PORT on the dashboard's own host")
-    origins: str = Field("", alias="STORM_ORIGINS", description="comma-separated origins the relay accepts; empty: the dashboard on localhost and 127.0.0.1")
+    origins: str = Field("", alias="STORM_ORIGINS", description="comma-separated origins of pages that may listen to the relay; empty: the dashboard on the relay's own host")
     queue_board_port: Port = Field(9181, alias="STORM_QUEUE_BOARD_PORT", description="port of the RQ dashboard")
     workers: int = Field(2, alias="STORM_WORKERS", ge=1, le=64, description="number of RQ worker processes that `make run` starts")
 
@@ -95,9 +95,7 @@ class Settings(BaseModel):
 
     @property
     def allowed_origins(self) -> list[str]:
-        if self.origins:
-            return [origin.strip() for origin in self.origins.split(",")]
-        return [f"http://{host}:{self.port}" for host in ("127.0.0.1", "localhost")]
+        return [origin.strip() for origin in self.origins.split(",") if origin.strip()]
 
 
 @cache

@@ -2,18 +2,23 @@
 
 import socket
 import sys
+from typing import cast
 
 import redis
 
 from stormalert import keys
+from stormalert.process import ALIVE_MS
 from stormalert.settings import Settings
+from stormalert.units import now_ms
 
 
 def report(config: Settings, process: str) -> int:
     """Exit code: 0 when a process of this name beats on this host; a sentence and 1 otherwise."""
     try:
         with redis.Redis.from_url(config.redis_url, socket_timeout=3, socket_connect_timeout=3) as client:
-            beating = any(True for _ in client.scan_iter(keys.alive_on(socket.gethostname(), process), count=1000))
+            beats = cast(list[bytes], client.zrangebyscore(keys.BEATS, now_ms() - ALIVE_MS, "+inf"))
+            ours = keys.alive(process, socket.gethostname(), 0).removesuffix("0").encode()
+            beating = any(beat.startswith(ours) for beat in beats)
     except redis.RedisError as error:
         print(f"redis does not answer: {error}", file=sys.stderr)
         return 1

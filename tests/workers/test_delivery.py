@@ -156,7 +156,7 @@ def test_a_once_rule_is_spent_and_a_channel_that_is_off_gets_nothing(product: Pr
     product.store.save_channel(mail.model_copy(update={"is_on": False}))
     product.start("dispatch")
     product.start_worker()
-    alert = product.fire(rule="once1", kind="trailing", window="")
+    alert = product.fire(now_ms(), rule="once1", kind="trailing", window="")
     product.wait_for(alert, DeliveryState.SENT, count=2)
     spent = product.store.rule("once1")
     assert spent is not None

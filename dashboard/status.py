@@ -1,0 +1,69 @@
+"""How the whole of StormAlert is doing, from what its processes leave in Redis."""
+
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from stormalert import keys
+from stormalert.process import ALIVE_MS
+from stormalert.settings import Settings
+from stormalert.units import now_ms
+
+# Without one of these, alerts are late.
+NEEDED = ("ingest", "evaluator", "dispatch", "worker")
+
+Texts = dict[str, str]
+Status = dict[str, Any]
+
+
+async def read_status(redis: Redis, config: Settings) -> Status:
+    """The feed, the entries that wait in both streams, the processes, and which are missing. Raises RedisError."""
+    shards = keys.all_shards(config.shards)
+    processes = await _processes(redis)
+    beating = {process["name"] for process in processes}
+    return {
+        "time_ms": now_ms(),
+        "feed": _facts(cast(Texts, await redis.hgetall(keys.FEED))),
+        "waiting": {
+            "ticks": sum([await _lag(redis, shard.ticks, keys.EVALUATOR_GROUP) for shard in shards]),
+            "alerts": sum([await _lag(redis, shard.alerts, keys.DISPATCH_GROUP) for shard in shards]),
+        },
+        "missing": [name for name in NEEDED if name not in beating],
+        "processes": processes,
+    }
+
+
+def for_everyone(status: Status) -> Status:
+    """Without hosts and process ids, which are an admin's business."""
+    return {name: value for name, value in status.items() if name != "processes"}
+
+
+async def _processes(redis: Redis) -> list[Status]:
+    beating = cast(list[str], await redis.zrangebyscore(keys.BEATS, now_ms() - ALIVE_MS, "+inf"))
+    async with redis.pipeline(transaction=False) as pipe:
+        for key in beating:
+            pipe.hgetall(key)
+        found = await pipe.execute()
+    return [
+        {"name": key.split(":")[2], "process": key.split(":", 3)[3], **_facts(facts)}
+        for key, facts in sorted(zip(beating, found, strict=True))
+        if facts
+    ]
+
+
+async def _lag(redis: Redis, stream: str, group: str) -> int:
+    """Entries that the group has not read; those of a group that is not there yet are all."""
+    try:
+        groups = await redis.xinfo_groups(stream)
+    except ResponseError:
+        # No stream yet.
+        return 0
+    # The server cannot tell the lag of a group that points into a gap.
+    lags = [each["lag"] or 0 for each in groups if each["name"] == group]
+    return int(lags[0]) if lags else int(await redis.xlen(stream))
+
+
+def _facts(texts: Texts) -> Status:
+    """Whole numbers as numbers."""
+    return {name: int(text) if text.isdecimal() else text for name, text in texts.items()}
