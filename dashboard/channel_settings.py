@@ -18,7 +18,7 @@ def show(who: SignedIn) -> None:
         st.info("Alerts go nowhere yet. Add a channel below: Telegram, WhatsApp or e-mail.")
     for channel in channels:
         _row(channel)
-    st.subheader("Add a channel", anchor=False, divider="gray")
+    st.subheader("Add a channel", anchor=False)
     _addition(who, channels)
 
 

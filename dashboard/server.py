@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from streamlit.web import bootstrap
 
-from dashboard import api, kite, resources, sign_in
+from dashboard import api, kite, pages, resources, sign_in
 from dashboard.gate import Gate
 from stormalert.errors import StormError
 from stormalert.process import Heartbeat
@@ -32,6 +32,7 @@ ROUTES = [
     Route("/kite/callback", kite.from_kite, methods=["GET"]),
     Route("/healthz", api.healthz, methods=["GET"]),
     Route("/api/admin/system-status", api.system_status, methods=["GET"]),
+    *(Route(f"/{name}", pages.open_page, methods=["GET"]) for name in ("live", "rules", "alerts", "settings")),
 ]
 
 

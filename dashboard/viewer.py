@@ -12,13 +12,14 @@ from stormalert.security import SESSION_COOKIE
 
 _STYLE = """<style>
 .stMainBlockContainer{padding-top:4.5rem;padding-bottom:4rem;max-width:1280px}
-.st-key-frame{border-bottom:0}
-.who{display:flex;gap:.75rem;align-items:center;justify-content:flex-end;font-size:.85rem;opacity:.95}
+.who{display:flex;gap:.75rem;align-items:center;font-size:.85rem;opacity:.95}
+.who b{font-size:1rem;font-weight:650;margin-right:auto}
 .who form{margin:0}.who span{opacity:.7}
 .who button{font:inherit;color:inherit;background:transparent;border:1px solid color-mix(in srgb,currentColor 25%,transparent);
 border-radius:.5rem;padding:.2rem .7rem;cursor:pointer}
 .who button:hover{background:color-mix(in srgb,currentColor 8%,transparent)}
-h1{font-size:1.5rem!important;padding:0!important;letter-spacing:-.01em}
+h1{font-size:1.5rem!important;padding:0 0 .6rem!important;letter-spacing:-.01em}
+h3{font-size:1.1rem!important}
 @media(max-width:640px){.stMainBlockContainer{padding-left:1rem;padding-right:1rem}}
 </style>"""
 
@@ -40,7 +41,7 @@ def required() -> SignedIn:
 def frame(who: SignedIn) -> None:
     role = " · admin" if who.is_admin else ""
     st.html(
-        f'{_STYLE}<div class="who"><span>{escape(who.user.name)}{role}</span>'
+        f'{_STYLE}<div class="who"><b>⚡ StormAlert</b><span>{escape(who.user.name)}{role}</span>'
         '<form method="post" action="/logout" target="_self">'
         f'<input type="hidden" name="csrf" value="{sign_out_token(who.session)}"><button>Sign out</button></form></div>'
     )

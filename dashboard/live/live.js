@@ -124,7 +124,7 @@ class StatusLine {
       const again = element("a", "", "Sign in again");
       again.href = "/login";
       this.link.replaceChildren("You are signed out. ", again);
-    } else setText(this.link, state === "live" ? "Live" : "Connection lost, trying again …");
+    } else setText(this.link, state === "live" ? "Connected" : "Connection lost, trying again …");
     this.link.className = `link ${state === "live" ? "good" : "bad"}`;
   }
 
