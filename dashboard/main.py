@@ -9,7 +9,7 @@ st.set_page_config(page_title="StormAlert", page_icon="⚡", layout="wide", init
 who = viewer.required()
 page = st.navigation(
     [
-        st.Page(live.show, title="Live", icon=":material/monitoring:", url_path="live", default=True),
+        st.Page(live.show, title="Live", icon=":material/monitoring:", default=True),
         st.Page(rules.show, title="Rules", icon=":material/rule:", url_path="rules"),
         st.Page(alerts.show, title="Alerts", icon=":material/notifications:", url_path="alerts"),
         st.Page(settings.show, title="Settings", icon=":material/tune:", url_path="settings"),

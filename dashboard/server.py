@@ -32,7 +32,7 @@ ROUTES = [
     Route("/kite/callback", kite.from_kite, methods=["GET"]),
     Route("/healthz", api.healthz, methods=["GET"]),
     Route("/api/admin/system-status", api.system_status, methods=["GET"]),
-    *(Route(f"/{name}", pages.open_page, methods=["GET"]) for name in ("live", "rules", "alerts", "settings")),
+    *(Route(f"/{name}", pages.open_page, methods=["GET"]) for name in ("rules", "alerts", "settings")),
 ]
 
 

@@ -1,0 +1,29 @@
+"""What the browser tests look at: StormAlert's screens in a real browser."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.browser.running import NAME, PASSWORD, Running, running
+from tests.browser.watching import Watched, chromium, watched_page
+
+
+@pytest.fixture(scope="module")
+def product(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Dashboard and relay; started once, since that takes seconds."""
+    chromium()
+    with running(redis_server, tmp_path_factory.mktemp("browser")) as product:
+        yield product
+
+
+@pytest.fixture
+def browser(product: Running) -> Iterator[Watched]:
+    """A new browser; the test fails when anything went wrong on its page."""
+    with watched_page(product.url) as watched:
+        yield watched
+
+
+@pytest.fixture
+def signed_in(browser: Watched) -> Watched:
+    browser.sign_in(NAME, PASSWORD)
+    return browser

@@ -1,0 +1,132 @@
+"""What a trader sees and does, in a real browser; the screenshots are in build/screenshots."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from stormalert.model import Direction, Kind, RuleState
+from tests.browser.running import NAME, PASSWORD, USER, Running, wait_until
+from tests.browser.watching import PHONE, Watched
+
+pytestmark = pytest.mark.browser
+
+
+def row(page: Page, symbol: str) -> str:
+    return page.locator("tr", has=page.get_by_text(symbol, exact=True)).inner_text()
+
+
+def test_a_wrong_password_is_refused_in_one_sentence_and_the_right_one_opens_the_live_page(browser: Watched) -> None:
+    browser.expected.add("401 /login")
+    page = browser.open("/")
+    expect(page).to_have_title(re.compile("Sign in"))
+    browser.screenshot("sign-in")
+    browser.send_sign_in(NAME, "wrong password")
+    expect(page.get_by_role("alert")).to_have_text("The name or the password is wrong.")
+    browser.send_sign_in(NAME, PASSWORD)
+    expect(page.get_by_role("heading", name="Live")).to_be_visible()
+
+
+def test_prices_and_alerts_arrive_without_a_rerun(product: Running, signed_in: Watched) -> None:
+    page = signed_in.page
+    expect(page.get_by_text("Streaming")).to_be_visible()
+    expect(page.get_by_text("500 instruments", exact=False)).to_be_visible()
+    opened = len(signed_in.sockets)
+    product.quote({408065: ("123456.75", "-1.25")})
+    expect(page.get_by_text("1,23,456.75")).to_be_visible()
+    assert "-1.25 %" in row(page, "NSE:INFY")
+    product.fire(price="1384.55")
+    alert = page.get_by_role("listitem").filter(has_text="₹1,384.55 from ₹1,412.81")
+    expect(alert).to_contain_text("NSE:INFY Fell 2 % within 5 min")
+    signed_in.screenshot("live")
+    assert len(signed_in.sockets) == opened
+
+
+def test_what_comes_from_outside_is_text(product: Running, signed_in: Watched) -> None:
+    product.fire(symbol="<img src=x onerror=alert(1)>")
+    expect(signed_in.page.get_by_text("<img src=x onerror=alert(1)>")).to_be_visible()
+    assert signed_in.page.locator('img[src="x"]').count() == 0
+
+
+def test_alerts_of_others_are_not_shown(product: Running, signed_in: Watched) -> None:
+    product.fire(symbol="NSE:SECRET", user="u-somebody")
+    product.fire(symbol="NSE:MINE")
+    expect(signed_in.page.get_by_text("NSE:MINE")).to_be_visible()
+    expect(signed_in.page.get_by_text("NSE:SECRET")).to_have_count(0)
+
+
+def test_prices_can_be_filtered_and_sorted(product: Running, signed_in: Watched) -> None:
+    page = signed_in.page
+    page.get_by_label("Filter instruments").fill("infy")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_label("Filter instruments").fill("")
+    expect(page.locator("tbody tr")).to_have_count(len(product.tokens))
+    product.quote({1007: ("10.00", "19.99")})
+    expect(page.get_by_text("+19.99 %")).to_be_attached()
+    page.get_by_role("button", name="Change").click()
+    expect(page.locator("tbody tr").first).to_contain_text("NSE:STOCK007")
+
+
+def test_a_feed_that_needs_a_login_says_so(product: Running, signed_in: Watched) -> None:
+    product.report_feed("login_needed", "the access token has expired")
+    expect(signed_in.page.get_by_text("Login needed")).to_be_visible()
+    expect(signed_in.page.get_by_text("the access token has expired")).to_be_visible()
+    product.report_feed()
+    expect(signed_in.page.get_by_text("Streaming")).to_be_visible()
+
+
+def test_a_rule_made_in_the_form_fires(product: Running, signed_in: Watched) -> None:
+    page = signed_in.open("/rules")
+    signed_in.settle()
+    page.get_by_role("button", name="New rule").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Find an instrument").fill("INFY")
+    dialog.get_by_role("textbox", name="Find an instrument").press("Enter")
+    expect(dialog.get_by_role("combobox", name="Instrument")).to_have_value("NSE:INFY · INFOSYS")
+    dialog.get_by_role("textbox", name="Percent").fill("two")
+    dialog.get_by_role("button", name="Save rule").click()
+    expect(dialog.get_by_text(re.compile("percent", re.IGNORECASE)).last).to_be_visible()
+    signed_in.screenshot("rule-refused")
+    dialog.get_by_role("textbox", name="Percent").fill("1.5")
+    dialog.get_by_role("button", name="Save rule").click()
+    expect(dialog).to_have_count(0)
+    signed_in.settle()
+    (rule,) = product.store.rules_of(USER)
+    assert (rule.symbol, rule.kind, rule.direction) == ("NSE:INFY", Kind.ROLLING, Direction.BOTH)
+    assert (rule.percent_e2, rule.window_ms) == (150, 300_000)
+    wait_until(lambda: product.engine_state(rule.id) == "armed", 20)
+    product.tick("1400.00")
+    signed_in.open("/")
+    signed_in.settle()
+    product.tick("1379.00")
+    expect(signed_in.page.get_by_role("listitem").filter(has_text="Fell 1.5 % within 5 min")).to_be_visible()
+    signed_in.open("/rules")
+    signed_in.settle()
+    signed_in.screenshot("rules")
+    saved = product.store.rule(rule.id)
+    assert saved is not None
+    product.store.save_rule(saved.model_copy(update={"state": RuleState.DELETED}))
+
+
+def test_every_page_opens_by_its_own_address_on_a_desk_and_on_a_phone(signed_in: Watched) -> None:
+    for path, heading in (("", "Live"), ("rules", "Rules"), ("alerts", "Alerts"), ("settings", "Settings")):
+        signed_in.show_as("light")
+        signed_in.open(f"/{path}")
+        signed_in.settle()
+        expect(signed_in.page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+        signed_in.show_as("dark", PHONE)
+        signed_in.settle()
+        signed_in.screenshot(f"{heading.lower()}-phone")
+        assert signed_in.page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+
+
+def test_signing_out_closes_the_door_and_the_live_connection(product: Running, signed_in: Watched) -> None:
+    page = signed_in.page
+    with page.context.new_page() as other:
+        other.goto(product.url)
+        expect(other.get_by_text("Connected")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+        expect(other.get_by_text("You are signed out.")).to_be_visible()
+    signed_in.open("/rules")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()

@@ -1,0 +1,138 @@
+"""Debian's Chromium, and a page that notices what a person might not: console errors, failed requests, requests to strangers.
+
+`watched_page(base_url)` serves for any running StormAlert, also the whole of `make run`.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import ConsoleMessage, Page, Request, Response, WebSocket, sync_playwright
+
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+DESK, PHONE = (1366, 900), (390, 844)
+SCREENSHOTS = Path("build") / "screenshots"
+
+
+@dataclass
+class Watched:
+    """A page of one browser; `complaints` are what went wrong on it, except answers such as `401 /login` that are expected."""
+
+    page: Page
+    base_url: str
+    expected: set[str] = field(default_factory=set)
+    complaints: list[str] = field(default_factory=list)
+    # What the relay, or Streamlit, sent and got: addresses of the websockets that were opened.
+    sockets: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"script error: {error}"))
+        self.page.on("request", self._on_request)
+        self.page.on("requestfailed", self._on_failure)
+        self.page.on("response", self._on_response)
+        self.page.on("websocket", self._on_websocket)
+
+    def open(self, path: str = "/") -> Page:
+        self.page.goto(self.base_url + path)
+        return self.page
+
+    def send_sign_in(self, name: str, password: str) -> None:
+        self.page.get_by_label("Name").fill(name)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Sign in").click()
+
+    def sign_in(self, name: str, password: str) -> Page:
+        """From the sign-in page to the first page behind it."""
+        self.open("/login")
+        self.send_sign_in(name, password)
+        self.page.wait_for_url(lambda url: urlsplit(url).path != "/login")
+        self.settle()
+        return self.page
+
+    def settle(self) -> None:
+        """Streamlit has run the page's script, and what it drew is there."""
+        self.page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=30_000)
+        self.page.locator('[data-testid="stSkeleton"]').first.wait_for(state="detached", timeout=15_000)
+
+    def screenshot(self, name: str) -> Path:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        path = SCREENSHOTS / f"{name}.png"
+        self.page.screenshot(path=path)
+        return path
+
+    def show_as(self, colours: Literal["light", "dark"], size: tuple[int, int] = DESK) -> None:
+        self.page.emulate_media(color_scheme=colours)
+        self.page.set_viewport_size({"width": size[0], "height": size[1]})
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        # A refused request is reported by `_on_response`, which knows the path and whether it was expected.
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            self.complaints.append(f"console: {message.text}")
+
+    def _on_request(self, request: Request) -> None:
+        self._note_stranger(request.url)
+
+    def _on_websocket(self, opened: WebSocket) -> None:
+        self.sockets.append(opened.url)
+        self._note_stranger(opened.url)
+
+    def _note_stranger(self, url: str) -> None:
+        target = urlsplit(url)
+        if target.scheme not in ("data", "blob") and target.hostname != urlsplit(self.base_url).hostname:
+            self.complaints.append(f"request to a stranger: {target.hostname}")
+
+    def _on_failure(self, request: Request) -> None:
+        # What a page had asked for when it was left.
+        if request.failure != "net::ERR_ABORTED":
+            self.complaints.append(f"failed: {urlsplit(request.url).path} {request.failure}")
+
+    def _on_response(self, response: Response) -> None:
+        answer = f"{response.status} {urlsplit(response.url).path}"
+        if response.status >= 400 and answer not in self.expected:
+            self.complaints.append(f"answer: {answer}")
+
+
+def chromium() -> str:
+    """Its path; skips the test where there is none, and fails in CI."""
+    path = shutil.which("chromium")
+    if path is None:
+        told = "Chromium is not installed; on Debian or Ubuntu: apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(told)
+        pytest.skip(told)
+    return path
+
+
+@contextmanager
+def watched_page(base_url: str) -> Iterator[Watched]:
+    """A new browser without a past; what went wrong on its page is an error at the end."""
+    executable = chromium()
+    with tempfile.TemporaryDirectory(prefix="storm-chromium-") as profile, sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=executable,
+            headless=True,
+            args=list(ARGUMENTS),
+            viewport={"width": DESK[0], "height": DESK[1]},
+            color_scheme="light",
+            # Times on the screen must not depend on where the reader is.
+            timezone_id="America/New_York",
+        )
+        context.set_default_timeout(15_000)
+        try:
+            watched = Watched(context.new_page(), base_url)
+            yield watched
+        finally:
+            context.close()
+    assert not watched.complaints, "\n".join(watched.complaints)
