@@ -85,7 +85,7 @@ def test_a_rule_made_in_the_form_fires(product: Running, signed_in: Watched) -> 
     expect(dialog.get_by_role("combobox", name="Instrument")).to_have_value("NSE:INFY · INFOSYS")
     dialog.get_by_role("textbox", name="Percent").fill("two")
     dialog.get_by_role("button", name="Save rule").click()
-    expect(dialog.get_by_text(re.compile("percent", re.IGNORECASE)).last).to_be_visible()
+    expect(dialog.get_by_role("alert")).to_contain_text("was 'two'")
     signed_in.screenshot("rule-refused")
     dialog.get_by_role("textbox", name="Percent").fill("1.5")
     dialog.get_by_role("button", name="Save rule").click()
