@@ -15,6 +15,9 @@ from stormalert.model import Alert, AuditEntry, Channel, Delivery, Instrument, R
 # (time in ms, id) of the last record seen; the next page goes on after it.
 Cursor = tuple[int, str]
 
+# One character more than the longest name: a text that is cut there is still found nowhere.
+LONGEST_SEARCH = 129
+
 
 class Store(Protocol):
     def close(self) -> None: ...

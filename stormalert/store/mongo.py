@@ -1,0 +1,307 @@
+"""The production store: MongoDB, one collection a noun.
+
+A document is the record itself: `_id` is its id (of an instrument its token), the other fields are plain values under the
+model's names and enums are their text, so that a person can ask for them in mongosh. No transaction is needed: every write
+touches one document, and the clock below orders the changes of rules.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import pymongo
+from pymongo import ASCENDING, DESCENDING, MongoClient, ReplaceOne, ReturnDocument, WriteConcern
+from pymongo.errors import ConnectionFailure, DuplicateKeyError, OperationFailure, PyMongoError
+
+from stormalert.errors import Conflict, StormError
+from stormalert.model import Alert, AuditEntry, Channel, Delivery, DeliveryState, Instrument, Record, Rule, RuleState, User
+from stormalert.store import LONGEST_SEARCH, Cursor
+from stormalert.units import now_ms
+
+DATABASE = "storm"
+SCHEMA = 1
+# A server that is not found by then is away; an election takes less.
+SELECTION_MS = 8_000
+OPERATION_MS = 20_000
+# From reading the clock to the rule being stored. Below the overlap with which the evaluator reads changes again, so that one
+# which overtook another hides none.
+CHANGE_S = 3.0
+PAGE_OF_CHANGES = 500
+
+Document = dict[str, Any]
+Kept = TypeVar("Kept", bound=Record)
+Revised = TypeVar("Revised", User, Rule, Channel, Delivery)
+
+COLLECTIONS: Mapping[type[Record], str] = {
+    User: "users",
+    Rule: "rules",
+    Channel: "channels",
+    Alert: "alerts",
+    Delivery: "deliveries",
+    Instrument: "instruments",
+    AuditEntry: "audit",
+}
+# One index each, as `_order` reads them.
+INDEXES = (
+    (Rule, "user -updated_ms -_id"),
+    (Rule, "updated_ms _id"),
+    (Channel, "user _id"),
+    (Alert, "user -time_ms -_id"),
+    (Alert, "rule -time_ms"),
+    (Delivery, "alert _id"),
+    (Delivery, "state updated_ms"),
+    (Instrument, "folded_symbol _id"),
+    (AuditEntry, "-time_ms -_id"),
+)
+NOT_DELETED = {"$ne": RuleState.DELETED.value}
+
+
+class MongoStore:
+    """Raises StormError when the server is away or refuses; never with the URI's password in it."""
+
+    def __init__(self, uri: str, client: "MongoClient[Document] | None" = None) -> None:
+        self._host = uri.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
+        self._client = client or _connect(uri)
+        written = WriteConcern("majority", j=True)
+        self._db = self._client.get_default_database(DATABASE, write_concern=written)
+        with self._asking():
+            schema = self._bump("schema", {"$max": {"version": SCHEMA}})["version"]
+            if schema > SCHEMA:
+                raise StormError(f"the store {self._host} was written by a newer StormAlert (schema {schema})")
+            self._db["users"].create_index("name", unique=True)
+            for kind, fields in INDEXES:
+                self._db[COLLECTIONS[kind]].create_index(_order(fields))
+
+    def close(self) -> None:
+        self._client.close()
+
+    def save_user(self, user: User) -> User:
+        return self._save(user, taken=f"there is a user {user.name} already")
+
+    def user(self, user_id: str) -> User | None:
+        return self._one(User, _id=user_id)
+
+    def user_by_name(self, name: str) -> User | None:
+        return self._one(User, name=name)
+
+    def users(self) -> list[User]:
+        return self._all(User, {}, "name")
+
+    def save_rule(self, rule: Rule) -> Rule:
+        with self._asking(), pymongo.timeout(CHANGE_S):
+            return self._save(rule.model_copy(update={"updated_ms": self._next_change_ms()}))
+
+    def rule(self, rule_id: str) -> Rule | None:
+        return self._one(Rule, _id=rule_id)
+
+    def rules_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Rule]:
+        return self._newest(Rule, "updated_ms", {"user": user_id, "state": NOT_DELETED}, after, limit)
+
+    def rules_changed(self, since_ms: int) -> Iterator[Rule]:
+        # Page by page, not one server cursor: the reader may take its time, and a page is read by whichever thread asks.
+        after: Cursor = (since_ms, "")
+        while page := self._all(Rule, _beyond("updated_ms", "$gt", after), "updated_ms _id", PAGE_OF_CHANGES):
+            yield from page
+            after = (page[-1].updated_ms, page[-1].id)
+
+    def mark_spent(self, rule_id: str, armed_ms: int) -> None:
+        unchanged = {"_id": rule_id, "state": RuleState.ACTIVE.value, "updated_ms": {"$lte": armed_ms}}
+        with self._asking(), pymongo.timeout(CHANGE_S):
+            spent = {"state": RuleState.SPENT.value, "updated_ms": self._next_change_ms()}
+            self._db["rules"].find_one_and_update(unchanged, {"$set": spent, "$inc": {"revision": 1}})
+
+    def save_channel(self, channel: Channel) -> Channel:
+        return self._save(channel)
+
+    def channel(self, channel_id: str) -> Channel | None:
+        return self._one(Channel, _id=channel_id)
+
+    def channels_of(self, user_id: str) -> list[Channel]:
+        return self._all(Channel, {"user": user_id}, "_id")
+
+    def delete_channel(self, channel_id: str) -> None:
+        with self._asking():
+            self._db["channels"].delete_one({"_id": channel_id})
+
+    def record_alert(self, alert: Alert) -> bool:
+        try:
+            self._insert(alert)
+        except DuplicateKeyError:
+            return False
+        return True
+
+    def alert(self, alert_id: str) -> Alert | None:
+        return self._one(Alert, _id=alert_id)
+
+    def alerts_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Alert]:
+        return self._newest(Alert, "time_ms", {"user": user_id}, after, limit)
+
+    def last_alert_ms(self, rule_id: str) -> int | None:
+        newest = self._all(Alert, {"rule": rule_id}, "-time_ms", 1)
+        return newest[0].time_ms if newest else None
+
+    def save_delivery(self, delivery: Delivery) -> Delivery:
+        return self._save(delivery)
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        return self._one(Delivery, _id=delivery_id)
+
+    def deliveries_of(self, alert_id: str) -> list[Delivery]:
+        return self._all(Delivery, {"alert": alert_id}, "_id")
+
+    def unfinished_deliveries(self, before_ms: int, limit: int = 100) -> list[Delivery]:
+        waiting = {"state": DeliveryState.QUEUED.value, "updated_ms": {"$lt": before_ms}}
+        return self._all(Delivery, waiting, "updated_ms", limit)
+
+    def save_instruments(self, instruments: Iterable[Instrument]) -> int:
+        rows = [ReplaceOne({"_id": row.token}, _document(row), upsert=True) for row in instruments]
+        for start in range(0, len(rows), 1_000):
+            with self._asking():
+                self._db["instruments"].bulk_write(rows[start : start + 1_000])
+        return len(rows)
+
+    def instrument(self, token: int) -> Instrument | None:
+        return self._one(Instrument, _id=token)
+
+    def instrument_by_symbol(self, symbol: str) -> Instrument | None:
+        return self._one(Instrument, folded_symbol=symbol.casefold())
+
+    def search_instruments(self, text: str, limit: int = 20) -> list[Instrument]:
+        # A regular expression may not hold a NUL.
+        literal = re.escape(text.strip()[:LONGEST_SEARCH].casefold().replace("\0", ""))
+        first = {"folded_symbol": {"$regex": f"(^|:){literal}"}}
+        inside = [{"folded_symbol": {"$regex": literal}}, {"folded_name": {"$regex": literal}}]
+        found = self._all(Instrument, first, "folded_symbol _id", limit)
+        others = {"$or": inside, "_id": {"$nin": [row.token for row in found]}}
+        return found + self._all(Instrument, others, "folded_symbol _id", limit - len(found))
+
+    def save_watchlist(self, user_id: str, tokens: Sequence[int]) -> None:
+        self._put("watchlists", user_id, {"tokens": list(tokens)})
+
+    def watchlist(self, user_id: str) -> list[int]:
+        return list(self._get("watchlists", user_id).get("tokens", ()))
+
+    def watched_tokens(self) -> set[int]:
+        with self._asking():
+            listed = self._db["watchlists"].distinct("tokens")
+            return {int(token) for token in (*listed, *self._db["rules"].distinct("token", {"state": NOT_DELETED}))}
+
+    def setting(self, name: str) -> str | None:
+        return self._get("settings", name).get("value")
+
+    def save_setting(self, name: str, value: str) -> None:
+        self._put("settings", name, {"value": value})
+
+    def record_audit(self, entry: AuditEntry) -> None:
+        self._insert(entry)
+
+    def audit(self, after: Cursor | None = None, limit: int = 100) -> list[AuditEntry]:
+        return self._newest(AuditEntry, "time_ms", {}, after, limit)
+
+    def _next_change_ms(self) -> int:
+        """Later than every change before it, so that a reader who goes on from the last one misses none."""
+        self._bump("clock", {"$max": {"ms": now_ms() - 1}})
+        return int(self._bump("clock", {"$inc": {"ms": 1}})["ms"])
+
+    def _bump(self, name: str, change: Document) -> Document:
+        after = ReturnDocument.AFTER
+        return self._db["meta"].find_one_and_update({"_id": name}, change, upsert=True, return_document=after) or {}
+
+    def _save(self, record: Revised, taken: str = "") -> Revised:
+        """Compare-and-set by revision; `taken` is said when another field than the id had to be unique."""
+        collection = self._db[COLLECTIONS[type(record)]]
+        stored = record.model_copy(update={"revision": record.revision + 1})
+        try:
+            if record.revision == 0:
+                self._insert(stored)
+                return stored
+            with self._asking():
+                before = collection.find_one_and_replace({"_id": record.id, "revision": record.revision}, _document(stored))
+        except DuplicateKeyError:
+            is_known = not taken or (record.revision == 0 and self._one(type(record), _id=record.id))
+            raise Conflict(f"{collection.name} has {record.id} already" if is_known else taken) from None
+        if before is None:
+            raise Conflict(f"{record.id} in {collection.name} was changed by somebody else")
+        return stored
+
+    def _insert(self, record: Record) -> None:
+        with self._asking():
+            self._db[COLLECTIONS[type(record)]].insert_one(_document(record))
+
+    def _one(self, kind: type[Kept], **where: object) -> Kept | None:
+        with self._asking():
+            document = self._db[COLLECTIONS[kind]].find_one(where)
+        return _record(kind, document) if document else None
+
+    def _all(self, kind: type[Kept], where: Document, order: str, limit: int | None = None) -> list[Kept]:
+        if limit == 0:
+            # To MongoDB it means that there is none.
+            return []
+        with self._asking():
+            return [_record(kind, row) for row in self._db[COLLECTIONS[kind]].find(where).sort(_order(order)).limit(limit or 0)]
+
+    def _newest(self, kind: type[Kept], time: str, where: Document, after: Cursor | None, limit: int) -> list[Kept]:
+        beyond = _beyond(time, "$lt", after) if after else {}
+        return self._all(kind, where | beyond, f"-{time} -_id", limit)
+
+    def _get(self, collection: str, name: str) -> Document:
+        with self._asking():
+            return self._db[collection].find_one({"_id": name}) or {}
+
+    def _put(self, collection: str, name: str, fields: Document) -> None:
+        with self._asking():
+            self._db[collection].find_one_and_update({"_id": name}, {"$set": fields}, upsert=True)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """The driver's errors as one sentence; a duplicate key is the caller's to explain."""
+        try:
+            yield
+        except DuplicateKeyError:
+            raise
+        except ConnectionFailure as error:
+            # What follows is the driver's settings and its view of the topology.
+            reason = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
+            raise StormError(f"the store {self._host} cannot be reached: {reason}") from None
+        except PyMongoError as error:
+            # The text of an OperationFailure repeats the whole answer.
+            reason = (error.details or {}).get("errmsg", "") if isinstance(error, OperationFailure) else ""
+            raise StormError(f"the store {self._host} refused: {reason or error}") from None
+
+
+def _connect(uri: str) -> "MongoClient[Document]":
+    try:
+        return MongoClient(uri, serverSelectionTimeoutMS=SELECTION_MS, timeoutMS=OPERATION_MS, appname="stormalert")
+    except (PyMongoError, ValueError):
+        # The driver's words may repeat a part of the password.
+        raise StormError("MONGODB_URI is malformed; a user name or password in it must be percent-encoded") from None
+
+
+def _document(record: Record) -> Document:
+    fields = record.model_dump(mode="json")
+    if isinstance(record, Instrument):
+        # What is searched, so that an index serves every spelling.
+        fields |= {"folded_symbol": record.symbol.casefold(), "folded_name": record.name.casefold()}
+    return {"_id": fields.pop(_key(type(record))), **fields}
+
+
+def _record(kind: type[Kept], document: Document) -> Kept:
+    """Fields that the model does not know, such as those of a search, are left out."""
+    fields = {**document, _key(kind): document["_id"]}
+    return kind.model_validate({name: fields[name] for name in kind.model_fields if name in fields})
+
+
+def _key(kind: type[Record]) -> str:
+    return "token" if kind is Instrument else "id"
+
+
+def _beyond(time: str, comparison: str, after: Cursor) -> Document:
+    """Past a cursor; the first condition is what an index can serve."""
+    time_ms, last_id = after
+    return {time: {f"{comparison}e": time_ms}, "$or": [{time: {comparison: time_ms}}, {"_id": {comparison: last_id}}]}
+
+
+def _order(fields: str) -> list[tuple[str, int]]:
+    """Names with a minus where it falls, such as `user -time_ms`."""
+    return [(name.removeprefix("-"), DESCENDING if name.startswith("-") else ASCENDING) for name in fields.split()]
