@@ -3,7 +3,6 @@
 from stormalert.keys import Shard
 from stormalert.model import Rule
 from stormalert.scripts import Value, script
-from stormalert.units import format_duration, format_percent
 
 
 def arm_command(shard: Shard, rule: Rule, least_epoch: int = 0) -> list[Value]:
@@ -17,10 +16,10 @@ def arm_command(shard: Shard, rule: Rule, least_epoch: int = 0) -> list[Value]:
         symbol=rule.symbol,
         kind=rule.kind,
         direction=rule.direction,
-        percent=format_percent(rule.percent_e2),
-        window=format_duration(rule.window_ms) if rule.window_ms else "",
+        amount=rule.percent_e2,
+        window=rule.window_ms,
         repeat=rule.repeat,
-        cooldown=format_duration(rule.cooldown_ms),
+        cooldown=rule.cooldown_ms,
         armed_at=rule.armed_at_ms,
         revision=rule.revision,
         epoch=least_epoch,

@@ -14,8 +14,8 @@ from stormalert.scripts import script
 
 log = logging.getLogger(__name__)
 
-# A batch that holds the server longer than this makes others wait.
-HOLD_MAX_S = 0.005
+# A batch that holds the server longer makes others wait; what ends a batch takes most of a millisecond.
+HOLD_MS = 4
 BATCH_MIN, BATCH_MAX = 16, 2_000
 BLOCK_MS = 1_000
 TRIM_EVERY_S = 5
@@ -53,20 +53,26 @@ class Pump:
         """Evaluates one batch; returns how many ticks it took and the cursor after it."""
         started_s = time.monotonic()
         taken, alerts, cursor = await script("evaluate").call(
-            self._redis, ticks=self._shard.ticks, alerts=self._shard.alerts, counters=self._shard.counters, count=self._batch
+            self._redis,
+            ticks=self._shard.ticks,
+            alerts=self._shard.alerts,
+            counters=self._shard.counters,
+            count=self._batch,
+            hold=HOLD_MS,
         )
-        self._adapt(taken, time.monotonic() - started_s)
+        self._adapt(taken)
         self._on_batch(taken, alerts)
         if started_s - self._trimmed_s > TRIM_EVERY_S:
             self._trimmed_s = started_s
             await self._trim_behind(cursor)
         return taken, cursor
 
-    def _adapt(self, taken: int, held_s: float) -> None:
-        if held_s > HOLD_MAX_S:
-            self._batch = max(self._batch // 2, BATCH_MIN)
-        elif taken == self._batch and held_s < HOLD_MAX_S / 2:
+    def _adapt(self, taken: int) -> None:
+        """Towards what fits into the time: entries that are read and not taken are read again."""
+        if taken == self._batch:
             self._batch = min(self._batch * 2, BATCH_MAX)
+        elif taken < self._batch // 2:
+            self._batch = max(self._batch // 2, BATCH_MIN)
 
     async def _trim_behind(self, cursor: str) -> None:
         oldest_kept_ms = int(cursor.partition("-")[0]) - KEEP_MS

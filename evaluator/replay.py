@@ -26,6 +26,8 @@ Entry = Mapping[str, str]
 # Ticks sent before the engine takes them: bounds the stream, whatever the size of the file.
 TICKS_AT_ONCE = 5_000
 TICKS_A_CALL = 500
+# Nobody else waits for the server.
+HOLD_MS = 1_000
 
 
 async def replay(ticks: Path, rules: Path, out: Path, redis_url: str | None) -> tuple[int, int]:
@@ -87,7 +89,7 @@ async def _evaluate(redis: Redis, shard: Shard, ticks_a_call: int) -> None:
     evaluate = script("evaluate")
     while True:
         taken, _, _ = await evaluate.call(
-            redis, ticks=shard.ticks, alerts=shard.alerts, counters=shard.counters, count=ticks_a_call
+            redis, ticks=shard.ticks, alerts=shard.alerts, counters=shard.counters, count=ticks_a_call, hold=HOLD_MS
         )
         if not taken:
             return

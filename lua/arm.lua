@@ -7,12 +7,12 @@
 --          user        its owner
 --          token       of the instrument
 --          symbol      such as NSE:INFY
---          kind        rolling or trailing
+--          kind        rolling, trailing, day or level
 --          direction   up, down or both
---          percent     such as 2.00
---          window      such as 300s; empty for trailing
+--          amount      percent x 100, or for a level rupees x 10,000
+--          window      ms; 0 for all but rolling
 --          repeat      once or every
---          cooldown    such as 60s
+--          cooldown    ms
 --          armed_at    epoch ms; 0 is before the first tick
 --          revision    of the rule in the store
 --          epoch       least arm epoch: the wall clock in ms, so that no alert id repeats after Redis was emptied
@@ -20,24 +20,24 @@
 local instrument = require("lib.instrument")
 local rules = require("lib.rules")
 
-local instrument_key, rule_key = KEYS[1], KEYS[2]
-local id, user, token, symbol, kind, direction = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local percent, window, repeat_, cooldown = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
-local armed_at_ms, revision, least_epoch = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
+local instrument_key = KEYS[1]
+local symbol, armed_at_ms, least_epoch = ARGV[4], tonumber(ARGV[11]), tonumber(ARGV[13])
+local rule = {
+  id = ARGV[1], user = ARGV[2], token = ARGV[3], kind = ARGV[5], direction = ARGV[6], amount = tonumber(ARGV[7]),
+  window_ms = tonumber(ARGV[8]), is_once = ARGV[9] == "once", cooldown_ms = tonumber(ARGV[10]), revision = tonumber(ARGV[12]),
+}
 local prefix = instrument_key:match("^(.*:)instrument:")
 
-local before = rules.load(prefix, id)
-if before and before.revision >= revision then return 0 end
-if before and before.token ~= token then
-  return redis.error_reply("ERR rule " .. id .. " keeps its instrument " .. before.token .. ", was sent " .. token)
+local before = rules.load(prefix, rule.id)
+if before and before.revision >= rule.revision then return 0 end
+if before and before.token ~= rule.token then
+  return redis.error_reply("ERR rule " .. rule.id .. " keeps its instrument " .. before.token .. ", was sent " .. rule.token)
 end
-local self = instrument.load(prefix, token)
+local self = instrument.load(prefix, rule.token)
 if before then rules.stop(self, before) end
 redis.call("HSET", instrument_key, "symbol", symbol)
-redis.call("HSET", rule_key, "user", user, "token", token, "symbol", symbol, "kind", kind, "direction", direction,
-  "percent", percent, "window", window, "repeat", repeat_, "cooldown", cooldown, "armed_at", ARGV[11], "revision", revision)
-local rule = rules.load(prefix, id)
-rule.epoch = math.max(rule.epoch, least_epoch - 1)
+rule.state = before and before.state
+rule.epoch = math.max(before and before.epoch or 0, least_epoch - 1)
 rules.start(self, rule, armed_at_ms)
 instrument.save(self)
 return 1

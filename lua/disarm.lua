@@ -12,7 +12,7 @@ local instrument = require("lib.instrument")
 local rules = require("lib.rules")
 
 local instrument_key, rule_key = KEYS[1], KEYS[2]
-local id, token, state, revision = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local id, token, state, revision = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local prefix = instrument_key:match("^(.*:)instrument:")
 
 local rule = rules.load(prefix, id)
@@ -22,7 +22,8 @@ rules.stop(self, rule)
 if state == "deleted" then
   redis.call("DEL", rule_key)
 else
-  redis.call("HSET", rule_key, "state", state, "revision", revision)
+  rule.arm, rule.revision = nil, revision
+  rules.store(self, rule, state)
 end
 instrument.save(self)
 return 1

@@ -5,24 +5,26 @@
 --          alerts    stream of the shard
 --          counters  hash: malformed entries, and what the last one was
 -- ARGV     count     most entries to take, at most 2,000
+--          hold      ms of the server's time after which no further entry is taken
 -- Returns  {entries taken, alerts appended, id up to which the group has read}
 --
 -- An instrument is read and written once a batch. Redis does not roll a failing script back, so the step can be repeated:
 -- entries are checked before use, the group moves last, and an instrument skips ticks up to the last one it took.
 local instrument = require("lib.instrument")
 local history = require("lib.history")
+local moves = require("lib.moves")
 local number = require("lib.number")
-local rolling = require("lib.rolling")
 local rules = require("lib.rules")
-local trailing = require("lib.trailing")
 
 local ticks, alerts, counters = KEYS[1], KEYS[2], KEYS[3]
-local count = ARGV[1]
+local count, hold_ms = ARGV[1], tonumber(ARGV[2])
 
 local GROUP = "evaluator"
 local ALERTS_MAX = 1000000
 -- A full look at least this often drops expired history and refreshes what redis-cli shows.
-local REFRESH_MS = 60000
+local REFRESH_MS = 300000
+-- The clock is read once in so many ticks, and after each full look.
+local CLOCK_EVERY = 16
 -- Beyond it milliseconds would no longer be exact; it is the year 10889.
 local TIME_MAX_MS = 281474976710656
 local prefix = ticks:match("^(.*:)ticks$")
@@ -73,7 +75,7 @@ end
 
 -- Bytewise, whatever the server's locale is.
 local function is_alert_before(a, b)
-  local left, right = a.rule.id, b.rule.id
+  local left, right = a.id, b.id
   for i = 1, math.min(#left, #right) do
     local x, y = left:byte(i), right:byte(i)
     if x ~= y then return x < y end
@@ -81,23 +83,15 @@ local function is_alert_before(a, b)
   return #left < #right
 end
 
-local function append_alert(self, alert)
+local function append_alert(self, symbol, alert)
   local rule = alert.rule
   call("XADD", alerts, "MAXLEN", "~", ALERTS_MAX, "*",
-    "alert", rule.id .. "-" .. string.format("%d", rule.epoch), "rule", rule.id, "user", rule.user, "token", self.token,
-    "symbol", rule.symbol, "kind", rule.kind, "direction", alert.side, "price", number.price_text(self.price_e4),
-    "reference", number.price_text(alert.reference_e4), "percent", rule.percent, "window", rule.window,
+    "alert", rule.id .. "-" .. string.format("%d", alert.epoch), "rule", rule.id, "user", rule.user, "token", self.token,
+    "symbol", symbol, "kind", rule.kind, "direction", alert.side, "price", number.price_text(self.price_e4),
+    "reference", number.price_text(alert.reference_e4),
+    "percent", rule.kind == "level" and "" or number.percent_text(rule.amount),
+    "window", rule.kind == "rolling" and number.seconds_text(rule.window_ms) or "",
     "time", string.format("%d", self.time_ms))
-end
-
-local function fire_side(self, side, fired)
-  local triggered = {}
-  rules.each_triggered(self, side, function(id, reference_e4)
-    triggered[#triggered + 1] = { id = id, reference_e4 = reference_e4 }
-  end)
-  for _, hit in ipairs(triggered) do
-    fired[#fired + 1] = { rule = rules.fire(self, hit.id), side = side, reference_e4 = hit.reference_e4 }
-  end
 end
 
 -- The nearest trigger price of a side over all families and cohorts, and the smallest armed percent.
@@ -106,7 +100,7 @@ local function nearest(self, side)
   local nearest_e4, smallest_e2 = side == "up" and HUGE or 0, HUGE
   rules.each_nearest(self, side, function(price_e4, percent_e2)
     nearest_e4 = better(nearest_e4, price_e4)
-    smallest_e2 = min(smallest_e2, percent_e2)
+    smallest_e2 = min(smallest_e2, percent_e2 or HUGE)
   end)
   return nearest_e4, smallest_e2
 end
@@ -116,18 +110,17 @@ local function look(self)
   local next_due_ms = rules.arm_due(self)
   self.wake_ms = min(next_due_ms, self.time_ms + REFRESH_MS)
   history.open(self)
-  rolling.open(self)
-  trailing.open(self)
-  local fired = {}
-  -- Up before down: a rule on both sides that fires up is disarmed when down is looked at.
-  fire_side(self, "up", fired)
-  fire_side(self, "down", fired)
-  table.sort(fired, is_alert_before)
-  for _, alert in ipairs(fired) do append_alert(self, alert) end
+  rules.open(self)
+  local fired = rules.fire(self)
+  if #fired > 0 then
+    local symbol = call("HGET", self.key, "symbol")
+    table.sort(fired, is_alert_before)
+    for _, alert in ipairs(fired) do append_alert(self, symbol, alert) end
+  end
   self.above_e4, self.up_e2 = nearest(self, "up")
   self.below_e4, self.down_e2 = nearest(self, "down")
   self.lowest_e4, self.highest_e4 = self.price_e4, self.price_e4
-  rolling.show(self)
+  moves.show(self)
   return #fired
 end
 
@@ -144,13 +137,14 @@ local function narrow_band(self)
   end
 end
 
--- One tick of one instrument. Returns alerts appended.
+-- One tick of one instrument. Returns alerts appended, nil where a glance was enough.
 local function take(self, price_e4, time_ms)
   push(self, price_e4)
+  self.previous_e4 = self.price_e4 > 0 and self.price_e4 or price_e4
   self.price_e4 = price_e4
   if time_ms > self.time_ms then self.time_ms = time_ms end
   narrow_band(self)
-  if price_e4 < self.above_e4 and price_e4 > self.below_e4 and self.time_ms < self.wake_ms then return 0 end
+  if price_e4 < self.above_e4 and price_e4 > self.below_e4 and self.time_ms < self.wake_ms then return nil end
   return look(self)
 end
 
@@ -175,16 +169,23 @@ if #entries == 0 then return { 0, 0, cursor } end
 local tokens = tokens_of(entries)
 local loaded = instrument.load_all(prefix, tokens)
 local appended, malformed, fault = 0, 0, nil
+local taken, next_clock, deadline_s = 0, CLOCK_EVERY, os.clock() + hold_ms / 1000
 for i = 1, #entries do
   local id = entries[i][1]
   local token, price, time = fields_of(entries[i])
   local self = token and loaded[token]
   local price_e4, time_ms = price and number.price_e4(price), time and time_ms_of(time)
+  taken = i
   if not (self and price_e4 and time_ms) then
     malformed, fault = malformed + 1, id .. ": " .. fault_of(token, price, time)
   elseif instrument.is_new(self, id) then
     self.price_text = price
-    appended = appended + take(self, price_e4, time_ms)
+    local alerts_of_look = take(self, price_e4, time_ms)
+    if alerts_of_look then appended, next_clock = appended + alerts_of_look, i end
+  end
+  if i >= next_clock then
+    if os.clock() >= deadline_s then break end
+    next_clock = i + CLOCK_EVERY
   end
 end
 instrument.save_all(prefix, tokens, loaded)
@@ -192,6 +193,6 @@ if malformed > 0 then
   call("HINCRBY", counters, "malformed", malformed)
   call("HSET", counters, "malformed_last", fault)
 end
-local last = entries[#entries][1]
-call("XGROUP", "SETID", ticks, GROUP, last, "ENTRIESREAD", (entries_read or 0) + #entries)
-return { #entries, appended, last }
+local last = entries[taken][1]
+call("XGROUP", "SETID", ticks, GROUP, last, "ENTRIESREAD", (entries_read or 0) + taken)
+return { taken, appended, last }

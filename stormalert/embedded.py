@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stormalert.errors import StormError
 
+REDIS_CONF = Path(__file__).resolve().parents[1] / "deploy" / "redis.conf"
 START_WITHIN_S = 10
 
 
@@ -25,8 +26,8 @@ def throwaway_server() -> Iterator[str]:
     """URL of a server of our own on a socket in a temporary directory; nothing of it remains."""
     with tempfile.TemporaryDirectory(prefix="storm-") as directory:
         socket = Path(directory) / "valkey.sock"
-        options = ["--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "600", "--dir", directory, "--save", ""]
-        with subprocess.Popen([str(valkey_server()), *options], stdout=subprocess.DEVNULL) as server:
+        options = ["--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "600", "--dir", directory, "--appendonly", "no"]
+        with subprocess.Popen([str(valkey_server()), str(REDIS_CONF), *options], stdout=subprocess.DEVNULL) as server:
             try:
                 _wait_for(socket, server)
                 yield f"unix://{socket}"

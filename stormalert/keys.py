@@ -123,7 +123,7 @@ TABLE = (
     Family(
         "storm:{s0}:rule:<rule>",
         "hash",
-        "the rule as armed, its state and arm epoch",
+        "its state with the arm epoch; and the rule: token direction amount how pause user revision",
         "lua/arm, lua/evaluate",
         "one per rule; deleted by lua/disarm",
     ),
@@ -156,9 +156,16 @@ TABLE = (
         "one field per side and window with rules",
     ),
     Family(
-        "storm:{s0}:rolling:<token>:<side>:<window>",
+        "storm:{s0}:moves:<token>:<side>:<span>",
         "sorted set",
-        "armed rolling rules by percent",
+        "armed rolling (span: window in ms) and day rules by percent",
+        "lua/evaluate, lua/arm, lua/disarm",
+        "one member per armed rule and side",
+    ),
+    Family(
+        "storm:{s0}:levels:<token>:<side>",
+        "sorted set",
+        "armed level rules by price x 10,000",
         "lua/evaluate, lua/arm, lua/disarm",
         "one member per armed rule and side",
     ),

@@ -6,6 +6,7 @@ from redis.exceptions import RedisError
 
 from dashboard import flash, resources, rule_dialog, texts, viewer
 from stormalert import keys
+from stormalert.armed import read_armed
 from stormalert.errors import Conflict
 from stormalert.model import Rule, RuleState
 
@@ -106,12 +107,14 @@ def _engine_states(rules: list[Rule]) -> dict[str, str]:
     try:
         with resources.thread_redis().pipeline(transaction=False) as pipe:
             for rule in rules:
-                pipe.hmget(keys.shard_of(rule.token, shards).rule(rule.id), "state", "revision")
-            found = pipe.execute()
+                pipe.hgetall(keys.shard_of(rule.token, shards).rule(rule.id))
+            found = [read_armed(fields) for fields in pipe.execute()]
     except RedisError:
         st.warning("Redis does not answer: whether rules are armed is not known now.")
         return {}
     # A revision behind the store's: the engine has not heard of the change yet.
     return {
-        rule.id: state for rule, (state, revision) in zip(rules, found, strict=True) if state and revision == str(rule.revision)
+        rule.id: armed.state
+        for rule, armed in zip(rules, found, strict=True)
+        if armed and armed.revision == rule.revision
     }

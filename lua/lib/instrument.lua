@@ -43,6 +43,8 @@ local function make(prefix, token, state)
     -- Stream id of the newest tick, so that none counts twice.
     tick_ms = ms, tick_seq = seq,
     shown_above_e4 = above, shown_below_e4 = below,
+    -- Changes to the indexes that are not written yet; see index, moves and trailing.
+    added = {}, removed = {}, touched = {}, thinned = {},
   }
 end
 
@@ -79,14 +81,13 @@ function instrument.save(self)
   call("SET", state_key(self.prefix, self.token), packed(self))
 end
 
--- Writes the state of the instruments, and for readers those that took a tick.
+-- Writes the instruments that took a tick: their state, and the hash for readers.
 function instrument.save_all(prefix, tokens, loaded)
-  if #tokens == 0 then return end
   local states = {}
   for i = 1, #tokens do
     local self = loaded[tokens[i]]
-    states[2 * i - 1], states[2 * i] = state_key(prefix, self.token), packed(self)
     if self.price_text then
+      states[#states + 1], states[#states + 2] = state_key(prefix, self.token), packed(self)
       local time = format("%d", self.time_ms)
       if self.above_e4 == self.shown_above_e4 and self.below_e4 == self.shown_below_e4 then
         call("HSET", self.key, "price", self.price_text, "time", time)
@@ -97,7 +98,7 @@ function instrument.save_all(prefix, tokens, loaded)
       end
     end
   end
-  call("MSET", unpack(states))
+  if #states > 0 then call("MSET", unpack(states)) end
 end
 
 return instrument

@@ -4,6 +4,7 @@
 local number = {}
 
 local PRICE_MAX_E4 = 80000000000
+local UNITS_MS = { { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 } }
 local floor, format = math.floor, string.format
 
 -- Decimal rupees to integer rupees x 10,000; nil when the text is not a positive price with at most four decimals.
@@ -23,16 +24,37 @@ function number.price_text(price_e4)
   return (format("%d.%04d", rupees, rest):gsub("0$", ""))
 end
 
--- "2.00" to 200.
+-- 235 to "2.35".
+function number.percent_text(percent_e2)
+  return format("%d.%02d", floor(percent_e2 / 100), percent_e2 % 100)
+end
+
+-- "2.35" to 235, also without decimals.
 function number.percent_e2(text)
   return floor(tonumber(text) * 100 + 0.5)
 end
 
--- "300s" or "250ms" to milliseconds; 0 for the empty text.
+-- 300000 to "300s", as in the streams.
+function number.seconds_text(duration_ms)
+  if duration_ms % 1000 == 0 then return format("%ds", duration_ms / 1000) end
+  return format("%dms", duration_ms)
+end
+
+-- 300000 to "5m": the shortest way to write it.
+function number.duration_text(duration_ms)
+  for _, unit in ipairs(UNITS_MS) do
+    if duration_ms % unit[2] == 0 and duration_ms >= unit[2] then return format("%d%s", duration_ms / unit[2], unit[1]) end
+  end
+  return "0s"
+end
+
+-- "5m" to 300000; nil for anything else.
 function number.duration_ms(text)
-  local amount, unit = text:match("^(%d+)(m?s)$")
-  if not amount then return 0 end
-  return unit == "s" and amount * 1000 or tonumber(amount)
+  local amount, name = text:match("^(%d+)(%a+)$")
+  for _, unit in ipairs(UNITS_MS) do
+    if unit[1] == name then return amount * unit[2] end
+  end
+  return nil
 end
 
 -- The largest whole quotient; a / b itself may be rounded to the next integer.

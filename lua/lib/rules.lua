@@ -1,18 +1,23 @@
--- The life of a rule: pending -> armed -> (cooling -> armed)* or spent.
+-- The life of a rule: pending -> armed -> (cooling -> armed)* or spent; paused when its owner says so.
 --
--- The hash of a rule: user token symbol kind direction percent window repeat cooldown armed_at revision, and
---   state   pending, armed, cooling, spent or paused
---   epoch   the arm epoch, part of the alert's id; never repeats for a rule: the arming tick's time, or one more than the last
---   ready   when a pending or cooling rule is armed
---   arm     the number under which a trailing rule finds its cohort
+-- There may be millions, so the hash of a rule is terse:
+--   <state>  the arm epoch, part of the alert's id; never repeats for a rule: the arming tick's time, or one more than the last
+--   rule     token, direction, amount, how, pause, user and revision, such as
+--              408065 up 2.35% 5m asha 1           rolling, within 5 minutes; the pause is the usual one
+--              408065 both 2% @17 once asha 1      trailing; 17 is the number under which it finds its cohort, while armed
+--              408065 down 1384.55 level 90s asha 3
+--              408065 up 3% day asha 1             from the previous close
+local index = require("lib.index")
+local level = require("lib.level")
+local moves = require("lib.moves")
 local number = require("lib.number")
-local rolling = require("lib.rolling")
 local trailing = require("lib.trailing")
 
 local rules = {}
 
-local call = redis.call
-local KINDS = { rolling = rolling, trailing = trailing }
+local call, format = redis.call, string.format
+local KINDS = { rolling = moves, day = moves, trailing = trailing, level = level }
+local FAMILIES = { moves, trailing, level }
 local SIDES = { up = { "up" }, down = { "down" }, both = { "up", "down" } }
 
 local function pending_key(self)
@@ -23,80 +28,159 @@ function rules.key(prefix, id)
   return prefix .. "rule:" .. id
 end
 
--- The rule as armed; nil when there is no such rule.
+-- What a rule pauses after an alert when its owner did not say.
+local function usual_cooldown_ms(kind, window_ms)
+  if kind == "rolling" then return window_ms end
+  return kind == "day" and 28800000 or 60000
+end
+
+local function kind_of(how)
+  if how == "day" or how == "level" then return how end
+  return how:sub(1, 1) == "@" and "trailing" or "rolling"
+end
+
+local function how_text(rule)
+  if rule.kind == "rolling" then return number.duration_text(rule.window_ms) end
+  if rule.kind ~= "trailing" then return rule.kind end
+  return "@" .. (rule.arm and format("%d", rule.arm) or "")
+end
+
+local function text_of(rule)
+  local amount = number.percent_text(rule.amount):gsub("%.?0+$", "") .. "%"
+  if rule.kind == "level" then amount = number.price_text(rule.amount) end
+  local words = { rule.token, rule.direction, amount, how_text(rule), rule.user, format("%d", rule.revision) }
+  if rule.is_once then
+    table.insert(words, 5, "once")
+  elseif rule.cooldown_ms ~= usual_cooldown_ms(rule.kind, rule.window_ms) then
+    table.insert(words, 5, number.duration_text(rule.cooldown_ms))
+  end
+  return table.concat(words, " ")
+end
+
+-- The rule as stored; nil when there is no such rule.
 function rules.load(prefix, id)
-  local v = call("HMGET", rules.key(prefix, id), "user", "symbol", "kind", "direction", "percent", "window", "repeat",
-    "cooldown", "state", "epoch", "arm", "revision", "token")
-  if not v[3] then return nil end
-  return {
-    id = id, user = v[1], symbol = v[2], kind = v[3], direction = v[4], percent = v[5], percent_e2 = number.percent_e2(v[5]),
-    window = v[6], window_ms = number.duration_ms(v[6]), is_once = v[7] == "once", cooldown_ms = number.duration_ms(v[8]),
-    state = v[9], epoch = tonumber(v[10] or 0), arm = tonumber(v[11] or 0), revision = tonumber(v[12] or 0), token = v[13],
+  local fields = call("HGETALL", rules.key(prefix, id))
+  if not fields[1] then return nil end
+  local state, epoch, text = fields[1], fields[2], fields[4]
+  if state == "rule" then state, epoch, text = fields[3], fields[4], fields[2] end
+  local words = {}
+  for word in text:gmatch("%S+") do words[#words + 1] = word end
+  local kind = kind_of(words[4])
+  local rule = {
+    id = id, token = words[1], direction = words[2], kind = kind, user = words[#words - 1], revision = tonumber(words[#words]),
+    window_ms = kind == "rolling" and number.duration_ms(words[4]) or 0, arm = kind == "trailing" and tonumber(words[4]:sub(2)),
+    state = state, epoch = tonumber(epoch),
   }
+  rule.amount = kind == "level" and number.price_e4(words[3]) or number.percent_e2(words[3]:sub(1, -2))
+  rule.is_once = #words == 7 and words[5] == "once"
+  rule.cooldown_ms = #words == 7 and number.duration_ms(words[5]) or usual_cooldown_ms(kind, rule.window_ms)
+  return rule
+end
+
+-- Writes the rule in its state; `before` is the state that is stored.
+function rules.store(self, rule, state)
+  local key = rules.key(self.prefix, rule.id)
+  if rule.state and rule.state ~= state then call("HDEL", key, rule.state) end
+  rule.state = state
+  call("HSET", key, state, format("%d", rule.epoch), "rule", text_of(rule))
 end
 
 -- Puts the rule into the index, in force from the next tick that is looked at.
 local function arm(self, rule)
   rule.epoch = math.max(rule.epoch + 1, self.time_ms)
   for _, side in ipairs(SIDES[rule.direction]) do KINDS[rule.kind].add(self, rule, side) end
-  call("HSET", rules.key(self.prefix, rule.id), "state", "armed", "epoch", string.format("%d", rule.epoch), "arm", rule.arm)
+  rules.store(self, rule, "armed")
 end
 
 local function wait(self, rule, state, ready_ms)
-  call("ZADD", pending_key(self), ready_ms, rule.id)
-  call("HSET", rules.key(self.prefix, rule.id), "state", state, "ready", string.format("%d", ready_ms),
-    "epoch", string.format("%d", rule.epoch))
+  rule.arm = nil
+  index.add(self, pending_key(self), ready_ms, rule.id)
+  rules.store(self, rule, state)
   self.wake_ms = math.min(self.wake_ms, ready_ms)
+end
+
+-- Writes what changed in the indexes.
+local function settle(self)
+  index.flush(self)
+  moves.settle(self)
+  trailing.settle(self)
 end
 
 -- Arms the rule at the first tick from armed_at on. The next tick is looked at whatever its price.
 function rules.start(self, rule, armed_at_ms)
-  if armed_at_ms > self.time_ms then return wait(self, rule, "pending", armed_at_ms) end
-  arm(self, rule)
-  self.wake_ms = 0
+  if armed_at_ms > self.time_ms then
+    wait(self, rule, "pending", armed_at_ms)
+  else
+    arm(self, rule)
+    self.wake_ms = 0
+  end
+  settle(self)
+end
+
+local function take_out(self, rule)
+  for _, side in ipairs(SIDES[rule.direction]) do KINDS[rule.kind].remove(self, rule, side) end
 end
 
 -- Takes the rule out of the index or out of the waiting ones.
 function rules.stop(self, rule)
   if rule.state == "armed" then
-    for _, side in ipairs(SIDES[rule.direction]) do KINDS[rule.kind].remove(self, rule, side) end
+    take_out(self, rule)
   else
-    call("ZREM", pending_key(self), rule.id)
+    index.remove(self, pending_key(self), rule.id)
   end
+  settle(self)
 end
 
 -- Arms the rules whose time has come and returns when the next one's will.
 function rules.arm_due(self)
-  for _, id in ipairs(call("ZRANGEBYSCORE", pending_key(self), "-inf", self.time_ms)) do
+  local due = call("ZRANGEBYSCORE", pending_key(self), "-inf", self.time_ms)
+  for _, id in ipairs(due) do
     local rule = rules.load(self.prefix, id)
     if rule then arm(self, rule) end
-    call("ZREM", pending_key(self), id)
+  end
+  if #due > 0 then
+    call("ZREMRANGEBYSCORE", pending_key(self), "-inf", self.time_ms)
+    settle(self)
   end
   local next_up = call("ZRANGE", pending_key(self), 0, 0, "WITHSCORES")
   return next_up[1] and tonumber(next_up[2]) or math.huge
 end
 
--- The rule fired: it is spent, or cools down. Returns it.
-function rules.fire(self, id)
-  local rule = rules.load(self.prefix, id)
-  rules.stop(self, rule)
-  if rule.is_once then
-    call("HSET", rules.key(self.prefix, id), "state", "spent")
-  else
-    wait(self, rule, "cooling", self.time_ms + rule.cooldown_ms)
+-- Prepares the references for one look.
+function rules.open(self)
+  moves.open(self)
+  trailing.open(self)
+end
+
+-- Fires every armed rule that the newest tick triggers. Returns {rule, side, reference} each, by rule id.
+function rules.fire(self)
+  local fired, is_fired = {}, {}
+  -- Up before down: a rule on both sides that fires up does not fire down.
+  for _, side in ipairs(SIDES.both) do
+    local function found(id, reference_e4)
+      if is_fired[id] then return end
+      is_fired[id] = true
+      fired[#fired + 1] = { id = id, side = side, reference_e4 = reference_e4 }
+    end
+    for _, family in ipairs(FAMILIES) do family.each_triggered(self, side, found) end
   end
-  return rule
+  for _, alert in ipairs(fired) do
+    local rule = rules.load(self.prefix, alert.id)
+    alert.rule, alert.epoch = rule, rule.epoch
+    take_out(self, rule)
+    if rule.is_once then
+      rules.store(self, rule, "spent")
+    else
+      wait(self, rule, "cooling", self.time_ms + rule.cooldown_ms)
+    end
+  end
+  if #fired > 0 then settle(self) end
+  return fired
 end
 
--- Calls found(rule id, reference) for every armed rule of the side that the newest tick triggers.
-function rules.each_triggered(self, side, found)
-  rolling.each_triggered(self, side, found)
-  trailing.each_triggered(self, side, found)
-end
-
+-- Calls found(price, percent or nil) with the nearest trigger prices of the side.
 function rules.each_nearest(self, side, found)
-  rolling.each_nearest(self, side, found)
-  trailing.each_nearest(self, side, found)
+  for _, family in ipairs(FAMILIES) do family.each_nearest(self, side, found) end
 end
 
 return rules

@@ -6,6 +6,7 @@
 -- Per instrument and side, each a sorted set over the cohorts:
 --   extremes   the peak or trough        newest     the highest arm number in it: finds a rule's cohort
 --   triggers   the first price to fire   smallest   the smallest percent in it
+local index = require("lib.index")
 local number = require("lib.number")
 
 local trailing = {}
@@ -13,8 +14,6 @@ local trailing = {}
 local call = redis.call
 local FRESH = "fresh"
 local INDEXES = { "extremes", "newest", "triggers", "smallest" }
--- Members moved at once; unpack fails on some thousands.
-local CHUNK = 1000
 
 local function key(self, side, noun)
   return self.prefix .. noun .. ":" .. self.token .. ":" .. side
@@ -40,14 +39,8 @@ end
 -- Moves every member of one cohort into another.
 local function pour(self, side, from, into)
   local members = call("ZRANGE", cohort_key(self, side, from), 0, -1, "WITHSCORES")
-  for first = 1, #members, 2 * CHUNK do
-    local scored, n = {}, 0
-    for i = first, math.min(first + 2 * CHUNK, #members + 1) - 1, 2 do
-      scored[n + 1], scored[n + 2] = members[i + 1], members[i]
-      n = n + 2
-    end
-    call("ZADD", cohort_key(self, side, into), unpack(scored))
-  end
+  for i = 1, #members, 2 do members[i], members[i + 1] = members[i + 1], members[i] end
+  index.write("ZADD", cohort_key(self, side, into), members)
   call("DEL", cohort_key(self, side, from))
 end
 
@@ -99,16 +92,23 @@ end
 -- Arms the rule from the next look's tick on, or from this one's when called before `open`.
 function trailing.add(self, rule, side)
   rule.arm = self.arms + 1
-  call("ZADD", cohort_key(self, side, FRESH), rule.percent_e2, rule.id)
+  index.add(self, cohort_key(self, side, FRESH), rule.amount, rule.id)
 end
 
 function trailing.remove(self, rule, side)
   local cohort = cohort_of(self, side, rule)
   if not cohort then return end
-  call("ZREM", cohort_key(self, side, cohort), rule.id)
-  if cohort ~= FRESH then
+  index.remove(self, cohort_key(self, side, cohort), rule.id)
+  if cohort ~= FRESH then self.thinned[side .. ":" .. cohort] = { side, cohort } end
+end
+
+-- Brings the cohorts that lost rules up to date after the index was written.
+function trailing.settle(self)
+  for _, place in pairs(self.thinned) do
+    local side, cohort = place[1], place[2]
     note(self, side, cohort, tonumber(call("ZSCORE", key(self, side, "extremes"), cohort)))
   end
+  self.thinned = {}
 end
 
 -- Brings the cohorts up to the newest tick: the extremes since the last look, then the rules armed since.

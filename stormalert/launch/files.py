@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from stormalert.embedded import REDIS_CONF
 from stormalert.launch.plan import LOOPBACK, Plan
 from stormalert.launch.programs import Program
 
-REDIS_CONF = Path(__file__).resolve().parents[2] / "deploy" / "redis.conf"
 # A process that ends sooner counts as failed to start; the next try comes after a growing pause.
 START_S = 2
 STOP_WITHIN_S = 8

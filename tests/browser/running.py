@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import httpx
 import redis
 
 from stormalert import keys
+from stormalert.armed import read_armed
 from stormalert.model import Instrument, Role, User
 from stormalert.security import hash_password
 from stormalert.store import Store, open_store
@@ -56,7 +58,8 @@ class Running:
         self.redis.xadd(keys.Shard("s0").ticks, {"token": INFY.token, "price": price, "time": now_ms()})
 
     def engine_state(self, rule_id: str) -> str:
-        return str(self.redis.hget(keys.Shard("s0").rule(rule_id), "state"))
+        armed = read_armed(cast(dict[str, str], self.redis.hgetall(keys.Shard("s0").rule(rule_id))))
+        return armed.state if armed else ""
 
     def fire(self, symbol: str = "NSE:INFY", price: str = "1384.55", user: str = USER) -> str:
         """An alert as the engine writes it; returns its id."""

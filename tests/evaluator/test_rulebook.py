@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 
 from evaluator.rulebook import Rulebook
 from stormalert import process
+from stormalert.armed import read_armed
 from stormalert.keys import Shard
 from stormalert.model import Direction, Kind, Repeat, Rule, RuleState
 from stormalert.store import Store, open_store
@@ -26,7 +27,8 @@ def new_rule(rule_id: str = "r", **fields: object) -> Rule:
 
 
 async def state(redis: Redis, rule_id: str = "r") -> str | None:
-    return await redis.hget(SHARD.rule(rule_id), "state")
+    armed = read_armed(await redis.hgetall(SHARD.rule(rule_id)))  # type: ignore[arg-type]
+    return armed.state if armed else None
 
 
 async def test_rules_of_the_store_are_armed_and_follow_every_change(redis_url: str, store: Store) -> None:
@@ -40,7 +42,8 @@ async def test_rules_of_the_store_are_armed_and_follow_every_change(redis_url: s
         assert await state(redis) == "paused"
         rule = store.save_rule(rule.model_copy(update={"state": RuleState.ACTIVE, "percent_e2": 300}))
         assert await rulebook.bring_over() == 1
-        assert await redis.hmget(SHARD.rule("r"), "state", "percent") == ["armed", "3.00"]
+        assert await state(redis) == "armed"
+        assert await redis.hget(SHARD.rule("r"), "rule") == "1 up 3% 1m 0s u 3"
         store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
         assert await rulebook.bring_over() == 1
         assert await state(redis) is None

@@ -1,0 +1,123 @@
+-- Rules on a move from a reference that a whole family shares: rolling rules, by side and window, from the window's extreme;
+-- day rules, by side, from the previous close. A family is one sorted set by percent, and those that fire are a prefix of it.
+-- The hash `families` names the families in use, such as up:300000 or down:day, each with its smallest percent.
+local history = require("lib.history")
+local index = require("lib.index")
+local number = require("lib.number")
+
+local moves = {}
+
+local call = redis.call
+local DAY, DAY_MS, IST_MS = "day", 86400000, 19800000
+
+local function families_key(self)
+  return self.prefix .. "families:" .. self.token
+end
+
+local function span_of(rule)
+  return rule.kind == "day" and DAY or string.format("%d", rule.window_ms)
+end
+
+local function index_key(self, side, span)
+  return self.prefix .. "moves:" .. self.token .. ":" .. side .. ":" .. span
+end
+
+local function family(side, span, percent_text)
+  return { side = side, span = span, window_ms = tonumber(span), e2 = tonumber(percent_text) }
+end
+
+function moves.add(self, rule, side)
+  local span = span_of(rule)
+  index.add(self, index_key(self, side, span), rule.amount, rule.id)
+  self.touched[side .. ":" .. span] = { side, span }
+end
+
+function moves.remove(self, rule, side)
+  local span = span_of(rule)
+  index.remove(self, index_key(self, side, span), rule.id)
+  self.touched[side .. ":" .. span] = { side, span }
+end
+
+-- Brings the smallest percents up to date after the index was written, and forgets families without rules.
+function moves.settle(self)
+  for name, place in pairs(self.touched) do
+    local side, span = place[1], place[2]
+    local first = call("ZRANGE", index_key(self, side, span), 0, 0, "WITHSCORES")
+    if first[1] then
+      call("HSET", families_key(self), name, first[2])
+    else
+      call("HDEL", families_key(self), name)
+      if span ~= DAY then call("HDEL", self.key, "window " .. number.seconds_text(tonumber(span))) end
+    end
+    if self.families then self.families[name] = first[1] and family(side, span, first[2]) or nil end
+  end
+  self.touched = {}
+end
+
+-- The references of a span for both sides; those of a day without a previous close are nil.
+local function references_of(self, span)
+  if span == DAY then
+    local close = call("HGET", self.prefix .. "quote:" .. self.token, "close")
+    local close_e4 = close and number.price_e4(close)
+    return { up = close_e4, down = close_e4 }
+  end
+  local window_ms = tonumber(span)
+  return {
+    up = history.extreme(self.lows, window_ms, self.time_ms, self.price_e4),
+    down = history.extreme(self.highs, window_ms, self.time_ms, self.price_e4),
+  }
+end
+
+-- Reads the families and their references for one look.
+function moves.open(self)
+  self.families, self.references = {}, {}
+  local stored = call("HGETALL", families_key(self))
+  for i = 1, #stored, 2 do
+    local side, span = stored[i]:match("^(%a+):(%w+)$")
+    self.families[stored[i]] = family(side, span, stored[i + 1])
+    if not self.references[span] then self.references[span] = references_of(self, span) end
+  end
+  -- Tomorrow's reference is another close.
+  if self.references[DAY] then
+    local tomorrow_ms = (math.floor((self.time_ms + IST_MS) / DAY_MS) + 1) * DAY_MS - IST_MS
+    self.wake_ms = math.min(self.wake_ms, tomorrow_ms)
+  end
+end
+
+-- Calls found(rule id, reference) for every armed rule of the side that the newest tick triggers.
+function moves.each_triggered(self, side, found)
+  for _, each in pairs(self.families) do
+    local reference_e4 = each.side == side and self.references[each.span][side]
+    if reference_e4 then
+      local move_e2 = number.move_e2(side, reference_e4, self.price_e4)
+      if move_e2 >= each.e2 then
+        for _, id in ipairs(call("ZRANGEBYSCORE", index_key(self, side, each.span), "-inf", move_e2)) do
+          found(id, reference_e4)
+        end
+      end
+    end
+  end
+end
+
+-- Calls found(threshold price, percent or nil) with the nearest of each family of the side. The previous close does not move
+-- with the price, so that only a rolling family's percent can bring a threshold nearer before the next look.
+function moves.each_nearest(self, side, found)
+  for _, each in pairs(self.families) do
+    local reference_e4 = each.side == side and self.references[each.span][side]
+    if reference_e4 then found(number.threshold_e4(side, reference_e4, each.e2), each.window_ms and each.e2) end
+  end
+end
+
+-- Shows the windows' extremes in the instrument's hash.
+function moves.show(self)
+  local shown = {}
+  for span, reference in pairs(self.references) do
+    if span ~= DAY then
+      shown[#shown + 1] = "window " .. number.seconds_text(tonumber(span))
+      shown[#shown + 1] = "low " .. number.price_text(reference.up) .. " high " .. number.price_text(reference.down)
+    end
+  end
+  if #shown > 0 then call("HSET", self.key, unpack(shown)) end
+end
+
+return moves
