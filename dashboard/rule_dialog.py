@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import flash, resources, rule_form, texts, viewer
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Direction, Instrument, Kind, Repeat, Rule
-from stormalert.units import format_duration, format_percent
+from stormalert.units import format_duration, format_percent, format_price
 
 
 @st.dialog("New rule")
@@ -71,8 +71,8 @@ def _condition(rule: Rule | None) -> dict[str, Any]:
         index=kinds.index(rule.kind) if rule else 0,
         format_func=texts.KIND_NAMES.__getitem__,
         horizontal=True,
-        help="A move is measured from the lowest or highest price of the time. A turn is measured from the peak or trough "
-        "since the rule was armed.",
+        help="A move is measured from the lowest or highest price of the time, a turn from the peak or trough since the rule "
+        "was armed, a change on the day from the previous close.",
     )
     direction = st.radio(
         "Direction",
@@ -82,9 +82,12 @@ def _condition(rule: Rule | None) -> dict[str, Any]:
         horizontal=True,
     )
     left, right = st.columns(2)
-    percent = left.text_input(
-        "Percent", value=_trimmed(rule.percent_e2) if rule else "2", help="Up to two decimals, such as 0.75"
-    )
+    if kind is Kind.LEVEL:
+        level = format_price(rule.price_e4) if rule and rule.price_e4 else ""
+        amount = left.text_input("Price", value=level, help="In rupees, such as 1450.50")
+    else:
+        percent = _trimmed(rule.percent_e2) if rule and rule.percent_e2 else "2"
+        amount = left.text_input("Percent", value=percent, help="Up to two decimals, such as 0.75")
     window = ""
     if kind is Kind.ROLLING:
         window = _duration(
@@ -100,7 +103,7 @@ def _condition(rule: Rule | None) -> dict[str, Any]:
     pause = rule_form.USUAL_PAUSE
     if repeat is Repeat.EVERY:
         pause = _duration(right, "Pause after an alert", rule_form.USUAL_PAUSES, _short(rule.cooldown_ms) if rule else pause)
-    return {"kind": kind, "direction": direction, "percent": percent, "window": window, "repeat": repeat, "pause": pause}
+    return {"kind": kind, "direction": direction, "amount": amount, "window": window, "repeat": repeat, "pause": pause}
 
 
 def _read(fields: dict[str, Any]) -> dict[str, Any]:

@@ -18,19 +18,26 @@ from stormalert.model import (
     sentences,
 )
 from stormalert.security import new_id
-from stormalert.units import parse_duration_ms, parse_percent_e2
+from stormalert.units import parse_duration_ms, parse_percent_e2, parse_price_e4
 
 USUAL_WINDOWS = ("1m", "5m", "15m", "30m", "1h", "4h", "24h")
 USUAL_PAUSES = ("usual", "0s", "1m", "5m", "15m", "1h", "24h")
 USUAL_PAUSE = USUAL_PAUSES[0]
 
 
-def condition(kind: Kind, direction: Direction, percent: str, window: str, repeat: Repeat, pause: str) -> dict[str, Any]:
-    """The fields of a rule that its owner chooses. Raises InputError with every problem at once."""
+def condition(kind: Kind, direction: Direction, amount: str, window: str, repeat: Repeat, pause: str) -> dict[str, Any]:
+    """The fields of a rule that its owner chooses; `amount` is a percent, or for a level a price.
+
+    Raises InputError with every problem at once.
+    """
     problems: list[str] = []
     fields: dict[str, Any] = {"kind": kind, "direction": direction, "repeat": repeat, "window_ms": 0, "cooldown_ms": None}
+    fields |= {"percent_e2": 0, "price_e4": 0}
     try:
-        fields["percent_e2"] = parse_percent_e2(percent)
+        if kind is Kind.LEVEL:
+            fields["price_e4"] = parse_price_e4(amount)
+        else:
+            fields["percent_e2"] = parse_percent_e2(amount)
     except InputError as error:
         problems.append(_sentence(str(error)))
     if kind is Kind.ROLLING:

@@ -6,7 +6,12 @@ from stormalert.model import Alert, ChannelKind, Delivery, DeliveryState, Direct
 from stormalert.units import HOUR_MS, IST, MINUTE_MS, SECOND_MS, format_percent, format_price, now_ms
 
 CHANNEL_NAMES = {ChannelKind.TELEGRAM: "Telegram", ChannelKind.WHATSAPP: "WhatsApp", ChannelKind.EMAIL: "E-mail"}
-KIND_NAMES = {Kind.ROLLING: "Move within a time", Kind.TRAILING: "Turn from the extreme"}
+KIND_NAMES = {
+    Kind.ROLLING: "Move within a time",
+    Kind.TRAILING: "Turn from the extreme",
+    Kind.DAY: "Change on the day",
+    Kind.LEVEL: "Price level",
+}
 DIRECTION_NAMES = {
     Kind.ROLLING: {Direction.DOWN: "Falls", Direction.UP: "Rises", Direction.BOTH: "Either way"},
     Kind.TRAILING: {
@@ -14,6 +19,8 @@ DIRECTION_NAMES = {
         Direction.UP: "Rises from its trough",
         Direction.BOTH: "Either way",
     },
+    Kind.DAY: {Direction.DOWN: "Falls", Direction.UP: "Rises", Direction.BOTH: "Either way"},
+    Kind.LEVEL: {Direction.DOWN: "Falls to it", Direction.UP: "Rises to it", Direction.BOTH: "Either way"},
 }
 REPEAT_NAMES = {Repeat.EVERY: "Every time", Repeat.ONCE: "Once"}
 _FEED_STATES = {
@@ -63,9 +70,13 @@ def moment(time_ms: int, today_ms: int | None = None) -> str:
 
 def condition(rule: Rule) -> str:
     """Falls 2 % within 5 min"""
+    verb = {Direction.DOWN: "Falls", Direction.UP: "Rises", Direction.BOTH: "Moves"}[rule.direction]
     if rule.kind is Kind.ROLLING:
-        verb = {Direction.DOWN: "Falls", Direction.UP: "Rises", Direction.BOTH: "Moves"}[rule.direction]
         return f"{verb} {percent(rule.percent_e2)} within {duration(rule.window_ms)}"
+    if rule.kind is Kind.DAY:
+        return f"{verb} {percent(rule.percent_e2)} from the previous close"
+    if rule.kind is Kind.LEVEL:
+        return f"{verb} to {rupees(rule.price_e4)}"
     from_where = {
         Direction.DOWN: "Falls {} from its peak",
         Direction.UP: "Rises {} from its trough",
@@ -95,6 +106,10 @@ def what_happened(alert: Alert) -> str:
     verb = "Fell" if alert.direction is Direction.DOWN else "Rose"
     if alert.kind is Kind.ROLLING:
         return f"{verb} {percent(alert.percent_e2)} within {duration(alert.window_ms)}"
+    if alert.kind is Kind.DAY:
+        return f"{verb} {percent(alert.percent_e2)} from the previous close"
+    if alert.kind is Kind.LEVEL:
+        return f"{verb} to {rupees(alert.reference_e4)}"
     return f"{verb} {percent(alert.percent_e2)} from its {'peak' if alert.direction is Direction.DOWN else 'trough'}"
 
 

@@ -1,7 +1,7 @@
 """A rule as the scripts take it, and as they answer: the seam between the model and lua/."""
 
 from stormalert.keys import Shard
-from stormalert.model import Rule
+from stormalert.model import Kind, Rule
 from stormalert.scripts import Value, script
 
 
@@ -16,7 +16,7 @@ def arm_command(shard: Shard, rule: Rule, least_epoch: int = 0) -> list[Value]:
         symbol=rule.symbol,
         kind=rule.kind,
         direction=rule.direction,
-        amount=rule.percent_e2,
+        amount=rule.price_e4 if rule.kind is Kind.LEVEL else rule.percent_e2,
         window=rule.window_ms,
         repeat=rule.repeat,
         cooldown=rule.cooldown_ms,

@@ -1,7 +1,7 @@
 """The CSV files of `python -m evaluator replay`: ticks and rules in, alerts out. Pure but for the files themselves."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -14,6 +14,9 @@ from stormalert.units import parse_duration_ms, parse_percent_e2, parse_price_e4
 TICK_COLUMNS = ("time", "symbol", "price")
 RULE_COLUMNS = ("id", "symbol", "kind", "direction", "percent", "window", "repeat", "cooldown", "armed_at")
 ALERT_COLUMNS = ("time", "rule", "symbol", "direction", "price", "reference")
+
+# A recording has no previous close, and its rules file no column for a price.
+RECORDED_KINDS = (Kind.ROLLING, Kind.TRAILING)
 
 # More than this is the wrong file rather than a bad row.
 PROBLEMS_MAX = 50
@@ -67,17 +70,17 @@ def read_rules(path: Path, symbols: Iterable[str]) -> dict[str, Rule]:
         return name, row
 
     def rule(row: Row, inner_id: str, token: int) -> Rule:
-        kind = _word(row, "kind", Kind)
+        kind = _word(row, "kind", RECORDED_KINDS)
         return Rule(
             id=inner_id,
             user="replay",
             token=token,
             symbol=row["symbol"].strip(),
             kind=kind,
-            direction=_word(row, "direction", Direction),
+            direction=_word(row, "direction", tuple(Direction)),
             percent_e2=parse_percent_e2(row["percent"]),
             window_ms=_window_ms(row["window"], kind),
-            repeat=_word(row, "repeat", Repeat),
+            repeat=_word(row, "repeat", tuple(Repeat)),
             cooldown_ms=parse_duration_ms(row["cooldown"]) if row["cooldown"].strip() else None,  # type: ignore[arg-type]
             armed_at_ms=_epoch_ms(row["armed_at"], "armed_at") if row["armed_at"].strip() else 0,
             revision=1,
@@ -165,8 +168,9 @@ def _window_ms(text: str, kind: Kind) -> int:
 Word = TypeVar("Word", Kind, Direction, Repeat)
 
 
-def _word(row: Row, column: str, words: type[Word]) -> Word:
-    try:
-        return words(row[column].strip())
-    except ValueError:
-        raise InputError(f"{column} must be one of {', '.join(words)}, was {row[column].strip()!r}") from None
+def _word(row: Row, column: str, words: Sequence[Word]) -> Word:
+    text = row[column].strip()
+    for word in words:
+        if word == text:
+            return word
+    raise InputError(f"{column} must be one of {', '.join(words)}, was {text!r}")

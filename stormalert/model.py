@@ -13,7 +13,9 @@ from stormalert.units import HOUR_MS, MINUTE_MS, PERCENT_MAX_E2, PRICE_MAX_E4, S
 
 WINDOW_MIN_MS = SECOND_MS
 WINDOW_MAX_MS = 24 * HOUR_MS
-TRAILING_COOLDOWN_MS = MINUTE_MS
+USUAL_COOLDOWN_MS = MINUTE_MS
+# Longer than a session, so that a day rule fires once a day.
+DAY_COOLDOWN_MS = 8 * HOUR_MS
 COOLDOWN_MAX_MS = 7 * 24 * HOUR_MS
 
 # RQ job ids are made of record ids and allow letters, digits, _ and - only.
@@ -25,8 +27,14 @@ TimeMs = Annotated[int, Field(ge=0)]
 
 
 class Kind(StrEnum):
+    """Rolling: against the extremes of a window; trailing: against the extreme since arming; day: against the previous close;
+    level: a price that is reached or crossed.
+    """
+
     ROLLING = "rolling"
     TRAILING = "trailing"
+    DAY = "day"
+    LEVEL = "level"
 
 
 class Direction(StrEnum):
@@ -114,8 +122,9 @@ class Rule(Record):
     symbol: str = Field(min_length=1, max_length=64)
     kind: Kind
     direction: Direction
-    percent_e2: PercentE2
-    window_ms: int = Field(default=0, ge=0, le=WINDOW_MAX_MS, description="0 for trailing")
+    percent_e2: int = Field(default=0, ge=0, le=PERCENT_MAX_E2, description="0 for level")
+    price_e4: int = Field(default=0, ge=0, le=PRICE_MAX_E4, description="0 for all but level")
+    window_ms: int = Field(default=0, ge=0, le=WINDOW_MAX_MS, description="0 for all but rolling")
     repeat: Repeat = Repeat.EVERY
     cooldown_ms: int = Field(ge=0, le=COOLDOWN_MAX_MS)
     armed_at_ms: TimeMs = Field(default=0, description="0: before the first tick")
@@ -127,16 +136,20 @@ class Rule(Record):
     @classmethod
     def _default_cooldown(cls, fields: object) -> object:
         if isinstance(fields, dict) and fields.get("cooldown_ms") is None:
-            is_rolling = fields.get("kind") == Kind.ROLLING
-            return fields | {"cooldown_ms": fields.get("window_ms", 0) if is_rolling else TRAILING_COOLDOWN_MS}
+            usual = {"rolling": fields.get("window_ms", 0), "day": DAY_COOLDOWN_MS}
+            return fields | {"cooldown_ms": usual.get(str(fields.get("kind")), USUAL_COOLDOWN_MS)}
         return fields
 
     @model_validator(mode="after")
-    def _window_fits_kind(self) -> Self:
-        if self.kind is Kind.TRAILING and self.window_ms:
-            raise ValueError(f"a trailing rule has no window, was {self.window_ms} ms")
+    def _fits_kind(self) -> Self:
+        if self.kind is not Kind.ROLLING and self.window_ms:
+            raise ValueError(f"a {self.kind} rule has no window, was {self.window_ms} ms")
         if self.kind is Kind.ROLLING and self.window_ms < WINDOW_MIN_MS:
             raise ValueError(f"a rolling rule needs a window from 1 s to 24 h, was {self.window_ms} ms")
+        if self.kind is Kind.LEVEL and (self.percent_e2 or not self.price_e4):
+            raise ValueError("a level rule needs a price above 0 and no percent")
+        if self.kind is not Kind.LEVEL and (self.price_e4 or not self.percent_e2):
+            raise ValueError(f"a {self.kind} rule needs a percent above 0 and no price")
         return self
 
 

@@ -17,7 +17,7 @@ def read_alert(entry: Mapping[str, str]) -> Alert:
                 "id": entry["alert"],
                 "price_e4": parse_price_e4(entry["price"]),
                 "reference_e4": parse_price_e4(entry["reference"]),
-                "percent_e2": parse_percent_e2(entry["percent"]),
+                "percent_e2": parse_percent_e2(entry["percent"]) if entry["percent"] else 0,
                 "window_ms": parse_duration_ms(entry["window"]) if entry["window"] else 0,
                 "time_ms": entry["time"],
                 **{name: entry[name] for name in ("rule", "user", "token", "symbol", "kind", "direction")},

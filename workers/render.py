@@ -74,7 +74,9 @@ def _arrow(alert: Alert) -> str:
 
 
 def _reference(alert: Alert) -> str:
-    if alert.kind is Kind.TRAILING:
-        extreme = "low" if alert.direction is Direction.UP else "peak"
-        return f"from its {extreme} {price(alert.reference_e4)}"
-    return f"from {price(alert.reference_e4)} in {duration(alert.window_ms)}"
+    reference = price(alert.reference_e4)
+    if alert.kind is Kind.ROLLING:
+        return f"from {reference} in {duration(alert.window_ms)}"
+    extreme = "low" if alert.direction is Direction.UP else "peak"
+    noun = {Kind.TRAILING: f"its {extreme}", Kind.DAY: "the previous close", Kind.LEVEL: "the level"}[alert.kind]
+    return f"from {noun} {reference}"

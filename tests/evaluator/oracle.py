@@ -1,6 +1,6 @@
 """What a rule means, computed the slow and obvious way from every tick so far; shares no idea with the engine."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,36 +25,74 @@ class Watch:
     is_spent: bool = False
 
 
-def expected_alerts(ticks: Iterable[Tick], rules: Iterable[Rule]) -> Iterator[Expected]:
-    history: dict[int, list[tuple[int, int]]] = {}
-    watches = [Watch(rule, rule.armed_at_ms) for rule in sorted(rules, key=lambda rule: rule.id)]
-    for tick in ticks:
-        past = history.setdefault(tick.token, [])
+class Market:
+    """Every tick so far, and the rules in force. `closes_e4`: previous closes by token."""
+
+    def __init__(self, closes_e4: Mapping[int, int] | None = None) -> None:
+        self._closes_e4 = closes_e4 or {}
+        self._history: dict[int, list[tuple[int, int]]] = {}
+        self._watches: dict[str, Watch] = {}
+
+    def arm(self, rule: Rule) -> None:
+        self._watches[rule.id] = Watch(rule, rule.armed_at_ms)
+
+    def disarm(self, rule_id: str) -> None:
+        self._watches.pop(rule_id, None)
+
+    def tick(self, tick: Tick) -> Iterator[Expected]:
+        past = self._history.setdefault(tick.token, [])
         time_ms = max(tick.time_ms, past[-1][0]) if past else tick.time_ms
         past.append((time_ms, tick.price_e4))
-        for watch in watches:
+        for _, watch in sorted(self._watches.items()):
             if watch.rule.token == tick.token and not watch.is_spent:
-                yield from _fire(watch, past)
+                yield from _fire(watch, past, self._closes_e4.get(tick.token, 0))
 
 
-def _fire(watch: Watch, past: list[tuple[int, int]]) -> Iterator[Expected]:
+def expected_alerts(ticks: Iterable[Tick], rules: Iterable[Rule]) -> Iterator[Expected]:
+    market = Market()
+    for rule in rules:
+        market.arm(rule)
+    for tick in ticks:
+        yield from market.tick(tick)
+
+
+def _fire(watch: Watch, past: list[tuple[int, int]], close_e4: int) -> Iterator[Expected]:
     rule, (time_ms, price_e4) = watch.rule, past[-1]
     if watch.armed_at is None:
         if time_ms < watch.ready_ms:
             return
         watch.armed_at = len(past) - 1
-    if rule.kind is Kind.ROLLING:
-        prices = [price for at, price in past if time_ms - rule.window_ms < at <= time_ms]
+    if rule.kind is Kind.LEVEL:
+        side, reference_e4 = _crossing(rule, past[-2][1] if len(past) > 1 else price_e4, price_e4)
     else:
-        prices = [price for _, price in past[watch.armed_at :]]
-    low, high = min(prices), max(prices)
-    if rule.direction is not Direction.DOWN and price_e4 * 10_000 >= low * (10_000 + rule.percent_e2):
-        side, reference_e4 = Direction.UP, low
-    elif rule.direction is not Direction.UP and price_e4 * 10_000 <= high * (10_000 - rule.percent_e2):
-        side, reference_e4 = Direction.DOWN, high
-    else:
+        side, reference_e4 = _move(watch, past, close_e4)
+    if side is None:
         return
     yield Expected(time_ms, rule.id, side, price_e4, reference_e4)
     watch.armed_at = None
     watch.is_spent = rule.repeat is Repeat.ONCE
     watch.ready_ms = time_ms + rule.cooldown_ms
+
+
+def _crossing(rule: Rule, before_e4: int, price_e4: int) -> tuple[Direction | None, int]:
+    if rule.direction is not Direction.DOWN and before_e4 < rule.price_e4 <= price_e4:
+        return Direction.UP, rule.price_e4
+    if rule.direction is not Direction.UP and before_e4 > rule.price_e4 >= price_e4:
+        return Direction.DOWN, rule.price_e4
+    return None, 0
+
+
+def _move(watch: Watch, past: list[tuple[int, int]], close_e4: int) -> tuple[Direction | None, int]:
+    rule, (time_ms, price_e4) = watch.rule, past[-1]
+    if rule.kind is Kind.DAY:
+        prices = [close_e4]
+    elif rule.kind is Kind.ROLLING:
+        prices = [price for at, price in past if time_ms - rule.window_ms < at <= time_ms]
+    else:
+        prices = [price for _, price in past[watch.armed_at :]]
+    low, high = min(prices), max(prices)
+    if rule.direction is not Direction.DOWN and price_e4 * 10_000 >= low * (10_000 + rule.percent_e2):
+        return Direction.UP, low
+    if rule.direction is not Direction.UP and price_e4 * 10_000 <= high * (10_000 - rule.percent_e2):
+        return Direction.DOWN, high
+    return None, 0

@@ -55,9 +55,10 @@ def rules(rule_id: str) -> st.SearchStrategy[Rule]:
         make_rule,
         st.just(rule_id),
         token=st.integers(1, 2),
-        kind=st.sampled_from(Kind),
+        kind=st.sampled_from([Kind.ROLLING, Kind.TRAILING, Kind.LEVEL]),
         direction=st.sampled_from(Direction),
         percent_e2=st.sampled_from([1, 50, 99, 100, 101, 150, 300]),
+        price_e4=st.sampled_from([985_000, 990_000, 995_000, 1_000_000, 1_005_000, 1_012_500]),
         window_ms=st.sampled_from([1_000, 2_000, 5_000, 30_000]),
         repeat=st.sampled_from(Repeat),
         cooldown_ms=st.sampled_from([0, 1_000, 4_000, None]),
@@ -65,9 +66,12 @@ def rules(rule_id: str) -> st.SearchStrategy[Rule]:
     )
 
 
-def make_rule(rule_id: str, kind: Kind, window_ms: int, **fields: object) -> Rule:
+def make_rule(rule_id: str, kind: Kind, window_ms: int, percent_e2: int, price_e4: int = 0, **fields: object) -> Rule:
+    """Of the conditions those that its kind has."""
+    conditions = {"percent_e2": percent_e2} if kind is not Kind.LEVEL else {"price_e4": price_e4}
     window_ms = window_ms if kind is Kind.ROLLING else 0
-    return Rule(id=rule_id, user="u", symbol="NSE:X", kind=kind, window_ms=window_ms, revision=1, **fields)  # type: ignore[arg-type]
+    fields = {"revision": 1, "cooldown_ms": None} | fields | conditions
+    return Rule(id=rule_id, user="u", symbol="NSE:X", kind=kind, window_ms=window_ms, **fields)  # type: ignore[arg-type]
 
 
 @SLOW
@@ -89,9 +93,10 @@ def test_fires_exactly_in_a_long_market_with_many_rules(redis_server: str) -> No
         make_rule(
             f"{place:04d}",
             token=1,
-            kind=dice.choice(list(Kind)),
+            kind=dice.choice([Kind.ROLLING, Kind.TRAILING, Kind.LEVEL]),
             direction=dice.choice(list(Direction)),
             percent_e2=dice.randint(10, 400),
+            price_e4=1_000_000 + dice.randint(-100, 100) * 500,
             window_ms=dice.choice([10_000, 60_000, 300_000, 3_600_000]),
             repeat=dice.choice(list(Repeat)),
             cooldown_ms=dice.choice([None, 0, 30_000]),

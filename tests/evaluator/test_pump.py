@@ -50,7 +50,7 @@ def ticks(*prices: int, start_ms: int = 1_000, every_ms: int = 1_000) -> list[Ti
 
 def rolling(rule_id: str = "r", **fields: object) -> Rule:
     defaults = {"kind": Kind.ROLLING, "window_ms": 60_000, "token": 1, "direction": Direction.UP, "percent_e2": 200}
-    return make_rule(rule_id, **defaults | {"cooldown_ms": 0} | fields)  # type: ignore[arg-type]
+    return make_rule(rule_id, **defaults | {"cooldown_ms": 0, "price_e4": 1_010_000} | fields)  # type: ignore[arg-type]
 
 
 async def test_several_pumps_at_once_lose_and_repeat_nothing(redis_url: str) -> None:
@@ -145,7 +145,7 @@ async def test_a_paused_rule_is_silent_until_resumed_and_its_next_alert_has_a_ne
     assert len(set(found)) == 2
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", [Kind.ROLLING, Kind.TRAILING])
 async def test_deleting_one_rule_leaves_the_others_as_they_were(redis_url: str, kind: Kind) -> None:
     kept, gone = (rolling(name, kind=kind, direction=Direction.BOTH) for name in ("kept", "gone"))
     async with process.connect(redis_url) as redis:
