@@ -63,15 +63,12 @@ class MongoStore:
     def __init__(self, uri: str, client: "MongoClient[Document] | None" = None) -> None:
         self._host = uri.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
         self._client = client or _connect(uri)
-        written = WriteConcern("majority", j=True)
-        self._db = self._client.get_default_database(DATABASE, write_concern=written)
-        with self._asking():
-            schema = self._bump("schema", {"$max": {"version": SCHEMA}})["version"]
-            if schema > SCHEMA:
-                raise StormError(f"the store {self._host} was written by a newer StormAlert (schema {schema})")
-            self._db["users"].create_index("name", unique=True)
-            for kind, fields in INDEXES:
-                self._db[COLLECTIONS[kind]].create_index(_order(fields))
+        self._db = self._client.get_default_database(DATABASE, write_concern=WriteConcern("majority", j=True))
+        try:
+            self._prepare()
+        except StormError:
+            self._client.close()
+            raise
 
     def close(self) -> None:
         self._client.close()
@@ -198,6 +195,15 @@ class MongoStore:
 
     def audit(self, after: Cursor | None = None, limit: int = 100) -> list[AuditEntry]:
         return self._newest(AuditEntry, "time_ms", {}, after, limit)
+
+    def _prepare(self) -> None:
+        with self._asking():
+            schema = self._bump("schema", {"$max": {"version": SCHEMA}})["version"]
+            if schema > SCHEMA:
+                raise StormError(f"the store {self._host} was written by a newer StormAlert (schema {schema})")
+            self._db["users"].create_index("name", unique=True)
+            for kind, fields in INDEXES:
+                self._db[COLLECTIONS[kind]].create_index(_order(fields))
 
     def _next_change_ms(self) -> int:
         """Later than every change before it, so that a reader who goes on from the last one misses none."""
