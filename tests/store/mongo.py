@@ -20,7 +20,7 @@ ONE_STEP = ("find_one_and_update", "find_one_and_replace", "insert_one", "bulk_w
 
 @contextmanager
 def mocked(patch: pytest.MonkeyPatch) -> Iterator[Store]:
-    _mend(patch)
+    mend(patch)
     uri = "mongodb://localhost/contract"
     store = MongoStore(uri, mongomock.MongoClient(uri))
     yield store
@@ -46,7 +46,7 @@ def real(uri: str) -> Iterator[Store]:
             client.drop_database(name)
 
 
-def _mend(patch: pytest.MonkeyPatch) -> None:
+def mend(patch: pytest.MonkeyPatch) -> None:
     """mongomock's two differences from a server that matter here: atomic writes, and `sort` of pymongo's bulk operations."""
     lock = threading.RLock()
 
