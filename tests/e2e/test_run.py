@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -140,6 +141,17 @@ def test_over_all_runs_each_alert_fired_once_and_went_out_once_a_channel(run: Pr
     assert not drawn_up.repeated
     assert drawn_up.repeated_ids == []
     assert too_soon(run, drawn_up) == []
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
+    with product(tmp_path) as starting:
+        starting.start("run")
+        starting.wait_for("starts with a demo market")
+        assert starting.interrupt() == 0
+        assert ANNOUNCED not in starting.output
+        assert "Traceback" not in starting.output
+        assert starting.processes() == {}
+        assert starting.taken_ports() == {}
 
 
 def wait_for_another_alert(run: Product, before: list[Alert]) -> None:
