@@ -5,8 +5,9 @@ import re
 from stormalert.errors import InputError
 from stormalert.model import ChannelKind
 
-_CHAT = re.compile(r"-?[1-9]\d{0,18}")
-_NUMBER = re.compile(r"\+[1-9]\d{7,14}")
+# 0-9, not \d: that takes the digits of every script.
+_CHAT = re.compile(r"-?[1-9][0-9]{0,18}")
+_NUMBER = re.compile(r"\+[1-9][0-9]{7,14}")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}")
 
 HELP = {

@@ -23,6 +23,7 @@ from stormalert.units import parse_duration_ms, parse_percent_e2, parse_price_e4
 USUAL_WINDOWS = ("1m", "5m", "15m", "30m", "1h", "4h", "24h")
 USUAL_PAUSES = ("usual", "0s", "1m", "5m", "15m", "1h", "24h")
 USUAL_PAUSE = USUAL_PAUSES[0]
+ALL_OF_IT_E2 = 100 * 100
 
 
 def condition(kind: Kind, direction: Direction, amount: str, window: str, repeat: Repeat, pause: str) -> dict[str, Any]:
@@ -38,6 +39,8 @@ def condition(kind: Kind, direction: Direction, amount: str, window: str, repeat
             fields["price_e4"] = parse_price_e4(amount)
         else:
             fields["percent_e2"] = parse_percent_e2(amount)
+        if direction is Direction.DOWN and fields["percent_e2"] >= ALL_OF_IT_E2:
+            raise InputError("a price cannot fall by 100 % or more, so this rule would never fire")
     except InputError as error:
         problems.append(_sentence(str(error)))
     if kind is Kind.ROLLING:

@@ -52,10 +52,10 @@ def percent(percent_e2: int) -> str:
 
 
 def duration(duration_ms: int) -> str:
-    """5 min, 1 h 30 min, 45 s"""
+    """5 min, 1 h 30 min, 45 s; a fraction of a second in ms, because a rule may have one."""
     hours, rest = divmod(duration_ms, HOUR_MS)
     minutes, rest = divmod(rest, MINUTE_MS)
-    parts = [(hours, "h"), (minutes, "min"), (rest // SECOND_MS, "s")]
+    parts = [(hours, "h"), (minutes, "min"), (rest // SECOND_MS, "s"), (rest % SECOND_MS, "ms")]
     return " ".join(f"{count} {unit}" for count, unit in parts if count) or "none"
 
 

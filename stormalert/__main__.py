@@ -1,6 +1,7 @@
 """`python -m stormalert COMMAND`: what is done to the product as a whole."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from stormalert.store import open_store
 
 
 def main() -> int:
+    # Until something runs that must be stopped in order, Ctrl-C ends the command without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     arguments = _parser().parse_args()
     match arguments.command:
         case "run":

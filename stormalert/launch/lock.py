@@ -16,8 +16,12 @@ LEFT_OVER_STOPS_WITHIN_S = 15
 @contextmanager
 def only_run(path: Path) -> Iterator[int]:
     """The lock's file descriptor, for the supervisor to inherit. Raises StormError when another run goes on."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = path.open("a+")
+    except OSError as error:
+        raise StormError(f"STORM_VAR: cannot write in {path.parent}: {error.strerror}") from None
+    with opened as file:
         _take(file.fileno(), path)
         file.truncate(0)
         file.write(f"{os.getpid()}\n")

@@ -16,6 +16,8 @@ def symbols(file: Path) -> list[str]:
     if read.returncode:
         raise InputError(read.stderr.strip().removeprefix("sandbox: "))
     rows = read.stdout.splitlines()[1:]
+    if not rows:
+        raise InputError(f"{file}: there is no tick in it")
     return list(dict.fromkeys(row.split(",")[1] for row in rows))
 
 

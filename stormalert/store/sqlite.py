@@ -25,7 +25,7 @@ from stormalert.model import (
     RuleState,
     User,
 )
-from stormalert.store import Cursor
+from stormalert.store import LONGEST_SEARCH, Cursor
 from stormalert.units import now_ms
 
 BUSY_S = 30
@@ -68,15 +68,20 @@ class SqliteStore:
     """Raises StormError when the file is no store, or is one of a newer StormAlert."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._lock = threading.RLock()
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._migrate(path)
-        except sqlite3.DatabaseError as error:
+        except (OSError, sqlite3.Error) as error:
             raise StormError(f"the store {path} cannot be opened: {error}") from None
+        try:
+            self._rows("PRAGMA journal_mode = WAL")
+            self._rows("PRAGMA synchronous = FULL")
+            self._migrate()
+        except StormError:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         with self._lock:
@@ -185,7 +190,8 @@ class SqliteStore:
         )
 
     def save_instruments(self, instruments: Iterable[Instrument]) -> int:
-        rows = [(row.token, row.model_dump_json(), row.symbol, row.name) for row in instruments]
+        # The columns are folded, because LIKE and NOCASE are about ASCII only.
+        rows = [(row.token, row.model_dump_json(), row.symbol.casefold(), row.name.casefold()) for row in instruments]
         with self._transaction():
             self._db.executemany("INSERT OR REPLACE INTO instruments (token, body, symbol, name) VALUES (?, ?, ?, ?)", rows)
         return len(rows)
@@ -194,14 +200,14 @@ class SqliteStore:
         return self._one(Instrument, "SELECT body FROM instruments WHERE token = ?", token)
 
     def instrument_by_symbol(self, symbol: str) -> Instrument | None:
-        return self._one(Instrument, "SELECT body FROM instruments WHERE symbol = ? COLLATE NOCASE", symbol)
+        return self._one(Instrument, "SELECT body FROM instruments WHERE symbol = ? COLLATE NOCASE", symbol.casefold())
 
     def search_instruments(self, text: str, limit: int = 20) -> list[Instrument]:
-        literal = text.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        literal = text.strip()[:LONGEST_SEARCH].casefold().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         return self._all(
             Instrument,
             "SELECT body FROM instruments WHERE symbol LIKE :inside ESCAPE '\\' OR name LIKE :inside ESCAPE '\\'"
-            " ORDER BY symbol LIKE :first ESCAPE '\\' OR symbol LIKE :behind ESCAPE '\\' DESC, symbol LIMIT :limit",
+            " ORDER BY symbol LIKE :first ESCAPE '\\' OR symbol LIKE :behind ESCAPE '\\' DESC, symbol, token LIMIT :limit",
             {"inside": f"%{literal}%", "first": f"{literal}%", "behind": f"%:{literal}%", "limit": limit},
         )
 
@@ -236,11 +242,11 @@ class SqliteStore:
             limit,
         )
 
-    def _migrate(self, path: Path) -> None:
+    def _migrate(self) -> None:
         with self._transaction():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version > len(MIGRATIONS):
-                raise StormError(f"the store {path} was written by a newer StormAlert (schema {version})")
+                raise StormError(f"the store {self._path} was written by a newer StormAlert (schema {version})")
             for statement in (statement for script in MIGRATIONS[version:] for statement in script.split(";")):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
@@ -271,24 +277,36 @@ class SqliteStore:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """Takes the write lock at once; a transaction inside another is part of it."""
-        with self._lock:
+        with self._asking():
             if self._db.in_transaction:
                 yield
                 return
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
+                self._db.execute("COMMIT")
+            finally:
+                # On a full disk SQLite may have rolled back by itself; what is left open would swallow every later write.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """SQLite's errors as one sentence; a name that is not unique is the caller's to explain."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.IntegrityError:
                 raise
-            self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise StormError(f"the store {self._path} cannot be used: {error}") from None
 
     def _write(self, sql: str, row: tuple[Any, ...]) -> int:
         with self._transaction():
             return self._db.execute(sql, row).rowcount
 
     def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self._lock:
+        with self._asking():
             return self._db.execute(sql, values[0] if values and isinstance(values[0], dict) else values).fetchall()
 
     def _one(self, kind: type[Kept], sql: str, value: Any) -> Kept | None:

@@ -33,18 +33,23 @@ class Product:
     """`python -m stormalert ...` in a directory of its own; it can be started again there after it has stopped."""
 
     def __init__(self, directory: Path) -> None:
-        self.checkout = checkout(directory)
-        self.var = directory / "var"
+        self.directory = directory.resolve()
+        self.checkout = checkout(self.directory)
+        self.var = self.directory / "var"
         self.ports = {name: free_port() for name in PORTS}
-        self._home = directory / "home"
+        self._home = self.directory / "home"
         self._home.mkdir()
-        self._log = directory / "output.txt"
+        self._log = self.directory / "output.txt"
         self._launcher: subprocess.Popen[bytes] | None = None
 
     @property
     def environment(self) -> dict[str, str]:
         numbers = {name: str(number) for name, number in self.ports.items()}
         return {"PATH": os.environ["PATH"], "HOME": str(self._home), "STORM_VAR": str(self.var), **numbers}
+
+    @property
+    def dashboard_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['STORM_PORT']}"
 
     @property
     def pid(self) -> int:
@@ -104,17 +109,17 @@ class Product:
                 os.kill(pid, signal.SIGKILL)
 
     def processes(self) -> dict[int, str]:
-        """Every process that was started with our STORM_VAR, by pid, with its command. Only where there is a /proc."""
-        mark = f"STORM_VAR={self.var}\0".encode()
+        """Every process that works in our directory, by pid, with its command. Finds none where there is no /proc."""
         found = {}
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                if mark in (entry / "environ").read_bytes():
+                # The server's own title hides its environment, but nothing hides where it works.
+                if (entry / "cwd").readlink().is_relative_to(self.directory):
                     found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:
-                # Not ours, or it has just ended.
+                # Not ours to see, or it has just ended.
                 continue
-        return {pid: command for pid, command in found.items() if command}
+        return found
 
     def pids(self) -> dict[str, int]:
         """Of the processes that supervisord keeps, by name; and its own."""
@@ -138,7 +143,7 @@ class Product:
             newest = found[-1]["id"] if found else 0
             url = f"http://127.0.0.1:{self.ports['STORM_SANDBOX_HTTP_PORT']}/outbox.json?since={newest}"
             with urllib.request.urlopen(url, timeout=5) as answer:
-                page = json.load(answer)
+                page = json.load(answer)["messages"]
             if not page:
                 return found
             found += page

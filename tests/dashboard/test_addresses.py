@@ -1,0 +1,71 @@
+import pytest
+
+from dashboard.addresses import HELP, checked
+from stormalert.errors import InputError
+from stormalert.model import Channel, ChannelKind
+
+TELEGRAM, WHATSAPP, EMAIL = ChannelKind.TELEGRAM, ChannelKind.WHATSAPP, ChannelKind.EMAIL
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "stored"),
+    [
+        (TELEGRAM, " 700000001 ", "700000001"),
+        (TELEGRAM, "-1001234567890", "-1001234567890"),
+        (WHATSAPP, "+91 98123-45678", "+919812345678"),
+        (WHATSAPP, "+1 (415) 523-8886", "+14155238886"),
+        (EMAIL, "Asha.Rao@Example.COM", "Asha.Rao@example.com"),
+        (EMAIL, "a+storm@mail.example.co.in", "a+storm@mail.example.co.in"),
+    ],
+)
+def test_an_address_is_stored_as_its_provider_takes_it(kind: ChannelKind, typed: str, stored: str) -> None:
+    assert checked(kind, typed) == stored
+    assert Channel(id="c", user="u", kind=kind, address=stored).address == stored
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed"),
+    [
+        (TELEGRAM, "@asha"),
+        (TELEGRAM, "0"),
+        (TELEGRAM, "007"),
+        (TELEGRAM, "--7"),
+        (TELEGRAM, "7.5"),
+        (TELEGRAM, "9" * 20),
+        # Digits, but not ones that a provider reads.
+        (TELEGRAM, "7००००००"),
+        (WHATSAPP, "9812345678"),
+        (WHATSAPP, "+0812345678"),
+        (WHATSAPP, "+1234567"),
+        (WHATSAPP, "+1234567890123456"),
+        (WHATSAPP, "+91 98123 45678 ext 2"),
+        (WHATSAPP, "+91९८१२३४५६७८"),
+        (EMAIL, "asha"),
+        (EMAIL, "asha@localhost"),
+        (EMAIL, "asha@@example.com"),
+        (EMAIL, "a..b@example.com"),
+        (EMAIL, "asha@example..com"),
+        (EMAIL, "asha@-example.com"),
+        (EMAIL, "asha @example.com"),
+        (EMAIL, "asha@example.com\nBcc: all@example.com"),
+        (EMAIL, "Asha <asha@example.com>"),
+        (EMAIL, "a@" + "b" * 60 + ("." + "c" * 60) * 4 + ".com"),
+        (EMAIL, "a" * 65 + "@example.com"),
+    ],
+)
+def test_what_cannot_be_an_address_is_refused_with_an_example_and_what_it_was(kind: ChannelKind, typed: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        checked(kind, typed)
+    sentence = str(refusal.value)
+    assert sentence.endswith(f", was {typed!r}.") or kind is WHATSAPP and ", was '" in sentence
+    assert any(example in sentence for example in ("700000001", "+919812345678", "you@example.com"))
+
+
+@pytest.mark.parametrize("kind", ChannelKind)
+def test_nothing_is_no_address(kind: ChannelKind) -> None:
+    with pytest.raises(InputError, match=r"^Enter an address first\.$"):
+        checked(kind, "  ")
+
+
+def test_every_channel_says_what_an_address_looks_like() -> None:
+    assert set(HELP) == set(ChannelKind)

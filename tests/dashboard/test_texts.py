@@ -1,0 +1,155 @@
+import re
+from datetime import datetime
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard import texts
+from stormalert.model import DeliveryState, Direction, Kind, Repeat, RuleState
+from stormalert.units import IST, PRICE_MAX_E4, parse_price_e4
+from tests.store.records import a_delivery, a_rule, an_alert
+
+MINUTE_MS = 60_000
+INDIAN = re.compile(r"-?(\d{1,3}|\d{1,2}(,\d{2})*,\d{3})")
+
+
+def ist_ms(*parts: int) -> int:
+    return int(datetime(*parts, tzinfo=IST).timestamp() * 1000)  # type: ignore[arg-type, misc]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1_000, "1,000"),
+        (99_999, "99,999"),
+        (100_000, "1,00,000"),
+        (1_234_567, "12,34,567"),
+        (123_456_789, "12,34,56,789"),
+        (-100_000, "-1,00,000"),
+        (-999, "-999"),
+    ],
+)
+def test_digits_are_grouped_as_in_india(number: int, text: str) -> None:
+    assert texts.grouped(number) == text
+
+
+@given(st.integers(-(10**18), 10**18))
+def test_grouping_loses_no_digit_and_puts_every_comma_where_it_belongs(number: int) -> None:
+    text = texts.grouped(number)
+    assert int(text.replace(",", "")) == number
+    assert INDIAN.fullmatch(text)
+
+
+@pytest.mark.parametrize(
+    ("price_e4", "text"),
+    [(12_345_678_000, "₹12,34,567.80"), (13_845_500, "₹1,384.55"), (525, "₹0.0525"), (1_000_000, "₹100.00")],
+)
+def test_prices_are_rupees(price_e4: int, text: str) -> None:
+    assert texts.rupees(price_e4) == text
+
+
+@given(st.integers(1, PRICE_MAX_E4))
+def test_a_price_on_a_screen_is_exactly_the_price(price_e4: int) -> None:
+    text = texts.rupees(price_e4)
+    assert text[0] == "₹" and parse_price_e4(text[1:].replace(",", "")) == price_e4
+    assert INDIAN.fullmatch(text[1:].partition(".")[0])
+
+
+@pytest.mark.parametrize(
+    ("percent_e2", "text"), [(50, "0.5 %"), (200, "2 %"), (1_000, "10 %"), (213, "2.13 %"), (5, "0.05 %"), (100_000, "1000 %")]
+)
+def test_a_percent_has_no_zeros_that_say_nothing(percent_e2: int, text: str) -> None:
+    assert texts.percent(percent_e2) == text
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "text"),
+    [
+        (45_000, "45 s"),
+        (300_000, "5 min"),
+        (90 * MINUTE_MS, "1 h 30 min"),
+        (24 * 60 * MINUTE_MS, "24 h"),
+        (3_661_000, "1 h 1 min 1 s"),
+        (1_500, "1 s 500 ms"),
+        (250, "250 ms"),
+        (0, "none"),
+    ],
+)
+def test_a_duration_is_told_exactly(duration_ms: int, text: str) -> None:
+    assert texts.duration(duration_ms) == text
+
+
+def test_a_moment_is_in_india_and_has_a_date_only_when_it_is_not_today() -> None:
+    now_ms = ist_ms(2026, 11, 23, 10, 0, 0)
+    assert texts.moment(ist_ms(2026, 11, 23, 9, 15, 2), now_ms) == "09:15:02"
+    assert texts.moment(ist_ms(2026, 11, 22, 9, 15, 2), now_ms) == "22 Nov 09:15:02"
+    assert texts.moment(ist_ms(2025, 1, 2, 9, 15, 2), now_ms) == "2 Jan 2025 09:15"
+    # 00:30 in India is still yesterday in Greenwich.
+    assert texts.moment(ist_ms(2026, 11, 23, 0, 30, 0), now_ms) == "00:30:00"
+
+
+@pytest.mark.parametrize(
+    ("kind", "direction", "condition", "happened"),
+    [
+        (Kind.ROLLING, Direction.DOWN, "Falls 1.5 % within 5 min", "Fell 1.5 % within 5 min"),
+        (Kind.ROLLING, Direction.UP, "Rises 1.5 % within 5 min", "Rose 1.5 % within 5 min"),
+        (Kind.ROLLING, Direction.BOTH, "Moves 1.5 % within 5 min", None),
+        (Kind.TRAILING, Direction.DOWN, "Falls 1.5 % from its peak", "Fell 1.5 % from its peak"),
+        (Kind.TRAILING, Direction.UP, "Rises 1.5 % from its trough", "Rose 1.5 % from its trough"),
+        (Kind.TRAILING, Direction.BOTH, "Turns 1.5 % from its extreme", None),
+    ],
+)
+def test_a_rule_and_its_alert_read_alike(kind: Kind, direction: Direction, condition: str, happened: str | None) -> None:
+    window_ms = 5 * MINUTE_MS if kind is Kind.ROLLING else 0
+    assert texts.condition(a_rule(kind=kind, direction=direction, window_ms=window_ms)) == condition
+    if happened:
+        alert = an_alert(kind=kind, direction=direction, window_ms=window_ms, percent_e2=150)
+        assert texts.what_happened(alert) == happened
+
+
+def test_how_often_a_rule_fires_is_told_with_its_pause() -> None:
+    assert texts.repetition(a_rule(repeat=Repeat.ONCE)) == "Once"
+    assert texts.repetition(a_rule(repeat=Repeat.EVERY, cooldown_ms=MINUTE_MS)) == "Every time, pause 1 min"
+    assert texts.repetition(a_rule(repeat=Repeat.EVERY, cooldown_ms=0)) == "Every time"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "engine", "text"),
+    [
+        (RuleState.PAUSED, "armed", "Paused"),
+        (RuleState.SPENT, None, "Fired, done"),
+        (RuleState.ACTIVE, None, "Being armed"),
+        (RuleState.ACTIVE, "pending", "Waiting for a tick"),
+        (RuleState.ACTIVE, "armed", "Armed"),
+        (RuleState.ACTIVE, "cooling", "Cooling down"),
+        # The engine knows first; the store a moment later.
+        (RuleState.ACTIVE, "spent", "Fired, done"),
+    ],
+)
+def test_a_rules_state_is_its_owners_wish_and_then_the_engines(wanted: RuleState, engine: str | None, text: str) -> None:
+    assert texts.rule_state(a_rule(state=wanted), engine) == text
+
+
+def test_a_delivery_says_what_became_of_it_and_why() -> None:
+    at = texts.moment(1_000)
+    assert texts.delivery(a_delivery()) == f"on its way since {at}"
+    assert texts.delivery(a_delivery(state=DeliveryState.SENT, attempts=1)) == f"sent {at}"
+    failed = a_delivery(state=DeliveryState.FAILED, attempts=3, reason="address_refused")
+    assert texts.delivery(failed) == f"failed {at} (3 attempts): address refused"
+    assert texts.delivery(a_delivery(state=DeliveryState.SUPPRESSED, reason="expired")) == f"held back {at}: expired"
+
+
+def test_every_word_that_a_screen_chooses_by_is_there() -> None:
+    assert {(kind, direction) for kind, names in texts.DIRECTION_NAMES.items() for direction in names} == set(
+        product(Kind, Direction)
+    )
+    assert set(texts.KIND_NAMES) == set(Kind) and set(texts.REPEAT_NAMES) == set(Repeat)
+
+
+@pytest.mark.parametrize(("state", "text"), [("login_needed", "Login needed"), ("", "Unknown"), ("odd", "Odd")])
+def test_the_feeds_state_is_readable_even_when_it_is_a_new_one(state: str, text: str) -> None:
+    assert texts.feed_state(state) == text

@@ -1,0 +1,137 @@
+"""What came of the alerts: in the stream, in the store and in the outbox of the sandbox."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from stormalert.keys import DISPATCH_GROUP, Shard
+from stormalert.model import Alert, ChannelKind, Delivery, DeliveryState, Direction, Kind, Rule, RuleState
+from stormalert.store import Store
+from stormalert.streams import read_alert
+from stormalert.units import now_ms
+from tests.e2e.product import Product
+
+SHARD = Shard("s0")
+QUIET_WITHIN_S = 60
+# NSE: well-known ones, on which the demo has rules too, and others.
+SYMBOLS = ("RELIANCE", "TCS", "INFY", "SBIN", "ONGC", "NTPC", "CIPLA", "GRASIM")
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """`messages` counts what is in the outbox by channel kind and the provider's id."""
+
+    alerts: tuple[Alert, ...]
+    deliveries: tuple[Delivery, ...]
+    messages: Counter[tuple[str, str]]
+
+    @property
+    def missing(self) -> list[str]:
+        """Alerts and channels of which nothing is in the outbox."""
+        arrived = {(each.alert, each.channel_kind) for each in self.deliveries if _key(each) in self.messages}
+        return [f"{alert.id} by {kind}" for alert in self.alerts for kind in ChannelKind if (alert.id, kind) not in arrived]
+
+    @property
+    def repeated(self) -> Counter[tuple[str, str]]:
+        """Messages beyond the one that each alert and channel may have."""
+        return self.messages - Counter(_key(each) for each in self.deliveries)
+
+    @property
+    def repeated_ids(self) -> list[str]:
+        return [alert for alert, count in Counter(alert.id for alert in self.alerts).items() if count > 1]
+
+    @property
+    def unsent(self) -> list[Delivery]:
+        return [each for each in self.deliveries if each.state is not DeliveryState.SENT]
+
+
+def draw_up(product: Product) -> Accounts:
+    store = product.store()
+    try:
+        alerts = stream_alerts(product)
+        deliveries = [delivery for alert in alerts for delivery in store.deliveries_of(alert.id)]
+        messages = Counter((message["channel"], _provider_id(message)) for message in product.outbox())
+        return Accounts(tuple(alerts), tuple(deliveries), messages)
+    finally:
+        store.close()
+
+
+def stream_alerts(product: Product) -> list[Alert]:
+    """Oldest first."""
+    with product.redis() as client:
+        return [read_alert(entry) for _, entry in client.xrange(SHARD.alerts)]
+
+
+def add_brisk_rules(product: Product, armed_at_ms: int) -> list[Rule]:
+    """Several alerts a second, so that a test need not wait for them."""
+    rules = []
+    store = product.store()
+    try:
+        for symbol in SYMBOLS:
+            instrument = store.instrument_by_symbol(f"NSE:{symbol}")
+            assert instrument is not None, f"the sandbox lists no {symbol}"
+            for kind, percent_e2, window_ms in ((Kind.ROLLING, 5, 20_000), (Kind.TRAILING, 8, 0)):
+                rule = Rule(
+                    id=f"brisk-{symbol}-{kind}",
+                    user="demo",
+                    token=instrument.token,
+                    symbol=instrument.symbol,
+                    kind=kind,
+                    direction=Direction.BOTH,
+                    percent_e2=percent_e2,
+                    window_ms=window_ms,
+                    cooldown_ms=5_000,
+                    armed_at_ms=armed_at_ms,
+                )
+                rules.append(store.save_rule(rule))
+    finally:
+        store.close()
+    return rules
+
+
+def pause_all_rules(product: Product) -> None:
+    """Returns when the engine has none armed and everything that fired has been delivered or given up."""
+    store = product.store()
+    try:
+        rules = store.rules_of("demo", limit=1_000)
+        for rule in rules:
+            store.save_rule(rule.model_copy(update={"state": RuleState.PAUSED}))
+        rule_keys = [SHARD.rule(rule.id) for rule in rules]
+        with product.redis() as client:
+            product.wait_until(
+                lambda: all(client.hget(key, "state") == "paused" for key in rule_keys), QUIET_WITHIN_S, "rules are still armed"
+            )
+            product.wait_until(
+                lambda: not undispatched(client) and not store.unfinished_deliveries(now_ms(), 1),
+                QUIET_WITHIN_S,
+                "deliveries are still queued",
+            )
+    finally:
+        store.close()
+
+
+def undispatched(client: Any) -> int:
+    """Alerts that dispatch has not read or not acknowledged."""
+    group = next(each for each in client.xinfo_groups(SHARD.alerts) if each["name"] == DISPATCH_GROUP)
+    return int(group["pending"]) + int(group["lag"])
+
+
+def went_out(store: Store, alerts: Iterable[Alert]) -> bool:
+    """Whether one of them at least has reached all three channels."""
+    return any({each.channel_kind for each in _sent(store, alert)} == set(ChannelKind) for alert in alerts)
+
+
+def _sent(store: Store, alert: Alert) -> list[Delivery]:
+    return [each for each in store.deliveries_of(alert.id) if each.state is DeliveryState.SENT]
+
+
+def _key(delivery: Delivery) -> tuple[str, str]:
+    return delivery.channel_kind, delivery.provider_id
+
+
+def _provider_id(message: dict[str, Any]) -> str:
+    """By which the delivery knows it."""
+    if message["channel"] == "telegram":
+        return str(message["message_id"])
+    return str(message["sid"] if message["channel"] == "whatsapp" else message["raw"]["headers"]["Message-ID"])

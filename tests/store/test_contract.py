@@ -1,0 +1,546 @@
+"""What every store must do, whichever database is behind it."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import pytest
+
+from stormalert.errors import Conflict
+from stormalert.model import Channel, Delivery, DeliveryState, Repeat, Role, Rule, RuleState, User
+from stormalert.store import Cursor, Store
+from stormalert.units import now_ms
+from tests.store.records import INFY, a_channel, a_delivery, a_rule, a_user, an_alert, an_entry, an_instrument
+
+TCS = 2953217
+NIFTY = 256265
+AT_ONCE = 8
+
+T = TypeVar("T")
+
+
+# Records that carry a revision.
+
+Saved = User | Rule | Channel | Delivery
+CASES: dict[str, tuple[Saved, str, str, dict[str, Any]]] = {
+    "user": (a_user(), "save_user", "user", {"role": Role.ADMIN}),
+    "rule": (a_rule(), "save_rule", "rule", {"percent_e2": 300}),
+    "channel": (a_channel(), "save_channel", "channel", {"is_on": False, "reason": "blocked by its owner"}),
+    "delivery": (a_delivery(), "save_delivery", "delivery", {"state": DeliveryState.SENT, "attempts": 1}),
+}
+
+
+class Shelf:
+    """One kind of record in a store, so that one test serves all four."""
+
+    def __init__(self, store: Store, kind: str) -> None:
+        self.new, save, read, self._changes = CASES[kind]
+        self.save: Callable[[Saved], Saved] = getattr(store, save)
+        self.read: Callable[[str], Saved | None] = getattr(store, read)
+
+    def changed(self, record: Saved) -> Saved:
+        return record.model_copy(update=self._changes)
+
+
+@pytest.fixture(params=list(CASES))
+def shelf(request: pytest.FixtureRequest, store: Store) -> Shelf:
+    return Shelf(store, request.param)
+
+
+def test_a_record_is_read_as_it_was_saved(shelf: Shelf) -> None:
+    stored = shelf.save(shelf.new)
+    assert shelf.read(stored.id) == stored
+    ignored = {"revision", "updated_ms"} if isinstance(stored, Rule) else {"revision"}
+    assert stored.model_dump(exclude=ignored) == shelf.new.model_dump(exclude=ignored)
+
+
+def test_a_record_that_nobody_saved_is_none(shelf: Shelf) -> None:
+    assert shelf.read("nobody") is None
+
+
+def test_each_save_counts_the_revision_on(shelf: Shelf) -> None:
+    first = shelf.save(shelf.new)
+    second = shelf.save(shelf.changed(first))
+    assert (shelf.new.revision, first.revision, second.revision) == (0, 1, 2)
+    assert shelf.read(first.id) == second
+    assert second != first
+
+
+def test_a_new_record_does_not_replace_one_of_the_same_id(shelf: Shelf) -> None:
+    stored = shelf.save(shelf.new)
+    with pytest.raises(Conflict, match=f"{stored.id} already"):
+        shelf.save(shelf.changed(shelf.new))
+    assert shelf.read(stored.id) == stored
+
+
+def test_a_save_from_an_old_revision_is_a_conflict_and_changes_nothing(shelf: Shelf) -> None:
+    old = shelf.save(shelf.new)
+    current = shelf.save(shelf.changed(old))
+    with pytest.raises(Conflict, match="changed by somebody else"):
+        shelf.save(old)
+    assert shelf.read(old.id) == current
+
+
+def test_a_save_of_a_revision_that_was_never_stored_is_a_conflict(shelf: Shelf) -> None:
+    with pytest.raises(Conflict):
+        shelf.save(shelf.new.model_copy(update={"revision": 3}))
+    assert shelf.read(shelf.new.id) is None
+
+
+def test_of_several_who_change_one_revision_at_once_one_wins(shelf: Shelf) -> None:
+    base = shelf.save(shelf.new)
+    stored = _at_once(lambda _: shelf.save(shelf.changed(base)))
+    assert len(stored) == 1
+    assert shelf.read(base.id) == stored[0]
+
+
+def test_of_several_who_insert_one_id_at_once_one_wins(shelf: Shelf) -> None:
+    stored = _at_once(lambda _: shelf.save(shelf.new))
+    assert len(stored) == 1
+    assert shelf.read(shelf.new.id) == stored[0]
+
+
+def test_counting_up_from_several_threads_loses_nothing(store: Store) -> None:
+    store.save_delivery(a_delivery())
+
+    def count_to(_: int, most: int = 10) -> None:
+        done = 0
+        while done < most:
+            known = store.delivery("r1-1-c1")
+            assert known is not None
+            try:
+                store.save_delivery(known.model_copy(update={"attempts": known.attempts + 1}))
+            except Conflict:
+                continue
+            done += 1
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(count_to, range(4)))
+    last = store.delivery("r1-1-c1")
+    assert last is not None
+    assert (last.attempts, last.revision) == (40, 41)
+
+
+# Users.
+
+
+def test_a_user_is_found_by_the_name(store: Store) -> None:
+    asha = store.save_user(a_user("u1", "asha"))
+    store.save_user(a_user("u2", "ravi"))
+    assert store.user_by_name("asha") == asha
+    assert store.user_by_name("Asha") is None
+    assert store.user_by_name("nobody") is None
+
+
+def test_users_are_listed_by_name(store: Store) -> None:
+    assert store.users() == []
+    for user_id, name in (("u1", "ravi"), ("u2", "asha"), ("u3", "meera")):
+        store.save_user(a_user(user_id, name))
+    assert [user.name for user in store.users()] == ["asha", "meera", "ravi"]
+
+
+def test_two_users_cannot_have_one_name(store: Store) -> None:
+    asha = store.save_user(a_user("u1", "asha"))
+    with pytest.raises(Conflict, match="there is a user asha already"):
+        store.save_user(a_user("u2", "asha"))
+    assert store.users() == [asha]
+
+
+def test_a_user_cannot_take_the_name_of_another(store: Store) -> None:
+    store.save_user(a_user("u1", "asha"))
+    ravi = store.save_user(a_user("u2", "ravi"))
+    with pytest.raises(Conflict, match="there is a user asha already"):
+        store.save_user(ravi.model_copy(update={"name": "asha"}))
+    assert store.user("u2") == ravi
+
+
+def test_of_several_who_take_one_name_at_once_one_wins(store: Store) -> None:
+    assert len(_at_once(lambda number: store.save_user(a_user(f"u{number}", "asha")))) == 1
+    assert len(store.users()) == 1
+
+
+def test_a_name_that_was_given_up_is_free(store: Store) -> None:
+    asha = store.save_user(a_user("u1", "asha"))
+    store.save_user(asha.model_copy(update={"name": "asha.rao"}))
+    assert store.save_user(a_user("u2", "asha")).revision == 1
+
+
+# Rules.
+
+
+def test_the_store_says_when_a_rule_changed(store: Store) -> None:
+    before_ms = now_ms()
+    first = store.save_rule(a_rule(updated_ms=5))
+    second = store.save_rule(first)
+    assert before_ms <= first.updated_ms < second.updated_ms
+
+
+def test_no_two_changes_of_rules_have_one_time(store: Store) -> None:
+    saved = _at_once(lambda number: store.save_rule(a_rule(f"r{number}")))
+    assert len({rule.updated_ms for rule in saved}) == AT_ONCE
+
+
+def test_rules_of_a_user_are_listed_newest_change_first_without_the_deleted(store: Store) -> None:
+    first, second, third, _ = (store.save_rule(a_rule(f"r{number}")) for number in range(4))
+    store.save_rule(a_rule("other", user="u2"))
+    deleted = store.rule("r3")
+    assert deleted is not None
+    store.save_rule(deleted.model_copy(update={"state": RuleState.DELETED}))
+    first = store.save_rule(first)
+    assert store.rules_of("u1") == [first, third, second]
+    assert store.rules_of("nobody") == []
+
+
+def test_rules_are_paged_by_the_last_one_seen(store: Store) -> None:
+    saved = [store.save_rule(a_rule(f"r{number}")) for number in range(7)]
+    pages = _pages(lambda after: store.rules_of("u1", after, 3), lambda rule: (rule.updated_ms, rule.id))
+    assert [len(page) for page in pages] == [3, 3, 1]
+    assert [rule for page in pages for rule in page] == saved[::-1]
+
+
+def test_changes_run_from_a_moment_on_oldest_first_and_tell_of_deletions(store: Store) -> None:
+    first, second, third = (store.save_rule(a_rule(f"r{number}", user=f"u{number}")) for number in range(3))
+    deleted = store.save_rule(second.model_copy(update={"state": RuleState.DELETED}))
+    assert list(store.rules_changed(0)) == [first, third, deleted]
+    assert list(store.rules_changed(third.updated_ms)) == [third, deleted]
+    assert list(store.rules_changed(deleted.updated_ms + 1)) == []
+
+
+def test_changes_run_over_more_than_one_page(store: Store) -> None:
+    saved = [store.save_rule(a_rule(f"r{number}")).id for number in range(1_003)]
+    assert [rule.id for rule in store.rules_changed(0)] == saved
+
+
+def test_changes_may_be_read_on_from_another_thread_while_rules_are_saved(store: Store) -> None:
+    first, second = store.save_rule(a_rule("r1")), store.save_rule(a_rule("r2"))
+    changes = store.rules_changed(0)
+    assert next(changes) == first
+    third = store.save_rule(a_rule("r3"))
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(list, changes).result() == [second, third]
+
+
+def test_a_reader_who_goes_on_from_the_last_change_misses_none(store: Store) -> None:
+    seen: set[str] = set()
+    last_ms = 0
+    for number in range(20):
+        store.save_rule(a_rule(f"r{number}"))
+        for rule in store.rules_changed(last_ms + 1):
+            seen.add(rule.id)
+            last_ms = rule.updated_ms
+    assert len(seen) == 20
+
+
+@pytest.mark.parametrize("later_ms", [0, 1, 60_000])
+def test_a_rule_is_spent_when_it_was_armed_at_its_last_change_or_later(store: Store, later_ms: int) -> None:
+    rule = store.save_rule(a_rule())
+    store.mark_spent(rule.id, rule.updated_ms + later_ms)
+    spent = store.rule(rule.id)
+    assert spent is not None
+    assert (spent.state, spent.revision) == (RuleState.SPENT, 2)
+    assert spent.updated_ms > rule.updated_ms
+    assert list(store.rules_changed(rule.updated_ms + 1)) == [spent]
+
+
+def test_a_rule_that_changed_after_it_was_armed_is_not_spent(store: Store) -> None:
+    armed = store.save_rule(a_rule())
+    edited = store.save_rule(armed.model_copy(update={"percent_e2": 400}))
+    store.mark_spent(armed.id, edited.updated_ms - 1)
+    assert store.rule(armed.id) == edited
+
+
+@pytest.mark.parametrize("state", [RuleState.PAUSED, RuleState.DELETED, RuleState.SPENT])
+def test_only_an_active_rule_is_spent(store: Store, state: RuleState) -> None:
+    rule = store.save_rule(a_rule(state=state))
+    store.mark_spent(rule.id, rule.updated_ms)
+    assert store.rule(rule.id) == rule
+
+
+def test_an_unknown_rule_is_not_spent(store: Store) -> None:
+    store.mark_spent("nobody", now_ms())
+    assert list(store.rules_changed(0)) == []
+
+
+def test_an_owner_who_read_the_rule_before_it_was_spent_gets_a_conflict(store: Store) -> None:
+    rule = store.save_rule(a_rule())
+    store.mark_spent(rule.id, rule.updated_ms)
+    with pytest.raises(Conflict):
+        store.save_rule(rule.model_copy(update={"repeat": Repeat.EVERY}))
+
+
+# Channels.
+
+
+def test_channels_of_a_user_are_listed_by_id(store: Store) -> None:
+    second, first = store.save_channel(a_channel("c2")), store.save_channel(a_channel("c1"))
+    store.save_channel(a_channel("c0", user="u2"))
+    assert store.channels_of("u1") == [first, second]
+    assert store.channels_of("nobody") == []
+
+
+def test_a_deleted_channel_is_gone_but_its_deliveries_stay(store: Store) -> None:
+    kept = store.save_channel(a_channel("c2"))
+    channel, delivery = store.save_channel(a_channel("c1")), store.save_delivery(a_delivery(channel="c1"))
+    store.delete_channel("c1")
+    store.delete_channel("c1")
+    assert store.channel("c1") is None
+    assert store.channels_of("u1") == [kept]
+    assert store.delivery(delivery.id) == delivery
+    with pytest.raises(Conflict):
+        store.save_channel(channel)
+    assert store.save_channel(a_channel("c1")).revision == 1
+
+
+# Alerts and deliveries.
+
+
+def test_an_alert_is_recorded_once_and_the_first_one_stays(store: Store) -> None:
+    first = an_alert(symbol="NSE:M&M")
+    assert store.record_alert(first) is True
+    assert store.record_alert(an_alert(price_e4=1)) is False
+    assert store.alert(first.id) == first
+    assert store.alert("nobody") is None
+
+
+def test_an_alert_that_several_record_at_once_is_recorded_by_one(store: Store) -> None:
+    assert sorted(_at_once(lambda _: store.record_alert(an_alert()))) == [False] * (AT_ONCE - 1) + [True]
+
+
+def test_alerts_are_paged_newest_first_through_equal_times(store: Store) -> None:
+    for number in range(10):
+        store.record_alert(an_alert(f"r1-{number}", time_ms=5_000 if 2 <= number < 9 else number))
+    store.record_alert(an_alert("r9-1", user="u2", time_ms=5_000))
+    expected = [f"r1-{number}" for number in (8, 7, 6, 5, 4, 3, 2, 9, 1, 0)]
+    for size in (1, 2, 3, 10):
+        pages = _pages(lambda after, size=size: store.alerts_of("u1", after, size), lambda alert: (alert.time_ms, alert.id))
+        assert [alert.id for page in pages for alert in page] == expected
+    assert [alert.id for alert in store.alerts_of("u1", limit=4)] == expected[:4]
+
+
+def test_an_alert_that_arrives_while_somebody_pages_shifts_no_page(store: Store) -> None:
+    for number in range(4):
+        store.record_alert(an_alert(f"r1-{number}", time_ms=number))
+    first = store.alerts_of("u1", limit=2)
+    store.record_alert(an_alert("r1-9", time_ms=9))
+    second = store.alerts_of("u1", (first[-1].time_ms, first[-1].id), 2)
+    assert [alert.id for alert in first + second] == ["r1-3", "r1-2", "r1-1", "r1-0"]
+
+
+def test_the_last_alert_of_a_rule_is_the_newest_by_event_time(store: Store) -> None:
+    assert store.last_alert_ms("r1") is None
+    for alert_id, time_ms in (("r1-1", 500), ("r1-2", 900), ("r1-3", 700)):
+        store.record_alert(an_alert(alert_id, time_ms=time_ms))
+    store.record_alert(an_alert("r2-1", rule="r2", time_ms=9_999))
+    assert store.last_alert_ms("r1") == 900
+
+
+def test_deliveries_of_an_alert_are_listed_by_id(store: Store) -> None:
+    second, first = store.save_delivery(a_delivery("r1-1-c2")), store.save_delivery(a_delivery("r1-1-c1"))
+    store.save_delivery(a_delivery("r1-2-c1", alert="r1-2"))
+    assert store.deliveries_of("r1-1") == [first, second]
+    assert store.deliveries_of("nobody") == []
+
+
+def test_unfinished_deliveries_are_the_queued_ones_not_touched_since_oldest_first(store: Store) -> None:
+    for number, (state, updated_ms) in enumerate(
+        [
+            (DeliveryState.QUEUED, 300),
+            (DeliveryState.QUEUED, 100),
+            (DeliveryState.SENT, 50),
+            (DeliveryState.FAILED, 50),
+            (DeliveryState.SUPPRESSED, 50),
+            (DeliveryState.QUEUED, 400),
+            (DeliveryState.QUEUED, 200),
+        ]
+    ):
+        store.save_delivery(a_delivery(f"d{number}", state=state, updated_ms=updated_ms))
+    assert [delivery.id for delivery in store.unfinished_deliveries(400)] == ["d1", "d6", "d0"]
+    assert [delivery.id for delivery in store.unfinished_deliveries(401, limit=2)] == ["d1", "d6"]
+    assert store.unfinished_deliveries(100) == []
+
+
+def test_a_delivery_that_was_sent_is_no_longer_unfinished(store: Store) -> None:
+    queued = store.save_delivery(a_delivery(updated_ms=100))
+    store.save_delivery(queued.model_copy(update={"state": DeliveryState.SENT}))
+    assert store.unfinished_deliveries(now_ms()) == []
+
+
+# Instruments and watchlists.
+
+
+def test_an_instrument_is_found_by_token_and_by_symbol_in_any_case(store: Store) -> None:
+    infosys = an_instrument(INFY, "NSE:INFY", "INFOSYS", tick_size_e4=1_000, lot_size=25)
+    assert store.save_instruments(iter([infosys, an_instrument(NIFTY, "NSE:NIFTY 50", "NIFTY 50")])) == 2
+    assert store.instrument(INFY) == infosys
+    assert store.instrument(1) is None
+    assert store.instrument_by_symbol("NSE:INFY") == store.instrument_by_symbol("nse:infy") == infosys
+    assert store.instrument_by_symbol("INFY") is None
+
+
+def test_a_dump_of_thousands_replaces_what_it_names_and_keeps_the_rest(store: Store) -> None:
+    assert store.save_instruments([]) == 0
+    old = [an_instrument(token, f"NSE:OLD{token}", "BEFORE") for token in range(1, 1_501)]
+    new = [an_instrument(token, f"NSE:NEW{token}", "AFTER") for token in range(501, 2_001)]
+    assert (store.save_instruments(old), store.save_instruments(new)) == (1_500, 1_500)
+    assert store.instrument(500) == old[499]
+    assert [store.instrument(token) for token in (501, 1_500, 2_000)] == [new[0], new[999], new[-1]]
+    assert store.instrument_by_symbol("NSE:OLD501") is None
+    assert len(store.search_instruments("NSE:", limit=5_000)) == 2_000
+
+
+def test_the_later_row_of_one_token_in_a_dump_counts(store: Store) -> None:
+    store.save_instruments([an_instrument(name="FIRST"), an_instrument(name="SECOND")])
+    assert [row.name for row in store.search_instruments("")] == ["SECOND"]
+
+
+@pytest.fixture
+def market(store: Store) -> Store:
+    rows = [
+        (1, "NSE:TATAMOTORS", "TATA MOTORS"),
+        (2, "BSE:TATAMOTORS", "TATA MOTORS"),
+        (3, "NSE:TCS", "TATA CONSULTANCY SERV LT"),
+        (4, "NSE:ATATA", "NO PREFIX"),
+        (5, "NSE:M&M", "MAHINDRA & MAHINDRA"),
+        (6, "NSE:A_B", "UNDERSCORE"),
+        (7, "NSE:AXB", "NONE"),
+        (8, "NSE:P100", "100% PURE"),
+        (9, "NSE:OEL", "ÖL & GAS ZÜRICH"),
+        (10, "NSE:NIFTY 50", "NIFTY 50"),
+        (11, "NSE:DOT", "A.B (C) [D] \\ ^$*+?{}|"),
+    ]
+    store.save_instruments(an_instrument(*row) for row in rows)
+    return store
+
+
+@pytest.mark.parametrize(
+    ("text", "symbols"),
+    [
+        ("tata", "BSE:TATAMOTORS NSE:TATAMOTORS NSE:ATATA NSE:TCS"),
+        ("  TaTaM ", "BSE:TATAMOTORS NSE:TATAMOTORS"),
+        ("nse:tata", "NSE:TATAMOTORS"),
+        ("consult", "NSE:TCS"),
+        ("m&m", "NSE:M&M"),
+        ("a_b", "NSE:A_B"),
+        ("0% p", "NSE:P100"),
+        ("%", "NSE:P100"),
+        ("öl", "NSE:OEL"),
+        ("Zürich", "NSE:OEL"),
+        ("a.b (c) [d] \\ ^$*+?{}|", "NSE:DOT"),
+        (".*", ""),
+        ("x" * 100_000, ""),
+        ("nothing like it", ""),
+    ],
+)
+def test_search_finds_prefixes_of_symbols_first_then_text_inside(market: Store, text: str, symbols: str) -> None:
+    assert " ".join(row.symbol for row in market.search_instruments(text)) == symbols
+
+
+def test_search_for_nothing_lists_symbols_up_to_the_limit(market: Store) -> None:
+    assert [row.symbol for row in market.search_instruments("", limit=3)] == ["BSE:TATAMOTORS", "NSE:A_B", "NSE:ATATA"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+def test_search_keeps_its_order_at_every_limit(market: Store, limit: int) -> None:
+    assert [row.token for row in market.search_instruments("tata", limit)] == [2, 1, 4, 3][:limit]
+
+
+def test_a_watchlist_keeps_its_order_and_is_replaced_as_a_whole(store: Store) -> None:
+    assert store.watchlist("u1") == []
+    store.save_watchlist("u1", [TCS, INFY])
+    store.save_watchlist("u2", (NIFTY,))
+    assert (store.watchlist("u1"), store.watchlist("u2")) == ([TCS, INFY], [NIFTY])
+    store.save_watchlist("u1", [])
+    assert store.watchlist("u1") == []
+
+
+def test_watched_are_all_watchlists_and_all_rules_that_are_not_deleted(store: Store) -> None:
+    assert store.watched_tokens() == set()
+    store.save_watchlist("u1", [1, 2])
+    store.save_watchlist("u2", [2, 3])
+    for number, state in enumerate(RuleState):
+        store.save_rule(a_rule(state.value, token=10 + number, state=state))
+    store.save_rule(a_rule("twice", token=2**32 - 1))
+    deleted = 10 + list(RuleState).index(RuleState.DELETED)
+    expected = {1, 2, 3, 2**32 - 1, *(10 + number for number in range(len(RuleState)))} - {deleted}
+    assert store.watched_tokens() == expected
+    store.save_watchlist("u1", [])
+    assert store.watched_tokens() == expected - {1}
+
+
+# Settings and the audit log.
+
+
+def test_a_setting_is_the_text_that_was_saved_last(store: Store) -> None:
+    assert store.setting("kite.api_key") is None
+    for value in ("first", '{"text": "₹ \\u20b9 \'quoted\'"}', ""):
+        store.save_setting("kite.api_key", value)
+        assert store.setting("kite.api_key") == value
+    store.save_setting("$odd.name", "kept")
+    assert (store.setting("$odd.name"), store.setting("kite")) == ("kept", None)
+
+
+def test_a_setting_that_several_save_at_once_has_the_value_of_one(store: Store) -> None:
+    _at_once(lambda number: store.save_setting("name", str(number)))
+    assert store.setting("name") in {str(number) for number in range(AT_ONCE)}
+
+
+def test_the_audit_log_is_paged_newest_first_through_equal_times(store: Store) -> None:
+    assert store.audit() == []
+    entries = [an_entry(f"e{number}", time_ms=10 if number < 5 else 20, detail="₹") for number in range(9)]
+    for entry in entries:
+        store.record_audit(entry)
+    pages = _pages(lambda after: store.audit(after, 2), lambda entry: (entry.time_ms, entry.id))
+    assert [entry for page in pages for entry in page] == entries[::-1]
+
+
+def test_text_of_any_script_is_kept(store: Store) -> None:
+    name = "बजाज फाइनेंस ₹ 😀 \"'\\;--"
+    store.save_instruments([an_instrument(name=name)])
+    channel = store.save_channel(a_channel(reason=name, address="आशा@example.com"))
+    store.record_audit(an_entry(detail=name))
+    assert store.search_instruments("फाइनेंस")[0].name == name
+    assert store.channel(channel.id) == channel
+    assert store.audit()[0].detail == name
+
+
+def test_reading_and_writing_from_many_threads_at_once_works(store: Store) -> None:
+    store.save_rule(a_rule())
+    deadline = time.monotonic() + 0.5
+
+    def work(number: int) -> int:
+        done = 0
+        while time.monotonic() < deadline:
+            store.record_alert(an_alert(f"r{number}-{done}", time_ms=done))
+            store.save_watchlist(f"u{number}", [done + 1])
+            assert store.rule("r1") is not None
+            assert store.watchlist(f"u{number}") == [done + 1]
+            done += 1
+        return done
+
+    with ThreadPoolExecutor(4) as threads:
+        done = list(threads.map(work, range(4)))
+    assert len(store.alerts_of("u1", limit=10**6)) == sum(done) > 0
+
+
+def _at_once(work: Callable[[int], T]) -> list[T]:
+    """What each of several threads got that started together; those in conflict got nothing."""
+    barrier = threading.Barrier(AT_ONCE)
+
+    def one(number: int) -> list[T]:
+        barrier.wait()
+        try:
+            return [work(number)]
+        except Conflict:
+            return []
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return [result for results in threads.map(one, range(AT_ONCE)) for result in results]
+
+
+def _pages(read: Callable[[Cursor | None], list[T]], cursor: Callable[[T], Cursor]) -> list[list[T]]:
+    pages: list[list[T]] = []
+    while page := read(cursor(pages[-1][-1]) if pages else None):
+        pages.append(page)
+    return pages

@@ -1,0 +1,175 @@
+"""What only MongoDB has: documents a person can read, a server that is away or refuses, what goes over the wire."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import mongomock
+import pytest
+
+from stormalert.errors import Conflict, StormError
+from stormalert.model import DeliveryState
+from stormalert.store import mongo as product
+from stormalert.store.mongo import CHANGE_S, INDEXES, SCHEMA, MongoStore
+from tests.conftest import free_port
+from tests.store import mongo
+from tests.store.records import a_channel, a_delivery, a_rule, a_user, an_alert, an_instrument
+from tests.store.wire import Server, serve
+
+PASSWORD = "hunter2-of-the-store"
+REFUSAL = {"ok": 0, "errmsg": "not authorized on storm to execute command", "code": 13, "codeName": "Unauthorized"}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serve() as started:
+        yield started
+
+
+@pytest.fixture
+def store(server: Server) -> Iterator[MongoStore]:
+    opened = MongoStore(f"mongodb://{server.host}/shares")
+    server.commands.clear()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Any:
+    mongo.mend(monkeypatch)
+    return mongomock.MongoClient("mongodb://localhost/shares")
+
+
+def test_a_document_is_the_record_in_plain_fields(client: Any) -> None:
+    store = MongoStore("mongodb://localhost/shares", client)
+    rule = store.save_rule(a_rule())
+    (document,) = client["shares"]["rules"].find()
+    assert document == {**rule.model_dump(mode="json", exclude={"id"}), "_id": "r1"}
+    assert (document["kind"], document["state"], document["percent_e2"]) == ("rolling", "active", 150)
+    assert {type(value) for value in document.values()} == {str, int}
+
+
+def test_a_person_may_add_a_field_to_a_document(client: Any) -> None:
+    store = MongoStore("mongodb://localhost/shares", client)
+    user = store.save_user(a_user())
+    client["shares"]["users"].update_one({"_id": user.id}, {"$set": {"note": "likes mornings"}})
+    assert store.user(user.id) == user
+
+
+def test_the_database_is_named_by_the_address_and_else_storm() -> None:
+    for uri, name in (("mongodb://localhost/shares?w=1", "shares"), ("mongodb://localhost", "storm")):
+        client: Any = mongomock.MongoClient(uri)
+        MongoStore(uri, client).save_user(a_user())
+        assert client.list_database_names() == [name]
+
+
+def test_indexes_are_made_at_the_start(server: Server) -> None:
+    MongoStore(f"mongodb://{server.host}").close()
+    made = [(command["createIndexes"], index) for command in server.named("createIndexes") for index in command["indexes"]]
+    assert [collection for collection, index in made if index.get("unique")] == ["users"]
+    assert len(made) == len(INDEXES) + 1
+    assert ("rules", {"user": 1, "updated_ms": -1, "_id": -1}) in [(collection, index["key"]) for collection, index in made]
+
+
+def test_each_write_waits_for_the_journals_of_a_majority(server: Server, store: MongoStore) -> None:
+    store.save_rule(a_rule())
+    store.save_rule(a_rule(revision=1))
+    store.mark_spent("r1", 1)
+    store.record_alert(an_alert())
+    store.save_instruments([an_instrument()])
+    store.save_watchlist("u1", [1])
+    store.save_setting("name", "value")
+    store.delete_channel("c1")
+    assert {next(iter(command)) for command in server.commands} == {"findAndModify", "insert", "update", "delete"}
+    assert [command["writeConcern"] for command in server.commands] == [{"w": "majority", "j": True}] * len(server.commands)
+    assert {command["$db"] for command in server.commands} == {"shares"}
+
+
+def test_a_change_of_a_rule_is_abandoned_before_the_evaluator_could_miss_it(server: Server, store: MongoStore) -> None:
+    store.save_rule(a_rule())
+    store.mark_spent("r1", 1)
+    assert len(server.commands) == 6
+    assert all(0 < command["maxTimeMS"] <= CHANGE_S * 1_000 for command in server.commands)
+
+
+def test_a_change_is_one_conditional_replacement(server: Server, store: MongoStore) -> None:
+    store.save_delivery(a_delivery(revision=4, state=DeliveryState.SENT))
+    (command,) = server.commands
+    assert (command["findAndModify"], command["query"]) == ("deliveries", {"_id": "r1-1-c1", "revision": 4})
+    assert (command["update"]["state"], command["update"]["revision"]) == ("sent", 5)
+    assert not command.get("upsert")
+
+
+def test_a_dump_goes_over_in_few_commands(server: Server, store: MongoStore) -> None:
+    server.answers["update"] = {"ok": 1, "n": 1_000, "nModified": 0}
+    assert store.save_instruments(an_instrument(token, f"NSE:S{token}") for token in range(1, 2_501)) == 2_500
+    sent = server.named("update")
+    assert [len(command["updates"]) for command in sent] == [1_000, 1_000, 500]
+    assert all(update["upsert"] for command in sent for update in command["updates"])
+
+
+def test_a_duplicate_that_the_server_reports_is_a_conflict(server: Server, store: MongoStore) -> None:
+    duplicate = {"index": 0, "code": 11000, "errmsg": "E11000 duplicate key error collection: shares.channels index: _id_"}
+    server.answers["insert"] = {"ok": 1, "n": 0, "writeErrors": [duplicate]}
+    with pytest.raises(Conflict, match="channels has c1 already"):
+        store.save_channel(a_channel())
+    assert store.record_alert(an_alert()) is False
+
+
+def test_what_the_server_refuses_is_said_in_its_words(server: Server, store: MongoStore) -> None:
+    server.answers = {"find": REFUSAL, "insert": REFUSAL, "findAndModify": REFUSAL, "distinct": REFUSAL, "update": REFUSAL}
+    sentence = f"^the store {server.host} refused: not authorized on storm to execute command$"
+    for ask in (
+        store.users,
+        store.watched_tokens,
+        lambda: store.save_rule(a_rule()),
+        lambda: store.record_alert(an_alert()),
+        lambda: store.save_instruments([an_instrument()]),
+        lambda: list(store.rules_changed(0)),
+    ):
+        with pytest.raises(StormError, match=sentence):
+            ask()
+
+
+def test_a_server_that_shuts_down_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(product, "OPERATION_MS", 300)
+    with serve() as server:
+        store = MongoStore(f"mongodb://{server.host}")
+        server.answers["find"] = {"ok": 0, "errmsg": "interrupted at shutdown", "code": 11600}
+        with pytest.raises(StormError, match=f"^the store {server.host} cannot be reached: "):
+            store.users()
+        store.close()
+
+
+def test_a_server_that_is_away_is_named_without_the_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(product, "OPERATION_MS", 300)
+    port = free_port()
+    with pytest.raises(StormError) as raised:
+        MongoStore(f"mongodb://storm:{PASSWORD}@127.0.0.1:{port}/shares?authSource=admin")
+    assert (
+        str(raised.value) == f"the store 127.0.0.1:{port} cannot be reached: 127.0.0.1:{port}: [Errno 111] Connection refused"
+    )
+    assert raised.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"mongodb://storm:{PASSWORD}/x@localhost/shares",
+        f"mongodb://storm:{PASSWORD}@x@localhost/shares",
+        f"mongodb://storm:%{PASSWORD}@localhost:1:2/shares",
+        f"mongodb://storm:{PASSWORD}@localhost:many/shares",
+        "mongodb://",
+        "postgres://localhost/shares",
+    ],
+)
+def test_an_address_that_is_malformed_is_refused_without_repeating_it(uri: str) -> None:
+    with pytest.raises(StormError, match=r"^MONGODB_URI is malformed; .* percent-encoded$") as raised:
+        MongoStore(uri)
+    assert raised.value.__suppress_context__
+
+
+def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(client: Any) -> None:
+    client["shares"]["meta"].insert_one({"_id": "schema", "version": SCHEMA + 1})
+    with pytest.raises(StormError, match=rf"^the store localhost was written by a newer StormAlert \(schema {SCHEMA + 1}\)$"):
+        MongoStore("mongodb://localhost/shares", client)
+    assert list(client["shares"]["meta"].find()) == [{"_id": "schema", "version": SCHEMA + 1}]

@@ -1,0 +1,258 @@
+"""What only a file can do: many processes on it, a process that is killed, a file that is none of ours."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stormalert.errors import Conflict, StormError
+from stormalert.model import DeliveryState
+from stormalert.store import Store
+from stormalert.store.sqlite import MIGRATIONS, SqliteStore
+from tests.store.records import a_channel, a_delivery, a_rule
+
+ROOT = Path(__file__).resolve().parents[2]
+PROCESSES = 4
+COUNTED = 40
+WITHIN_S = 30
+
+OPENS = "from pathlib import Path; from stormalert.store.sqlite import SqliteStore; store = SqliteStore(Path(sys.argv[1]))"
+
+COUNTS_UP = f"""
+import sys
+from stormalert.errors import Conflict
+{OPENS}
+print("ready", flush=True)
+sys.stdin.readline()
+done = 0
+while done < int(sys.argv[2]):
+    known = store.delivery("d")
+    try:
+        store.save_delivery(known.model_copy(update={{"attempts": known.attempts + 1}}))
+    except Conflict:
+        continue
+    done += 1
+"""
+
+# Each dump carries one name in all rows, so that a reader can see half a dump.
+WRITES_FOREVER = f"""
+import sys
+from stormalert.model import Instrument
+{OPENS}
+number = 0
+while True:
+    number += 1
+    store.save_instruments(Instrument(token=token, symbol=f"NSE:S{{token}}", name=f"{{number}}") for token in range(1, 301))
+    store.save_setting("acknowledged", str(number))
+    print(number, flush=True)
+"""
+
+# A file that may not grow is as good as a full disk.
+FILLS_THE_DISK = f"""
+import resource, signal, sys
+from stormalert.errors import StormError
+{OPENS}
+store.save_setting("before", "kept")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+try:
+    store.save_setting("much", "x" * 5_000_000)
+except StormError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+store.save_setting("after", "kept")
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.sqlite3"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    opened = SqliteStore(path)
+    yield opened
+    opened.close()
+
+
+def _start(program: str, *arguments: object) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _said(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def test_counting_up_from_several_processes_loses_nothing(store: Store, path: Path) -> None:
+    store.save_delivery(a_delivery("d"))
+    counting = [_start(COUNTS_UP, path, COUNTED) for _ in range(PROCESSES)]
+    assert [_said(process) for process in counting] == ["ready"] * PROCESSES
+    for process in counting:
+        process.communicate("go\n", timeout=WITHIN_S)
+    assert [process.returncode for process in counting] == [0] * PROCESSES
+    last = store.delivery("d")
+    assert last is not None
+    assert (last.attempts, last.revision) == (PROCESSES * COUNTED, PROCESSES * COUNTED + 1)
+
+
+def test_processes_that_open_a_new_store_at_once_all_get_it(path: Path) -> None:
+    program = f"import sys\nprint('ready', flush=True)\nsys.stdin.readline()\n{OPENS}\nstore.save_setting(sys.argv[2], 'here')"
+    opening = [_start(program, path, number) for number in range(PROCESSES)]
+    assert [_said(process) for process in opening] == ["ready"] * PROCESSES
+    for process in opening:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in opening:
+        process.communicate(timeout=WITHIN_S)
+    assert [process.returncode for process in opening] == [0] * PROCESSES
+    store = SqliteStore(path)
+    assert [store.setting(str(number)) for number in range(PROCESSES)] == ["here"] * PROCESSES
+    store.close()
+
+
+def test_a_writer_that_is_killed_leaves_a_whole_store_with_all_it_acknowledged(path: Path) -> None:
+    acknowledged = 0
+    for _ in range(3):
+        writer = _start(WRITES_FOREVER, path)
+        for _ in range(5):
+            acknowledged = int(_said(writer))
+        os.kill(writer.pid, signal.SIGKILL)
+        rest, _ = writer.communicate(timeout=WITHIN_S)
+        acknowledged = int((rest.split() or [acknowledged])[-1])
+        store = SqliteStore(path)
+        rows = store.search_instruments("NSE:", limit=1_000)
+        store.close()
+        assert len(rows) == 300
+        (number,) = {row.name for row in rows}
+        assert int(number) >= acknowledged
+        with sqlite3.connect(path) as file:
+            assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        file.close()
+
+
+def test_a_reader_never_sees_half_a_dump_and_does_not_wait_for_the_writer(store: Store, path: Path) -> None:
+    writer = _start(WRITES_FOREVER, path)
+    try:
+        first = int(_said(writer))
+        seen: set[str] = set()
+        deadline = time.monotonic() + WITHIN_S
+        while len(seen) < 3:
+            rows = store.search_instruments("NSE:", limit=1_000)
+            names = {row.name for row in rows}
+            assert (len(rows), len(names)) == (300, 1)
+            seen |= names
+            assert time.monotonic() < deadline, "the writer came no further"
+        assert min(map(int, seen)) >= first
+    finally:
+        writer.kill()
+        writer.communicate()
+
+
+def test_reading_goes_on_while_another_connection_holds_the_write_lock(store: Store, path: Path) -> None:
+    store.save_setting("name", "before")
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("UPDATE settings SET value = 'after'")
+    # It would return only after the lock was given up, which happens below.
+    assert store.setting("name") == "before"
+    writer.execute("COMMIT")
+    writer.close()
+    assert store.setting("name") == "after"
+
+
+def test_a_write_waits_for_another_writer_to_finish(store: Store, path: Path) -> None:
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    waiting = threading.Thread(target=store.save_setting, args=("name", "after"))
+    waiting.start()
+    writer.execute("INSERT INTO settings VALUES ('name', 'before')")
+    writer.execute("COMMIT")
+    writer.close()
+    waiting.join(WITHIN_S)
+    assert store.setting("name") == "after"
+
+
+def test_a_change_that_failed_leaves_nothing_open_behind_it(store: Store, path: Path) -> None:
+    rule = store.save_rule(a_rule())
+    with pytest.raises(Conflict):
+        store.save_rule(rule.model_copy(update={"revision": 7}))
+    store.save_channel(a_channel())
+    other = SqliteStore(path)
+    assert (other.rule(rule.id), other.channel("c1")) == (rule, store.channel("c1"))
+    assert other.save_rule(rule).revision == 2
+    other.close()
+
+
+def test_a_full_disk_is_said_in_one_sentence_and_later_writes_are_kept(path: Path) -> None:
+    filling = _start(FILLS_THE_DISK, path)
+    said, _ = filling.communicate(timeout=WITHIN_S)
+    assert filling.returncode == 0
+    assert said.startswith(f"the store {path} cannot be used: ")
+    store = SqliteStore(path)
+    assert [store.setting(name) for name in ("before", "much", "after")] == ["kept", None, "kept"]
+    store.close()
+
+
+def test_all_is_there_when_the_file_is_opened_again(path: Path) -> None:
+    store = SqliteStore(path)
+    rule, delivery = store.save_rule(a_rule()), store.save_delivery(a_delivery(state=DeliveryState.SENT))
+    store.close()
+    again = SqliteStore(path)
+    assert (again.rule(rule.id), again.delivery(delivery.id)) == (rule, delivery)
+    assert again.save_rule(rule).updated_ms > rule.updated_ms
+    again.close()
+
+
+def test_folders_on_the_way_to_the_file_are_made(tmp_path: Path) -> None:
+    SqliteStore(tmp_path / "var" / "data" / "store.sqlite3").close()
+    assert (tmp_path / "var" / "data" / "store.sqlite3").is_file()
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path) -> None:
+    path.write_text("name,price\n" * 1_000)
+    with pytest.raises(StormError, match=f"^the store {path} cannot be used: file is not a database$"):
+        SqliteStore(path)
+    assert path.read_text() == "name,price\n" * 1_000
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StormError, match=f"^the store {tmp_path} cannot be opened: "):
+        SqliteStore(tmp_path)
+
+
+def test_a_path_through_a_file_is_refused(path: Path) -> None:
+    path.touch()
+    with pytest.raises(StormError, match="cannot be opened: "):
+        SqliteStore(path / "store.sqlite3")
+
+
+def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> None:
+    SqliteStore(path).close()
+    newer = len(MIGRATIONS) + 1
+    with sqlite3.connect(path) as file:
+        file.execute(f"PRAGMA user_version = {newer}")
+    file.close()
+    with pytest.raises(StormError, match=rf"^the store {path} was written by a newer StormAlert \(schema {newer}\)$"):
+        SqliteStore(path)
+    with sqlite3.connect(path) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (newer,)
+    file.close()
+
+
+def test_a_store_that_was_closed_says_so_in_one_sentence(path: Path) -> None:
+    store = SqliteStore(path)
+    store.close()
+    with pytest.raises(StormError, match="closed"):
+        store.users()
