@@ -1,15 +1,18 @@
-"""python -m evaluator: the pump and the rulebook; python -m evaluator replay: the engine over a recorded market."""
+"""python -m evaluator: pump and rulebook; with `replay` the engine over a recorded market, with `show` one instrument."""
 
 import argparse
 import asyncio
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
 from evaluator.pump import Pump
 from evaluator.replay import replay
 from evaluator.rulebook import Rulebook
+from evaluator.show import show
 from evaluator.tables import ALERT_COLUMNS, RULE_COLUMNS, TICK_COLUMNS
 from stormalert import process
 from stormalert.errors import StormError
@@ -20,14 +23,19 @@ from stormalert.store import open_store
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m evaluator", description=__doc__)
-    replaying = parser.add_subparsers(dest="command").add_parser("replay", help="alerts of recorded ticks under given rules")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    showing = commands.add_parser("show", help="where an instrument stands, and which rules are nearest to firing")
+    showing.add_argument("symbol", help="such as NSE:INFY")
+    replaying = commands.add_parser("replay", help="alerts of recorded ticks under given rules")
     replaying.add_argument("--ticks", type=Path, required=True, help=f"CSV to read: {','.join(TICK_COLUMNS)}")
     replaying.add_argument("--rules", type=Path, required=True, help=f"CSV to read: {','.join(RULE_COLUMNS)}")
     replaying.add_argument("--out", type=Path, required=True, help=f"CSV to write: {','.join(ALERT_COLUMNS)}")
     replaying.add_argument("--redis", help="URL of a server to use; without it an embedded one is started")
     arguments = parser.parse_args()
     if arguments.command == "replay":
-        sys.exit(_replay(arguments))
+        sys.exit(_tell(_replay(arguments)))
+    if arguments.command == "show":
+        sys.exit(_tell(_show(process.load_or_exit(), arguments.symbol)))
     process.run("evaluator", _evaluate)
 
 
@@ -52,13 +60,29 @@ async def _evaluate(settings: Settings, stopping: asyncio.Event) -> None:
     store.close()
 
 
-def _replay(arguments: argparse.Namespace) -> int:
+async def _replay(arguments: argparse.Namespace) -> str:
+    ticks, alerts = await replay(arguments.ticks, arguments.rules, arguments.out, arguments.redis)
+    return f"{ticks} ticks, {alerts} alerts, written to {arguments.out}"
+
+
+async def _show(settings: Settings, symbol: str) -> str:
+    store = open_store(settings.mongodb_uri, settings.sqlite_path)
     try:
-        ticks, alerts = uvloop.run(replay(arguments.ticks, arguments.rules, arguments.out, arguments.redis))
+        async with process.connect(settings.redis_url) as redis:
+            return await show(redis, store, settings.shards, symbol)
+    except process.UNREACHABLE as error:
+        raise StormError(f"redis does not answer: {error}") from None
+    finally:
+        store.close()
+
+
+def _tell(work: Coroutine[Any, Any, str]) -> int:
+    """Exit code."""
+    try:
+        print(uvloop.run(work))
     except StormError as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"{ticks} ticks, {alerts} alerts, written to {arguments.out}")
     return 0
 
 

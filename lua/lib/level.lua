@@ -37,4 +37,12 @@ function level.each_nearest(self, side, found)
   if nearest[1] then found(tonumber(nearest[2])) end
 end
 
+-- Calls found(rule id, level, level) for the nearest `count` armed rules of the side.
+function level.each_armed(self, side, count, found)
+  local command, beyond = "ZRANGEBYSCORE", "+inf"
+  if side == "down" then command, beyond = "ZREVRANGEBYSCORE", "-inf" end
+  local nearest = call(command, key(self, side), "(" .. self.price_e4, beyond, "WITHSCORES", "LIMIT", 0, count)
+  for i = 1, #nearest, 2 do found(nearest[i], tonumber(nearest[i + 1]), tonumber(nearest[i + 1])) end
+end
+
 return level

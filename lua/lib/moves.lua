@@ -108,6 +108,19 @@ function moves.each_nearest(self, side, found)
   end
 end
 
+-- Calls found(rule id, reference, first price to fire) for the nearest `count` armed rules of each family of the side.
+function moves.each_armed(self, side, count, found)
+  for _, each in pairs(self.families) do
+    local reference_e4 = each.side == side and self.references[each.span][side]
+    if reference_e4 then
+      local nearest = call("ZRANGE", index_key(self, side, each.span), 0, count - 1, "WITHSCORES")
+      for i = 1, #nearest, 2 do
+        found(nearest[i], reference_e4, number.threshold_e4(side, reference_e4, tonumber(nearest[i + 1])))
+      end
+    end
+  end
+end
+
 -- Shows the windows' extremes in the instrument's hash.
 function moves.show(self)
   local shown = {}

@@ -183,4 +183,15 @@ function rules.each_nearest(self, side, found)
   for _, family in ipairs(FAMILIES) do family.each_nearest(self, side, found) end
 end
 
+-- Calls found(rule id, reference, first price to fire) for armed rules of the side, at least the nearest `count`.
+function rules.each_armed(self, side, count, found)
+  for _, family in ipairs(FAMILIES) do family.each_armed(self, side, count, found) end
+end
+
+-- How many rules wait for their time, and when the next is armed.
+function rules.waiting(self)
+  local next_up = call("ZRANGE", pending_key(self), 0, 0, "WITHSCORES")
+  return call("ZCARD", pending_key(self)), next_up[2] or ""
+end
+
 return rules

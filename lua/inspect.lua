@@ -1,0 +1,43 @@
+#!lua
+-- Explains one instrument: where it stands, and which armed rules are nearest to firing. No rule's state changes.
+--
+-- KEYS     instrument  hash
+-- ARGV     token       of the instrument
+--          count       most rules to return
+-- Returns  {the hash, {rule id, rule, side, reference, first price to fire} nearest first, rules that wait, when the next is}
+local history = require("lib.history")
+local instrument = require("lib.instrument")
+local moves = require("lib.moves")
+local number = require("lib.number")
+local rules = require("lib.rules")
+
+local instrument_key = KEYS[1]
+local token, count = ARGV[1], tonumber(ARGV[2])
+local prefix = instrument_key:match("^(.*:)instrument:")
+
+local self = instrument.load(prefix, token)
+if self.price_e4 == 0 then return { redis.call("HGETALL", instrument_key), {}, 0, "" } end
+history.open(self)
+moves.open(self)
+moves.show(self)
+local found = {}
+for _, side in ipairs({ "up", "down" }) do
+  rules.each_armed(self, side, count, function(id, reference_e4, trigger_e4)
+    found[#found + 1] = { id = id, side = side, reference_e4 = reference_e4, trigger_e4 = trigger_e4 }
+  end)
+end
+table.sort(found, function(a, b)
+  local left, right = math.abs(a.trigger_e4 - self.price_e4), math.abs(b.trigger_e4 - self.price_e4)
+  if left ~= right then return left < right end
+  return a.id .. a.side < b.id .. b.side
+end)
+local nearest = {}
+for i = 1, math.min(count, #found) do
+  local each = found[i]
+  nearest[i] = { each.id, redis.call("HGET", rules.key(prefix, each.id), "rule"), each.side,
+    number.price_text(each.reference_e4), number.price_text(each.trigger_e4) }
+end
+-- Opening the history may have dropped what was too old.
+instrument.save(self)
+local waiting, next_ms = rules.waiting(self)
+return { redis.call("HGETALL", instrument_key), nearest, waiting, next_ms }
