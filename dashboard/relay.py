@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
@@ -253,7 +254,8 @@ async def serve_until(config: Settings, stopping: asyncio.Event) -> None:
             server_header=None,
         )
     except OSError as error:
-        reason = error.strerror or str(error)
+        # The event loop's own text repeats the address; a host that is not known has a negative number and no other text.
+        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
         raise StormError(
             f"cannot listen on {config.host}:{config.relay_port} (STORM_HOST, STORM_RELAY_PORT): {reason}"
         ) from None

@@ -131,6 +131,28 @@ class RelayRig:
             )
 
 
+class Stalled:
+    """A page that connects and then never reads."""
+
+    def __init__(self, rig: RelayRig, user: str) -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(10)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        self.socket.connect(("127.0.0.1", rig.port))
+        lines = [
+            "GET /ws HTTP/1.1",
+            f"Host: 127.0.0.1:{rig.port}",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            f"Origin: {rig.origin}",
+            f"Cookie: {SESSION_COOKIE}={session_of(user)}",
+        ]
+        self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
+        assert self.socket.recv(12) == b"HTTP/1.1 101"
+
+
 def session_of(user: str) -> str:
     return issue_session(user, "member", JWT_SECRET)
 

@@ -14,7 +14,7 @@ from stormalert.security import SESSION_COOKIE, issue_session, read_session
 from tests.store.records import an_alert
 
 from .conftest import JWT_SECRET
-from .listening import SHARDS, Page, RelayRig, new_alert, new_tokens, relay, session_of, until
+from .listening import SHARDS, Page, RelayRig, Stalled, new_alert, new_tokens, relay, session_of, until
 
 SIGNED_OUT, NOT_ASKED, TOO_BIG, PROTOCOL_ERROR = 4401, 1008, 1009, 1002
 
@@ -286,28 +286,6 @@ async def test_signing_out_ends_the_page_and_so_does_the_end_of_the_session(rig:
         assert await ends == [(SIGNED_OUT, "signed out")] * 2
         alert = rig.write_alert(new_alert(user))
         assert (await staying.next("alert"))["alert"]["id"] == alert.id
-
-
-class Stalled:
-    """A page that connects and then never reads."""
-
-    def __init__(self, rig: RelayRig, user: str) -> None:
-        self.socket = socket.socket()
-        self.socket.settimeout(10)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        self.socket.connect(("127.0.0.1", rig.port))
-        lines = [
-            "GET /ws HTTP/1.1",
-            f"Host: 127.0.0.1:{rig.port}",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            f"Origin: {rig.origin}",
-            f"Cookie: {SESSION_COOKIE}={session_of(user)}",
-        ]
-        self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
-        assert self.socket.recv(12) == b"HTTP/1.1 101"
 
 
 async def test_a_page_that_does_not_read_is_dropped_and_the_others_go_on(rig: RelayRig) -> None:
