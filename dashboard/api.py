@@ -1,5 +1,6 @@
 """GET /healthz for supervisors, and /api/admin/system-status for admins."""
 
+import asyncio
 import logging
 
 from redis.exceptions import RedisError
@@ -8,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from dashboard import resources
 from dashboard.gate import signed_in
-from dashboard.status import read_status
+from dashboard.status import ANSWER_WITHIN_S, read_status
 
 log = logging.getLogger("stormalert")
 
@@ -18,8 +19,9 @@ _FRESH = {"Cache-Control": "no-store"}
 async def healthz(_request: Request) -> Response:
     """200 as long as the process serves; the servers behind it are told, not counted: a restart would not mend them."""
     try:
-        await resources.loop_redis().ping()
-    except RedisError:
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            await resources.loop_redis().ping()
+    except (RedisError, TimeoutError):
         return JSONResponse({"status": "ok", "redis": "away"}, headers=_FRESH)
     return JSONResponse({"status": "ok", "redis": "ok"}, headers=_FRESH)
 

@@ -38,6 +38,10 @@ class Audience:
     def __iter__(self) -> Iterator[Listener]:
         return (listener for group in self._by_user.values() for listener in group)
 
+    def tokens(self) -> set[int]:
+        """What anybody sees."""
+        return set().union(*self._by_tokens)
+
     def add(self, listener: Listener) -> None:
         self._by_user[listener.session.user].add(listener)
         self._by_tokens[listener.tokens].add(listener)

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboard import sessions
 from dashboard.html import sentence_page
 from dashboard.sessions import SignedIn
+from stormalert.errors import StormError
 
 log = logging.getLogger("stormalert")
 
@@ -18,6 +19,7 @@ _OPEN_FOLDER = "/static/"
 _CLOSE_SIGNED_OUT = 4401
 _CLOSE_TRY_LATER = 1013
 _AWAY = "Redis does not answer, so nobody can be let in; try again in a moment."
+_NO_STORE = "The store does not answer, so nobody can be let in; try again in a moment."
 
 
 class Gate:
@@ -39,6 +41,10 @@ class Gate:
         except RedisError as error:
             log.warning("session not checked", extra={"reason": type(error).__name__})
             await _refuse(scope, receive, send, sentence_page("One moment", _AWAY, 503), _CLOSE_TRY_LATER)
+            return
+        except StormError as error:
+            log.warning("session not checked", extra={"reason": str(error)})
+            await _refuse(scope, receive, send, sentence_page("One moment", _NO_STORE, 503), _CLOSE_TRY_LATER)
             return
         if signed_in is None:
             await _refuse(scope, receive, send, _to_sign_in(scope), _CLOSE_SIGNED_OUT)

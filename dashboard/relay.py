@@ -6,10 +6,12 @@ again and starts from a snapshot; an alert that comes twice is known by its id.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
+import os
 import time
-from collections import OrderedDict
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Any, cast
@@ -18,6 +20,7 @@ from urllib.parse import urlsplit
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from websockets.asyncio.server import ServerConnection, broadcast, serve
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from dashboard import resources, sessions, texts
@@ -27,7 +30,7 @@ from stormalert import keys
 from stormalert.errors import InputError, StormError
 from stormalert.keys import Shard, all_shards, shard_of
 from stormalert.model import Alert
-from stormalert.process import UNREACHABLE, Heartbeat, run, wait_for_redis
+from stormalert.process import UNREACHABLE, Heartbeat, run
 from stormalert.settings import Settings
 from stormalert.store import Store
 from stormalert.streams import read_alert
@@ -35,13 +38,14 @@ from stormalert.streams import read_alert
 log = logging.getLogger("stormalert")
 
 ALERTS_SHOWN = 50
-# The newest of all users: some may not be in the store yet.
-ALERTS_KEPT = 1_000
+# Of all users: some may not be in the store yet.
+ALERTS_AT_START = 1_000
 ALERTS_AT_ONCE = 500
 BLOCK_MS = 1_000
 STATUS_EVERY_S = 1
 SESSIONS_EVERY_S = 5
 RETRY_AFTER_S = 0.5
+CLOSE_NOT_ASKED = 1008
 CLOSE_SIGNED_OUT = 4401
 CLOSE_TRY_LATER = 1013
 Entry = tuple[str, dict[str, str]]
@@ -50,13 +54,15 @@ AWAY: Status = {"feed": {"state": "unknown", "reason": "Redis does not answer"},
 
 
 class Relay:
-    def __init__(self, redis: Redis, store: Store, config: Settings) -> None:
+    def __init__(self, redis: Redis, store: Store, config: Settings, heart: Heartbeat) -> None:
         self.audience = Audience()
         self._redis = redis
         self._store = store
         self._config = config
+        self._heart = heart
         self._status: Status = AWAY
-        self._alerts: OrderedDict[str, Alert] = OrderedDict()
+        self._is_away = False
+        self._alerts: defaultdict[str, deque[Alert]] = defaultdict(lambda: deque(maxlen=ALERTS_SHOWN))
         self._quotes: dict[int, list[Any]] = {}
 
     async def run_until(self, stopping: asyncio.Event) -> None:
@@ -71,12 +77,15 @@ class Relay:
         """The handshake: the right address, from our own page, signed in."""
         if request.path.partition("?")[0] != "/ws":
             return connection.respond(HTTPStatus.NOT_FOUND, "Live data is at /ws.\n")
-        if not is_own_page(request.headers.get("Origin", ""), request.headers.get("Host", ""), self._config):
+        if not is_own_page(_only(request, "Origin"), _only(request, "Host"), self._config):
             return connection.respond(HTTPStatus.FORBIDDEN, "Only StormAlert's own pages may listen; see STORM_ORIGINS.\n")
         try:
             signed_in = await sessions.find(sessions.among(request.headers.get_all("Cookie")))
         except RedisError:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Redis does not answer; try again in a moment.\n")
+        except StormError as error:
+            log.warning("session not checked", extra={"reason": str(error)})
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "The store does not answer; try again in a moment.\n")
         if signed_in is None:
             return connection.respond(HTTPStatus.UNAUTHORIZED, "Sign in first.\n")
         cast(Listener, connection).session = signed_in.session
@@ -85,25 +94,33 @@ class Relay:
     async def listen(self, connection: ServerConnection) -> None:
         listener = cast(Listener, connection)
         user = listener.session.user
-        tokens = await asyncio.to_thread(self._store.watchlist, user)
-        stored = await asyncio.to_thread(self._store.alerts_of, user, None, ALERTS_SHOWN)
         try:
-            await self._look_up(token for token in tokens if token not in self._quotes)
+            tokens = await asyncio.to_thread(self._store.watchlist, user)
+            stored = await asyncio.to_thread(self._store.alerts_of, user, None, ALERTS_SHOWN)
+            found = await self._look_up(token for token in tokens if token not in self._quotes)
         except UNREACHABLE:
             await listener.close(CLOSE_TRY_LATER, "Redis does not answer")
             return
+        except StormError as error:
+            log.warning("snapshot not made", extra={"reason": str(error)})
+            await listener.close(CLOSE_TRY_LATER, "the store does not answer")
+            return
         listener.tokens = frozenset(tokens)
+        # What was published meanwhile is newer.
+        self._quotes = found | self._quotes
         # Nothing is awaited between the snapshot and what follows it, so that nothing falls between them.
         broadcast([listener], self._snapshot(listener, stored))
         self.audience.add(listener)
         try:
-            await listener.wait_closed()
+            with contextlib.suppress(ConnectionClosed):
+                await listener.recv()
+                await listener.close(CLOSE_NOT_ASKED, "only the relay speaks")
         finally:
             self.audience.remove(listener)
 
     def _snapshot(self, listener: Listener, stored: list[Alert]) -> str:
         newest = {alert.id: alert for alert in stored}
-        newest |= {alert.id: alert for alert in self._alerts.values() if alert.user == listener.session.user}
+        newest |= {alert.id: alert for alert in self._alerts.get(listener.session.user, ())}
         shown = sorted(newest.values(), key=lambda alert: (alert.time_ms, alert.id), reverse=True)[:ALERTS_SHOWN]
         return json.dumps(
             {
@@ -120,35 +137,36 @@ class Relay:
         async def follow() -> None:
             nonlocal after
             if not after:
-                newest = cast(list[Entry], await self._redis.xrevrange(shard.alerts, count=ALERTS_KEPT))
+                newest = cast(list[Entry], await self._redis.xrevrange(shard.alerts, count=ALERTS_AT_START))
                 for _entry_id, fields in reversed(newest):
-                    self._keep(fields)
+                    self._hear(fields)
                 after = newest[0][0] if newest else "0-0"
             found = cast(Found, await self._redis.xread({shard.alerts: after}, count=ALERTS_AT_ONCE, block=BLOCK_MS))
             for _stream, entries in found:
                 for entry_id, fields in entries:
                     after = entry_id
-                    if alert := self._keep(fields):
-                        self.audience.tell_user(alert.user, json.dumps({"type": "alert", "alert": _alert(alert)}))
+                    self._hear(fields)
 
         await _insist(follow)
 
-    def _keep(self, fields: dict[str, str]) -> Alert | None:
-        """None when it is kept already, or is no alert: dispatch says so."""
+    def _hear(self, fields: dict[str, str]) -> None:
         try:
             alert = read_alert(fields)
         except InputError:
-            return None
-        if alert.id in self._alerts:
-            return None
-        self._alerts[alert.id] = alert
-        if len(self._alerts) > ALERTS_KEPT:
-            self._alerts.popitem(last=False)
-        return alert
+            # Dispatch says so.
+            return
+        self._alerts[alert.user].append(alert)
+        self.audience.tell_user(alert.user, json.dumps({"type": "alert", "alert": _alert(alert)}))
 
     async def _tell_quotes(self) -> None:
         async with self._redis.pubsub() as topic:
             await topic.subscribe(keys.QUOTES_TOPIC)
+            while await topic.get_message(timeout=BLOCK_MS / 1_000) is None:
+                pass
+            # From here on nothing is missed, but what was published while nobody listened was: it is looked up.
+            missed = await self._look_up({*self._quotes, *self.audience.tokens()})
+            self._quotes |= missed
+            self.audience.tell_quotes(missed)
             while True:
                 message = await topic.get_message(ignore_subscribe_messages=True, timeout=BLOCK_MS / 1_000)
                 if message is None:
@@ -157,22 +175,28 @@ class Relay:
                 self._quotes |= changed
                 self.audience.tell_quotes(changed)
 
-    async def _look_up(self, tokens: Iterable[int]) -> None:
-        """What was last quoted before this process began to listen."""
+    async def _look_up(self, tokens: Iterable[int]) -> dict[int, list[Any]]:
+        """What was last quoted, whether or not this process heard it."""
         wanted = list(tokens)
         async with self._redis.pipeline(transaction=False) as pipe:
             for token in wanted:
                 pipe.hmget(shard_of(token, self._config.shards).quote(token), "last", "change", "time")
             found = await pipe.execute()
-        for token, (last, change, time_ms) in zip(wanted, found, strict=True):
-            if last:
-                self._quotes.setdefault(token, [last, change, int(time_ms)])
+        rows = zip(wanted, found, strict=True)
+        return {token: [last, change, int(time_ms)] for token, (last, change, time_ms) in rows if last}
 
     async def _tell_status(self) -> None:
         try:
             self._status = for_everyone(await read_status(self._redis, self._config))
-        except UNREACHABLE:
+        except UNREACHABLE as error:
             self._status = AWAY
+            if not self._is_away:
+                log.warning("redis lost", extra={"reason": str(error)})
+        else:
+            if self._is_away:
+                log.info("redis back")
+        self._is_away = self._status is AWAY
+        self._heart.facts.update(listeners=len(self.audience), dropped=self.audience.dropped)
         self.audience.tell_everyone(json.dumps({"type": "status", "status": self._status}))
         await asyncio.sleep(STATUS_EVERY_S)
 
@@ -183,29 +207,38 @@ class Relay:
             for listener in listeners:
                 pipe.exists(keys.revoked(listener.session.id))
             revoked = await pipe.execute()
-        for listener, is_revoked in zip(listeners, revoked, strict=True):
-            if is_revoked or listener.session.expires_s <= time.time():
-                await listener.close(CLOSE_SIGNED_OUT, "signed out")
+        over = [
+            listener
+            for listener, is_revoked in zip(listeners, revoked, strict=True)
+            if is_revoked or listener.session.expires_s <= time.time()
+        ]
+        # At once: one that does not read takes its time to close.
+        await asyncio.gather(*(listener.close(CLOSE_SIGNED_OUT, "signed out") for listener in over))
 
 
 def is_own_page(origin: str, host: str, config: Settings) -> bool:
     """Whether a page may listen: one named in STORM_ORIGINS, else the dashboard's on the host where the relay was reached."""
     if config.allowed_origins:
         return origin in config.allowed_origins
-    page, relay = urlsplit(origin), urlsplit(f"//{host}")
     try:
-        return page.scheme == "http" and page.hostname == relay.hostname and page.port == config.port
+        page, relay = urlsplit(origin), urlsplit(f"//{host}")
+        return page.scheme == "http" and page.hostname == relay.hostname and (page.port or 80) == config.port
     except ValueError:
         return False
 
 
+def _only(request: Request, name: str) -> str:
+    """A header; empty when it is missing or there twice."""
+    values = request.headers.get_all(name)
+    return values[0] if len(values) == 1 else ""
+
+
 async def serve_until(config: Settings, stopping: asyncio.Event) -> None:
     redis = resources.loop_redis()
-    await wait_for_redis(redis)
-    relay = Relay(redis, await asyncio.to_thread(resources.store), config)
     heart = Heartbeat("relay", redis)
+    relay = Relay(redis, await asyncio.to_thread(resources.store), config, heart)
     try:
-        # Nothing that a client sends is read, so little of it is taken.
+        # A client has nothing to say, so little of it is taken.
         server = await serve(
             relay.listen,
             config.host,
@@ -221,7 +254,8 @@ async def serve_until(config: Settings, stopping: asyncio.Event) -> None:
             server_header=None,
         )
     except OSError as error:
-        reason = error.strerror or str(error)
+        # The event loop's own text repeats the address; a host that is not known has a negative number and no other text.
+        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
         raise StormError(
             f"cannot listen on {config.host}:{config.relay_port} (STORM_HOST, STORM_RELAY_PORT): {reason}"
         ) from None
@@ -232,18 +266,12 @@ async def serve_until(config: Settings, stopping: asyncio.Event) -> None:
 
 
 async def _insist(work: Callable[[], Awaitable[None]]) -> None:
-    """Again and again, also when Redis was away."""
-    is_told = False
+    """Again and again, also when Redis was away: the status tells that."""
     while True:
         try:
             await work()
-        except UNREACHABLE as error:
-            if not is_told:
-                log.warning("redis lost", extra={"reason": str(error)})
-            is_told = True
+        except UNREACHABLE:
             await asyncio.sleep(RETRY_AFTER_S)
-        else:
-            is_told = False
 
 
 def _alert(alert: Alert) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
 
+from starlette.requests import cookie_parser
 from starlette.types import Scope
 
 from dashboard import resources
@@ -31,12 +31,9 @@ def cookie_of(scope: Scope) -> str:
 def among(cookie_headers: Iterable[str]) -> str:
     """The session cookie among others; empty when it is not there."""
     for header in cookie_headers:
-        try:
-            cookies = SimpleCookie(header)
-        except CookieError:
-            continue
-        if SESSION_COOKIE in cookies:
-            return cookies[SESSION_COOKIE].value
+        # Not SimpleCookie: it finds nothing at all beside another site's cookie on the same host that holds, say, JSON.
+        if session := cookie_parser(header).get(SESSION_COOKIE):
+            return session
     return ""
 
 

@@ -1,15 +1,19 @@
 """How the whole of StormAlert is doing, from what its processes leave in Redis."""
 
+import asyncio
 from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from stormalert import keys
 from stormalert.process import ALIVE_MS
 from stormalert.settings import Settings
 from stormalert.units import now_ms
 
+# A server that hangs is as good as away, and whoever asks is told so before they think that we hang.
+ANSWER_WITHIN_S = 2
 # Without one of these, alerts are late.
 NEEDED = ("ingest", "evaluator", "dispatch", "worker")
 
@@ -19,6 +23,14 @@ Status = dict[str, Any]
 
 async def read_status(redis: Redis, config: Settings) -> Status:
     """The feed, the entries that wait in both streams, the processes, and which are missing. Raises RedisError."""
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            return await _read(redis, config)
+    except TimeoutError:
+        raise RedisTimeoutError(f"no answer within {ANSWER_WITHIN_S} s") from None
+
+
+async def _read(redis: Redis, config: Settings) -> Status:
     shards = keys.all_shards(config.shards)
     processes = await _processes(redis)
     beating = {process["name"] for process in processes}

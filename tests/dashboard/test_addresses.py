@@ -57,7 +57,7 @@ def test_what_cannot_be_an_address_is_refused_with_an_example_and_what_it_was(ki
     with pytest.raises(InputError) as refusal:
         checked(kind, typed)
     sentence = str(refusal.value)
-    assert sentence.endswith(f", was {typed!r}.") or kind is WHATSAPP and ", was '" in sentence
+    assert sentence.endswith(f", was {typed!r}.") or (kind is WHATSAPP and ", was '" in sentence)
     assert any(example in sentence for example in ("700000001", "+919812345678", "you@example.com"))
 
 

@@ -63,8 +63,8 @@ def stream_alerts(product: Product) -> list[Alert]:
         return [read_alert(entry) for _, entry in client.xrange(SHARD.alerts)]
 
 
-def add_brisk_rules(product: Product, armed_at_ms: int) -> list[Rule]:
-    """Several alerts a second, so that a test need not wait for them."""
+def add_rules(product: Product, name: str, armed_at_ms: int, cooldown_ms: int) -> list[Rule]:
+    """Two on each symbol, which fire within seconds, so that a test need not wait for the demo's."""
     rules = []
     store = product.store()
     try:
@@ -73,7 +73,7 @@ def add_brisk_rules(product: Product, armed_at_ms: int) -> list[Rule]:
             assert instrument is not None, f"the sandbox lists no {symbol}"
             for kind, percent_e2, window_ms in ((Kind.ROLLING, 5, 20_000), (Kind.TRAILING, 8, 0)):
                 rule = Rule(
-                    id=f"brisk-{symbol}-{kind}",
+                    id=f"{name}-{symbol}-{kind}",
                     user="demo",
                     token=instrument.token,
                     symbol=instrument.symbol,
@@ -81,7 +81,7 @@ def add_brisk_rules(product: Product, armed_at_ms: int) -> list[Rule]:
                     direction=Direction.BOTH,
                     percent_e2=percent_e2,
                     window_ms=window_ms,
-                    cooldown_ms=5_000,
+                    cooldown_ms=cooldown_ms,
                     armed_at_ms=armed_at_ms,
                 )
                 rules.append(store.save_rule(rule))

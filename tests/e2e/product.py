@@ -97,6 +97,13 @@ class Product:
         self._launcher.kill()
         self._launcher.wait()
 
+    def wait_until_gone(self, within_s: float) -> None:
+        """What a killed launcher left behind."""
+        deadline_s = time.monotonic() + within_s
+        while left := self.processes():
+            assert time.monotonic() < deadline_s, f"still there after {within_s} s: {left}"
+            time.sleep(0.1)
+
     def clean_up(self) -> None:
         """Whatever happened before: nothing lives on."""
         try:

@@ -39,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     with product(tmp_path_factory.mktemp("kill")) as started:
         started.start("run")
         started.wait_for("Ctrl-C stops everything")
-        rules = accounts.add_brisk_rules(started, armed_at_ms=now_ms() + ARMED_AFTER_MS)
+        rules = accounts.add_rules(started, "brisk", now_ms() + ARMED_AFTER_MS, cooldown_ms=5_000)
         with following(started, {rule.token for rule in rules}) as follower:
             yield Run(started, rules, follower)
 

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from stormalert.launch.browser import Browser
 from stormalert.model import Alert, ChannelKind
-from stormalert.units import now_ms
+from stormalert.units import HOUR_MS, now_ms
 from tests.e2e import accounts
 from tests.e2e.accounts import SHARD
 from tests.e2e.product import Product, product
@@ -34,15 +35,19 @@ ALERT_FIELDS = [
     "time",
 ]
 ALERT_WITHIN_S = 60
+ORPHANS_END_WITHIN_S = 30
+# Rules that fire once in the time that the test takes.
+PATIENT = "patient"
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """Started by `make run` with some more rules than the demo's, so that there is enough to look at."""
+    """A run with some more rules than the demo's, and its first alerts."""
     with product(tmp_path_factory.mktemp("run")) as started:
         started.start("run")
         started.wait_for(ANNOUNCED)
-        accounts.add_brisk_rules(started, armed_at_ms=now_ms())
+        accounts.add_rules(started, "brisk", now_ms(), cooldown_ms=5_000)
+        accounts.add_rules(started, PATIENT, now_ms(), cooldown_ms=HOUR_MS)
         wait_for_another_alert(started, [])
         yield started
 
@@ -107,7 +112,8 @@ def test_each_taken_port_is_named_with_the_setting_that_moves_it(run: Product) -
 
 
 def test_ctrl_c_stops_everything_and_the_next_run_goes_on_where_it_was(run: Product) -> None:
-    before, pids = accounts.stream_alerts(run), run.pids()
+    run.wait_until(lambda: cooling(run), ALERT_WITHIN_S, "no rule cools down")
+    resting, before, pids = cooling(run), accounts.stream_alerts(run), run.pids()
     assert run.interrupt() == 0
     assert run.output.endswith("All stopped; `make run` goes on where it was.\n")
     assert [name for name, pid in pids.items() if is_alive(pid)] == []
@@ -119,6 +125,7 @@ def test_ctrl_c_stops_everything_and_the_next_run_goes_on_where_it_was(run: Prod
     run.wait_for(ANNOUNCED)
     assert password_line(run) == sign_in
     assert accounts.stream_alerts(run)[: len(before)] == before
+    assert {rule: state for rule, state in cooling(run).items() if rule in resting} == resting
     wait_for_another_alert(run, before)
 
 
@@ -141,6 +148,9 @@ def test_over_all_runs_each_alert_fired_once_and_went_out_once_a_channel(run: Pr
     assert not drawn_up.repeated
     assert drawn_up.repeated_ids == []
     assert too_soon(run, drawn_up) == []
+    fired = Counter(alert.rule for alert in drawn_up.alerts if alert.rule.startswith(PATIENT))
+    assert fired
+    assert set(fired.values()) == {1}
 
 
 def test_ctrl_c_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -154,6 +164,16 @@ def test_ctrl_c_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
         assert starting.taken_ports() == {}
 
 
+def test_what_a_killed_launcher_has_started_ends_by_itself(tmp_path: Path) -> None:
+    with product(tmp_path) as starting:
+        starting.start("run")
+        starting.wait_for("✓ redis")
+        starting.kill_launcher()
+        assert starting.processes() != {}
+        starting.wait_until_gone(ORPHANS_END_WITHIN_S)
+        assert starting.taken_ports() == {}
+
+
 def wait_for_another_alert(run: Product, before: list[Alert]) -> None:
     store = run.store()
     run.wait_until(
@@ -162,6 +182,13 @@ def wait_for_another_alert(run: Product, before: list[Alert]) -> None:
         "no alert went out over three channels",
     )
     store.close()
+
+
+def cooling(run: Product) -> dict[str, dict[str, str]]:
+    """The patient rules that have fired, as the engine knows them."""
+    with run.redis() as client:
+        found = {key: client.hgetall(key) for key in client.scan_iter(match=SHARD.rule(f"{PATIENT}-*"))}
+    return {key: state for key, state in found.items() if state["state"] == "cooling"}
 
 
 def password_line(run: Product) -> str:

@@ -1,0 +1,376 @@
+import asyncio
+import json
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator
+
+import jwt
+import pytest
+import redis
+
+from stormalert import keys
+from stormalert.security import SESSION_COOKIE, issue_session, read_session
+from tests.store.records import an_alert
+
+from .conftest import JWT_SECRET
+from .listening import SHARDS, Page, RelayRig, Stalled, new_alert, new_tokens, relay, session_of, until
+
+SIGNED_OUT, NOT_ASKED, TOO_BIG, PROTOCOL_ERROR = 4401, 1008, 1009, 1002
+
+
+@pytest.fixture(scope="module")
+def started(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayRig]:
+    with relay(redis_server, tmp_path_factory.mktemp("relay")) as rig:
+        yield rig
+
+
+@pytest.fixture
+def rig(started: RelayRig, redis_url: str) -> Iterator[RelayRig]:
+    assert started.process.poll() is None, started.log.read_text()
+    yield started
+    assert "Traceback" not in started.log.read_text()
+
+
+def forged(**changes: object) -> str:
+    claims = jwt.decode(session_of("u1"), options={"verify_signature": False})
+    return jwt.encode({**claims, **changes}, JWT_SECRET, "HS256")
+
+
+@pytest.mark.parametrize(
+    "session",
+    ["", issue_session("u1", "member", "x" * 32), forged(exp=1), forged(aud="other"), forged(sub="nobody"), "a.b.c"],
+    ids=["none", "another secret", "expired", "another audience", "no such user", "nonsense"],
+)
+async def test_a_stranger_is_told_to_sign_in(rig: RelayRig, session: str) -> None:
+    cookie = f"{SESSION_COOKIE}={session}" if session else ""
+    assert await rig.refusal(cookie) == (401, "Sign in first.\n")
+
+
+async def test_a_session_that_was_signed_out_is_a_strangers(rig: RelayRig) -> None:
+    session = session_of(rig.user())
+    revoke(rig, session)
+    assert (await rig.refusal(f"{SESSION_COOKIE}={session}"))[0] == 401
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "http://127.0.0.1:1",
+        "https://127.0.0.1:{port}",
+        "http://localhost:{port}",
+        "null",
+        "http://[",
+        None,
+    ],
+)
+async def test_only_the_dashboards_own_pages_may_listen(rig: RelayRig, origin: str | None) -> None:
+    cookie = f"{SESSION_COOKIE}={session_of(rig.user())}"
+    refusal = await rig.refusal(cookie, origin=origin.format(port=rig.page_port) if origin else None)
+    assert refusal == (403, "Only StormAlert's own pages may listen; see STORM_ORIGINS.\n")
+    assert await rig.refusal(cookie) == (101, "")
+
+
+async def test_two_origins_are_none(rig: RelayRig) -> None:
+    cookie = f"{SESSION_COOKIE}={session_of(rig.user())}"
+    assert (await rig.refusal(cookie, headers=[("Origin", "https://evil.example")]))[0] == 403
+
+
+async def test_another_address_is_not_found_whoever_asks(rig: RelayRig) -> None:
+    cookie = f"{SESSION_COOKIE}={session_of(rig.user())}"
+    assert await rig.refusal(cookie, "/other") == (404, "Live data is at /ws.\n")
+    assert (await rig.refusal("", "/"))[0] == 404
+    assert (await rig.refusal(cookie, "/ws?again=1"))[0] == 101
+
+
+async def test_the_session_is_found_beside_any_other_cookie_of_the_host(rig: RelayRig) -> None:
+    session = f"{SESSION_COOKIE}={session_of(rig.user())}"
+    assert (await rig.refusal(f'layout={{"open": [1, "a"]}}; odd; a[b]=c; {session}'))[0] == 101
+
+
+async def test_a_store_that_does_not_answer_is_a_sentence_and_not_for_ever(rig: RelayRig) -> None:
+    cookie = f"{SESSION_COOKIE}={session_of(rig.user())}"
+    with sqlite3.connect(rig.log.parent / "store.sqlite3", timeout=10) as broken:
+        broken.execute("ALTER TABLE users RENAME TO users_away")
+        broken.commit()
+        try:
+            assert await rig.refusal(cookie) == (503, "The store does not answer; try again in a moment.\n")
+        finally:
+            broken.execute("ALTER TABLE users_away RENAME TO users")
+            broken.commit()
+    broken.close()
+    assert (await rig.refusal(cookie))[0] == 101
+
+
+async def test_the_snapshot_merges_store_and_stream_newest_first_for_this_user_only(rig: RelayRig) -> None:
+    mine, other = rig.user(), rig.user()
+    stored, both, streamed = (new_alert(mine, time_ms=time_ms) for time_ms in (1_000, 2_000, 3_000))
+    rig.store.record_alert(stored)
+    rig.store.record_alert(both)
+    rig.store.record_alert(new_alert(other))
+    async with rig.page(mine) as early:
+        for alert in (streamed, both, new_alert(other)):
+            rig.write_alert(alert)
+        await early.next("alert", where=lambda frame: frame["alert"]["id"] == streamed.id)
+        await early.next("alert", where=lambda frame: frame["alert"]["id"] == both.id)
+    async with rig.page(mine) as page:
+        assert [alert["id"] for alert in page.frames[0]["alerts"]] == [streamed.id, both.id, stored.id]
+
+
+async def test_the_snapshot_holds_the_newest_fifty(rig: RelayRig) -> None:
+    user = rig.user()
+    for time_ms in range(1, 61):
+        rig.store.record_alert(new_alert(user, time_ms=time_ms))
+    async with rig.page(user) as page:
+        assert [alert["time_ms"] for alert in page.frames[0]["alerts"]] == list(range(60, 10, -1))
+
+
+async def test_an_alert_is_told_as_the_page_shows_it(rig: RelayRig) -> None:
+    user = rig.user()
+    async with rig.page(user) as page:
+        alert = rig.write_alert(an_alert("r7-7", user=user, price_e4=12_345_678_000, percent_e2=110, time_ms=1_000))
+        told = (await page.next("alert"))["alert"]
+    assert told == {
+        "id": alert.id,
+        "symbol": "NSE:INFY",
+        "direction": "down",
+        "what": "Fell 1.1 % from its peak",
+        "price": "₹12,34,567.80",
+        "reference": "₹1,400.00",
+        "time_ms": 1_000,
+    }
+
+
+async def test_alerts_of_every_shard_reach_their_user_and_nobody_else(rig: RelayRig) -> None:
+    mine, other = rig.user(), rig.user()
+    tokens = {keys.shard_of(token, SHARDS).tag: token for token in range(1, 20)}
+    assert len(tokens) == SHARDS
+    async with rig.page(mine) as page, rig.page(mine) as second_tab, rig.page(other) as others:
+        for token in tokens.values():
+            rig.write_alert(new_alert(other, token=token))
+        sent = {rig.write_alert(new_alert(mine, token=token)).id for token in tokens.values()}
+        for tab in (page, second_tab):
+            assert {(await tab.next("alert"))["alert"]["id"] for _ in sent} == sent
+        for _ in tokens:
+            assert (await others.next("alert"))["alert"]["id"] not in sent
+
+
+async def test_an_entry_that_is_no_alert_is_passed_over(rig: RelayRig) -> None:
+    user = rig.user()
+    async with rig.page(user) as page:
+        with redis.Redis.from_url(rig.redis_url) as client:
+            client.xadd(keys.all_shards(SHARDS)[0].alerts, {"alert": "x", "user": user})
+        alert = rig.write_alert(new_alert(user))
+        assert (await page.next("alert"))["alert"]["id"] == alert.id
+
+
+async def test_the_snapshot_holds_the_quotes_of_the_watchlist_only(rig: RelayRig) -> None:
+    quoted, published, unquoted, other = new_tokens(4)
+    user = rig.user(quoted, published, unquoted)
+    rig.set_quote(quoted, "1384.55", "-1.10", 1_700_000_000_000)
+    rig.set_quote(other, "1.00", "0.00", 1)
+    async with rig.page(user) as page:
+        assert page.frames[0]["quotes"] == {str(quoted): ["1384.55", "-1.10", 1_700_000_000_000]}
+        rig.publish({published: ["7.00", "0.50", 2], other: ["2.00", "0.00", 2]})
+        await page.next("quotes")
+    async with rig.page(user) as page:
+        assert page.frames[0]["quotes"] == {
+            str(quoted): ["1384.55", "-1.10", 1_700_000_000_000],
+            str(published): ["7.00", "0.50", 2],
+        }
+
+
+async def test_what_changed_comes_in_one_frame_with_the_watchlists_tokens_only(rig: RelayRig) -> None:
+    first, second, other = new_tokens(3)
+    user, neighbour = rig.user(first, second), rig.user(other)
+    async with rig.page(user) as page, rig.page(user) as second_tab, rig.page(neighbour) as others:
+        rig.publish({other: ["9.00", "0.00", 1]})
+        rig.publish({first: ["1.00", "0.10", 2], other: ["9.50", "0.00", 2], second: ["2.00", "-0.10", 2]})
+        expected = {"type": "quotes", "quotes": {str(first): ["1.00", "0.10", 2], str(second): ["2.00", "-0.10", 2]}}
+        assert await page.next("quotes") == expected
+        assert await second_tab.next("quotes") == expected
+        assert [(await others.next("quotes"))["quotes"] for _ in range(2)] == [
+            {str(other): ["9.00", "0.00", 1]},
+            {str(other): ["9.50", "0.00", 2]},
+        ]
+
+
+async def test_the_status_comes_each_second_and_with_the_snapshot_without_hosts(rig: RelayRig) -> None:
+    user = rig.user()
+    with redis.Redis.from_url(rig.redis_url) as client:
+        client.hset(keys.FEED, mapping={"state": "streaming", "instruments": 500})
+    async with rig.page(user) as page:
+        told = await page.next(
+            "status", where=lambda frame: frame["status"]["feed"] == {"state": "streaming", "instruments": 500}
+        )
+        again = await page.next("status")
+    assert set(told["status"]) == {"time_ms", "feed", "waiting", "missing"}
+    assert 500 <= again["status"]["time_ms"] - told["status"]["time_ms"] <= 5_000
+    async with rig.page(user) as page:
+        assert page.frames[0]["status"]["feed"] == {"state": "streaming", "instruments": 500}
+
+
+async def test_nothing_but_the_protocols_frames_is_sent(rig: RelayRig) -> None:
+    (token,) = new_tokens(1)
+    user = rig.user(token)
+    async with rig.page(user) as page:
+        rig.publish({token: ["1.00", "0.00", 1]})
+        rig.write_alert(new_alert(user))
+        for kind in ("quotes", "alert", "status"):
+            if kind not in {frame["type"] for frame in page.frames}:
+                await page.next(kind)
+    shapes = {
+        "snapshot": {"type", "status", "alerts", "quotes"},
+        "quotes": {"type", "quotes"},
+        "alert": {"type", "alert"},
+        "status": {"type", "status"},
+    }
+    assert [set(frame) for frame in page.frames] == [shapes[frame["type"]] for frame in page.frames]
+    assert [frame["type"] for frame in page.frames].count("snapshot") == 1
+
+
+async def test_an_alert_that_is_written_while_a_page_connects_is_never_missed(rig: RelayRig) -> None:
+    user = rig.user(*new_tokens(20))
+    alerts = [new_alert(user) for _ in range(48)]
+    ids = {alert.id for alert in alerts}
+    seen: set[str] = set()
+    connected: list[Page] = []
+
+    async def write() -> None:
+        for place, alert in enumerate(alerts):
+            # Not all before the first is connected: some pages are to begin early, some late.
+            while len(connected) < place - 10:
+                await asyncio.sleep(0.001)
+            await asyncio.to_thread(rig.write_alert, alert)
+            if place % 3 == 0:
+                # Dispatch is somewhat behind.
+                await asyncio.to_thread(rig.store.record_alert, alerts[place // 2])
+
+    async def connect_and_collect(after: int) -> None:
+        while len(seen) < after:
+            await asyncio.sleep(0.001)
+        async with rig.page(user) as page:
+            connected.append(page)
+            while not ids <= set(page.alert_ids()):
+                await page.next("alert")
+
+    async with rig.page(user) as first, asyncio.TaskGroup() as group:
+        group.create_task(write())
+        for place in range(40):
+            group.create_task(connect_and_collect(place))
+        while len(seen) < len(ids):
+            seen.add((await first.next("alert"))["alert"]["id"])
+    assert seen == ids
+    assert [sorted(page.alert_ids()) for page in connected] == [sorted(ids)] * 40, "each once"
+    known_at_first = sorted(len(page.frames[0]["alerts"]) for page in connected)
+    assert known_at_first[0] <= 12 and known_at_first[-1] >= 39
+
+
+def revoke(rig: RelayRig, session: str) -> None:
+    """As signing out does."""
+    read = read_session(session, JWT_SECRET)
+    assert read
+    with redis.Redis.from_url(rig.redis_url) as client:
+        client.set(keys.revoked(read.id), 1, ex=60)
+
+
+async def test_signing_out_ends_the_page_and_so_does_the_end_of_the_session(rig: RelayRig) -> None:
+    user = rig.user()
+    signed_out, expiring = session_of(user), forged(sub=user, exp=int(time.time()) + 2)
+    async with rig.page(user, signed_out) as first, rig.page(user, expiring) as second, rig.page(user) as staying:
+        revoke(rig, signed_out)
+        ends = asyncio.gather(first.closed(), second.closed())
+        while not ends.done():
+            await staying.next()
+        assert await ends == [(SIGNED_OUT, "signed out")] * 2
+        alert = rig.write_alert(new_alert(user))
+        assert (await staying.next("alert"))["alert"]["id"] == alert.id
+
+
+async def test_a_page_that_does_not_read_is_dropped_and_the_others_go_on(rig: RelayRig) -> None:
+    tokens = new_tokens(2_000)
+    user = rig.user(*tokens)
+    async with rig.page(user) as page:
+        stalled = Stalled(rig, user)
+        await until(rig.facts, "the first heartbeat")
+        dropped = int(rig.facts().get("dropped", 0))
+        told = 0
+        for time_ms in range(1, 400):
+            rig.publish({token: ["1384.55", "-1.10", time_ms] for token in tokens})
+            frame = await page.next("quotes")
+            told += len(json.dumps(frame, separators=(",", ":")))
+            assert frame["quotes"][str(tokens[0])] == ["1384.55", "-1.10", time_ms]
+            if f"slow listener dropped user={user}" in rig.log.read_text():
+                break
+        await until(lambda: int(rig.facts()["dropped"]) == dropped + 1, "the drop to be counted")
+        assert rig.facts()["listeners"] == "1"
+        rig.publish({tokens[0]: ["9.99", "0.00", 9_999]})
+        assert (await page.next("quotes"))["quotes"] == {str(tokens[0]): ["9.99", "0.00", 9_999]}
+        with stalled.socket:
+            heard = await asyncio.to_thread(_all_of, stalled.socket)
+        # It ends with what had left already; the rest was thrown away and not kept for it.
+        assert b'"9.99"' not in heard and len(heard) < told
+
+
+@pytest.mark.parametrize(
+    ("said", "end"),
+    [
+        ("hello", (NOT_ASKED, "only the relay speaks")),
+        (json.dumps({"type": "snapshot"}), (NOT_ASKED, "only the relay speaks")),
+        (b"\x00\xff", (NOT_ASKED, "only the relay speaks")),
+        ("x" * 2_000, (TOO_BIG, None)),
+    ],
+    ids=["text", "a frame of ours", "bytes", "too much"],
+)
+async def test_a_page_that_speaks_is_closed_without_harm_to_others(
+    rig: RelayRig, said: str | bytes, end: tuple[int, str | None]
+) -> None:
+    user = rig.user()
+    async with rig.page(user) as quiet, rig.page(user) as speaking:
+        await speaking.connection.send(said)
+        code, reason = await speaking.closed()
+        assert code == end[0] and reason == (end[1] or reason)
+        alert = rig.write_alert(new_alert(user))
+        assert (await quiet.next("alert"))["alert"]["id"] == alert.id
+
+
+@pytest.mark.parametrize("garbage", [b"\xff" * 64, b"\x81\x05hello", b"\x83\x80\x00\x00\x00\x00"])
+async def test_what_is_no_websocket_frame_ends_that_connection_only(rig: RelayRig, garbage: bytes) -> None:
+    user = rig.user()
+    async with rig.page(user) as quiet:
+        broken = Stalled(rig, user)
+        broken.socket.sendall(garbage)
+        with broken.socket:
+            heard = await asyncio.to_thread(_all_of, broken.socket)
+        # A closing frame with its code is the last thing said.
+        assert heard[-60:].find(PROTOCOL_ERROR.to_bytes(2, "big")) >= 0
+        alert = rig.write_alert(new_alert(user))
+        assert (await quiet.next("alert"))["alert"]["id"] == alert.id
+
+
+@pytest.mark.parametrize(
+    "request_text", [b"\x16\x03\x01\x02\x00\x01", b"GET /ws HTTP/1.1\r\nHost: [\r\n\r\n", b"POST /ws HTTP/1.1\r\n\r\n", b""]
+)
+async def test_what_is_no_handshake_is_answered_or_dropped(rig: RelayRig, request_text: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", rig.port), timeout=10) as probe:
+        probe.sendall(request_text)
+        probe.shutdown(socket.SHUT_WR)
+        heard = await asyncio.to_thread(_all_of, probe)
+    assert heard == b"" or heard.startswith((b"HTTP/1.1 400", b"HTTP/1.1 403", b"HTTP/1.1 426")), heard
+    assert (await rig.refusal(f"{SESSION_COOKIE}={session_of(rig.user())}"))[0] == 101
+
+
+def _all_of(connection: socket.socket) -> bytes:
+    heard = b""
+    try:
+        while part := connection.recv(65_536):
+            heard += part
+    except ConnectionResetError:
+        pass
+    return heard
+
+
+def test_a_log_holds_no_session(started: RelayRig) -> None:
+    text = started.log.read_text()
+    assert "started" in text and "eyJ" not in text
