@@ -1,0 +1,149 @@
+"""Processes are started as such: signals, exit codes and what stands on stderr are what counts."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+from stormalert import keys
+from stormalert.process import ALIVE_MS
+from tests.conftest import free_port
+
+SCRIPT = """
+import asyncio, logging
+from stormalert import process
+from stormalert.errors import StormError
+from stormalert.settings import Settings
+
+async def main(settings: Settings, stopping: asyncio.Event) -> None:
+    client = process.connect(settings.redis_url)
+    await process.wait_for_redis(client)
+    heartbeat = process.Heartbeat("tester", client)
+    heartbeat.facts = {"ticks": 7}
+    logging.getLogger("stormalert").info("up", extra={"answer": 42})
+    WORK
+    await heartbeat.beat_until(stopping)
+    await client.aclose()
+
+process.run("tester", main)
+"""
+
+
+class Processes:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, work: str = "pass", **settings: str) -> subprocess.Popen[bytes]:
+        ours = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": os.environ["PATH"]} | settings
+        command = [sys.executable, "-c", SCRIPT.replace("WORK", work)]
+        with self.log.open("wb") as log:
+            process = subprocess.Popen(command, cwd=self._directory, env=ours, stderr=log)
+        self._started.append(process)
+        return process
+
+    @property
+    def log(self) -> Path:
+        return self._directory / "log"
+
+    def stop(self) -> None:
+        for process in self._started:
+            process.kill()
+            process.wait(10)
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    processes = Processes(tmp_path)
+    yield processes
+    processes.stop()
+
+
+def wait_until(condition: Callable[[], object], within_s: float = 20) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_a_process_cleanly_and_its_heartbeat_goes_with_it(
+    processes: Processes, redis_url: str, number: signal.Signals
+) -> None:
+    process = processes.start(STORM_REDIS_URL=redis_url)
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        wait_until(lambda: client.zcard(keys.BEATS))
+        key = keys.alive("tester", socket.gethostname(), process.pid)
+        assert client.zrange(keys.BEATS, 0, -1) == [key]
+        assert {"started_ms", "beat_ms", "ticks"} == set(client.hgetall(key))  # type: ignore[arg-type]
+        assert 0 < client.pttl(key) <= ALIVE_MS  # type: ignore[operator]
+        process.send_signal(number)
+        assert process.wait(10) == 0
+        assert client.keys("*") == []
+    lines = processes.log.read_text().splitlines()
+    assert [line.partition(" tester: ")[2] for line in lines] == ["started", "up answer=42", "stopped"]
+
+
+def test_an_error_of_ours_is_one_sentence_and_exit_code_1(processes: Processes, redis_url: str) -> None:
+    process = processes.start('raise StormError("the port is taken")', STORM_REDIS_URL=redis_url)
+    assert process.wait(20) == 1
+    assert processes.log.read_text().splitlines()[-1].endswith("error   tester: the port is taken")
+    assert "Traceback" not in processes.log.read_text()
+
+
+def test_settings_that_cannot_be_used_are_all_told_and_nothing_is_started(processes: Processes) -> None:
+    process = processes.start(STORM_PORT="high", STORM_LOG_LEVEL="LOUD", STORM_COLOUR="red")
+    assert process.wait(20) == 2
+    lines = processes.log.read_text().splitlines()
+    assert [line.split()[1].rstrip(":") for line in lines] == ["STORM_COLOUR", "STORM_LOG_LEVEL", "STORM_PORT"]
+
+
+def test_a_process_waits_for_a_redis_that_comes_later(processes: Processes, redis_url: str) -> None:
+    port = free_port()
+    processes.start(STORM_REDIS_URL=f"redis://127.0.0.1:{port}/0")
+    wait_until(lambda: "waiting for redis" in processes.log.read_text())
+    # A door to the real server that opens late.
+    with socket.create_server(("127.0.0.1", port)) as door:
+        door.settimeout(20)
+        for _ in range(2):
+            visitor, _address = door.accept()
+            with visitor, socket.create_connection(("127.0.0.1", urlsplit(redis_url).port or 0)) as server:
+                visitor.settimeout(0.2)
+                server.settimeout(0.2)
+                if _carry(visitor, server, lambda: "up answer" in processes.log.read_text()):
+                    break
+    assert processes.log.read_text().count("waiting for redis") == 1
+
+
+def _carry(visitor: socket.socket, server: socket.socket, is_done: Callable[[], bool], within_s: float = 10) -> bool:
+    deadline = time.monotonic() + within_s
+    while not is_done() and time.monotonic() < deadline:
+        for source, target in ((visitor, server), (server, visitor)):
+            try:
+                taken = source.recv(65_536)
+            except TimeoutError:
+                continue
+            if not taken:
+                return is_done()
+            target.sendall(taken)
+    return is_done()
+
+
+def test_a_log_for_machines_is_one_object_a_line_with_the_same_fields(processes: Processes, redis_url: str) -> None:
+    process = processes.start(STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="json")
+    wait_until(lambda: processes.log.read_text().count("\n") >= 2)
+    process.terminate()
+    process.wait(10)
+    entries = [json.loads(line) for line in processes.log.read_text().splitlines()]
+    assert [entry["event"] for entry in entries] == ["started", "up", "stopped"]
+    assert entries[1]["answer"] == 42
+    assert {(entry["process"], entry["level"]) for entry in entries} == {("tester", "info")}

@@ -1,0 +1,95 @@
+import json
+import re
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+import jwt
+import pytest
+
+from stormalert import security
+from stormalert.errors import StormError
+
+SECRET, OTHER = "s" * 32, "o" * 32
+
+
+def claims(**changes: object) -> dict[str, object]:
+    now_s = int(time.time())
+    return {"sub": "u1", "role": "admin", "jti": "j1", "iat": now_s, "exp": now_s + 60, "aud": "stormalert"} | changes
+
+
+def test_a_password_is_kept_as_argon2id_with_the_low_memory_profile_of_rfc_9106() -> None:
+    digest = security.hash_password("correct horse")
+    assert digest.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert security.is_password("correct horse", digest)
+    assert not security.is_password("wrong horse", digest)
+    assert security.hash_password("correct horse") != digest
+
+
+@pytest.mark.parametrize("digest", [None, "", "not a digest"])
+def test_no_password_is_right_for_nobody(digest: str | None) -> None:
+    assert not security.is_password("", digest)
+
+
+def test_a_session_says_who_it_is_until_when_and_has_an_id_of_its_own() -> None:
+    first, second = (security.read_session(security.issue_session("u1", "admin", SECRET), SECRET) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert (first.user, first.role) == ("u1", "admin")
+    assert first.id != second.id
+    assert 0 <= first.expires_s - time.time() - security.SESSION_S + 2 <= 2
+
+
+def test_a_session_signed_with_another_secret_is_nobodys() -> None:
+    assert security.read_session(security.issue_session("u1", "admin", OTHER), SECRET) is None
+
+
+def test_a_session_whose_claims_were_changed_is_nobodys() -> None:
+    header, payload, signature = security.issue_session("u1", "member", SECRET).split(".")
+    changed = json.loads(urlsafe_b64decode(payload + "==")) | {"role": "admin"}
+    forged = urlsafe_b64encode(json.dumps(changed).encode()).decode().rstrip("=")
+    assert security.read_session(f"{header}.{forged}.{signature}", SECRET) is None
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        jwt.encode(claims(exp=int(time.time()) - 1), SECRET, "HS256"),
+        jwt.encode(claims(aud="somebody-else"), SECRET, "HS256"),
+        jwt.encode(claims(), "", "none"),
+        jwt.encode(claims(), SECRET * 2, "HS512"),
+        jwt.encode({name: value for name, value in claims().items() if name != "jti"}, SECRET, "HS256"),
+        jwt.encode({name: value for name, value in claims().items() if name != "exp"}, SECRET, "HS256"),
+        "",
+        "a.b.c",
+        "not a token",
+    ],
+    ids=["expired", "for another", "unsigned", "another algorithm", "without id", "without end", "empty", "dots", "words"],
+)
+def test_what_is_no_session_of_ours_is_nobodys(token: str) -> None:
+    assert security.read_session(token, SECRET) is None
+
+
+def test_what_was_sealed_comes_back_and_shows_nothing_of_itself() -> None:
+    sealer = security.Sealer(SECRET)
+    sealed = sealer.seal("kite access token")
+    assert "kite" not in sealed
+    assert sealer.seal("kite access token") != sealed
+    assert security.Sealer(SECRET).unseal(sealed) == "kite access token"
+
+
+@pytest.mark.parametrize("change", [lambda sealed: sealed[:-8] + "AAAAAAA=", lambda sealed: "rubbish", lambda sealed: ""])
+def test_what_was_changed_is_not_opened(change) -> None:  # type: ignore[no-untyped-def]
+    sealer = security.Sealer(SECRET)
+    with pytest.raises(StormError, match="STORM_MASTER_SECRET"):
+        sealer.unseal(change(sealer.seal("token")))
+
+
+def test_another_master_secret_opens_nothing() -> None:
+    with pytest.raises(StormError, match="STORM_MASTER_SECRET"):
+        security.Sealer(OTHER).unseal(security.Sealer(SECRET).seal("token"))
+
+
+def test_ids_are_16_letters_and_digits_and_do_not_repeat() -> None:
+    made = {security.new_id() for _ in range(1_000)}
+    assert len(made) == 1_000
+    assert all(re.fullmatch(r"[a-z2-7]{16}", one) for one in made)

@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import pytest
+
+from stormalert import settings
+from stormalert.errors import SettingsError
+
+SECRET = "s3cr3t-value-of-somebody"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory to start in, and nothing of ours in the environment."""
+    for name in settings.names():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    settings.load.cache_clear()
+    return tmp_path
+
+
+def problems(environment: dict[str, str]) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as refused:
+        settings.parse(environment)
+    return refused.value.problems
+
+
+def test_the_environment_wins_over_the_env_file_which_wins_over_what_make_run_chose(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "var").mkdir()
+    (place / "var" / "run.env").write_text("STORM_PORT=1\nSTORM_RELAY_PORT=1\nSTORM_WORKERS=1\n")
+    (place / ".env").write_text("# a comment\n\nSTORM_PORT=2\nSTORM_RELAY_PORT = '2'\n")
+    monkeypatch.setenv("STORM_PORT", "3")
+    found = settings.load()
+    assert (found.port, found.relay_port, found.workers) == (3, 2, 1)
+
+
+def test_an_empty_text_counts_as_not_set() -> None:
+    assert settings.parse({"STORM_PORT": "", "SMTP_URL": ""}) == settings.parse({})
+
+
+def test_all_problems_are_told_at_once_by_the_name_of_the_setting() -> None:
+    found = problems({"STORM_PORT": "high", "STORM_REDIS_URL": "http://x", "STORM_PROT": "1", "JWT_SECRET": "short"})
+    assert sorted(problem.split(":")[0].split(" ")[0] for problem in found) == [
+        "JWT_SECRET",
+        "STORM_PORT",
+        "STORM_PROT",
+        "STORM_REDIS_URL",
+    ]
+    assert "STORM_PROT is not a setting" in found
+
+
+def test_a_name_of_another_program_is_none_of_our_business() -> None:
+    assert settings.parse({"PATH": "/bin", "STORMY": "1"}) == settings.parse({})
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "STORM_MASTER_SECRET", "MONGODB_URI", "SMTP_URL", "STORM_TEST_MONGO_URL"])
+def test_a_value_that_is_refused_is_not_repeated_because_it_may_be_a_secret(name: str) -> None:
+    assert SECRET not in " ".join(problems({name: SECRET}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("JWT_SECRET", SECRET * 2),
+        ("TELEGRAM_BOT_TOKEN", SECRET),
+        ("KITE_API_SECRET", SECRET),
+        ("TWILIO_AUTH_TOKEN", SECRET),
+        ("MONGODB_URI", f"mongodb://u:{SECRET}@h/storm"),
+        ("SMTP_URL", f"smtp://u:{SECRET}@h:587"),
+    ],
+)
+def test_secrets_are_not_shown(name: str, value: str) -> None:
+    assert SECRET not in repr(settings.parse({name: value}))
+
+
+def test_a_line_that_is_no_setting_is_named_by_its_place_only(place: Path) -> None:
+    (place / ".env").write_text(f"STORM_PORT=1\n{SECRET}\n")
+    with pytest.raises(SettingsError) as refused:
+        settings.load()
+    assert refused.value.problems == (".env:2: expected NAME=value",)
+
+
+def test_a_file_that_is_no_text_is_a_sentence(place: Path) -> None:
+    (place / ".env").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError, match=r"\.env: not a text file"):
+        settings.load()
+
+
+def test_the_queue_is_on_the_same_redis_unless_it_has_its_own() -> None:
+    assert settings.parse({"STORM_REDIS_URL": "redis://a/0"}).rq_url == "redis://a/0"
+    assert settings.parse({"STORM_REDIS_URL": "redis://a/0", "STORM_QUEUE_URL": "redis://b/0"}).rq_url == "redis://b/0"
