@@ -126,3 +126,10 @@ def test_whatever_is_typed_is_a_rule_or_a_sentence(percent: str, window: str, pa
         new_rule("u1", an_instrument(), typed(amount=percent, window=window, pause=pause))
     except InputError as error:
         assert str(error).endswith(".")
+
+
+def test_a_level_is_a_price_in_rupees() -> None:
+    fields = condition(Kind.LEVEL, Direction.UP, " 1450.50 ", "", Repeat.ONCE, USUAL_PAUSE)
+    assert (fields["price_e4"], fields["percent_e2"]) == (14_505_000, 0)
+    with pytest.raises(InputError, match="was 'two'"):
+        condition(Kind.LEVEL, Direction.UP, "two", "", Repeat.ONCE, USUAL_PAUSE)

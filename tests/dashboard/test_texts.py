@@ -101,6 +101,8 @@ def test_a_moment_is_in_india_and_has_a_date_only_when_it_is_not_today() -> None
         (Kind.TRAILING, Direction.DOWN, "Falls 1.5 % from its peak", "Fell 1.5 % from its peak"),
         (Kind.TRAILING, Direction.UP, "Rises 1.5 % from its trough", "Rose 1.5 % from its trough"),
         (Kind.TRAILING, Direction.BOTH, "Turns 1.5 % from its extreme", None),
+        (Kind.DAY, Direction.DOWN, "Falls 1.5 % from the previous close", "Fell 1.5 % from the previous close"),
+        (Kind.DAY, Direction.BOTH, "Moves 1.5 % from the previous close", None),
     ],
 )
 def test_a_rule_and_its_alert_read_alike(kind: Kind, direction: Direction, condition: str, happened: str | None) -> None:
@@ -153,3 +155,10 @@ def test_every_word_that_a_screen_chooses_by_is_there() -> None:
 @pytest.mark.parametrize(("state", "text"), [("login_needed", "Login needed"), ("", "Unknown"), ("odd", "Odd")])
 def test_the_feeds_state_is_readable_even_when_it_is_a_new_one(state: str, text: str) -> None:
     assert texts.feed_state(state) == text
+
+
+def test_a_level_reads_as_a_price() -> None:
+    level = a_rule(kind=Kind.LEVEL, direction=Direction.UP, percent_e2=0, price_e4=14_505_000, window_ms=0)
+    assert texts.condition(level) == "Rises to ₹1,450.50"
+    alert = an_alert(kind=Kind.LEVEL, direction=Direction.UP, percent_e2=0, window_ms=0, reference_e4=14_505_000)
+    assert texts.what_happened(alert) == "Rose to ₹1,450.50"
