@@ -12,12 +12,15 @@ from stormalert.units import format_duration, format_percent, format_price
 
 @st.dialog("New rule")
 def make(user: str) -> None:
-    instrument = pick_instrument("rule")
+    is_on_watchlist = st.toggle("On every instrument of my watchlist")
+    instrument = None if is_on_watchlist else pick_instrument("rule")
     fields = _condition(None)
     if st.button("Save rule", type="primary", width="stretch"):
         viewer.required()
         try:
-            rule = rule_form.new_rule(user, instrument, _read(fields))
+            condition = _read(fields)
+            made = rule_form.new_watchlist_rule(user, condition) if is_on_watchlist else None
+            rule = made or rule_form.new_rule(user, instrument, condition)
         except InputError as error:
             st.error(str(error))
             return

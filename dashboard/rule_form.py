@@ -23,6 +23,7 @@ from stormalert.units import parse_duration_ms, parse_percent_e2, parse_price_e4
 USUAL_WINDOWS = ("1m", "5m", "15m", "30m", "1h", "4h", "24h")
 USUAL_PAUSES = ("usual", "0s", "1m", "5m", "15m", "1h", "24h")
 USUAL_PAUSE = USUAL_PAUSES[0]
+WATCHLIST = "My watchlist"
 ALL_OF_IT_E2 = 100 * 100
 
 
@@ -63,6 +64,11 @@ def new_rule(user: str, instrument: Instrument | None, fields: dict[str, Any]) -
     if instrument is None:
         raise InputError("Choose an instrument first.")
     return _made(fields | {"id": new_id(), "user": user, "token": instrument.token, "symbol": instrument.symbol})
+
+
+def new_watchlist_rule(user: str, fields: dict[str, Any]) -> Rule:
+    """On whatever the user's watchlist holds, now and later. Raises InputError."""
+    return _made(fields | {"id": new_id(), "user": user, "token": 0, "symbol": WATCHLIST})
 
 
 def changed(rule: Rule, fields: dict[str, Any]) -> Rule:

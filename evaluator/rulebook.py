@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
 from evaluator.arming import arm_command, disarm_command
+from evaluator.watchlists import Watchlists, is_part
 from stormalert.keys import all_shards, shard_of
 from stormalert.model import Repeat, Rule, RuleState
 from stormalert.process import UNREACHABLE
@@ -34,6 +35,7 @@ class Rulebook:
         self._redis = redis
         self._store = store
         self._shards = shards
+        self._watchlists = Watchlists(redis, store)
         self._since_ms = 0
         # Revisions brought over in the last pass, which the next one reads again.
         self._recent: dict[str, int] = {}
@@ -63,15 +65,27 @@ class Rulebook:
         count = 0
         while chunk := await asyncio.to_thread(lambda: list(itertools.islice(changed, RULES_AT_ONCE))):
             new = [rule for rule in chunk if is_emptied or self._recent.get(rule.id) != rule.revision]
-            if is_emptied:
-                new = await asyncio.to_thread(lambda rules: [self._after_last_alert(rule) for rule in rules], new)
-            count += await self._send(new)
+            count += await self._bring(new, is_emptied)
             recent |= {rule.id: rule.revision for rule in chunk if rule.updated_ms >= started_ms - OVERLAP_MS}
+        count += await self._bring(await self._watchlists.changed(), is_emptied)
         if is_emptied:
             await self._mark(started_ms)
         self._since_ms, self._recent = started_ms, recent
         if count:
             log.info("rules brought over", extra={"rules": count})
+        return count
+
+    async def _bring(self, rules: list[Rule], is_emptied: bool) -> int:
+        single = [rule for rule in rules if not rule.is_on_watchlist]
+        for rule in rules:
+            if rule.is_on_watchlist:
+                single += await self._watchlists.parts(rule)
+        if is_emptied:
+            single = await asyncio.to_thread(lambda: [self._after_last_alert(rule) for rule in single])
+        count = await self._send(single)
+        for rule in rules:
+            if rule.is_on_watchlist:
+                await self._watchlists.settle(rule)
         return count
 
     # The marker is there as long as Redis holds what was brought over.
@@ -84,11 +98,14 @@ class Rulebook:
 
     def _after_last_alert(self, rule: Rule) -> Rule:
         """A rule whose cooldown Redis has forgotten; without this a fresh Redis would repeat its alert."""
-        if rule.state is not RuleState.ACTIVE or rule.repeat is Repeat.ONCE:
+        if rule.state is not RuleState.ACTIVE:
             return rule
         last_ms = self._store.last_alert_ms(rule.id)
         if last_ms is None:
             return rule
+        if rule.repeat is Repeat.ONCE:
+            # Of a single rule the store says so itself, unless its owner armed it again.
+            return rule.model_copy(update={"state": RuleState.SPENT}) if is_part(rule) else rule
         return rule.model_copy(update={"armed_at_ms": max(rule.armed_at_ms, last_ms + rule.cooldown_ms)})
 
     async def _send(self, rules: Iterable[Rule]) -> int:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class ArmedRule(NamedTuple):
-    """`state` is pending, armed, cooling, spent or paused; `text` the rule in words; `revision` the store's that it comes from."""
+    """`state`: pending, armed, cooling, spent or paused; `text`: the rule in words; `revision`: the store's that was armed."""
 
     state: str
     epoch: int

@@ -26,7 +26,18 @@ def throwaway_server() -> Iterator[str]:
     """URL of a server of our own on a socket in a temporary directory; nothing of it remains."""
     with tempfile.TemporaryDirectory(prefix="storm-") as directory:
         socket = Path(directory) / "valkey.sock"
-        options = ["--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "600", "--dir", directory, "--appendonly", "no"]
+        options = [
+            "--port",
+            "0",
+            "--unixsocket",
+            str(socket),
+            "--unixsocketperm",
+            "600",
+            "--dir",
+            directory,
+            "--appendonly",
+            "no",
+        ]
         with subprocess.Popen([str(valkey_server()), str(REDIS_CONF), *options], stdout=subprocess.DEVNULL) as server:
             try:
                 _wait_for(socket, server)

@@ -63,6 +63,10 @@ def alive(process: str, host: str, pid: int) -> str:
     return f"storm:alive:{process}:{host}-{pid}"
 
 
+def spread(rule: str) -> str:
+    return f"storm:spread:{rule}"
+
+
 def revoked(session: str) -> str:
     return f"storm:revoked:{session}"
 
@@ -234,6 +238,13 @@ TABLE = (
         "state of the Kite feed: state, reason, since_ms, frame_ms, instruments, counts by reason",
         "ingest",
         "one",
+    ),
+    Family(
+        "storm:spread:<rule>",
+        "set",
+        "tokens on which a watchlist's rule was armed",
+        "evaluator",
+        "one per watchlist's rule; deleted with it",
     ),
     Family("storm:revoked:<session>", "string", "a session that was signed out", "dashboard", "expires with the session"),
     Family(

@@ -111,14 +111,14 @@ class User(Record):
 
 
 class Rule(Record):
-    """One user's condition on one instrument, as DESIGN section 4 defines it.
+    """One user's condition on one instrument, or on every instrument of the user's watchlist (`token` 0).
 
     `revision` is the store's compare-and-set counter; `updated_ms` is when the store last wrote it.
     """
 
     id: Id
     user: Id
-    token: Token
+    token: int = Field(ge=0, lt=2**32)
     symbol: str = Field(min_length=1, max_length=64)
     kind: Kind
     direction: Direction
@@ -150,7 +150,19 @@ class Rule(Record):
             raise ValueError("a level rule needs a price above 0 and no percent")
         if self.kind is not Kind.LEVEL and (self.price_e4 or not self.percent_e2):
             raise ValueError(f"a {self.kind} rule needs a percent above 0 and no price")
+        if self.kind is Kind.LEVEL and self.is_on_watchlist:
+            raise ValueError("a level rule is on one instrument, not on a watchlist")
         return self
+
+    @property
+    def is_on_watchlist(self) -> bool:
+        return self.token == 0
+
+    def on(self, instrument: Instrument) -> "Rule":
+        """The part of a watchlist's rule that the engine arms on one instrument; it fires and pauses by itself."""
+        return self.model_copy(
+            update={"id": f"{self.id}_{instrument.token}", "token": instrument.token, "symbol": instrument.symbol}
+        )
 
 
 class Alert(Record):

@@ -1,5 +1,7 @@
 """Rules: what is watched for, and what to do with it."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 from redis.exceptions import RedisError
@@ -107,14 +109,21 @@ def _engine_states(rules: list[Rule]) -> dict[str, str]:
     try:
         with resources.thread_redis().pipeline(transaction=False) as pipe:
             for rule in rules:
-                pipe.hgetall(keys.shard_of(rule.token, shards).rule(rule.id))
-            found = [read_armed(fields) for fields in pipe.execute()]
+                if rule.is_on_watchlist:
+                    pipe.scard(keys.spread(rule.id))
+                else:
+                    pipe.hgetall(keys.shard_of(rule.token, shards).rule(rule.id))
+            found = [_armed(rule, answer) for rule, answer in zip(rules, pipe.execute(), strict=True)]
     except RedisError:
         st.warning("Redis does not answer: whether rules are armed is not known now.")
         return {}
     # A revision behind the store's: the engine has not heard of the change yet.
-    return {
-        rule.id: armed.state
-        for rule, armed in zip(rules, found, strict=True)
-        if armed and armed.revision == rule.revision
-    }
+    return {rule.id: state for rule, state in zip(rules, found, strict=True) if state}
+
+
+def _armed(rule: Rule, answer: Any) -> str | None:
+    """The engine's word for the rule; None while it has not heard of the last change."""
+    if rule.is_on_watchlist:
+        return "armed" if answer else None
+    armed = read_armed(answer)
+    return armed.state if armed and armed.revision == rule.revision else None

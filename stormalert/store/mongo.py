@@ -134,7 +134,9 @@ class MongoStore:
         return self._newest(Alert, "time_ms", {"user": user_id}, after, limit)
 
     def last_alert_ms(self, rule_id: str) -> int | None:
-        newest = self._all(Alert, {"rule": rule_id}, "-time_ms", 1)
+        # "`" is the letter after "_".
+        parts = {"rule": {"$gt": f"{rule_id}_", "$lt": f"{rule_id}`"}}
+        newest = self._all(Alert, {"$or": [{"rule": rule_id}, parts]}, "-time_ms", 1)
         return newest[0].time_ms if newest else None
 
     def save_delivery(self, delivery: Delivery) -> Delivery:
@@ -181,7 +183,8 @@ class MongoStore:
     def watched_tokens(self) -> set[int]:
         with self._asking():
             listed = self._db["watchlists"].distinct("tokens")
-            return {int(token) for token in (*listed, *self._db["rules"].distinct("token", {"state": NOT_DELETED}))}
+            ruled = self._db["rules"].distinct("token", {"state": NOT_DELETED, "token": {"$ne": 0}})
+            return {int(token) for token in (*listed, *ruled)}
 
     def setting(self, name: str) -> str | None:
         return self._get("settings", name).get("value")

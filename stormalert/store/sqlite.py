@@ -167,7 +167,9 @@ class SqliteStore:
         )
 
     def last_alert_ms(self, rule_id: str) -> int | None:
-        rows = self._rows("SELECT MAX(time_ms) FROM alerts WHERE rule = ?", rule_id)
+        # "`" is the letter after "_".
+        parts = (rule_id, f"{rule_id}_", f"{rule_id}`")
+        rows = self._rows("SELECT MAX(time_ms) FROM alerts WHERE rule = ? OR (rule > ? AND rule < ?)", *parts)
         return rows[0][0] if rows else None
 
     def save_delivery(self, delivery: Delivery) -> Delivery:
@@ -220,7 +222,8 @@ class SqliteStore:
 
     def watched_tokens(self) -> set[int]:
         listed = {token for (tokens,) in self._rows("SELECT tokens FROM watchlists") for token in json.loads(tokens)}
-        return listed | {token for (token,) in self._rows("SELECT DISTINCT token FROM rules WHERE state <> 'deleted'")}
+        ruled = {token for (token,) in self._rows("SELECT DISTINCT token FROM rules WHERE state <> 'deleted'")}
+        return listed | ruled - {0}
 
     def setting(self, name: str) -> str | None:
         rows = self._rows("SELECT value FROM settings WHERE name = ?", name)

@@ -336,6 +336,13 @@ def test_the_last_alert_of_a_rule_is_the_newest_by_event_time(store: Store) -> N
     assert store.last_alert_ms("r1") == 900
 
 
+def test_the_last_alert_of_a_watchlists_rule_is_the_newest_on_any_instrument(store: Store) -> None:
+    for rule, time_ms in (("w_408065", 500), ("w_738561", 900), ("w-other", 9_999), ("wx_1", 9_999), ("v_1", 9_999)):
+        store.record_alert(an_alert(f"{rule}-1", rule=rule, time_ms=time_ms))
+    assert store.last_alert_ms("w") == 900
+    assert store.last_alert_ms("w_408065") == 500
+
+
 def test_deliveries_of_an_alert_are_listed_by_id(store: Store) -> None:
     second, first = store.save_delivery(a_delivery("r1-1-c2")), store.save_delivery(a_delivery("r1-1-c1"))
     store.save_delivery(a_delivery("r1-2-c1", alert="r1-2"))
@@ -462,6 +469,7 @@ def test_watched_are_all_watchlists_and_all_rules_that_are_not_deleted(store: St
     for number, state in enumerate(RuleState):
         store.save_rule(a_rule(state.value, token=10 + number, state=state))
     store.save_rule(a_rule("twice", token=2**32 - 1))
+    store.save_rule(a_rule("on-a-watchlist", token=0))
     deleted = 10 + list(RuleState).index(RuleState.DELETED)
     expected = {1, 2, 3, 2**32 - 1, *(10 + number for number in range(len(RuleState)))} - {deleted}
     assert store.watched_tokens() == expected
