@@ -38,7 +38,7 @@ def test_a_rule_pauses_as_long_as_usual_unless_it_is_told_otherwise(fields: dict
         (ROLLING | {"percent_e2": -5}, "percent_e2: input should be greater than or equal to 0, was -5"),
         (LEVEL | {"price_e4": 0}, "a level rule needs a price above 0 and no percent"),
         (LEVEL | {"percent_e2": 100}, "a level rule needs a price above 0 and no percent"),
-        (ROLLING | {"token": 0}, "token: input should be greater than 0, was 0"),
+        (ROLLING | {"token": -1}, "token: input should be greater than or equal to 0, was -1"),
         (ROLLING | {"id": "a b"}, "id: string should match pattern '^[A-Za-z0-9_-]{1,64}$', was 'a b'"),
         (ROLLING | {"colour": "red"}, "colour: extra inputs are not permitted, was 'red'"),
     ],
