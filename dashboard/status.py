@@ -79,7 +79,8 @@ async def _lag(redis: Redis, stream: str, group: str) -> int:
         return int(await redis.xlen(stream))
     if ours["lag"] is None:
         # The server cannot tell it for a group that was put into the middle, or points into a gap.
-        return len(await redis.xrange(stream, min=f"({ours['last-delivered-id']}", count=COUNTED_MAX))
+        unread = await redis.xrange(stream, min=f"({ours['last-delivered-id']}", count=COUNTED_MAX)
+        return len(cast(list[object], unread))
     return int(ours["lag"])
 
 
