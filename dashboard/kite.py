@@ -20,6 +20,7 @@ SETTING = "kite.request_token"
 COOKIE = "storm_kite"
 _COOKIE_S = 600
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_UNSAFE = "Kite's token cannot be kept safe: set STORM_MASTER_SECRET, then start StormAlert again."
 _BACK = ("/settings", "Back to Settings")
 
 
@@ -32,7 +33,7 @@ async def to_kite(request: Request) -> Response:
     if not config.kite_api_key:
         return _refused("There is no Kite API key: set KITE_API_KEY and KITE_API_SECRET, then start StormAlert again.", 409)
     if not config.master_secret.get_secret_value():
-        return _refused("Kite's token cannot be kept safe: set STORM_MASTER_SECRET, then start StormAlert again.", 409)
+        return _refused(_UNSAFE, 409)
     query = urlencode({"v": 3, "api_key": config.kite_api_key})
     response = RedirectResponse(f"{config.kite_login_root.rstrip('/')}/connect/login?{query}", 303)
     response.set_cookie(
@@ -53,6 +54,8 @@ async def from_kite(request: Request) -> Response:
         return _only_admins()
     if not request.cookies.get(COOKIE):
         return _refused("This login was not started here. Start it with the button on the Settings page.", 403)
+    if not resources.config().master_secret.get_secret_value():
+        return _refused(_UNSAFE, 409)
     token = request.query_params.get("request_token", "")
     if request.query_params.get("status") != "success" or not _TOKEN.fullmatch(token):
         return _refused("Kite did not confirm the login. Please try once more.", 400)

@@ -45,6 +45,8 @@ BLOCK_MS = 1_000
 STATUS_EVERY_S = 1
 SESSIONS_EVERY_S = 5
 RETRY_AFTER_S = 0.5
+# When everybody comes back at once, they queue here: the client opens 100 connections to Redis and refuses more.
+ASK_AT_ONCE = 20
 CLOSE_NOT_ASKED = 1008
 CLOSE_SIGNED_OUT = 4401
 CLOSE_TRY_LATER = 1013
@@ -62,6 +64,7 @@ class Relay:
         self._heart = heart
         self._status: Status = AWAY
         self._is_away = False
+        self._asking = asyncio.Semaphore(ASK_AT_ONCE)
         self._alerts: defaultdict[str, deque[Alert]] = defaultdict(lambda: deque(maxlen=ALERTS_SHOWN))
         self._quotes: dict[int, list[Any]] = {}
 
@@ -80,7 +83,8 @@ class Relay:
         if not is_own_page(_only(request, "Origin"), _only(request, "Host"), self._config):
             return connection.respond(HTTPStatus.FORBIDDEN, "Only StormAlert's own pages may listen; see STORM_ORIGINS.\n")
         try:
-            signed_in = await sessions.find(sessions.among(request.headers.get_all("Cookie")))
+            async with self._asking:
+                signed_in = await sessions.find(sessions.among(request.headers.get_all("Cookie")))
         except RedisError:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Redis does not answer; try again in a moment.\n")
         except StormError as error:
@@ -95,9 +99,10 @@ class Relay:
         listener = cast(Listener, connection)
         user = listener.session.user
         try:
-            tokens = await asyncio.to_thread(self._store.watchlist, user)
-            stored = await asyncio.to_thread(self._store.alerts_of, user, None, ALERTS_SHOWN)
-            found = await self._look_up(token for token in tokens if token not in self._quotes)
+            async with self._asking:
+                tokens = await asyncio.to_thread(self._store.watchlist, user)
+                stored = await asyncio.to_thread(self._store.alerts_of, user, None, ALERTS_SHOWN)
+                found = await self._look_up(token for token in tokens if token not in self._quotes)
         except UNREACHABLE:
             await listener.close(CLOSE_TRY_LATER, "Redis does not answer")
             return
@@ -255,7 +260,7 @@ async def serve_until(config: Settings, stopping: asyncio.Event) -> None:
         )
     except OSError as error:
         # The event loop's own text repeats the address; a host that is not known has a negative number and no other text.
-        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise StormError(
             f"cannot listen on {config.host}:{config.relay_port} (STORM_HOST, STORM_RELAY_PORT): {reason}"
         ) from None

@@ -1,6 +1,7 @@
 """How the whole of StormAlert is doing, from what its processes leave in Redis."""
 
 import asyncio
+import re
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -14,9 +15,11 @@ from stormalert.units import now_ms
 
 # A server that hangs is as good as away, and whoever asks is told so before they think that we hang.
 ANSWER_WITHIN_S = 2
+COUNTED_MAX = 10_000
 # Without one of these, alerts are late.
 NEEDED = ("ingest", "evaluator", "dispatch", "worker")
 
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 Texts = dict[str, str]
 Status = dict[str, Any]
 
@@ -71,11 +74,20 @@ async def _lag(redis: Redis, stream: str, group: str) -> int:
     except ResponseError:
         # No stream yet.
         return 0
-    # The server cannot tell the lag of a group that points into a gap.
-    lags = [each["lag"] or 0 for each in groups if each["name"] == group]
-    return int(lags[0]) if lags else int(await redis.xlen(stream))
+    ours = next((each for each in groups if each["name"] == group), None)
+    if ours is None:
+        return int(await redis.xlen(stream))
+    if ours["lag"] is None:
+        # The server cannot tell it for a group that was put into the middle, or points into a gap.
+        unread = await redis.xrange(stream, min=f"({ours['last-delivered-id']}", count=COUNTED_MAX)
+        return len(cast(list[object], unread))
+    return int(ours["lag"])
 
 
 def _facts(texts: Texts) -> Status:
-    """Whole numbers as numbers."""
-    return {name: int(text) if text.isdecimal() else text for name, text in texts.items()}
+    """Numbers as numbers."""
+    return {name: _number(text) if _NUMBER.fullmatch(text) else text for name, text in texts.items()}
+
+
+def _number(text: str) -> int | float:
+    return float(text) if "." in text else int(text)

@@ -32,7 +32,7 @@ class _Instrument:
     __slots__ = ("held", "high_e4", "last", "low_e4", "subscribed_ms", "time_ms")
 
     def __init__(self) -> None:
-        # When it was subscribed, until the first packet after that; 0 afterwards.
+        # When it was subscribed, until the first packet with a time after that; 0 afterwards.
         self.subscribed_ms = 0
         # Price, trade time, volume and, where there is no trade time, sending time of the last admitted packet.
         self.last: tuple[int, int, int, int] | None = None
@@ -82,10 +82,14 @@ class Admission:
     def _refusal(self, packet: Packet, known: _Instrument, time_ms: int) -> Refusal | None:
         if not 0 < packet.last_e4 <= PRICE_MAX_E4:
             return Refusal.PRICE
-        subscribed_ms, known.subscribed_ms = known.subscribed_ms, 0
+        subscribed_ms = known.subscribed_ms
+        # Kite answers twice: at once in `quote` mode, whose packets do not say how old they are, and again in `full` mode.
+        is_timeless = not (packet.time_ms or packet.trade_ms)
+        if not is_timeless:
+            known.subscribed_ms = 0
         if not self._is_open(packet.token, time_ms):
             return Refusal.CLOSED
-        if subscribed_ms and time_ms < subscribed_ms - CLOCKS_DIFFER_MS:
+        if subscribed_ms and (is_timeless or time_ms < subscribed_ms - CLOCKS_DIFFER_MS):
             if known.last is None:
                 known.high_e4, known.low_e4 = packet.high_e4, packet.low_e4
             return Refusal.CACHED

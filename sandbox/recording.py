@@ -23,6 +23,9 @@ INDIA = timezone(timedelta(hours=5, minutes=30))
 MINUTE_COLUMNS = 9
 STEP_MS = 15_000
 TICK_HEADER = ["time", "symbol", "price"]
+# What a packet of Kite's has room for.
+SECONDS_MAX = 2**32 - 1
+PAISE_MAX = 2**31 - 1
 
 Tick = tuple[int, str, int]  # time_ms, symbol, price_paise
 Line = tuple[int, list[str]]
@@ -58,8 +61,8 @@ def _ticks(path: Path, lines: Iterable[Line]) -> Iterator[Tick]:
         if len(row) != len(TICK_HEADER):
             raise RecordingError(f"{path}:{number}: expected time,symbol,price, was {','.join(row)!r}")
         time, symbol, price = row
-        if not (time.isascii() and time.isdigit()):
-            raise RecordingError(f"{path}:{number}: time must be epoch milliseconds, was {time!r}")
+        if not (time.isascii() and time.isdigit() and int(time) // 1000 <= SECONDS_MAX):
+            raise RecordingError(f"{path}:{number}: time must be epoch milliseconds until the year 2106, was {time!r}")
         yield int(time), symbol, _paise(path, number, price)
 
 
@@ -85,7 +88,10 @@ def _start_ms(path: Path, number: int, date: str, label: str) -> int:
         end = datetime.strptime(f"{date} {label}", "%Y%m%d %H:%M").replace(tzinfo=INDIA)
     except ValueError as error:
         raise RecordingError(f"{path}:{number}: expected YYYYMMDD,HH:MM, was '{date},{label}'") from error
-    return round((end - timedelta(minutes=1)).timestamp()) * 1000
+    start_s = round((end - timedelta(minutes=1)).timestamp())
+    if not 0 < start_s <= SECONDS_MAX:
+        raise RecordingError(f"{path}:{number}: expected a day between 1970 and 2106, was '{date}'")
+    return start_s * 1000
 
 
 def _ohlc(path: Path, number: int, texts: list[str]) -> list[int]:
@@ -100,6 +106,8 @@ def _paise(path: Path, number: int, text: str) -> int:
         paise = Decimal(text) * 100
     except InvalidOperation:
         paise = Decimal("NaN")
-    if not paise.is_finite() or paise <= 0 or paise != paise.to_integral_value():
-        raise RecordingError(f"{path}:{number}: price must be rupees above zero in whole paise, was {text!r}")
+    if not paise.is_finite() or not 0 < paise <= PAISE_MAX or paise != paise.to_integral_value():
+        raise RecordingError(
+            f"{path}:{number}: price must be rupees in whole paise, above 0 and at most {PAISE_MAX / 100}, was {text!r}"
+        )
     return int(paise)

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,20 +79,19 @@ def environment(redis_url: str, directory: Path, port: int) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def _users_file(tmp_path_factory: pytest.TempPathFactory) -> dict[str, User]:
+def users() -> tuple[User, ...]:
     digest = hash_password(PASSWORD)
-    return {
-        "asha": User(id="u-asha", name="asha", password_hash=digest, role=Role.ADMIN, created_ms=1),
-        "mina": User(id="u-mina", name="mina", password_hash=digest, role=Role.MEMBER, created_ms=1),
-    }
+    return (
+        User(id="u-asha", name="asha", password_hash=digest, role=Role.ADMIN, created_ms=1),
+        User(id="u-mina", name="mina", password_hash=digest, role=Role.MEMBER, created_ms=1),
+    )
 
 
-@pytest.fixture(scope="module")
-def started(redis_server: str, tmp_path_factory: pytest.TempPathFactory, _users_file: dict[str, User]) -> Iterator[Rig]:
-    """One process a module: it takes seconds to start."""
-    directory = tmp_path_factory.mktemp("dashboard")
+@contextmanager
+def running(redis_url: str, directory: Path, users: Iterable[User], **settings: str) -> Iterator[Rig]:
+    """A dashboard that answers."""
     store = open_store("", directory / "store.sqlite3")
-    for user in _users_file.values():
+    for user in users:
         store.save_user(user)
     store.save_instruments(INSTRUMENTS)
     port = free_port()
@@ -100,11 +99,11 @@ def started(redis_server: str, tmp_path_factory: pytest.TempPathFactory, _users_
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "dashboard"],
-            env=environment(redis_server, directory, port),
+            env=environment(redis_url, directory, port) | settings,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    rig = Rig(f"http://127.0.0.1:{port}", redis_server, store, process, log)
+    rig = Rig(f"http://127.0.0.1:{port}", redis_url, store, process, log)
     try:
         _wait_until_up(rig)
         yield rig
@@ -112,6 +111,13 @@ def started(redis_server: str, tmp_path_factory: pytest.TempPathFactory, _users_
         process.terminate()
         process.wait(10)
         store.close()
+
+
+@pytest.fixture(scope="module")
+def started(redis_server: str, tmp_path_factory: pytest.TempPathFactory, users: tuple[User, ...]) -> Iterator[Rig]:
+    """One process a module: it takes seconds to start."""
+    with running(redis_server, tmp_path_factory.mktemp("dashboard"), users) as rig:
+        yield rig
 
 
 @pytest.fixture

@@ -275,6 +275,17 @@ def revoke(rig: RelayRig, session: str) -> None:
         client.set(keys.revoked(read.id), 1, ex=60)
 
 
+async def test_all_who_come_back_at_the_same_moment_are_let_in(rig: RelayRig) -> None:
+    # More than the 100 connections that a client of Redis opens.
+    cookie = f"{SESSION_COOKIE}={session_of(rig.user(*new_tokens(5)))}"
+
+    async def come() -> str:
+        async with rig.connecting(cookie) as connection:
+            return str(json.loads(await connection.recv())["type"])
+
+    assert await asyncio.gather(*(come() for _ in range(150))) == ["snapshot"] * 150
+
+
 async def test_signing_out_ends_the_page_and_so_does_the_end_of_the_session(rig: RelayRig) -> None:
     user = rig.user()
     signed_out, expiring = session_of(user), forged(sub=user, exp=int(time.time()) + 2)

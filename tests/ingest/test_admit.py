@@ -54,6 +54,16 @@ def test_outside_of_the_session_nothing_is_admitted() -> None:
     assert gate.refused == {Refusal.CLOSED: 1}
 
 
+def test_a_subscriptions_first_answer_has_no_time_and_is_refused_with_the_cached_packet_after_it() -> None:
+    gate = admission()
+    gate.note_subscribed(INFY, NOW_MS)
+    timeless = packet(101)._replace(time_ms=0, trade_ms=0)
+    assert gate.admit(timeless, NOW_MS) == []
+    assert gate.admit(packet(101, -60), NOW_MS) == []
+    assert gate.refused == {Refusal.CACHED: 2}
+    assert prices(gate.admit(packet(102, 1), NOW_MS + 1_000)) == [(102, "")]
+
+
 def test_the_cached_packet_of_a_subscription_is_refused_and_the_next_one_is_not() -> None:
     gate = admission()
     gate.note_subscribed(INFY, NOW_MS)

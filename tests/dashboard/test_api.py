@@ -1,0 +1,117 @@
+import json
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from stormalert import keys
+from stormalert.model import User
+from stormalert.security import SESSION_COOKIE, issue_session
+
+from .conftest import JWT_SECRET, Rig, running
+from .listening import Mortal
+
+
+def test_health_says_that_it_serves_and_that_redis_does(rig: Rig) -> None:
+    with rig.visitor() as visitor:
+        answer = visitor.get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "redis": "ok"})
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_stranger_and_a_member_are_told_why_they_see_no_status(rig: Rig) -> None:
+    with rig.visitor() as stranger:
+        answer = stranger.get("/api/admin/system-status")
+        assert (answer.status_code, answer.json()) == (401, {"error": "Sign in first."})
+    with rig.sign_in("mina") as member:
+        answer = member.get("/api/admin/system-status")
+        assert (answer.status_code, answer.json()) == (403, {"error": "Only admins may see the system's status."})
+
+
+def test_an_admin_sees_feed_backlog_and_every_process(rig: Rig) -> None:
+    with redis.Redis.from_url(rig.redis_url) as client, rig.sign_in("asha") as admin:
+        client.hset(keys.FEED, mapping={"state": "streaming", "instruments": 500})
+        for _ in range(3):
+            client.xadd(keys.all_shards(1)[0].ticks, {"token": 1})
+        key = keys.alive("ingest", "host", 7)
+        client.hset(key, mapping={"beat_ms": int(time.time() * 1000), "ticks": 42})
+        client.zadd(keys.BEATS, {key: int(time.time() * 1000)})
+        answer = admin.get("/api/admin/system-status")
+    status = answer.json()
+    assert answer.status_code == 200 and answer.headers["cache-control"] == "no-store"
+    assert status["feed"] == {"state": "streaming", "instruments": 500}
+    assert status["waiting"] == {"ticks": 3, "alerts": 0}
+    assert status["missing"] == ["evaluator", "dispatch", "worker"]
+    ingest = next(process for process in status["processes"] if process["name"] == "ingest")
+    assert (ingest["process"], ingest["ticks"]) == ("host-7", 42)
+    assert JWT_SECRET not in json.dumps(status)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_the_status_is_only_read(rig: Rig, method: str) -> None:
+    with rig.sign_in("asha") as admin:
+        assert admin.request(method, "/api/admin/system-status").status_code == 405
+
+
+def test_a_store_that_does_not_answer_is_a_sentence(rig: Rig) -> None:
+    with rig.sign_in("asha") as admin:
+        with sqlite3.connect(rig.log.parent / "store.sqlite3", timeout=10) as broken:
+            broken.execute("ALTER TABLE users RENAME TO users_away")
+            broken.commit()
+            try:
+                answer = admin.get("/api/admin/system-status")
+            finally:
+                broken.execute("ALTER TABLE users_away RENAME TO users")
+                broken.commit()
+        broken.close()
+        assert answer.status_code == 503
+        assert "The store does not answer, so nobody can be let in; try again in a moment." in answer.text
+        assert admin.get("/api/admin/system-status").status_code == 200
+    assert "Traceback" not in rig.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def outage(tmp_path_factory: pytest.TempPathFactory, users: tuple[User, ...]) -> Iterator[tuple[Rig, Mortal]]:
+    server = Mortal(tmp_path_factory.mktemp("valkey"))
+    try:
+        with running(server.url, tmp_path_factory.mktemp("away"), users) as rig:
+            yield rig, server
+    finally:
+        server.process.kill()
+        server.process.wait(10)
+
+
+def test_health_is_well_without_redis_and_pages_say_what_is_wrong(outage: tuple[Rig, Mortal]) -> None:
+    rig, server = outage
+    session = {SESSION_COOKIE: issue_session("u-asha", "admin", JWT_SECRET)}
+    server.kill()
+    with rig.visitor() as visitor:
+        answer = visitor.get("/healthz")
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok", "redis": "away"})
+        visitor.cookies.update(session)
+        refused = visitor.get("/api/admin/system-status")
+        assert refused.status_code == 503
+        assert "Redis does not answer, so nobody can be let in; try again in a moment." in refused.text
+        server.start()
+        assert visitor.get("/healthz").json()["redis"] == "ok"
+        assert visitor.get("/api/admin/system-status").status_code == 200
+    assert "Traceback" not in rig.log.read_text()
+
+
+def test_health_answers_although_redis_hangs(outage: tuple[Rig, Mortal]) -> None:
+    rig, server = outage
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        with rig.visitor() as visitor:
+            since = time.monotonic()
+            assert visitor.get("/healthz").json() == {"status": "ok", "redis": "away"}
+            # Before a supervisor's probe gives up.
+            assert time.monotonic() - since < 5
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    with rig.visitor() as visitor:
+        assert visitor.get("/healthz").json()["redis"] == "ok"

@@ -1,0 +1,127 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from stormalert.model import User
+from stormalert.security import Sealer
+from stormalert.units import now_ms
+
+from .conftest import MASTER_SECRET, Rig, running
+
+SETTING = "kite.request_token"
+CALLBACK = "/kite/callback"
+GOOD = {"request_token": "Tok-en_1", "status": "success", "action": "login"}
+
+
+@pytest.fixture
+def admin(rig: Rig) -> Iterator[httpx.Client]:
+    rig.store.save_setting(SETTING, "")
+    with rig.sign_in("asha") as client:
+        yield client
+
+
+def assert_refused(answer: httpx.Response, status: int, sentence: str) -> None:
+    assert answer.status_code == status
+    assert f"<p>{sentence}</p>" in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_an_admin_is_sent_to_kites_page_with_the_api_key(admin: httpx.Client) -> None:
+    answer = admin.get("/kite/login")
+    assert answer.status_code == 303
+    target = urlsplit(answer.headers["location"])
+    assert f"{target.scheme}://{target.netloc}{target.path}" == "http://127.0.0.1:9/connect/login"
+    assert parse_qs(target.query) == {"v": ["3"], "api_key": ["apikey"]}
+    cookie = next(row for row in answer.headers.get_list("set-cookie") if row.startswith("storm_kite="))
+    assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Path=/kite/" in cookie and "Max-Age=600" in cookie
+
+
+def test_kites_token_is_kept_sealed_for_ingest(rig: Rig, admin: httpx.Client) -> None:
+    before_ms = now_ms()
+    admin.get("/kite/login")
+    answer = admin.get(CALLBACK, params=GOOD)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/settings?kite=received")
+    sealed = rig.store.setting(SETTING)
+    assert sealed and "Tok-en_1" not in sealed
+    kept = json.loads(Sealer(MASTER_SECRET).unseal(sealed))
+    assert kept["request_token"] == "Tok-en_1" and before_ms <= kept["time_ms"] <= now_ms()
+    newest = rig.store.audit(limit=1)[0]
+    assert (newest.user, newest.action) == ("u-asha", "logged in to Kite")
+    assert "Tok-en_1" not in rig.log.read_text() and "Tok-en_1" not in str(newest)
+
+
+def test_one_login_is_good_for_one_token(rig: Rig, admin: httpx.Client) -> None:
+    admin.get("/kite/login")
+    assert admin.get(CALLBACK, params=GOOD).status_code == 303
+    assert "storm_kite" not in admin.cookies
+    kept = rig.store.setting(SETTING)
+    assert admin.get(CALLBACK, params=GOOD | {"request_token": "another"}).status_code == 403
+    assert rig.store.setting(SETTING) == kept
+
+
+def test_a_token_from_a_login_that_was_not_started_here_is_refused(rig: Rig, admin: httpx.Client) -> None:
+    answer = admin.get(CALLBACK, params=GOOD)
+    assert_refused(answer, 403, "This login was not started here. Start it with the button on the Settings page.")
+    assert rig.store.setting(SETTING) == ""
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"status": "failed"},
+        {"status": ""},
+        {"request_token": ""},
+        {"request_token": "a b"},
+        {"request_token": "x" * 129},
+        {"request_token": "<script>"},
+        {"request_token": "tok\n"},
+    ],
+    ids=str,
+)
+def test_what_kite_did_not_confirm_is_not_kept(rig: Rig, admin: httpx.Client, changed: dict[str, str]) -> None:
+    admin.get("/kite/login")
+    answer = admin.get(CALLBACK, params=GOOD | changed)
+    assert_refused(answer, 400, "Kite did not confirm the login. Please try once more.")
+    assert rig.store.setting(SETTING) == "" and "<script" not in answer.text
+    # The way is still open for a second try.
+    assert admin.get(CALLBACK, params=GOOD).status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/kite/login", CALLBACK])
+def test_a_member_may_not(rig: Rig, path: str) -> None:
+    rig.store.save_setting(SETTING, "")
+    with rig.sign_in("mina") as member:
+        member.cookies.set("storm_kite", "mine", path="/kite/")
+        assert_refused(member.get(path, params=GOOD), 403, "Only admins may log in to Kite.")
+    assert rig.store.setting(SETTING) == ""
+
+
+@pytest.mark.parametrize(("site", "status"), [("same-origin", 303), ("none", 303), ("cross-site", 403), ("same-site", 403)])
+def test_another_sites_link_does_not_start_a_login(admin: httpx.Client, site: str, status: int) -> None:
+    answer = admin.get("/kite/login", headers={"Sec-Fetch-Site": site})
+    assert answer.status_code == status
+    if status == 403:
+        assert_refused(answer, 403, "Start the Kite login with the button on the Settings page.")
+        assert "storm_kite" not in admin.cookies
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence"),
+    [
+        ("KITE_API_KEY", "There is no Kite API key: set KITE_API_KEY and KITE_API_SECRET, then start StormAlert again."),
+        ("STORM_MASTER_SECRET", "Kite&#x27;s token cannot be kept safe: set STORM_MASTER_SECRET, then start StormAlert again."),
+    ],
+)
+def test_without_its_settings_the_login_says_which_one_is_missing(
+    redis_url: str, tmp_path: Path, users: tuple[User, ...], missing: str, sentence: str
+) -> None:
+    with running(redis_url, tmp_path, users, **{missing: ""}) as rig, rig.sign_in("asha") as client:
+        assert_refused(client.get("/kite/login"), 409, sentence)
+        client.cookies.set("storm_kite", "mine", path="/kite/")
+        if missing == "STORM_MASTER_SECRET":
+            assert_refused(client.get(CALLBACK, params=GOOD), 409, sentence)
+            assert rig.store.setting(SETTING) is None
