@@ -5,7 +5,7 @@
 --   symbol        such as NSE:INFY
 --   price, time   the newest tick
 --   above, below  the band: between them no armed rule can fire; empty when no rule looks that way
---   window 300s   extremes of a window that has rules, as of the last full look
+--   window 300s   extremes of a window that has rules, at the time of the last full look
 local number = require("lib.number")
 
 local instrument = {}

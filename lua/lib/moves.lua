@@ -121,13 +121,13 @@ function moves.each_armed(self, side, count, found)
   end
 end
 
--- Shows the windows' extremes in the instrument's hash.
+-- Shows the windows' extremes in the instrument's hash, with the time that they are of: between looks they are not kept.
 function moves.show(self)
-  local shown = {}
+  local shown, time = {}, string.format(" at %d", self.time_ms)
   for span, reference in pairs(self.references) do
     if span ~= DAY then
       shown[#shown + 1] = "window " .. number.seconds_text(tonumber(span))
-      shown[#shown + 1] = "low " .. number.price_text(reference.up) .. " high " .. number.price_text(reference.down)
+      shown[#shown + 1] = "low " .. number.price_text(reference.up) .. " high " .. number.price_text(reference.down) .. time
     end
   end
   if #shown > 0 then call("HSET", self.key, unpack(shown)) end

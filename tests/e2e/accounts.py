@@ -100,7 +100,7 @@ def pause_all_rules(product: Product) -> None:
         rule_keys = [SHARD.rule(rule.id) for rule in rules]
         with product.redis() as client:
             product.wait_until(
-                lambda: all(client.hget(key, "state") == "paused" for key in rule_keys), QUIET_WITHIN_S, "rules are still armed"
+                lambda: all(client.hexists(key, "paused") for key in rule_keys), QUIET_WITHIN_S, "rules are still armed"
             )
             product.wait_until(
                 lambda: not undispatched(client) and not store.unfinished_deliveries(now_ms(), 1),

@@ -88,7 +88,7 @@ def test_redis_can_be_read_by_a_person(run: Product) -> None:
         assert float(instrument["below"]) < float(instrument["above"])
         assert [name for name in instrument if name.startswith("window ")]
         rule = client.hgetall(SHARD.rule(alert["rule"]))
-        assert rule["state"] in ("armed", "cooling")
+        assert rule.keys() in ({"armed", "rule"}, {"cooling", "rule"})
         quote = client.hgetall(SHARD.quote(int(alert["token"])))
         assert {"last", "open", "high", "low", "close", "volume", "change", "time"} <= set(quote)
 
@@ -188,7 +188,7 @@ def cooling(run: Product) -> dict[str, dict[str, str]]:
     """The patient rules that have fired, as the engine knows them."""
     with run.redis() as client:
         found = {key: client.hgetall(key) for key in client.scan_iter(match=SHARD.rule(f"{PATIENT}-*"))}
-    return {key: state for key, state in found.items() if state["state"] == "cooling"}
+    return {key: state for key, state in found.items() if "cooling" in state}
 
 
 def password_line(run: Product) -> str:

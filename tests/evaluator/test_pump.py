@@ -118,7 +118,7 @@ async def test_an_instrument_reads_in_plain_words(redis_url: str) -> None:
         shown = await redis.hgetall(SHARD.instrument(1))
     assert shown["symbol"] == "NSE:X"
     assert (shown["price"], shown["time"], shown["above"]) == ("99.00", "3000", "101.97")
-    assert shown["window 60s"] == "low 100.00 high 100.00"
+    assert shown["window 60s"] == "low 100.00 high 100.00 at 1000"
 
 
 async def test_arming_the_same_revision_again_changes_nothing(redis_url: str) -> None:
