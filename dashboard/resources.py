@@ -35,5 +35,5 @@ def thread_redis() -> redis.Redis:
 
 @cache
 def loop_redis() -> redis.asyncio.Redis:
-    """For the routes."""
-    return process.connect(config().redis_url)
+    """For the routes, and for the relay, which blocks for a second at most."""
+    return process.connect(config().redis_url, REDIS_TIMEOUT_S)

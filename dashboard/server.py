@@ -28,6 +28,7 @@ ROUTES = [
     Route("/login", sign_in.get_login, methods=["GET"]),
     Route("/login", sign_in.post_login, methods=["POST"]),
     Route("/logout", sign_in.post_logout, methods=["POST"]),
+    Route("/logout", sign_in.get_logout, methods=["GET"]),
     Route("/kite/login", kite.to_kite, methods=["GET"]),
     Route("/kite/callback", kite.from_kite, methods=["GET"]),
     Route("/healthz", api.healthz, methods=["GET"]),

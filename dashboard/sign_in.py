@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import logging
 import secrets
 import time
 
@@ -14,9 +15,12 @@ from dashboard import resources, throttle
 from dashboard.gate import signed_in
 from dashboard.html import sentence_page, sign_in_page
 from stormalert import keys
+from stormalert.errors import StormError
 from stormalert.model import AuditEntry, User
 from stormalert.security import SESSION_COOKIE, SESSION_S, Session, is_password, issue_session, new_id
 from stormalert.units import SECOND_MS, now_ms
+
+log = logging.getLogger("stormalert")
 
 CSRF_COOKIE = "storm_csrf"
 _CSRF_S = 3600
@@ -25,6 +29,7 @@ _PASSWORD_MAX = 1024
 WRONG = "The name or the password is wrong."
 STALE = "This page was open for too long. Please sign in again."
 AWAY = "Redis does not answer, so nobody can sign in; try again in a moment."
+STORE_AWAY = "The store does not answer, so nobody can sign in; try again in a moment."
 
 
 async def get_login(request: Request) -> Response:
@@ -50,7 +55,15 @@ async def post_login(request: Request) -> Response:
         await throttle.forget(resources.loop_redis(), subjects)
     except RedisError:
         return _form(request, AWAY, name, 503)
+    except StormError as error:
+        log.error("sign-in not checked", extra={"reason": str(error)})
+        return _form(request, STORE_AWAY, name, 503)
     return _signed_in(request, user)
+
+
+async def get_logout(_request: Request) -> Response:
+    """A link or an image of another site must not sign anybody out."""
+    return sentence_page("Not signed out", "Use the button on the page to sign out.", 405)
 
 
 async def post_logout(request: Request) -> Response:

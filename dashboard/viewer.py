@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 from dashboard import sessions
 from dashboard.sessions import SignedIn
 from dashboard.sign_in import sign_out_token
+from stormalert.errors import StormError
 from stormalert.security import SESSION_COOKIE
 
 _STYLE = """<style>
@@ -28,8 +29,9 @@ def required() -> SignedIn:
     """Stops the script when nobody is signed in any more: the cookie was read when the page was opened."""
     try:
         who = sessions.find_in_thread(st.context.cookies.get(SESSION_COOKIE, ""))
-    except RedisError:
-        st.error("Redis does not answer, so your session cannot be checked. Reload the page in a moment.")
+    except (RedisError, StormError) as error:
+        who_is_away = "Redis" if isinstance(error, RedisError) else "The store"
+        st.error(f"{who_is_away} does not answer, so your session cannot be checked. Reload the page in a moment.")
         st.stop()
     if who is None:
         st.warning("You are signed out.")

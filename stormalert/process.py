@@ -71,12 +71,12 @@ def load_or_exit() -> Settings:
         sys.exit(2)
 
 
-def connect(url: str) -> redis.asyncio.Redis:
+def connect(url: str, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.asyncio.Redis:
     """A client that never repeats a command by itself: a repeated XADD would be a second tick."""
     return redis.asyncio.Redis.from_url(
         url,
         decode_responses=True,
-        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_timeout=timeout_s,
         socket_connect_timeout=3,
         retry=Retry(NoBackoff(), 0),
     )

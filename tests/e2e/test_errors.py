@@ -109,9 +109,12 @@ def test_a_data_directory_that_is_none_is_named(place: Place) -> None:
         (TICKS.splitlines()[0], ": there is no tick in it"),
         (f"{MINUTE}INFY,20240304,09:17,100.00\n", ":2: expected symbol,date,time,open,high,low,close,volume,oi, was"),
         (MINUTE.replace("09:16", "9h16"), ":1: expected YYYYMMDD,HH:MM, was '20240304,9h16'"),
-        (f"{MINUTE}{MINUTE.replace('100.50', 'free')}", ":2: price must be rupees above zero in whole paise, was 'free'"),
+        (
+            f"{MINUTE}{MINUTE.replace('100.50', 'free')}",
+            ":2: price must be rupees in whole paise, above 0",
+        ),
         (MINUTE.replace("100.50", "105"), ":1: open and close must lie between low and high, was '100.00,101.00,99.00,105'"),
-        (f"{TICKS}soon,INFY,100\n", ":3: time must be epoch milliseconds, was 'soon'"),
+        (f"{TICKS}soon,INFY,100\n", ":3: time must be epoch milliseconds until the year 2106, was 'soon'"),
     ],
 )
 def test_a_recording_that_cannot_be_played_is_refused_with_its_line(place: Place, text: str, problem: str) -> None:
