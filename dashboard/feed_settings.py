@@ -8,7 +8,7 @@ import streamlit as st
 from redis.exceptions import RedisError
 
 from dashboard import resources, texts, viewer
-from stormalert import keys
+from stormalert import keys, words
 
 _LINK = """<style>.go{display:inline-block;padding:.45rem .9rem;border-radius:.5rem;font-weight:600;
 text-decoration:none!important;border:1px solid color-mix(in srgb,currentColor 30%,transparent);color:inherit!important}
@@ -47,10 +47,10 @@ def _feed() -> None:
     state = feed.get("state", "")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(texts.feed_state(state), color=_COLORS.get(state, "gray"))  # type: ignore[arg-type]
-        since = f"since {texts.moment(int(feed['since_ms']))} IST" if feed.get("since_ms", "").isdigit() else ""
+        since = f"since {words.moment(int(feed['since_ms']))} IST" if feed.get("since_ms", "").isdigit() else ""
         st.text(" · ".join(part for part in (feed.get("reason", ""), since) if part))
     facts = [
-        (texts.grouped(int(feed[name])), noun)
+        (words.grouped(int(feed[name])), noun)
         for name, noun in (("instruments", "instruments"), ("ticks", "ticks"), ("ticks_per_s", "ticks/s"))
         if feed.get(name, "").isdigit()
     ]

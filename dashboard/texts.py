@@ -1,9 +1,8 @@
 """How records read on the screens: Indian digits, IST, plain words."""
 
-from datetime import datetime
-
+from stormalert import words
 from stormalert.model import Alert, ChannelKind, Delivery, DeliveryState, Direction, Kind, Repeat, Rule, RuleState
-from stormalert.units import HOUR_MS, IST, MINUTE_MS, SECOND_MS, format_percent, format_price, now_ms
+from stormalert.units import format_percent
 
 CHANNEL_NAMES = {ChannelKind.TELEGRAM: "Telegram", ChannelKind.WHATSAPP: "WhatsApp", ChannelKind.EMAIL: "E-mail"}
 KIND_NAMES = {
@@ -33,17 +32,7 @@ _FEED_STATES = {
 
 
 def rupees(price_e4: int) -> str:
-    """₹12,34,567.80: the last three digits, then pairs."""
-    whole, point, fraction = format_price(price_e4).partition(".")
-    return f"₹{grouped(int(whole))}{point}{fraction}"
-
-
-def grouped(number: int) -> str:
-    """12,34,567"""
-    digits = str(abs(number))
-    head, tail = digits[:-3], digits[-3:]
-    pairs = [head[max(end - 2, 0) : end] for end in range(len(head), 0, -2)]
-    return ("-" if number < 0 else "") + ",".join([*reversed(pairs), tail])
+    return f"₹{words.price(price_e4)}"
 
 
 def percent(percent_e2: int) -> str:
@@ -51,28 +40,11 @@ def percent(percent_e2: int) -> str:
     return format_percent(percent_e2).rstrip("0").rstrip(".") + " %"
 
 
-def duration(duration_ms: int) -> str:
-    """5 min, 1 h 30 min, 45 s; a fraction of a second in ms, because a rule may have one."""
-    hours, rest = divmod(duration_ms, HOUR_MS)
-    minutes, rest = divmod(rest, MINUTE_MS)
-    parts = [(hours, "h"), (minutes, "min"), (rest // SECOND_MS, "s"), (rest % SECOND_MS, "ms")]
-    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "none"
-
-
-def moment(time_ms: int, today_ms: int | None = None) -> str:
-    """09:15:02 today, 22 Nov 09:15:02 on another day; in India, wherever the reader is."""
-    then = datetime.fromtimestamp(time_ms / 1000, IST)
-    today = datetime.fromtimestamp((now_ms() if today_ms is None else today_ms) / 1000, IST)
-    if then.date() == today.date():
-        return f"{then:%H:%M:%S}"
-    return f"{then.day} {then:%b %H:%M:%S}" if then.year == today.year else f"{then.day} {then:%b %Y %H:%M}"
-
-
 def condition(rule: Rule) -> str:
     """Falls 2 % within 5 min"""
     verb = {Direction.DOWN: "Falls", Direction.UP: "Rises", Direction.BOTH: "Moves"}[rule.direction]
     if rule.kind is Kind.ROLLING:
-        return f"{verb} {percent(rule.percent_e2)} within {duration(rule.window_ms)}"
+        return f"{verb} {percent(rule.percent_e2)} within {words.duration(rule.window_ms)}"
     if rule.kind is Kind.DAY:
         return f"{verb} {percent(rule.percent_e2)} from the previous close"
     if rule.kind is Kind.LEVEL:
@@ -88,7 +60,7 @@ def condition(rule: Rule) -> str:
 def repetition(rule: Rule) -> str:
     if rule.repeat is Repeat.ONCE:
         return "Once"
-    return f"Every time, pause {duration(rule.cooldown_ms)}" if rule.cooldown_ms else "Every time"
+    return f"Every time, pause {words.duration(rule.cooldown_ms)}" if rule.cooldown_ms else "Every time"
 
 
 def rule_state(rule: Rule, engine_state: str | None) -> str:
@@ -105,7 +77,7 @@ def what_happened(alert: Alert) -> str:
     """Fell 2.13 % within 5 min"""
     verb = "Fell" if alert.direction is Direction.DOWN else "Rose"
     if alert.kind is Kind.ROLLING:
-        return f"{verb} {percent(alert.percent_e2)} within {duration(alert.window_ms)}"
+        return f"{verb} {percent(alert.percent_e2)} within {words.duration(alert.window_ms)}"
     if alert.kind is Kind.DAY:
         return f"{verb} {percent(alert.percent_e2)} from the previous close"
     if alert.kind is Kind.LEVEL:
@@ -116,7 +88,7 @@ def what_happened(alert: Alert) -> str:
 def delivery(it: Delivery) -> str:
     """sent 09:15:02, or failed 09:15:02: address refused"""
     names = {DeliveryState.QUEUED: "on its way since", DeliveryState.SUPPRESSED: "held back"}
-    text = f"{names.get(it.state, it.state.value)} {moment(it.updated_ms)}"
+    text = f"{names.get(it.state, it.state.value)} {words.moment(it.updated_ms)}"
     attempts = f" ({it.attempts} attempts)" if it.attempts > 1 else ""
     return f"{text}{attempts}" + (f": {it.reason.replace('_', ' ')}" if it.reason else "")
 

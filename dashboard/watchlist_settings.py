@@ -3,8 +3,9 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard import flash, instruments, resources, rule_dialog, texts, viewer
+from dashboard import flash, instruments, resources, rule_dialog, viewer
 from dashboard.sessions import SignedIn
+from stormalert import words
 from stormalert.errors import InputError
 
 # What three Kite sockets carry.
@@ -33,8 +34,8 @@ def show(who: SignedIn) -> None:
     marked = {tokens[row] for row in event["selection"]["rows"]}
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Remove marked", icon=":material/delete:", disabled=not marked):
-            _change(remove=marked, done=f"{texts.grouped(len(marked))} removed.")
-        st.caption(f"{texts.grouped(len(tokens))} watched. Mark rows at their left edge to remove them.")
+            _change(remove=marked, done=f"{words.grouped(len(marked))} removed.")
+        st.caption(f"{words.grouped(len(tokens))} watched. Mark rows at their left edge to remove them.")
 
 
 def _change(*, done: str, add: int | None = None, remove: frozenset[int] | set[int] = frozenset()) -> None:
@@ -56,5 +57,5 @@ def _with(tokens: list[int], token: int) -> list[int]:
     if token in tokens:
         raise InputError("It is on the watchlist already.")
     if len(tokens) >= MOST:
-        raise InputError(f"A watchlist holds at most {texts.grouped(MOST)} instruments.")
+        raise InputError(f"A watchlist holds at most {words.grouped(MOST)} instruments.")
     return [*tokens, token]

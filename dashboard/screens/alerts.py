@@ -5,6 +5,7 @@ from html import escape
 import streamlit as st
 
 from dashboard import resources, texts, viewer
+from stormalert import words
 from stormalert.model import Alert, Delivery, Direction
 from stormalert.store import Cursor
 
@@ -68,7 +69,7 @@ def _row(alert: Alert, deliveries: list[Delivery]) -> str:
     sent = "".join(_delivery(it) for it in deliveries)
     none = '<span class="soft">No channel was on</span>'
     return (
-        f'<tr><td class="n soft">{texts.moment(alert.time_ms)}</td><td class="n"><b>{escape(alert.symbol)}</b></td>'
+        f'<tr><td class="n soft">{words.moment(alert.time_ms)}</td><td class="n"><b>{escape(alert.symbol)}</b></td>'
         f'<td><span class="{side}">{arrow}</span> {escape(texts.what_happened(alert))}</td>'
         f'<td class="n">{texts.rupees(alert.price_e4)} <span class="soft">from {texts.rupees(alert.reference_e4)}</span></td>'
         f'<td class="d">{f"<ul>{sent}</ul>" if sent else none}</td></tr>'
@@ -76,6 +77,6 @@ def _row(alert: Alert, deliveries: list[Delivery]) -> str:
 
 
 def _delivery(it: Delivery) -> str:
-    title = f"queued {texts.moment(it.queued_ms)}, last change {texts.moment(it.updated_ms)}"
+    title = f"queued {words.moment(it.queued_ms)}, last change {words.moment(it.updated_ms)}"
     name = texts.CHANNEL_NAMES[it.channel_kind]
     return f'<li class="{it.state.value}" title="{escape(title)}">{name} {escape(texts.delivery(it))}</li>'

@@ -7,7 +7,7 @@ import streamlit as st
 from redis.exceptions import RedisError
 
 from dashboard import flash, resources, rule_dialog, texts, viewer
-from stormalert import keys
+from stormalert import keys, words
 from stormalert.armed import read_armed
 from stormalert.errors import Conflict
 from stormalert.model import Rule, RuleState
@@ -41,7 +41,7 @@ def _table(rules: list[Rule]) -> list[Rule]:
             "Condition": [texts.condition(rule) for rule in rules],
             "State": [texts.rule_state(rule, states.get(rule.id)) for rule in rules],
             "Fires": [texts.repetition(rule) for rule in rules],
-            "Last alert (IST)": [texts.moment(at_ms) if at_ms else "–" for at_ms in last_alerts],
+            "Last alert (IST)": [words.moment(at_ms) if at_ms else "–" for at_ms in last_alerts],
         }
     )
     event = st.dataframe(

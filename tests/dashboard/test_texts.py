@@ -1,62 +1,13 @@
-import re
-from datetime import datetime
 from itertools import product
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dashboard import texts
+from stormalert import words
 from stormalert.model import DeliveryState, Direction, Kind, Repeat, RuleState
-from stormalert.units import IST, PRICE_MAX_E4, parse_price_e4
 from tests.store.records import a_delivery, a_rule, an_alert
 
 MINUTE_MS = 60_000
-INDIAN = re.compile(r"-?(\d{1,3}|\d{1,2}(,\d{2})*,\d{3})")
-
-
-def ist_ms(*parts: int) -> int:
-    return int(datetime(*parts, tzinfo=IST).timestamp() * 1000)  # type: ignore[arg-type, misc]
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [
-        (0, "0"),
-        (999, "999"),
-        (1_000, "1,000"),
-        (99_999, "99,999"),
-        (100_000, "1,00,000"),
-        (1_234_567, "12,34,567"),
-        (123_456_789, "12,34,56,789"),
-        (-100_000, "-1,00,000"),
-        (-999, "-999"),
-    ],
-)
-def test_digits_are_grouped_as_in_india(number: int, text: str) -> None:
-    assert texts.grouped(number) == text
-
-
-@given(st.integers(-(10**18), 10**18))
-def test_grouping_loses_no_digit_and_puts_every_comma_where_it_belongs(number: int) -> None:
-    text = texts.grouped(number)
-    assert int(text.replace(",", "")) == number
-    assert INDIAN.fullmatch(text)
-
-
-@pytest.mark.parametrize(
-    ("price_e4", "text"),
-    [(12_345_678_000, "₹12,34,567.80"), (13_845_500, "₹1,384.55"), (525, "₹0.0525"), (1_000_000, "₹100.00")],
-)
-def test_prices_are_rupees(price_e4: int, text: str) -> None:
-    assert texts.rupees(price_e4) == text
-
-
-@given(st.integers(1, PRICE_MAX_E4))
-def test_a_price_on_a_screen_is_exactly_the_price(price_e4: int) -> None:
-    text = texts.rupees(price_e4)
-    assert text[0] == "₹" and parse_price_e4(text[1:].replace(",", "")) == price_e4
-    assert INDIAN.fullmatch(text[1:].partition(".")[0])
 
 
 @pytest.mark.parametrize(
@@ -64,32 +15,6 @@ def test_a_price_on_a_screen_is_exactly_the_price(price_e4: int) -> None:
 )
 def test_a_percent_has_no_zeros_that_say_nothing(percent_e2: int, text: str) -> None:
     assert texts.percent(percent_e2) == text
-
-
-@pytest.mark.parametrize(
-    ("duration_ms", "text"),
-    [
-        (45_000, "45 s"),
-        (300_000, "5 min"),
-        (90 * MINUTE_MS, "1 h 30 min"),
-        (24 * 60 * MINUTE_MS, "24 h"),
-        (3_661_000, "1 h 1 min 1 s"),
-        (1_500, "1 s 500 ms"),
-        (250, "250 ms"),
-        (0, "none"),
-    ],
-)
-def test_a_duration_is_told_exactly(duration_ms: int, text: str) -> None:
-    assert texts.duration(duration_ms) == text
-
-
-def test_a_moment_is_in_india_and_has_a_date_only_when_it_is_not_today() -> None:
-    now_ms = ist_ms(2026, 11, 23, 10, 0, 0)
-    assert texts.moment(ist_ms(2026, 11, 23, 9, 15, 2), now_ms) == "09:15:02"
-    assert texts.moment(ist_ms(2026, 11, 22, 9, 15, 2), now_ms) == "22 Nov 09:15:02"
-    assert texts.moment(ist_ms(2025, 1, 2, 9, 15, 2), now_ms) == "2 Jan 2025 09:15"
-    # 00:30 in India is still yesterday in Greenwich.
-    assert texts.moment(ist_ms(2026, 11, 23, 0, 30, 0), now_ms) == "00:30:00"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +62,7 @@ def test_a_rules_state_is_its_owners_wish_and_then_the_engines(wanted: RuleState
 
 
 def test_a_delivery_says_what_became_of_it_and_why() -> None:
-    at = texts.moment(1_000)
+    at = words.moment(1_000)
     assert texts.delivery(a_delivery()) == f"on its way since {at}"
     assert texts.delivery(a_delivery(state=DeliveryState.SENT, attempts=1)) == f"sent {at}"
     failed = a_delivery(state=DeliveryState.FAILED, attempts=3, reason="address_refused")

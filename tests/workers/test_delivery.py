@@ -309,8 +309,10 @@ def test_a_malformed_entry_is_refused_and_does_not_stop_the_next(product: Produc
 def test_neither_logs_nor_redis_hold_a_secret_or_a_pickle(product: Product) -> None:
     product.start("dispatch")
     product.start_worker()
-    product.sandbox.faults(telegram={"server_error": 0.5}, twilio={"blocked": [ADDRESSES[ChannelKind.WHATSAPP]]})
+    product.sandbox.faults(telegram={"server_error": 1.0}, twilio={"blocked": [ADDRESSES[ChannelKind.WHATSAPP]]})
     product.fire()
+    wait_until(lambda: "delivery put off" in product.log.read_text(), 20, "a failure")
+    product.sandbox.faults(telegram={"server_error": 0.0})
     product.wait_until_idle()
     values = [value for key in product.raw.scan_iter() for value in values_of(product.raw, key)]
     assert any(b"workers.jobs.deliver" in value for value in values)
