@@ -12,8 +12,10 @@ from stormalert.units import format_duration, format_percent, format_price
 
 @st.dialog("New rule")
 def make(user: str) -> None:
-    is_on_watchlist = st.toggle("On every instrument of my watchlist")
-    instrument = None if is_on_watchlist else pick_instrument("rule")
+    # In a place of its own: fields that move when others come or go forget what is just being typed.
+    with st.container():
+        is_on_watchlist = st.toggle("On every instrument of my watchlist")
+        instrument = None if is_on_watchlist else pick_instrument("rule")
     fields = _condition(None)
     if st.button("Save rule", type="primary", width="stretch"):
         viewer.required()

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from stormalert import keys
 from stormalert.model import Direction, Kind, RuleState
 from tests.browser.running import NAME, PASSWORD, USER, Running, wait_until
 from tests.browser.watching import PHONE, Watched
@@ -130,3 +131,22 @@ def test_signing_out_closes_the_door_and_the_live_connection(product: Running, s
         expect(other.get_by_text("You are signed out.")).to_be_visible()
     signed_in.open("/rules")
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_a_rule_on_the_watchlist_is_armed_on_all_of_it(product: Running, signed_in: Watched) -> None:
+    page = signed_in.open("/rules")
+    signed_in.settle()
+    page.get_by_role("button", name="New rule").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("On every instrument of my watchlist").click()
+    # At once, while the page still draws anew.
+    dialog.get_by_role("textbox", name="Percent").fill("0.3")
+    dialog.get_by_text("Turn from the extreme").click()
+    expect(dialog.get_by_role("combobox", name="Within")).to_have_count(0)
+    dialog.get_by_role("button", name="Save rule").click()
+    expect(dialog).to_have_count(0)
+    (rule,) = product.store.rules_of(USER)
+    assert (rule.is_on_watchlist, rule.kind, rule.percent_e2) == (True, Kind.TRAILING, 30)
+    wait_until(lambda: product.redis.scard(keys.spread(rule.id)) == len(product.tokens), 20)
+    wait_until(lambda: product.engine_state(f"{rule.id}_{product.tokens[-1]}") == "armed", 20)
+    product.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
