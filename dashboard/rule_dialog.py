@@ -4,9 +4,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import flash, resources, rule_form, texts, viewer
+from dashboard import flash, instruments, resources, rule_form, texts, viewer
 from stormalert.errors import Conflict, InputError
-from stormalert.model import Direction, Instrument, Kind, Repeat, Rule
+from stormalert.model import Direction, Kind, Repeat, Rule
 from stormalert.units import format_duration, format_percent, format_price
 
 
@@ -15,7 +15,7 @@ def make(user: str) -> None:
     # In a place of its own: fields that move when others come or go forget what is just being typed.
     with st.container():
         is_on_watchlist = st.toggle("On every instrument of my watchlist")
-        instrument = None if is_on_watchlist else pick_instrument("rule")
+        instrument = None if is_on_watchlist else instruments.pick("rule")
     fields = _condition(None)
     if st.button("Save rule", type="primary", width="stretch"):
         viewer.required()
@@ -50,21 +50,6 @@ def edit(rule: Rule) -> None:
         else:
             flash.leave(f"{saved.symbol}: {texts.condition(saved)} – saved.")
             st.rerun()
-
-
-def pick_instrument(key: str) -> Instrument | None:
-    text = st.text_input("Find an instrument", placeholder="Symbol or name, such as INFY", key=f"{key}-search").strip()
-    if not text:
-        return None
-    found = resources.store().search_instruments(text, limit=30)
-    if not found:
-        st.caption(f"No instrument matches {text!r}. New ones arrive once a day, after the Kite login.".replace("`", "'"))
-        return None
-    return st.selectbox("Instrument", found, format_func=_label, key=f"{key}-instrument")
-
-
-def _label(instrument: Instrument) -> str:
-    return f"{instrument.symbol} · {instrument.name}" if instrument.name else instrument.symbol
 
 
 def _condition(rule: Rule | None) -> dict[str, Any]:

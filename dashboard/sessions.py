@@ -1,6 +1,8 @@
 """Who is signed in: the session that a cookie carries, unless it was revoked or its user is gone."""
 
 import asyncio
+import hashlib
+import hmac
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -51,6 +53,12 @@ def find_in_thread(cookie: str) -> SignedIn | None:
     if session is None or resources.thread_redis().exists(keys.revoked(session.id)):
         return None
     return _with_user(session, resources.store().user(session.user))
+
+
+def sign_out_token(session: Session) -> str:
+    """What the sign-out button sends along, and no other site can know."""
+    secret = resources.config().jwt_secret.get_secret_value()
+    return hmac.new(secret.encode(), f"sign out {session.id}".encode(), hashlib.sha256).hexdigest()
 
 
 def _read(cookie: str) -> Session | None:

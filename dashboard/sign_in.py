@@ -1,7 +1,6 @@
 """GET and POST /login, POST /logout."""
 
 import asyncio
-import hashlib
 import hmac
 import logging
 import secrets
@@ -11,13 +10,13 @@ from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from dashboard import resources, throttle
+from dashboard import resources, sessions, throttle
 from dashboard.gate import signed_in
 from dashboard.html import sentence_page, sign_in_page
 from stormalert import keys
 from stormalert.errors import StormError
 from stormalert.model import AuditEntry, User
-from stormalert.security import SESSION_COOKIE, SESSION_S, Session, is_password, issue_session, new_id
+from stormalert.security import SESSION_COOKIE, SESSION_S, is_password, issue_session, new_id
 from stormalert.units import SECOND_MS, now_ms
 
 log = logging.getLogger("stormalert")
@@ -69,7 +68,7 @@ async def get_logout(_request: Request) -> Response:
 async def post_logout(request: Request) -> Response:
     who = signed_in(request.scope)
     form = await request.form()
-    if not hmac.compare_digest(str(form.get("csrf", "")).encode(), sign_out_token(who.session).encode()):
+    if not hmac.compare_digest(str(form.get("csrf", "")).encode(), sessions.sign_out_token(who.session).encode()):
         return sentence_page("Not signed out", "This did not come from StormAlert's own button; please use that one.", 403)
     left_s = max(who.session.expires_s - int(time.time()), 1)
     # A minute more than it lives, for clocks that differ.
@@ -78,12 +77,6 @@ async def post_logout(request: Request) -> Response:
     response = RedirectResponse("/login", 303)
     response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax", secure=_is_https(request))
     return response
-
-
-def sign_out_token(session: Session) -> str:
-    """What the sign-out button sends along, and no other site can know."""
-    secret = resources.config().jwt_secret.get_secret_value()
-    return hmac.new(secret.encode(), f"sign out {session.id}".encode(), hashlib.sha256).hexdigest()
 
 
 def record(user: str, action: str, detail: str = "") -> None:

@@ -7,7 +7,6 @@ from redis.exceptions import RedisError
 
 from dashboard import sessions
 from dashboard.sessions import SignedIn
-from dashboard.sign_in import sign_out_token
 from stormalert.errors import StormError
 from stormalert.security import SESSION_COOKIE
 
@@ -42,8 +41,9 @@ def required() -> SignedIn:
 
 def frame(who: SignedIn) -> None:
     role = " · admin" if who.is_admin else ""
+    token = sessions.sign_out_token(who.session)
     st.html(
         f'{_STYLE}<div class="who"><b>⚡ StormAlert</b><span>{escape(who.user.name)}{role}</span>'
         '<form method="post" action="/logout" target="_self">'
-        f'<input type="hidden" name="csrf" value="{sign_out_token(who.session)}"><button>Sign out</button></form></div>'
+        f'<input type="hidden" name="csrf" value="{token}"><button>Sign out</button></form></div>'
     )

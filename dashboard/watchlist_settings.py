@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard import flash, instruments, resources, rule_dialog, viewer
+from dashboard import flash, instruments, resources, viewer
 from dashboard.sessions import SignedIn
 from stormalert import words
 from stormalert.errors import InputError
@@ -16,7 +16,7 @@ def show(who: SignedIn) -> None:
     tokens = resources.store().watchlist(who.user.id)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     with left:
-        instrument = rule_dialog.pick_instrument("watch")
+        instrument = instruments.pick("watch")
     if right.button("Add to watchlist", type="primary", disabled=instrument is None, width="stretch") and instrument:
         _change(add=instrument.token, done=f"{instrument.symbol} added.")
     if not tokens:
