@@ -3,13 +3,13 @@
 import asyncio
 import logging
 
-from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from dashboard import resources
 from dashboard.gate import signed_in
 from dashboard.status import ANSWER_WITHIN_S, read_status
+from stormalert.process import REDIS_ERRORS
 
 log = logging.getLogger("stormalert")
 
@@ -21,7 +21,7 @@ async def healthz(_request: Request) -> Response:
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             await resources.loop_redis().ping()
-    except (RedisError, TimeoutError):
+    except (*REDIS_ERRORS, TimeoutError):
         return JSONResponse({"status": "ok", "redis": "away"}, headers=_FRESH)
     return JSONResponse({"status": "ok", "redis": "ok"}, headers=_FRESH)
 
@@ -31,7 +31,7 @@ async def system_status(request: Request) -> Response:
         return JSONResponse({"error": "Only admins may see the system's status."}, 403, _FRESH)
     try:
         status = await read_status(resources.loop_redis(), resources.config())
-    except RedisError as error:
+    except REDIS_ERRORS as error:
         log.warning("status not read", extra={"reason": type(error).__name__})
         return JSONResponse({"error": "Redis does not answer."}, 503, _FRESH)
     return JSONResponse(status, headers=_FRESH)

@@ -5,10 +5,10 @@ from typing import cast
 from urllib.parse import urlsplit
 
 import streamlit as st
-from redis.exceptions import RedisError
 
 from dashboard import resources, texts, viewer
 from stormalert import keys, words
+from stormalert.process import REDIS_ERRORS
 
 _LINK = """<style>.go{display:inline-block;padding:.45rem .9rem;border-radius:.5rem;font-weight:600;
 text-decoration:none!important;border:1px solid color-mix(in srgb,currentColor 30%,transparent);color:inherit!important}
@@ -38,7 +38,7 @@ def _feed() -> None:
     viewer.required()
     try:
         feed = cast(dict[str, str], resources.thread_redis().hgetall(keys.FEED))
-    except RedisError:
+    except REDIS_ERRORS:
         st.error("Redis does not answer: the feed's state is not known now.")
         return
     if not feed:

@@ -2,7 +2,6 @@
 
 import logging
 
-from redis.exceptions import RedisError
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,6 +10,7 @@ from dashboard import sessions
 from dashboard.html import sentence_page
 from dashboard.sessions import SignedIn
 from stormalert.errors import StormError
+from stormalert.process import REDIS_ERRORS
 
 log = logging.getLogger("stormalert")
 
@@ -38,7 +38,7 @@ class Gate:
             return
         try:
             signed_in = await sessions.find(sessions.cookie_of(scope))
-        except RedisError as error:
+        except REDIS_ERRORS as error:
             log.warning("session not checked", extra={"reason": type(error).__name__})
             await _refuse(scope, receive, send, sentence_page("One moment", _AWAY, 503), _CLOSE_TRY_LATER)
             return

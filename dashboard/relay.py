@@ -18,7 +18,6 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -30,7 +29,7 @@ from stormalert import keys
 from stormalert.errors import InputError, StormError
 from stormalert.keys import Shard, all_shards, shard_of
 from stormalert.model import Alert
-from stormalert.process import UNREACHABLE, Heartbeat, run
+from stormalert.process import REDIS_ERRORS, UNREACHABLE, Heartbeat, run
 from stormalert.settings import Settings
 from stormalert.store import Store
 from stormalert.streams import read_alert
@@ -85,7 +84,7 @@ class Relay:
         try:
             async with self._asking:
                 signed_in = await sessions.find(sessions.among(request.headers.get_all("Cookie")))
-        except RedisError:
+        except REDIS_ERRORS:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Redis does not answer; try again in a moment.\n")
         except StormError as error:
             log.warning("session not checked", extra={"reason": str(error)})

@@ -28,9 +28,7 @@ def store() -> Store:
 @cache
 def thread_redis() -> redis.Redis:
     """For the pages."""
-    return redis.Redis.from_url(
-        config().redis_url, decode_responses=True, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
-    )
+    return process.connect_in_thread(config().redis_url, REDIS_TIMEOUT_S)
 
 
 @cache

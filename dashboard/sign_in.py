@@ -6,7 +6,6 @@ import logging
 import secrets
 import time
 
-from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -16,6 +15,7 @@ from dashboard.html import sentence_page, sign_in_page
 from stormalert import keys
 from stormalert.errors import StormError
 from stormalert.model import AuditEntry, User
+from stormalert.process import REDIS_ERRORS
 from stormalert.security import SESSION_COOKIE, SESSION_S, is_password, issue_session, new_id
 from stormalert.units import SECOND_MS, now_ms
 
@@ -52,7 +52,7 @@ async def post_login(request: Request) -> Response:
         if user is None:
             return _form(request, WRONG, name, 401)
         await throttle.forget(resources.loop_redis(), subjects)
-    except RedisError:
+    except REDIS_ERRORS:
         return _form(request, AWAY, name, 503)
     except StormError as error:
         log.error("sign-in not checked", extra={"reason": str(error)})

@@ -3,11 +3,11 @@
 from html import escape
 
 import streamlit as st
-from redis.exceptions import RedisError
 
 from dashboard import sessions
 from dashboard.sessions import SignedIn
 from stormalert.errors import StormError
+from stormalert.process import REDIS_ERRORS
 from stormalert.security import SESSION_COOKIE
 
 _STYLE = """<style>
@@ -28,8 +28,8 @@ def required() -> SignedIn:
     """Stops the script when nobody is signed in any more: the cookie was read when the page was opened."""
     try:
         who = sessions.find_in_thread(st.context.cookies.get(SESSION_COOKIE, ""))
-    except (RedisError, StormError) as error:
-        who_is_away = "Redis" if isinstance(error, RedisError) else "The store"
+    except (*REDIS_ERRORS, StormError) as error:
+        who_is_away = "The store" if isinstance(error, StormError) else "Redis"
         st.error(f"{who_is_away} does not answer, so your session cannot be checked. Reload the page in a moment.")
         st.stop()
     if who is None:

@@ -10,14 +10,14 @@ import logging
 from collections.abc import Iterable
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import ResponseError
 
 from evaluator.arming import arm_command, disarm_command
 from evaluator.watchlists import Watchlists, is_part
 from stormalert.keys import all_shards, shard_of
 from stormalert.model import Repeat, Rule, RuleState
 from stormalert.process import UNREACHABLE
-from stormalert.scripts import Value, script
+from stormalert.scripts import Call, call_all, script
 from stormalert.store import Store
 from stormalert.units import now_ms
 
@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 POLL_S = 0.5
 OVERLAP_MS = 5_000
 RULES_AT_ONCE = 500
-# SHA1 of a script and its packed arguments.
-Command = tuple[str, list[Value]]
 
 
 class Rulebook:
@@ -109,28 +107,18 @@ class Rulebook:
         return rule.model_copy(update={"armed_at_ms": max(rule.armed_at_ms, last_ms + rule.cooldown_ms)})
 
     async def _send(self, rules: Iterable[Rule]) -> int:
-        commands = [command for rule in rules if (command := self._command(rule))]
-        replies = await self._pipeline(commands)
-        if any(isinstance(reply, NoScriptError) for reply in replies):
-            for name in ("arm", "disarm"):
-                await self._redis.script_load(script(name).text)
-            replies = await self._pipeline(commands)
+        calls = [call for rule in rules if (call := self._call(rule))]
+        replies = await call_all(self._redis, calls)
         for reply in replies:
             if isinstance(reply, ResponseError):
                 log.error("rule refused", extra={"reason": str(reply)})
         return sum(reply == 1 for reply in replies)
 
-    def _command(self, rule: Rule) -> Command | None:
+    def _call(self, rule: Rule) -> Call | None:
         shard = shard_of(rule.token, self._shards)
         if rule.state is RuleState.ACTIVE:
-            return script("arm").sha1, arm_command(shard, rule, least_epoch=max(now_ms(), rule.updated_ms))
+            return script("arm"), arm_command(shard, rule, least_epoch=max(now_ms(), rule.updated_ms))
         if rule.state is RuleState.SPENT:
             # The engine spent it itself; on a Redis that was emptied there is nothing to arm.
             return None
-        return script("disarm").sha1, disarm_command(shard, rule)
-
-    async def _pipeline(self, commands: list[Command]) -> list[object]:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for sha1, packed in commands:
-                pipe.evalsha(sha1, *packed)  # type: ignore[arg-type]
-            return list(await pipe.execute(raise_on_error=False))
+        return script("disarm"), disarm_command(shard, rule)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from redis.asyncio import Redis
 
 from ingest.decode import Packet
-from stormalert.keys import QUOTES_TOPIC, shard_of
+from stormalert.keys import QUOTES_TOPIC, Shard, shard_of
 from stormalert.model import Tick
 from stormalert.process import UNREACHABLE
 from stormalert.units import format_price
@@ -68,25 +68,32 @@ class Publisher:
                     return
                 continue
             del self._waiting[:SENT_AT_ONCE]
-            try:
-                await self._append(batch)
-            except UNREACHABLE as error:
-                self._note_away(str(error))
-                self._waiting[:0] = batch
+            by_shard: dict[Shard, list[Tick]] = {}
+            for tick in batch:
+                by_shard.setdefault(shard_of(tick.token, self._shards), []).append(tick)
+            left = await asyncio.gather(*(self._append(shard, ticks) for shard, ticks in by_shard.items()))
+            if waiting := [tick for ticks in left for tick in ticks]:
+                self._waiting[:0] = waiting
                 await asyncio.sleep(RETRY_AFTER_S)
             else:
                 self._note_back()
-                self.published += len(batch)
+            self.published += len(batch) - len(waiting)
 
-    async def _append(self, batch: list[Tick]) -> None:
-        # In a transaction, so that a batch whose reply is lost is there whole or not at all.
-        async with self._redis.pipeline(transaction=True) as pipe:
-            for tick in batch:
-                fields = {"token": tick.token, "price": format_price(tick.price_e4), "time": tick.time_ms}
-                if tick.via:
-                    fields["via"] = tick.via
-                pipe.xadd(shard_of(tick.token, self._shards).ticks, fields, maxlen=TICKS_MAX, approximate=True)  # type: ignore[arg-type]
-            await pipe.execute()
+    async def _append(self, shard: Shard, ticks: list[Tick]) -> list[Tick]:
+        """Returns those that must be sent again: all or none."""
+        try:
+            # In a transaction, so that a batch whose reply is lost is there whole or not at all.
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for tick in ticks:
+                    fields = {"token": tick.token, "price": format_price(tick.price_e4), "time": tick.time_ms}
+                    if tick.via:
+                        fields["via"] = tick.via
+                    pipe.xadd(shard.ticks, fields, maxlen=TICKS_MAX, approximate=True)  # type: ignore[arg-type]
+                await pipe.execute()
+        except UNREACHABLE as error:
+            self._note_away(str(error))
+            return ticks
+        return []
 
     async def _publish_quotes(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
@@ -104,9 +111,9 @@ class Publisher:
         async with self._redis.pipeline(transaction=False) as pipe:
             for packet in quotes.values():
                 pipe.hset(shard_of(packet.token, self._shards).quote(packet.token), mapping=quote_fields(packet))  # type: ignore[arg-type]
-            changes = {token: [format_price(p.last_e4), change_percent(p), p.time_ms] for token, p in quotes.items()}
-            pipe.publish(QUOTES_TOPIC, json.dumps(changes, separators=(",", ":")))
             await pipe.execute()
+        changes = {token: [format_price(p.last_e4), change_percent(p), p.time_ms] for token, p in quotes.items()}
+        await self._redis.publish(QUOTES_TOPIC, json.dumps(changes, separators=(",", ":")))
 
     def _note_away(self, reason: str) -> None:
         if not self._is_away:

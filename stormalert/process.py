@@ -12,17 +12,17 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import redis.asyncio
 import uvloop
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ClusterDownError, RedisClusterException, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from stormalert import keys, settings
+from stormalert import cluster, keys, settings
 from stormalert.errors import SettingsError, StormError
 from stormalert.settings import Settings
 from stormalert.units import now_ms
@@ -34,9 +34,12 @@ BEAT_S = 2
 ALIVE_MS = 10_000
 # redis-py's default of 5 s is below the longest XREAD BLOCK.
 SOCKET_TIMEOUT_S = 15
+CONNECT_TIMEOUT_S = 3
 
-# What redis-py raises when the server is away; its TimeoutError is not Python's.
-UNREACHABLE = (RedisConnectionError, RedisTimeoutError)
+# What redis-py raises when the server is away; its TimeoutError is not Python's, and a cluster without a node in reach raises
+# an error that is no RedisError.
+UNREACHABLE = (RedisConnectionError, RedisTimeoutError, ClusterDownError, RedisClusterException)
+REDIS_ERRORS = (RedisError, RedisClusterException)
 
 Main = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
@@ -72,14 +75,33 @@ def load_or_exit() -> Settings:
 
 
 def connect(url: str, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.asyncio.Redis:
-    """A client that never repeats a command by itself: a repeated XADD would be a second tick."""
-    return redis.asyncio.Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=3,
-        retry=Retry(NoBackoff(), 0),
-    )
+    """A client of one server or of a cluster, which take the same commands as long as a command's keys lie in one shard.
+
+    It never repeats a command by itself: a repeated XADD would be a second tick. What a cluster's node hands on to another
+    (MOVED, ASK) was not carried out, and goes there.
+    """
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    if cluster_url := cluster.plain_url(url):
+        # Its class is another, with the same methods.
+        return cast(redis.asyncio.Redis, cluster.ClusterClient.from_url(cluster_url, **options))
+    return redis.asyncio.Redis.from_url(url, **options)
+
+
+def connect_in_thread(url: str, timeout_s: float = CONNECT_TIMEOUT_S, *, decode_responses: bool = True) -> redis.Redis:
+    """The same for threads."""
+    options: dict[str, Any] = {
+        "decode_responses": decode_responses,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+    }
+    if cluster_url := cluster.plain_url(url):
+        return cast(redis.Redis, redis.RedisCluster.from_url(cluster_url, **options))
+    return redis.Redis.from_url(url, **options)
 
 
 async def wait_for_redis(client: redis.asyncio.Redis) -> None:
@@ -88,7 +110,7 @@ async def wait_for_redis(client: redis.asyncio.Redis) -> None:
     while True:
         try:
             await client.ping()
-        except RedisError as error:
+        except REDIS_ERRORS as error:
             if not is_told:
                 log.warning("waiting for redis", extra={"reason": str(error)})
                 is_told = True

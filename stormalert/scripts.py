@@ -11,6 +11,7 @@ A header says, after one sentence of intent:
 that runs older code keeps calling its own version.
 """
 
+import asyncio
 import hashlib
 import itertools
 import re
@@ -21,13 +22,28 @@ from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import NoScriptError
+from redis.exceptions import (
+    ClusterDownError,
+    ConnectionError,
+    MasterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
 from stormalert.errors import ScriptError
 
 LUA = Path(__file__).resolve().parent.parent / "lua"
 _REQUIRE = re.compile(r'require\("([a-z_.]+)"\)')
 _SECTION = re.compile(r"-- (KEYS|ARGV|Returns)\s+(\S+)|--\s{5,10}(\S+)")
+
+# What a server answers that cannot take a command just now; a full disk is a plain ResponseError that begins with MISCONF.
+PASSING = (OutOfMemoryError, ReadOnlyError, ClusterDownError, MasterDownError, TryAgainError)
+# Calls that are on their way to a cluster at once.
+CALLS_AT_ONCE = 50
 
 AsyncRedis = Redis | RedisCluster
 Value = str | int
@@ -57,6 +73,53 @@ class Script:
             return await redis.evalsha(self.sha1, *packed)  # type: ignore[arg-type]
         except NoScriptError:
             return await redis.eval(self.text, *packed)  # type: ignore[arg-type]
+
+
+# A script and its packed arguments.
+Call = tuple[Script, list[Value]]
+
+
+async def call_all(redis: AsyncRedis, calls: Sequence[Call]) -> list[object]:
+    """Runs many; returns their replies in order, an error where one was refused.
+
+    Raises redis-py's ConnectionError when the server is away, or cannot take anything just now.
+    """
+    replies = await _send(redis, calls)
+    unknown = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+    if unknown:
+        for each in {calls[place][0] for place in unknown}:
+            await redis.script_load(each.text)
+        for place, reply in zip(unknown, await _send(redis, [calls[place] for place in unknown]), strict=True):
+            replies[place] = reply
+    for reply in replies:
+        if isinstance(reply, RedisError) and not _is_refusal(reply):
+            raise ConnectionError(str(reply))
+    return replies
+
+
+def _is_refusal(error: RedisError) -> bool:
+    """Whether the script said no; any other no is the server's, for a reason that passes: OOM, LOADING, READONLY, ..."""
+    return isinstance(error, ResponseError) and not isinstance(error, PASSING) and not str(error).startswith("MISCONF")
+
+
+async def _send(redis: AsyncRedis, calls: Sequence[Call]) -> list[object]:
+    if isinstance(redis, RedisCluster):
+        # redis-py takes no script into a cluster's pipeline.
+        waiting = asyncio.Semaphore(CALLS_AT_ONCE)
+        return list(await asyncio.gather(*(_send_one(redis, call, waiting) for call in calls)))
+    async with redis.pipeline(transaction=False) as pipe:
+        for called, packed in calls:
+            pipe.evalsha(called.sha1, *packed)  # type: ignore[arg-type]
+        return list(await pipe.execute(raise_on_error=False))
+
+
+async def _send_one(redis: RedisCluster, call: Call, waiting: asyncio.Semaphore) -> object:
+    called, packed = call
+    async with waiting:
+        try:
+            return await redis.evalsha(called.sha1, *packed)  # type: ignore[arg-type]
+        except ResponseError as error:
+            return error
 
 
 @cache

@@ -20,7 +20,8 @@ ENV_FILE = Path(".env")
 
 def _one_of_schemes(*schemes: str) -> AfterValidator:
     def check(url: str) -> str:
-        if url and (urlsplit(url).scheme not in schemes or not urlsplit(url).netloc):
+        parts = urlsplit(url)
+        if url and (parts.scheme not in schemes or not (parts.netloc or parts.scheme == "unix")):
             raise ValueError(f"expected a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
         return url
 
@@ -34,6 +35,7 @@ def _secret_at_least_32(secret: SecretStr) -> SecretStr:
 
 
 RedisUrl = Annotated[str, _one_of_schemes("redis", "rediss", "unix")]
+ShardedRedisUrl = Annotated[str, _one_of_schemes("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")]
 HttpUrl = Annotated[str, _one_of_schemes("http", "https")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 MasterSecret = Annotated[SecretStr, AfterValidator(_secret_at_least_32)]
@@ -48,7 +50,7 @@ class Settings(BaseModel):
     log_format: Literal["text", "json"] = Field("text", alias="STORM_LOG_FORMAT", description="text for a terminal, json for machines")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="STORM_LOG_LEVEL", description="least level that is logged")
 
-    redis_url: RedisUrl = Field("redis://127.0.0.1:6390/0", alias="STORM_REDIS_URL", description="Redis or Valkey of the ticks, rules and alerts")
+    redis_url: ShardedRedisUrl = Field("redis://127.0.0.1:6390/0", alias="STORM_REDIS_URL", description="Redis or Valkey of the ticks, rules and alerts; redis+cluster://host:port for any node of a cluster")
     queue_url: RedisUrl = Field("", alias="STORM_QUEUE_URL", description="Redis of the RQ queues (RQ cannot run on a cluster); empty: STORM_REDIS_URL")
     shards: int = Field(1, alias="STORM_SHARDS", ge=1, le=1024, description="number of shards the instruments are spread over")
     mongodb_uri: Annotated[str, _one_of_schemes("mongodb", "mongodb+srv")] = Field("", alias="MONGODB_URI", repr=False, description="MongoDB of users, rules and history; empty: the SQLite file")
@@ -125,6 +127,8 @@ def parse(environment: Mapping[str, str]) -> Settings:
         # The value found may be a secret, so only its name and what was expected are told.
         problems += [f"{problem['loc'][0]}: {problem['msg'].removeprefix('Value error, ')}" for problem in error.errors()]
         raise SettingsError(problems) from None
+    if "+cluster" in settings.redis_url and not settings.queue_url:
+        problems.append("STORM_QUEUE_URL: RQ cannot run on a cluster, so it needs a Redis of its own")
     if problems:
         raise SettingsError(problems)
     return settings

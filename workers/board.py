@@ -55,7 +55,7 @@ def make_app(config: Settings) -> Flask:
     app.config["RQ_DASHBOARD_REDIS_URL"] = config.rq_url
     dashboard_pages.config.serializer = SERIALIZER
     dashboard_pages.setup_rq_connection(app)
-    sessions = Redis.from_url(config.redis_url)
+    sessions = process.connect_in_thread(config.redis_url, decode_responses=False)
     jwt_secret = config.jwt_secret.get_secret_value()
 
     @app.before_request

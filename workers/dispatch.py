@@ -31,7 +31,7 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
     client = process.connect(config.redis_url)
     heartbeat = process.Heartbeat("dispatch", client)
     store = await asyncio.to_thread(open_store, config.mongodb_uri, config.sqlite_path)
-    queue_client, plain_client = Redis.from_url(config.rq_url), Redis.from_url(config.redis_url, decode_responses=True)
+    queue_client, plain_client = Redis.from_url(config.rq_url), process.connect_in_thread(config.redis_url)
     queue, scheduler = open_queue(queue_client), open_scheduler(queue_client)
     readers = [Reader(shard, client, Fanout(store, queue)) for shard in all_shards(config.shards)]
     sweeper = Sweeper(store, queue, plain_client)

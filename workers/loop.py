@@ -12,6 +12,9 @@ import uvloop
 
 from stormalert.process import Heartbeat
 
+# Encrypted connections that were closed still exchange a word.
+GOODBYE_S = 0.2
+
 Result = TypeVar("Result")
 
 
@@ -25,6 +28,7 @@ class Loop:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.run(asyncio.sleep(GOODBYE_S))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -66,7 +66,7 @@ def _work(config: Settings, loop: Loop) -> None:
     name = f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"
     store = open_store(config.mongodb_uri, config.sqlite_path)
     channels = loop.run(open_channels(config))
-    marks = Marks(Redis.from_url(config.redis_url, decode_responses=True))
+    marks = Marks(process.connect_in_thread(config.redis_url))
     courier = Courier(store, marks, Post(channels, loop))
     jobs.start(courier)
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from redis.exceptions import RedisError
 
 from dashboard import flash, resources, rule_dialog, texts, viewer
 from stormalert import keys, words
 from stormalert.armed import read_armed
 from stormalert.errors import Conflict
 from stormalert.model import Rule, RuleState
+from stormalert.process import REDIS_ERRORS
 
 MOST_SHOWN = 500
 
@@ -114,7 +114,7 @@ def _engine_states(rules: list[Rule]) -> dict[str, str]:
                 else:
                     pipe.hgetall(keys.shard_of(rule.token, shards).rule(rule.id))
             found = [_armed(rule, answer) for rule, answer in zip(rules, pipe.execute(), strict=True)]
-    except RedisError:
+    except REDIS_ERRORS:
         st.warning("Redis does not answer: whether rules are armed is not known now.")
         return {}
     # A revision behind the store's: the engine has not heard of the change yet.

@@ -1,0 +1,237 @@
+"""The same code on a Redis Cluster of three nodes, instruments spread over eight shards."""
+
+import asyncio
+import gc
+import random
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from dashboard import throttle
+from dashboard.status import read_status
+from evaluator.pump import Pump
+from evaluator.rulebook import Rulebook
+from ingest.publish import Publisher
+from stormalert import process
+from stormalert.armed import read_armed
+from stormalert.errors import SettingsError
+from stormalert.keys import FEED, all_shards, shard_of
+from stormalert.model import Direction, Kind, Repeat, Rule, RuleState, Tick
+from stormalert.process import Heartbeat
+from stormalert.scripts import call_all, script
+from stormalert.settings import parse
+from stormalert.store import Store, open_store
+from stormalert.streams import read_alert
+from tests.cluster.conftest import Cluster, wait_until
+from tests.evaluator.oracle import Expected, expected_alerts
+from tests.evaluator.test_engine import make_rule
+from workers.marks import Marks
+
+# redis-py leaves connections of a node that went away to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+SHARDS = 8
+TOKENS = range(1, 25)
+PUMPS = 3
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """While those warnings are still filtered."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store("", tmp_path / "store.sqlite3")
+
+
+@asynccontextmanager
+async def publishing(redis: Redis) -> AsyncIterator[Publisher]:
+    stopping = asyncio.Event()
+    publisher = Publisher(redis, SHARDS)
+    running = asyncio.create_task(publisher.run_until(stopping))
+    try:
+        yield publisher
+    finally:
+        stopping.set()
+        await running
+
+
+@asynccontextmanager
+async def pumping(redis: Redis) -> AsyncIterator[None]:
+    """Several pumps on every shard."""
+    stopping = asyncio.Event()
+    pumps = [Pump(redis, shard, lambda ticks, alerts: None) for shard in all_shards(SHARDS) for _ in range(PUMPS)]
+    running = [asyncio.create_task(pump.run_until(stopping)) for pump in pumps]
+    try:
+        yield
+    finally:
+        stopping.set()
+        await asyncio.gather(*running)
+
+
+def a_market(count: int, seed: int) -> list[Tick]:
+    dice = random.Random(seed)
+    prices_e4, time_ms, ticks = dict.fromkeys(TOKENS, 1_000_000), 1_000_000, []
+    for _ in range(count):
+        token = dice.choice(TOKENS)
+        prices_e4[token] += dice.choice([-2, -1, -1, 0, 1, 1, 2]) * 2_500
+        time_ms += dice.choice([0, 50, 200])
+        ticks.append(Tick(token, prices_e4[token], time_ms))
+    return ticks
+
+
+def some_rules(count: int, seed: int) -> list[Rule]:
+    dice = random.Random(seed)
+    return [
+        make_rule(
+            f"r{place:03d}",
+            revision=0,
+            token=dice.choice(TOKENS),
+            kind=dice.choice([Kind.ROLLING, Kind.TRAILING]),
+            direction=dice.choice(list(Direction)),
+            percent_e2=dice.randint(20, 150),
+            window_ms=dice.choice([5_000, 60_000]),
+            repeat=dice.choice(list(Repeat)),
+        )
+        for place in range(count)
+    ]
+
+
+async def settled(redis: Redis, count: int) -> list[Expected]:
+    """All alerts by time and rule, once the engine has read so many ticks."""
+    async with asyncio.timeout(40):
+        while True:
+            try:
+                read = sum([await entries_read(redis, shard.ticks) for shard in all_shards(SHARDS)])
+            except process.UNREACHABLE:
+                read = 0
+            if read == count:
+                break
+            await asyncio.sleep(0.05)
+    entries = [entry for shard in all_shards(SHARDS) for _, entry in await redis.xrange(shard.alerts)]
+    alerts = [read_alert(entry) for entry in entries]  # type: ignore[arg-type]
+    assert len({alert.id for alert in alerts}) == len(alerts)
+    return sorted(Expected(it.time_ms, it.rule, it.direction, it.price_e4, it.reference_e4) for it in alerts)
+
+
+async def entries_read(redis: Redis, stream: str) -> int:
+    try:
+        groups = await redis.xinfo_groups(stream)
+    except ResponseError:
+        return 0
+    return int(groups[0]["entries-read"]) if groups else 0
+
+
+def defined(ticks: Sequence[Tick], rules: Sequence[Rule]) -> list[Expected]:
+    return sorted(expected_alerts(ticks, rules))
+
+
+async def test_from_ingest_to_alerts_exactly_as_defined_with_several_pumps_a_shard(cluster: Cluster, store: Store) -> None:
+    ticks, rules = a_market(4_000, seed=3), some_rules(200, seed=4)
+    for rule in rules:
+        store.save_rule(rule)
+    async with process.connect(cluster.url) as redis:
+        assert await Rulebook(redis, store, SHARDS).bring_over() == len(rules)
+        async with publishing(redis) as publisher, pumping(redis):
+            publisher.add_ticks(ticks)
+            found = await settled(redis, len(ticks))
+    assert found == defined(ticks, rules)
+    assert len(found) > 100
+    used = [node for node in cluster.nodes if any("ticks" in key for key in node.client.keys("*"))]  # type: ignore[union-attr]
+    assert len(used) == len(cluster.nodes)
+
+
+async def test_a_killed_node_comes_back_and_nothing_was_lost_or_repeated(cluster: Cluster, store: Store) -> None:
+    ticks, rules = a_market(3_000, seed=5), some_rules(150, seed=6)
+    for rule in rules:
+        store.save_rule(rule)
+    async with process.connect(cluster.url) as redis:
+        await Rulebook(redis, store, SHARDS).bring_over()
+        async with publishing(redis) as publisher, pumping(redis):
+            publisher.add_ticks(ticks[:1_500])
+            await settled(redis, 1_500)
+            victim = cluster.node_of(shard_of(ticks[0].token, SHARDS).ticks)
+            victim.kill()
+            publisher.add_ticks(ticks[1_500:])
+            await asyncio.to_thread(wait_until, lambda: publisher.published > 1_500)
+            victim.start()
+            await asyncio.to_thread(cluster.wait_until_whole)
+            found = await settled(redis, len(ticks))
+    assert found == defined(ticks, rules)
+
+
+async def test_the_rulebook_follows_every_change(cluster: Cluster, store: Store) -> None:
+    async with process.connect(cluster.url) as redis:
+        rulebook = Rulebook(redis, store, SHARDS)
+        rules = [store.save_rule(rule) for rule in some_rules(40, seed=7)]
+        assert await rulebook.bring_over() == 40
+        store.save_rule(rules[0].model_copy(update={"state": RuleState.PAUSED}))
+        store.save_rule(rules[1].model_copy(update={"state": RuleState.DELETED}))
+        assert await rulebook.bring_over() == 2
+        found = [read_armed(await redis.hgetall(shard_of(it.token, SHARDS).rule(it.id))) for it in rules[:3]]  # type: ignore[arg-type]
+    assert [armed and armed.state for armed in found] == ["paused", None, "armed"]
+
+
+async def test_what_the_other_processes_ask_of_redis(cluster: Cluster) -> None:
+    async with process.connect(cluster.url) as redis:
+        await process.wait_for_redis(redis)
+        await Heartbeat("ingest", redis).beat()
+        await redis.hset(FEED, "state", "streaming")
+        config = parse(
+            {"STORM_REDIS_URL": cluster.url, "STORM_QUEUE_URL": "redis://127.0.0.1:1/0", "STORM_SHARDS": str(SHARDS)}
+        )
+        status = await read_status(redis, config)
+        assert (status["feed"], status["missing"]) == ({"state": "streaming"}, ["evaluator", "dispatch", "worker"])
+        subjects = [throttle.of_name("asha"), throttle.of_address("127.0.0.1")]
+        assert await throttle.take_a_try(redis, subjects) == 0
+        await throttle.forget(redis, subjects)
+        async with redis.pubsub() as topic:
+            await topic.subscribe("storm:quotes")
+            await topic.get_message(timeout=5)
+            await redis.publish("storm:quotes", "{}")
+            message = await topic.get_message(timeout=5)
+        assert message and message["data"] == "{}"
+    with process.connect_in_thread(cluster.url) as client:
+        marks = Marks(client)
+        assert marks.claim("d1")
+        assert not marks.claim("d1")
+        marks.mark_sent("d1", "provider-1")
+        assert marks.provider_id("d1") == "provider-1"
+
+
+async def test_a_script_that_reaches_for_another_shard_is_refused(cluster: Cluster) -> None:
+    text = '#!lua\nreturn redis.call("SET", "storm:{s1}:x", 1)\n'
+    async with process.connect(cluster.url) as redis:
+        with pytest.raises(ResponseError, match="slot"):
+            await redis.eval(text, 1, "storm:{s0}:x")
+
+
+async def test_a_cluster_whose_node_is_away_is_unreachable_and_no_refusal(cluster: Cluster, store: Store) -> None:
+    rule = some_rules(1, seed=8)[0]
+    async with process.connect(cluster.url) as redis:
+        await redis.ping()
+        victim = cluster.node_of(shard_of(rule.token, SHARDS).ticks)
+        victim.kill()
+        try:
+            with pytest.raises(process.UNREACHABLE):
+                await call_all(redis, [(script("evaluate"), script("evaluate").pack(
+                    ticks=shard_of(rule.token, SHARDS).ticks, alerts=shard_of(rule.token, SHARDS).alerts,
+                    counters=shard_of(rule.token, SHARDS).counters, count=1, hold=1))])  # fmt: skip
+        finally:
+            victim.start()
+            await asyncio.to_thread(cluster.wait_until_whole)
+
+
+def test_a_cluster_without_a_redis_for_the_queue_is_a_problem_of_the_settings() -> None:
+    with pytest.raises(SettingsError, match="STORM_QUEUE_URL: RQ cannot run on a cluster"):
+        parse({"STORM_REDIS_URL": "redis+cluster://127.0.0.1:7000"})
