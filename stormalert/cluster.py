@@ -27,7 +27,8 @@ class ClusterClient(RedisCluster):
             return await super().execute_command(*args, **kwargs)
 
     def pipeline(self, transaction: bool | None = None, shard_hint: Any = None) -> "ClusterPipeline":
-        return _Pipeline(self, transaction)  # type: ignore[abstract] - as in redis-py
+        # Abstract by its annotations, as redis-py's own is.
+        return _Pipeline(self, transaction)  # type: ignore[abstract]
 
 
 class _Pipeline(ClusterPipeline):
