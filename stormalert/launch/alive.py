@@ -4,10 +4,8 @@ import socket
 import sys
 from typing import cast
 
-import redis
-
 from stormalert import keys
-from stormalert.process import ALIVE_MS
+from stormalert.process import ALIVE_MS, REDIS_ERRORS, connect_in_thread
 from stormalert.settings import Settings
 from stormalert.units import now_ms
 
@@ -15,11 +13,11 @@ from stormalert.units import now_ms
 def report(config: Settings, process: str) -> int:
     """Exit code: 0 when a process of this name beats on this host; a sentence and 1 otherwise."""
     try:
-        with redis.Redis.from_url(config.redis_url, socket_timeout=3, socket_connect_timeout=3) as client:
-            beats = cast(list[bytes], client.zrangebyscore(keys.BEATS, now_ms() - ALIVE_MS, "+inf"))
-            ours = keys.alive(process, socket.gethostname(), 0).removesuffix("0").encode()
+        with connect_in_thread(config.redis_url) as client:
+            beats = cast(list[str], client.zrangebyscore(keys.BEATS, now_ms() - ALIVE_MS, "+inf"))
+            ours = keys.alive(process, socket.gethostname(), 0).removesuffix("0")
             beating = any(beat.startswith(ours) for beat in beats)
-    except redis.RedisError as error:
+    except REDIS_ERRORS as error:
         print(f"redis does not answer: {error}", file=sys.stderr)
         return 1
     if not beating:
