@@ -20,13 +20,13 @@ class Decider(Protocol):
 class Consumer:
     def __init__(self, redis: Redis, ticks: str, alerts: str, decider: Decider) -> None:
         self._redis = redis
-        self._ticks, self._alerts = ticks, alerts
+        self.ticks, self._alerts = ticks, alerts
         self._decider = decider
         self._cursor = "0-0"
 
     async def drain(self) -> None:
         """Takes every tick that is in the stream."""
-        while entries := await self._redis.xrange(self._ticks, min=f"({self._cursor}", count=TICKS_A_READ):
+        while entries := await self._redis.xrange(self.ticks, min=f"({self._cursor}", count=TICKS_A_READ):
             alerts = [
                 alert
                 for _, fields in entries

@@ -79,7 +79,7 @@ CLOCK_MS = 1
 class ScriptPerRule:
     def __init__(self, redis: Redis, ticks: str, alerts: str) -> None:
         self._redis = redis
-        self._ticks, self._alerts = ticks, alerts
+        self.ticks, self._alerts = ticks, alerts
         self._cursor = "0-0"
         self._rules: dict[int, list[tuple[str, int]]] = {}
         self._windows: dict[int, set[int]] = {}
@@ -111,7 +111,7 @@ class ScriptPerRule:
     async def drain(self) -> None:
         """Takes every tick that is in the stream."""
         pipe = self._redis.pipeline(transaction=False)
-        while entries := await self._redis.xrange(self._ticks, min=f"({self._cursor}", count=TICKS_A_READ):
+        while entries := await self._redis.xrange(self.ticks, min=f"({self._cursor}", count=TICKS_A_READ):
             for _, fields in entries:
                 token, price, time = int(fields["token"]), str(round(float(fields["price"]) * 10_000)), fields["time"]
                 for window in self._windows.get(token, ()):
