@@ -1,7 +1,7 @@
 """From tick to alert: ticks written at a steady rate, the pump in a process of its own, a reader that blocks on the alerts.
 
-The clock is the client's: it starts when a tick is due to be written to the socket and stops when its alert was read, so the way
-there and back counts too, and so does waiting for a sender that is late.
+The clock is the client's: it starts when a tick is due to be written to the socket and stops when its alert was read, so the
+way there and back counts too, and so does waiting for a sender that is late.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ TICK_EVERY_S = 1 / TICKS_A_SECOND
 WARM_UP_S = 1
 SETTLE_S = 3
 READ_AT_ONCE = 1_000
+BLOCK_MS = 200
 
 Row = dict[str, Any]
 
@@ -60,10 +61,12 @@ async def _offer(server: Server, sizes: Sizes) -> Row:
     try:
         async with process.connect(server.url) as reading:
             seen: dict[tuple[int, int], float] = {}
-            following = asyncio.create_task(_follow(reading, seen))
+            is_over = asyncio.Event()
+            following = asyncio.create_task(_follow(reading, seen, is_over))
             due, elapsed_s = await _send(server.url, ticks)
             await _until_evaluated(server)
-            following.cancel()
+            is_over.set()
+            await following
     finally:
         pump.kill()
         pump.join()
@@ -120,11 +123,11 @@ async def _answers(reader: asyncio.StreamReader, count: int) -> None:
         lines += (await reader.read(65_536)).count(b"\r\n")
 
 
-async def _follow(redis: Any, seen: dict[tuple[int, int], float]) -> None:
+async def _follow(redis: Any, seen: dict[tuple[int, int], float], is_over: asyncio.Event) -> None:
     """Notes when the first alert of each (token, time) was read."""
     cursor = "0-0"
-    while True:
-        for _, entries in await redis.xread({SHARD.alerts: cursor}, count=READ_AT_ONCE, block=1_000):
+    while not is_over.is_set():
+        for _, entries in await redis.xread({SHARD.alerts: cursor}, count=READ_AT_ONCE, block=BLOCK_MS):
             now_s = time.perf_counter()
             for cursor, entry in entries:  # noqa: B007
                 seen.setdefault((int(entry["token"]), int(entry["time"])), now_s)
