@@ -8,21 +8,22 @@ from typing import Any
 
 from kiteconnect import KiteTicker
 
+from bench.sizes import Sizes
 from ingest.decode import decode
 
 PACKETS_A_FRAME = 100
-FRAMES = 200
 ROUNDS = 5
 LENGTHS = {"ltp": 8, "index quote": 28, "index full": 32, "quote": 44, "full": 184}
 TOKEN = 408065
 
 
-def run() -> list[dict[str, Any]]:
-    return [_compare(kind, length) for kind, length in LENGTHS.items()]
+def run(sizes: Sizes) -> dict[str, list[dict[str, Any]]]:
+    rows = [_compare(kind, length, sizes.decoder_frames) for kind, length in LENGTHS.items()]
+    return {"decoder: ours beside KiteTicker's own, on the same frames": rows}
 
 
-def _compare(kind: str, length: int) -> dict[str, Any]:
-    frames = [_frame(length) for _ in range(FRAMES)]
+def _compare(kind: str, length: int, count: int) -> dict[str, Any]:
+    frames = [_frame(length) for _ in range(count)]
     # Taken in turns, so that a noisy neighbour disturbs both alike; the best round is the least disturbed one.
     theirs, ours = (min(times) for times in zip(*(_both(frames) for _ in range(ROUNDS)), strict=True))
     return {

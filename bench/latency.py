@@ -1,0 +1,149 @@
+"""From tick to alert: ticks written at a steady rate, the pump in a process of its own, a reader that blocks on the alerts.
+
+The clock is the client's: it starts when a tick is due to be written to the socket and stops when its alert was read, so the
+way there and back counts too, and so does waiting for a sender that is late.
+"""
+
+import asyncio
+import gc
+import multiprocessing
+import time
+from typing import Any
+
+import uvloop
+
+from bench.market import INSTRUMENTS, Market, rules
+from bench.server import SHARD, Server, running, xadd
+from bench.sizes import Sizes
+from evaluator.pump import Pump
+from stormalert import process
+from stormalert.model import Kind, Rule, Tick
+
+TICKS_A_SECOND = 20_000
+TICK_EVERY_S = 1 / TICKS_A_SECOND
+WARM_UP_S = 1
+SETTLE_S = 3
+READ_AT_ONCE = 1_000
+BLOCK_MS = 200
+
+Row = dict[str, Any]
+
+
+async def measure(sizes: Sizes) -> dict[str, list[Row]]:
+    async with running() as server:
+        await server.arm(rules(sizes.latency_rules))
+        await server.arm(_near_rules())
+        return {"latency: tick appended to alert appended": [await _offer(server, sizes)]}
+
+
+def _near_rules() -> list[Rule]:
+    """One an instrument that fires every few seconds; the others hardly ever would."""
+    return [
+        Rule(
+            id=f"near{token}",
+            user="u",
+            token=token,
+            symbol="NSE:X",
+            kind=Kind.ROLLING,
+            direction="both",  # type: ignore[arg-type]
+            percent_e2=15,
+            window_ms=10_000,
+            cooldown_ms=1_000,
+            revision=1,
+        )
+        for token in range(1, INSTRUMENTS + 1)
+    ]
+
+
+async def _offer(server: Server, sizes: Sizes) -> Row:
+    ticks = Market(ticks_a_second=TICKS_A_SECOND).ticks((WARM_UP_S + sizes.latency_s) * TICKS_A_SECOND)
+    pump = multiprocessing.get_context("spawn").Process(target=pump_for_ever, args=(server.url,), daemon=True)
+    pump.start()
+    try:
+        async with process.connect(server.url) as reading:
+            seen: dict[tuple[int, int], float] = {}
+            # The sender's own rubbish is collected afterwards: looking for it stops sender and reader for a tenth of a second.
+            gc.collect()
+            gc.disable()
+            is_over = asyncio.Event()
+            following = asyncio.create_task(_follow(reading, seen, is_over))
+            due, elapsed_s, latest_s = await _send(server.url, ticks)
+            await _until_evaluated(server)
+            is_over.set()
+            await following
+    finally:
+        gc.enable()
+        pump.kill()
+        pump.join()
+    measured = ticks[WARM_UP_S * TICKS_A_SECOND :]
+    first_ms = measured[0].time_ms
+    waits_ms = sorted(1_000 * (at_s - due[key]) for key, at_s in seen.items() if key[1] >= first_ms)
+    if not waits_ms:
+        raise RuntimeError("no rule fired")
+    return {
+        "rules": sizes.latency_rules + INSTRUMENTS,
+        "ticks a second offered": TICKS_A_SECOND,
+        "reached": round(len(ticks) / elapsed_s),
+        "alerts": len(waits_ms),
+        "p50 ms": round(waits_ms[len(waits_ms) // 2], 2),
+        "p99 ms": round(waits_ms[len(waits_ms) * 99 // 100], 2),
+        "longest ms": round(waits_ms[-1], 2),
+        "sender late, longest ms": round(latest_s * 1_000, 2),
+    }
+
+
+def pump_for_ever(url: str) -> None:
+    """The evaluator's own pump, as `python -m evaluator` runs it."""
+
+    async def run() -> None:
+        async with process.connect(url) as redis:
+            await Pump(redis, SHARD, lambda ticks, alerts: None).run_until(asyncio.Event())
+
+    uvloop.run(run())
+
+
+async def _send(url: str, ticks: list[Tick]) -> tuple[dict[tuple[int, int], float], float, float]:
+    """When each (token, time) was due, how long it took until the server had answered, and how late the sender was at most."""
+    reader, writer = await asyncio.open_unix_connection(url.removeprefix("unix://"))
+    wire = [xadd(tick) for tick in ticks]
+    answered = asyncio.create_task(_answers(reader, len(ticks)))
+    due: dict[tuple[int, int], float] = {}
+    started_s = time.perf_counter()
+    sent, latest_s = 0, 0.0
+    while sent < len(wire):
+        until = min(int((time.perf_counter() - started_s) * TICKS_A_SECOND), len(wire))
+        for place in range(sent, until):
+            # Of two ticks in the same millisecond the first one counts: never too short.
+            due.setdefault((ticks[place].token, ticks[place].time_ms), started_s + place * TICK_EVERY_S)
+        latest_s = max(latest_s, time.perf_counter() - started_s - sent * TICK_EVERY_S)
+        writer.write(b"".join(wire[sent:until]))
+        sent = until
+        await asyncio.sleep(0.0005)
+    await answered
+    writer.close()
+    return due, time.perf_counter() - started_s, latest_s
+
+
+async def _answers(reader: asyncio.StreamReader, count: int) -> None:
+    lines = 0
+    while lines < 2 * count:
+        lines += (await reader.read(65_536)).count(b"\r\n")
+
+
+async def _follow(redis: Any, seen: dict[tuple[int, int], float], is_over: asyncio.Event) -> None:
+    """Notes when the first alert of each (token, time) was read."""
+    cursor = "0-0"
+    while not is_over.is_set():
+        for _, entries in await redis.xread({SHARD.alerts: cursor}, count=READ_AT_ONCE, block=BLOCK_MS):
+            now_s = time.perf_counter()
+            for cursor, entry in entries:  # noqa: B007
+                seen.setdefault((int(entry["token"]), int(entry["time"])), now_s)
+
+
+async def _until_evaluated(server: Server) -> None:
+    deadline_s = time.monotonic() + SETTLE_S
+    while time.monotonic() < deadline_s:
+        groups = await server.redis.xinfo_groups(SHARD.ticks)
+        if groups and groups[0]["lag"] == 0:
+            return
+        await asyncio.sleep(0.05)

@@ -1,0 +1,61 @@
+"""How much is measured: in full for docs/BENCHMARKS.md, and quickly to see that everything runs."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    scale_rules: tuple[int, ...]
+    stretches: int
+    stretch_ticks: int
+    lively_ticks: int
+    memory_rules: int
+    session_ticks: int
+    peer_rules_an_instrument: tuple[int, ...]
+    peer_check_ticks: int
+    peer_ticks: int
+    # A slow peer takes fewer ticks: so many (tick, rule) pairs at most.
+    naive_pairs: int
+    script_pairs: int
+    latency_rules: int
+    latency_s: int
+    decoder_frames: int
+    # Tries to install a peer that is no requirement of the product.
+    installs: bool
+
+
+FULL = Sizes(
+    scale_rules=(1_000, 100_000, 1_000_000),
+    stretches=5,
+    stretch_ticks=100_000,
+    lively_ticks=50_000,
+    memory_rules=1_000_000,
+    session_ticks=45_000,
+    peer_rules_an_instrument=(2, 10, 200, 2_000),
+    peer_check_ticks=200,
+    peer_ticks=100_000,
+    naive_pairs=10_000_000,
+    script_pairs=600_000,
+    latency_rules=100_000,
+    latency_s=10,
+    decoder_frames=200,
+    installs=True,
+)
+
+QUICK = Sizes(
+    scale_rules=(500, 1_000),
+    stretches=3,
+    stretch_ticks=1_000,
+    lively_ticks=1_000,
+    memory_rules=1_000,
+    session_ticks=1_000,
+    peer_rules_an_instrument=(2,),
+    peer_check_ticks=300,
+    peer_ticks=1_000,
+    naive_pairs=2_000,
+    script_pairs=1_000,
+    latency_rules=1_000,
+    latency_s=1,
+    decoder_frames=10,
+    installs=False,
+)
