@@ -60,18 +60,18 @@ class Pump:
             count=self._batch,
             hold=HOLD_MS,
         )
-        self._adapt(taken)
+        self._adapt(taken, time.monotonic() - started_s)
         self._on_batch(taken, alerts)
         if started_s - self._trimmed_s > TRIM_EVERY_S:
             self._trimmed_s = started_s
             await self._trim_behind(cursor)
         return taken, cursor
 
-    def _adapt(self, taken: int) -> None:
-        """Towards what fits into the time: entries that are read and not taken are read again."""
-        if taken == self._batch:
+    def _adapt(self, taken: int, waited_s: float) -> None:
+        """Towards what fits: what is read and not taken is read again, and some servers do not watch the clock."""
+        if taken == self._batch and waited_s < HOLD_MS / 2_000:
             self._batch = min(self._batch * 2, BATCH_MAX)
-        elif taken < self._batch // 2:
+        elif taken < self._batch // 2 or waited_s > 2 * HOLD_MS / 1_000:
             self._batch = max(self._batch // 2, BATCH_MIN)
 
     async def _trim_behind(self, cursor: str) -> None:

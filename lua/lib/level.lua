@@ -26,15 +26,25 @@ function level.each_triggered(self, side, found)
   for i = 1, #crossed, 2 do found(crossed[i], tonumber(crossed[i + 1])) end
 end
 
--- Calls found(level) with the nearest beyond the newest tick.
+local function first_from(self, side, from)
+  return call("ZRANGEBYSCORE", key(self, side), from, "+inf", "WITHSCORES", "LIMIT", 0, 1)[2]
+end
+
+local function last_to(self, side, to)
+  return call("ZREVRANGEBYSCORE", key(self, side), to, "-inf", "WITHSCORES", "LIMIT", 0, 1)[2]
+end
+
+-- Calls found(price) with the nearest beyond the newest tick at which a level is reached, or is left behind so that it can be
+-- reached again from there.
 function level.each_nearest(self, side, found)
-  local nearest
+  local reached, left, step
   if side == "up" then
-    nearest = call("ZRANGEBYSCORE", key(self, side), "(" .. self.price_e4, "+inf", "WITHSCORES", "LIMIT", 0, 1)
+    reached, left, step = first_from(self, "up", "(" .. self.price_e4), first_from(self, "down", self.price_e4), 1
   else
-    nearest = call("ZREVRANGEBYSCORE", key(self, side), "(" .. self.price_e4, "-inf", "WITHSCORES", "LIMIT", 0, 1)
+    reached, left, step = last_to(self, "down", "(" .. self.price_e4), last_to(self, "up", self.price_e4), -1
   end
-  if nearest[1] then found(tonumber(nearest[2])) end
+  if reached then found(tonumber(reached)) end
+  if left then found(tonumber(left) + step) end
 end
 
 -- Calls found(rule id, level, level) for the nearest `count` armed rules of the side.

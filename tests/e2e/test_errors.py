@@ -29,7 +29,8 @@ BAD_SETTINGS = {
 }
 SETTINGS_PROBLEMS = {
     "setting STORM_PROT is not a setting",
-    "setting STORM_REDIS_URL: expected a URL that begins with redis:// or rediss:// or unix://",
+    "setting STORM_REDIS_URL: expected a URL that begins with redis:// or rediss:// or unix:// or redis+cluster:// or "
+    "rediss+cluster://",
     "setting JWT_SECRET: expected at least 32 characters (make one with: openssl rand -hex 32)",
     "setting STORM_PORT: Input should be a valid integer, unable to parse string as an integer",
     "setting STORM_WORKERS: Input should be greater than or equal to 1",

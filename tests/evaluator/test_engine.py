@@ -13,7 +13,7 @@ from stormalert.streams import read_alert
 from tests.evaluator.oracle import Expected, expected_alerts
 
 SLOW = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
@@ -82,7 +82,7 @@ def test_fires_exactly_what_the_definition_calls_for(
     assert run_engine(redis_server, ticks, book, ticks_a_call) == list(expected_alerts(ticks, book))
 
 
-def test_fires_exactly_in_a_long_market_with_many_rules(redis_server: str) -> None:
+def a_long_market() -> tuple[list[Tick], list[Rule]]:
     dice = random.Random(7)
     price_e4, time_ms, ticks = 1_000_000, 1_000_000, []
     for _ in range(3_000):
@@ -104,6 +104,11 @@ def test_fires_exactly_in_a_long_market_with_many_rules(redis_server: str) -> No
         )
         for place in range(300)
     ]
+    return ticks, book
+
+
+def test_fires_exactly_in_a_long_market_with_many_rules(redis_server: str) -> None:
+    ticks, book = a_long_market()
     found = run_engine(redis_server, ticks, book, 64)
     assert found == list(expected_alerts(ticks, book))
     assert len(found) > 100
