@@ -9,7 +9,8 @@
 -- Returns  {entries taken, alerts appended, id up to which the group has read}
 --
 -- An instrument is read and written once a batch. Redis does not roll a failing script back, so the step can be repeated:
--- entries are checked before use, the group moves last, and an instrument skips ticks up to the last one it took.
+-- entries are checked before use, and the shard's cursor moves in the one command that writes the instruments' states. The
+-- group follows it, for those who ask the server how far the evaluators are.
 local instrument = require("lib.instrument")
 local history = require("lib.history")
 local moves = require("lib.moves")
@@ -31,6 +32,7 @@ local TIME_MAX_MS = 281474976710656
 local os_library = rawget(_G, "os")
 local clock_s = os_library and os_library.clock or function() return 0 end
 local prefix = ticks:match("^(.*:)ticks$")
+local cursor_key = prefix .. "cursor"
 local call, threshold_e4 = redis.call, number.threshold_e4
 local push = history.push
 local min, max, HUGE = math.min, math.max, math.huge
@@ -151,37 +153,46 @@ local function take(self, price_e4, time_ms)
   return look(self)
 end
 
--- Each instrument of the entries once.
-local function tokens_of(entries)
-  local tokens, is_known = {}, {}
+-- The later of two stream ids.
+local function later(a, b)
+  local a_ms, a_seq = a:match("^(%d+)-(%d+)$")
+  local b_ms, b_seq = b:match("^(%d+)-(%d+)$")
+  local ahead = a_ms == b_ms and a_seq - b_seq or a_ms - b_ms
+  return ahead >= 0 and a or b
+end
+
+-- The entries' fields as three lists, and each instrument among them once.
+local function read(entries)
+  local token_of, price_of, time_of, tokens, is_known = {}, {}, {}, {}, {}
   for i = 1, #entries do
-    local token = fields_of(entries[i])
+    local token, price, time = fields_of(entries[i])
+    token_of[i], price_of[i], time_of[i] = token or false, price or false, time or false
     if token and not is_known[token] and is_token(token) then
       is_known[token] = true
       tokens[#tokens + 1] = token
     end
   end
-  return tokens
+  return token_of, price_of, time_of, tokens
 end
 
 if call("EXISTS", ticks) == 0 then return { 0, 0, "0-0" } end
 local cursor, entries_read = cursor_of_group()
+cursor = later(cursor, call("GET", cursor_key) or cursor)
 local entries = call("XRANGE", ticks, "(" .. cursor, "+", "COUNT", count)
 if #entries == 0 then return { 0, 0, cursor } end
 
-local tokens = tokens_of(entries)
+local token_of, price_of, time_of, tokens = read(entries)
 local loaded = instrument.load_all(prefix, tokens)
 local appended, malformed, fault = 0, 0, nil
 local taken, next_clock, deadline_s = 0, CLOCK_EVERY, clock_s() + hold_ms / 1000
 for i = 1, #entries do
-  local id = entries[i][1]
-  local token, price, time = fields_of(entries[i])
+  local token, price, time = token_of[i], price_of[i], time_of[i]
   local self = token and loaded[token]
   local price_e4, time_ms = price and number.price_e4(price), time and time_ms_of(time)
   taken = i
   if not (self and price_e4 and time_ms) then
-    malformed, fault = malformed + 1, id .. ": " .. fault_of(token, price, time)
-  elseif instrument.is_new(self, id) then
+    malformed, fault = malformed + 1, entries[i][1] .. ": " .. fault_of(token, price, time)
+  else
     self.price_text = price
     local alerts_of_look = take(self, price_e4, time_ms)
     if alerts_of_look then appended, next_clock = appended + alerts_of_look, i end
@@ -191,11 +202,11 @@ for i = 1, #entries do
     next_clock = i + CLOCK_EVERY
   end
 end
-instrument.save_all(prefix, tokens, loaded)
+local last = entries[taken][1]
+instrument.save_all(tokens, loaded, cursor_key, last)
 if malformed > 0 then
   call("HINCRBY", counters, "malformed", malformed)
   call("HSET", counters, "malformed_last", fault)
 end
-local last = entries[taken][1]
 call("XGROUP", "SETID", ticks, GROUP, last, "ENTRIESREAD", (entries_read or 0) + taken)
 return { taken, appended, last }

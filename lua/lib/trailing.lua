@@ -99,16 +99,18 @@ function trailing.remove(self, rule, side)
   local cohort = cohort_of(self, side, rule)
   if not cohort then return end
   index.remove(self, cohort_key(self, side, cohort), rule.id)
-  if cohort ~= FRESH then self.thinned[side .. ":" .. cohort] = { side, cohort } end
+  if cohort == FRESH then return end
+  self.thinned = self.thinned or {}
+  self.thinned[side .. ":" .. cohort] = { side, cohort }
 end
 
 -- Brings the cohorts that lost rules up to date after the index was written.
 function trailing.settle(self)
-  for _, place in pairs(self.thinned) do
+  for _, place in pairs(self.thinned or {}) do
     local side, cohort = place[1], place[2]
     note(self, side, cohort, tonumber(call("ZSCORE", key(self, side, "extremes"), cohort)))
   end
-  self.thinned = {}
+  self.thinned = nil
 end
 
 -- Brings the cohorts up to the newest tick: the extremes since the last look, then the rules armed since.

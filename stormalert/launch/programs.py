@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stormalert.embedded import valkey_server
+from stormalert.embedded import valkey_command
 from stormalert.launch.plan import LOOPBACK, Plan
 from stormalert.launch.ports import Port
 
@@ -54,7 +54,7 @@ def ports(plan: Plan) -> list[Port]:
 
 def _servers(plan: Plan) -> Iterator[Program]:
     if plan.is_redis_ours:
-        yield Program("redis", (str(valkey_server()), str(plan.valkey_conf.absolute())), is_server=True)
+        yield Program("redis", (*valkey_command(), str(plan.valkey_conf.absolute())), is_server=True)
     if plan.is_demo:
         yield Program("sandbox", _sandbox(plan), is_server=True, url=f"{plan.sandbox_url}/")
 
