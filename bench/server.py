@@ -11,6 +11,7 @@ from typing import TypeVar
 from redis.asyncio import Redis
 
 from evaluator.arming import arm_command
+from evaluator.pump import BURST
 from stormalert import process
 from stormalert.embedded import throwaway_server
 from stormalert.keys import Shard
@@ -79,11 +80,17 @@ class Server:
         ticks, alerts, longest_s = 0, 0, 0.0
         started_s = before_s = time.perf_counter()
         while True:
-            taken, fired, _ = await script("evaluate").call(
-                self.redis, ticks=SHARD.ticks, alerts=SHARD.alerts, counters=SHARD.counters, count=TICKS_A_CALL, hold=HOLD_MS
+            taken, fired, _, begun = await script("evaluate").call(
+                self.redis,
+                ticks=SHARD.ticks,
+                alerts=SHARD.alerts,
+                counters=SHARD.counters,
+                count=TICKS_A_CALL,
+                hold=HOLD_MS,
+                burst=BURST,
             )
             after_s = time.perf_counter()
-            if not taken:
+            if not taken + begun:
                 break
             ticks, alerts, longest_s, before_s = ticks + taken, alerts + fired, max(longest_s, after_s - before_s), after_s
         elapsed_s = before_s - started_s

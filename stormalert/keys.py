@@ -141,9 +141,9 @@ TABLE = (
     Family(
         "storm:{s0}:state:<token>",
         "string",
-        "the engine's numbers for the instrument, 15 doubles, and the newest records of its lows and highs",
+        "the engine's numbers for the instrument, 17 doubles, and the newest records of its lows and highs",
         "lua/evaluate, lua/arm",
-        "one per instrument, at most 888 bytes",
+        "one per instrument, at most 904 bytes",
     ),
     Family(
         "storm:{s0}:lows:<token>",

@@ -11,18 +11,18 @@ local number = require("lib.number")
 
 local instrument = {}
 
-local STATE = ">" .. ("d"):rep(15)
-local TAILS = 15 * 8 + 1
+local STATE = ">" .. ("d"):rep(17)
+local TAILS = 17 * 8 + 1
 local call, format = redis.call, string.format
 local pack, unpack_state = struct.pack, struct.unpack
 local HUGE = math.huge
 
 local function make(prefix, token, state_key, state)
   local price, time, above, below, wake, lowest, highest, up, down, arms = 0, 0, HUGE, 0, 0, HUGE, 0, HUGE, HUGE, 0
-  local lows, lows_e4, lows_bytes, highs, highs_e4 = 0, 0, 0, 0, HUGE
+  local previous, phase, lows, lows_e4, lows_bytes, highs, highs_e4 = 0, 0, 0, 0, 0, 0, HUGE
   if state then
-    price, time, above, below, wake, lowest, highest, up, down, arms, lows, lows_e4, lows_bytes, highs, highs_e4 =
-      unpack_state(STATE, state)
+    price, time, above, below, wake, lowest, highest, up, down, arms, previous, phase,
+      lows, lows_e4, lows_bytes, highs, highs_e4 = unpack_state(STATE, state)
   end
   return {
     prefix = prefix, token = token, key = prefix .. "instrument:" .. token, state_key = state_key,
@@ -34,6 +34,8 @@ local function make(prefix, token, state_key, state)
     lowest_e4 = lowest, highest_e4 = highest, up_e2 = up, down_e2 = down,
     -- How many times trailing rules were given their first extreme.
     arms = arms,
+    -- The price before the newest, and how far the newest tick's look has come; 0 is done.
+    previous_e4 = previous, phase = phase,
     lows = {
       noun = "lows", spilled = lows, tail_e4 = lows_e4, tail = state and state:sub(TAILS, TAILS + lows_bytes - 1) or "",
     },
@@ -45,8 +47,8 @@ end
 local function packed(self)
   local lows, highs = self.lows, self.highs
   return pack(STATE, self.price_e4, self.time_ms, self.above_e4, self.below_e4, self.wake_ms, self.lowest_e4, self.highest_e4,
-    self.up_e2, self.down_e2, self.arms, lows.spilled, lows.tail_e4, #lows.tail, highs.spilled, highs.tail_e4)
-    .. lows.tail .. highs.tail
+    self.up_e2, self.down_e2, self.arms, self.previous_e4, self.phase,
+    lows.spilled, lows.tail_e4, #lows.tail, highs.spilled, highs.tail_e4) .. lows.tail .. highs.tail
 end
 
 -- The instrument as stored; one that was never seen starts empty.

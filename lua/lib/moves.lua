@@ -89,14 +89,14 @@ function moves.open(self)
   end
 end
 
--- Calls found(rule id, reference) for every armed rule of the side that the newest tick triggers.
-function moves.each_triggered(self, side, found)
+-- Calls found(rule id, reference) for armed rules of the side that the newest tick triggers, at most so many of a family.
+function moves.each_triggered(self, side, most, found)
   for _, each in pairs(self.families) do
     local reference_e4 = each.side == side and self.references[each.span][side]
     if reference_e4 then
       local move_e2 = number.move_e2(side, reference_e4, self.price_e4)
       if move_e2 >= each.e2 then
-        for _, id in ipairs(call("ZRANGEBYSCORE", index_key(self, side, each.span), "-inf", move_e2)) do
+        for _, id in ipairs(call("ZRANGEBYSCORE", index_key(self, side, each.span), "-inf", move_e2, "LIMIT", 0, most)) do
           found(id, reference_e4)
         end
       end

@@ -124,14 +124,14 @@ function trailing.open(self)
   adopt_fresh(self, "down")
 end
 
--- Calls found(rule id, reference) for every armed rule of the side that the newest tick triggers.
-function trailing.each_triggered(self, side, found)
+-- Calls found(rule id, reference) for armed rules of the side that the newest tick triggers, at most so many of a cohort.
+function trailing.each_triggered(self, side, most, found)
   local low, high = "-inf", self.price_e4
   if side == "down" then low, high = self.price_e4, "+inf" end
-  for _, cohort in ipairs(call("ZRANGEBYSCORE", key(self, side, "triggers"), low, high)) do
+  for _, cohort in ipairs(call("ZRANGEBYSCORE", key(self, side, "triggers"), low, high, "LIMIT", 0, most)) do
     local extreme_e4 = tonumber(call("ZSCORE", key(self, side, "extremes"), cohort))
     local move_e2 = number.move_e2(side, extreme_e4, self.price_e4)
-    for _, id in ipairs(call("ZRANGEBYSCORE", cohort_key(self, side, cohort), "-inf", move_e2)) do
+    for _, id in ipairs(call("ZRANGEBYSCORE", cohort_key(self, side, cohort), "-inf", move_e2, "LIMIT", 0, most)) do
       found(id, extreme_e4)
     end
   end

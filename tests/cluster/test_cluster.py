@@ -226,7 +226,7 @@ async def test_a_cluster_whose_node_is_away_is_unreachable_and_no_refusal(cluste
             with pytest.raises(process.UNREACHABLE):
                 await call_all(redis, [(script("evaluate"), script("evaluate").pack(
                     ticks=shard_of(rule.token, SHARDS).ticks, alerts=shard_of(rule.token, SHARDS).alerts,
-                    counters=shard_of(rule.token, SHARDS).counters, count=1, hold=1))])  # fmt: skip
+                    counters=shard_of(rule.token, SHARDS).counters, count=1, hold=1, burst=1))])  # fmt: skip
         finally:
             victim.start()
             await asyncio.to_thread(cluster.wait_until_whole)
