@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Exchange:
         faults: StreamFaults,
         *,
         stocks: int,
+        segments: Sequence[str],
         with_currencies: bool,
         seed: int,
         liveliness: float,
@@ -39,7 +41,7 @@ class Exchange:
     ) -> None:
         recorded: list[Tick] = list(read_ticks(play)) if play else []
         self.sessions = sessions
-        self.board = Board(listed(stocks, with_currencies, (symbol for _, symbol, _ in recorded)))
+        self.board = Board(listed(stocks, with_currencies, (symbol for _, symbol, _ in recorded), segments))
         self.market = Market(self.board.instruments, seed, liveliness)
         self.stream = Stream(self.board, faults, sessions.is_valid, seed)
         self._rate = rate
@@ -72,6 +74,16 @@ class Exchange:
             self.stream.publish(np.array([row]), self.board.quotes[[row]])
         return self.board.rupees(row, "last")
 
+    def relist(self, symbol: str, *, rename: str = "", is_listed: bool = True) -> str:
+        """Give an instrument another trading symbol from the next dump on, or leave it out of it; gives its key."""
+        row = self.board.find(symbol)
+        if row is None:
+            raise LookupError(f"{symbol!r} is not listed")
+        if rename:
+            self.board.rename(row, rename)
+        self.board.unlisted.discard(row) if is_listed else self.board.unlisted.add(row)
+        return self.board.instruments[row].key
+
     def status(self) -> dict[str, Any]:
         clients = [
             {
@@ -85,6 +97,7 @@ class Exchange:
         return {
             "instruments": len(self.board.instruments),
             "packets": self.stream.sent_packets,
+            "handshakes": self.stream.handshakes,
             "clients": clients,
             "playback": self._playback_status(),
         }
