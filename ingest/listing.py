@@ -69,15 +69,21 @@ class Listing:
             if token != self._token:
                 # A new login may mend what failed.
                 self._token, self._retry_after_s = token, 0.0
-            try:
-                asked = await asyncio.to_thread(self._store.setting, REFRESH_SETTING)
-                if asked != self._asked or self._is_due():
-                    self._asked = asked
+            if await self._is_asked() or self._is_due():
+                try:
                     await self._load()
-            except (StormError, *UNREACHABLE) as error:
-                self._retry_after_s = time.monotonic() + RETRY_AFTER_S
-                self._feed.note_trouble("instruments", f"the instruments are not refreshed: {error}")
+                except (StormError, *UNREACHABLE) as error:
+                    self._retry_after_s = time.monotonic() + RETRY_AFTER_S
+                    self._feed.note_trouble("instruments", f"the instruments are not refreshed: {error}")
             await asyncio.sleep(POLL_S)
+
+    async def _is_asked(self) -> bool:
+        try:
+            before, self._asked = self._asked, await asyncio.to_thread(self._store.setting, REFRESH_SETTING)
+        except StormError:
+            # The session says so.
+            return False
+        return self._asked != before
 
     def _is_due(self) -> bool:
         return time.monotonic() >= self._retry_after_s and self.listed_ms < last_dump_ms(now_ms())

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 POLL_S = 1.0
 # So that the death of the token at 06:00 shows within a minute, also while the socket still streams.
-CHECK_EVERY_S = 20.0
+CHECK_EVERY_S = 10.0
 REST_TIMEOUT_S = 7
 # At most one try a minute while the token is known to be dead.
 DEAD_RETRY_S = 60.0

@@ -178,7 +178,8 @@ class _Line:
         self.ticker.on_message = self._message
         self.ticker.on_close = lambda _, code, reason: self._ended(f"{reason or 'closed by Kite'} ({code})")
         self.ticker.connect()
-        self.ticker.stop_retry()
+        # `stop_retry` holds only until the connection is made, which resets it.
+        self.ticker.factory.retry = lambda connector=None: None
         # The library tells nobody that a connection could not even be made.
         self.ticker.factory.clientConnectionFailed = lambda _, failure: self._ended(failure.getErrorMessage())
 

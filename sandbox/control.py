@@ -81,7 +81,10 @@ class Control:
     async def _print(self, body: dict[str, Any]) -> Any:
         price = _number(body.get("price"), "price")
         count = round(_number(body.get("count", 1), "count"))
-        return {"last_price": self._exchange.print_trade(str(body.get("symbol", "")), price, count)}
+        keep = body.get("keep", True)
+        if not isinstance(keep, bool):
+            raise LeverError(f"keep: expected true, or false for a print that no later packet knows of, was {keep!r}")
+        return {"last_price": self._exchange.print_trade(str(body.get("symbol", "")), price, count, keep)}
 
     async def _relist(self, body: dict[str, Any]) -> Any:
         rename, is_listed = body.get("rename", ""), body.get("listed", True)

@@ -60,19 +60,23 @@ class Exchange:
                 self.stream.publish(rows, self.board.quotes[rows])
             await asyncio.sleep(turn_s)
 
-    def print_trade(self, symbol: str, price: float, count: int = 1) -> float:
-        """Print trades at a price of one's choosing, now, and give the price as it went out."""
+    def print_trade(self, symbol: str, price: float, count: int = 1, keep: bool = True) -> float:
+        """Print trades at a price of one's choosing, now, and give the price as it went out; not kept: forgotten at once."""
         row = self.board.find(symbol)
         if row is None:
             raise LookupError(f"{symbol!r} is not listed")
         quote = self.board.quotes[row]
+        former = quote.copy()
         quote["last"] = round(price * self.board.instruments[row].divisor)
         quote["high"], quote["low"] = max(quote["high"], quote["last"]), min(quote["low"], quote["last"])
         if self.playback is None:
             quote["trade_s"] = quote["exchange_s"] = int(time.time())
         for _ in range(count):
             self.stream.publish(np.array([row]), self.board.quotes[[row]])
-        return self.board.rupees(row, "last")
+        printed = self.board.rupees(row, "last")
+        if not keep:
+            self.board.quotes[row] = former
+        return printed
 
     def relist(self, symbol: str, *, rename: str = "", is_listed: bool = True) -> str:
         """Give an instrument another trading symbol from the next dump on, or leave it out of it; gives its key."""

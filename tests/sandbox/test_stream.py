@@ -225,6 +225,15 @@ async def test_a_print_goes_out_at_the_price_asked_for(sandbox: Any) -> None:
         assert struct.unpack_from(">I", packet, 32)[0] == 199995
 
 
+async def test_a_print_that_is_not_kept_is_seen_once(sandbox: Any) -> None:
+    async with connected(sandbox, INFY) as connection:
+        await first(connection, lambda packet: len(packet) == 184)
+        await call(sandbox, "/control/print", {"symbol": "INFY", "price": 1, "keep": False})
+        await first(connection, lambda packet: last_price(packet) == 100)
+        later = await first(connection, lambda packet: len(packet) == 184)
+        assert last_price(later) > 10_000 < struct.unpack_from(">I", later, 36)[0]
+
+
 async def test_killed_tokens_keep_open_sockets_and_refuse_new_ones(sandbox: Any) -> None:
     async with connected(sandbox, INFY) as connection:
         assert (await call(sandbox, "/control/kill-tokens"))["killed"] == 1
