@@ -129,9 +129,10 @@ class Calendar:
         ]
         return [Span(rows[-1].opens, rows[-1].closes)] if rows else []
 
-    def is_known(self, day: date) -> bool:
-        """False for a year whose holidays nobody has entered: then a holiday would look like a dead feed."""
-        return day.year in self.years
+    def missing_year(self, today: date) -> int | None:
+        """A year whose holidays nobody has entered: this one, or in December the next, which is told by then."""
+        asked = [today.year] if today.month < 12 else [today.year, today.year + 1]
+        return next((year for year in asked if year not in self.years), None)
 
     def with_overrides(self, added: Overrides) -> "Calendar":
         theirs = {row.day.year for row in added.holidays}

@@ -151,13 +151,9 @@ class Ingest:
         self._sessions.use(self._calendar)
 
     def _check_year(self) -> None:
-        today = datetime.now(IST).date()
-        told = (
-            ""
-            if self._calendar.is_known(today)
-            else f"no holidays are known for {today.year}: a holiday looks like a dead feed"
-        )
-        self._feed.note_trouble("year", told)
+        year = self._calendar.missing_year(datetime.now(IST).date())
+        told = f"no holidays are known for {year}: a holiday would look like a dead feed"
+        self._feed.note_trouble("year", told if year else "")
 
     async def _last_frame_ms(self) -> int:
         """Of an earlier process that had instruments; what it wrote is taken away, so that no count of its own is left."""

@@ -47,9 +47,11 @@ def test_turns_from_day_to_day_and_back() -> None:
     assert [sessions.is_open(INFY, at(moment)) for moment in moments] == [True, False, True, True]
 
 
-def test_tells_a_year_without_holidays() -> None:
-    assert BUILT_IN.is_known(date(2026, 1, 1))
-    assert not BUILT_IN.is_known(date(2031, 1, 1))
+@pytest.mark.parametrize(
+    ("day", "missing"), [("2026-11-30", None), ("2026-12-01", 2027), ("2027-01-01", 2027), ("2031-12-31", 2031)]
+)
+def test_tells_a_year_without_holidays_a_month_ahead(day: str, missing: int | None) -> None:
+    assert BUILT_IN.missing_year(date.fromisoformat(day)) == missing
 
 
 def open_at(moment: str, token: int = INFY, **overrides: Any) -> bool:
@@ -60,7 +62,7 @@ def test_an_admins_holidays_stand_in_the_place_of_the_years_own() -> None:
     assert not open_at("2026-11-25 11:00:00", holidays=["2026-11-25"])
     assert open_at("2026-11-24 11:00:00", holidays=["2026-11-25"])
     assert not open_at("2026-11-24 11:00:00", holidays=["2027-01-26"])
-    assert read_calendar('{"holidays": ["2027-01-26"]}').is_known(date(2027, 5, 5))
+    assert read_calendar('{"holidays": ["2027-01-26"]}').missing_year(date(2027, 5, 5)) is None
 
 
 def test_a_holiday_may_be_one_of_some_segments() -> None:

@@ -33,7 +33,9 @@ def open_desk(redis_url: str, tmp_path: Path) -> Iterator[Callable[..., Desk]]:
 def test_a_day_of_the_feed(open_desk: Callable[..., Desk]) -> None:
     desk = open_desk("--instruments=20", "--tick-rate=100")
     desk.store.save_watchlist("u", [INFY, NIFTY])
-    desk.start_ingest()
+    # By name, as Kite's own: names are looked up in threads, which must not outlive the process.
+    by_name = f"ws://localhost:{desk.ws_port}"
+    desk.start_ingest(STORM_KITE_WS_ROOT=by_name)
     desk.until_state("login_needed")
     assert desk.fact("reason") == "nobody has logged in to Kite yet"
     desk.log_in()
@@ -71,7 +73,7 @@ def test_a_day_of_the_feed(open_desk: Callable[..., Desk]) -> None:
     desk.kill_ingest()
     desk.redis.delete(GAPS)
     desk.redis.hset(FEED, "refused_of_another_time", 7)
-    desk.start_ingest()
+    desk.start_ingest(STORM_KITE_WS_ROOT=by_name)
     desk.until_ticks_flow()
     until(lambda: desk.gaps(), "the gap while it was not running")
     (gap,) = desk.gaps()
@@ -113,7 +115,7 @@ def test_nine_thousand_instruments_are_spread_over_three_sockets_and_more_are_le
 
 
 def test_what_an_admin_changes_is_followed_without_a_restart(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk("--instruments=20", "--tick-rate=100", STORM_MARKET_HOURS="exchange")
+    desk = open_desk("--instruments=20", "--tick-rate=400", STORM_MARKET_HOURS="exchange")
     desk.store.save_watchlist("u", [INFY, NIFTY])
     desk.store.save_setting("calendar", _session_today("00:00", "23:59"))
     desk.start_ingest()
