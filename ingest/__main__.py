@@ -23,7 +23,7 @@ def _run_on_shared_loop(main: Coroutine[Any, Any, None]) -> None:
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
         # Ends Twisted's own threads, which look names up: the process would wait for them for ever.
-        reactor.fireSystemEvent("shutdown")  # type: ignore[call-arg]
+        reactor.fireSystemEvent("shutdown")  # type: ignore[call-arg, misc]
         loop.close()
 
 

@@ -1,5 +1,6 @@
 """The state of the feed, in words that the status page shows: one login, up to three sockets, and what else is wrong."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from enum import StrEnum
@@ -32,6 +33,8 @@ class Feed:
         self.since_ms = now_ms()
         self.links: list[Link] = []
         self.troubles: dict[str, str] = {}
+        # Set whenever there is something new to show.
+        self.changed = asyncio.Event()
         self._login_reason = ""
 
     @property
@@ -51,6 +54,7 @@ class Feed:
         """An empty sentence: all is well again."""
         if sentence == self.troubles.get(subject, ""):
             return
+        self.changed.set()
         if sentence:
             log.error(sentence)
             self.troubles[subject] = sentence
@@ -59,6 +63,8 @@ class Feed:
 
     def settle(self) -> None:
         state, reason = self._worst()
+        if (state, reason) != (self.state, self.reason):
+            self.changed.set()
         if state is not self.state:
             level = logging.WARNING if state in (FeedState.LOGIN_NEEDED, FeedState.STALE) else logging.INFO
             log.log(level, f"feed {state.replace('_', ' ')}", extra={"reason": reason} if reason else None)
@@ -126,7 +132,9 @@ class Link:
 
     def close(self) -> None:
         self._feed.links.remove(self)
-        self._feed.settle()
+        # The last one ends with the process.
+        if self._feed.links:
+            self._feed.settle()
 
     def _lose(self, reason: str) -> None:
         if self.state is FeedState.STREAMING:

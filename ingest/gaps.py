@@ -37,7 +37,7 @@ class GapLog:
         """Never blocks."""
         self.count += 1
         self._waiting.append(gap)
-        log.warning("gap", extra={"ms": gap.to_ms - gap.from_ms, "lost": gap.lost, "reason": gap.reason})
+        log.warning("gap in the feed", extra={"ms": gap.to_ms - gap.from_ms, "lost": gap.lost, "reason": gap.reason})
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():

@@ -1,6 +1,7 @@
 """Wires session, sockets, admission and publisher, and keeps the feed's state on show."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Iterable
@@ -165,12 +166,16 @@ class Ingest:
         return int(frame_ms or 0) if int(instruments or 0) else 0
 
     async def _show_feed(self, stopping: asyncio.Event) -> None:
-        published, since_s = self._publisher.published, time.monotonic()
+        """Each second, and at once when it changed: a dead socket is told as soon as it is found."""
+        published, since_s, rate = self._publisher.published, time.monotonic(), 0
         while not stopping.is_set():
-            await _sleep_unless(stopping, SHOW_EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._feed.changed.wait(), SHOW_EVERY_S)
+            self._feed.changed.clear()
             elapsed_s = time.monotonic() - since_s
-            rate = round((self._publisher.published - published) / elapsed_s)
-            published, since_s = self._publisher.published, time.monotonic()
+            if elapsed_s >= SHOW_EVERY_S:
+                rate = round((self._publisher.published - published) / elapsed_s)
+                published, since_s = self._publisher.published, time.monotonic()
             try:
                 await self._redis.hset(keys.FEED, mapping=self._facts(rate))  # type: ignore[arg-type]
             except process.UNREACHABLE:

@@ -48,6 +48,7 @@ def test_a_day_of_the_feed(open_desk: Callable[..., Desk]) -> None:
     assert list(first)[:3] == ["token", "price", "time"]
     assert int(first["token"]) in (INFY, NIFTY)
     assert int(first["time"]) >= desk.started_ms - 3_000
+    until(lambda: desk.redis.exists(f"storm:{{s0}}:quote:{INFY}"), "the quote")
     quote = desk.redis.hgetall(f"storm:{{s0}}:quote:{INFY}")
     assert float(quote["low"]) <= float(quote["last"]) <= float(quote["high"])
     until(lambda: desk.store.instrument_by_symbol("NSE:INFY"), "the instruments in the store")
