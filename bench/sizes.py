@@ -20,6 +20,10 @@ class Sizes:
     latency_rules: int
     latency_s: int
     decoder_frames: int
+    sandbox_instruments: int
+    # Packets a second that the stand-in exchange is asked for, one run each.
+    sandbox_rates: tuple[int, ...]
+    sandbox_s: float
     # Tries to install a peer that is no requirement of the product.
     installs: bool
 
@@ -39,6 +43,9 @@ FULL = Sizes(
     latency_rules=100_000,
     latency_s=10,
     decoder_frames=200,
+    sandbox_instruments=9_000,
+    sandbox_rates=(10_000, 40_000, 100_000),
+    sandbox_s=10.0,
     installs=True,
 )
 
@@ -57,5 +64,8 @@ QUICK = Sizes(
     latency_rules=1_000,
     latency_s=1,
     decoder_frames=10,
+    sandbox_instruments=30,
+    sandbox_rates=(300,),
+    sandbox_s=1.0,
     installs=False,
 )

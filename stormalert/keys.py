@@ -87,6 +87,8 @@ def sent(delivery: str) -> str:
 BEATS = "storm:beats"
 # The state of the Kite feed, in words, written by ingest.
 FEED = "storm:feed"
+# Stretches in which prices were lost.
+GAPS = "storm:gaps"
 # Pub/sub: coalesced price changes for screens, as a JSON object {token: [last, change percent, time_ms]}.
 QUOTES_TOPIC = "storm:quotes"
 
@@ -121,7 +123,7 @@ TABLE = (
         "storm:{s0}:instrument:<token>",
         "hash",
         "last price and time, band, windows",
-        "lua/evaluate, lua/arm",
+        "lua/evaluate, lua/arm; ingest a symbol that changed",
         "one per instrument",
     ),
     Family(
@@ -242,10 +244,11 @@ TABLE = (
     Family(
         "storm:feed",
         "hash",
-        "state of the Kite feed: state, reason, since_ms, frame_ms, instruments, counts by reason",
+        "state of the Kite feed: state, reason, since_ms, frame_ms, trouble, instruments, counts by reason",
         "ingest",
         "one",
     ),
+    Family("storm:gaps", "stream", "from to reason lost: stretches in which prices were lost", "ingest", "MAXLEN 1,000"),
     Family(
         "storm:spread:<rule>",
         "set",

@@ -107,6 +107,10 @@ class MongoStore:
             spent = {"state": RuleState.SPENT.value, "updated_ms": self._next_change_ms()}
             self._db["rules"].find_one_and_update(unchanged, {"$set": spent, "$inc": {"revision": 1}})
 
+    def rename_instrument(self, token: int, symbol: str) -> int:
+        with self._asking():
+            return int(self._db["rules"].update_many({"token": token}, {"$set": {"symbol": symbol}}).matched_count)
+
     def save_channel(self, channel: Channel) -> Channel:
         return self._save(channel)
 

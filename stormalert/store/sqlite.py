@@ -138,6 +138,9 @@ class SqliteStore:
             if rule and rule.state is RuleState.ACTIVE and rule.updated_ms <= armed_ms:
                 self.save_rule(rule.model_copy(update={"state": RuleState.SPENT}))
 
+    def rename_instrument(self, token: int, symbol: str) -> int:
+        return self._write("UPDATE rules SET body = json_set(body, '$.symbol', ?) WHERE token = ?", (symbol, token))
+
     def save_channel(self, channel: Channel) -> Channel:
         return self._save("channels", channel, {"user": channel.user})
 

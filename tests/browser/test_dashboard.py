@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from stormalert import keys
 from stormalert.model import Direction, Kind, RuleState
+from stormalert.units import now_ms
 from tests.browser.running import NAME, PASSWORD, USER, Running, wait_until
 from tests.browser.watching import PHONE, Watched
 
@@ -74,6 +75,18 @@ def test_a_feed_that_needs_a_login_says_so(product: Running, signed_in: Watched)
     expect(signed_in.page.get_by_text("the access token has expired")).to_be_visible()
     product.report_feed()
     expect(signed_in.page.get_by_text("Streaming")).to_be_visible()
+
+
+def test_the_feeds_page_shows_gaps_troubles_and_refused_packets(product: Running, signed_in: Watched) -> None:
+    product.redis.hset(keys.FEED, mapping={"trouble": "3 instruments are left out", "refused_repeat": 1_200})
+    product.redis.xadd(keys.GAPS, {"from": now_ms() - 6_000, "to": now_ms(), "reason": "mute <b>", "lost": 40})
+    page = signed_in.open("/settings")
+    page.get_by_role("tab", name="System").click()
+    expect(page.get_by_text("3 instruments are left out")).to_be_visible()
+    expect(page.get_by_text("Packets that are no ticks: 1,200 repeats.")).to_be_visible()
+    page.get_by_text("Gaps: newest").click()
+    expect(page.get_by_role("listitem").filter(has_text="(6 s): mute <b>, 40 prices lost")).to_be_visible()
+    product.redis.hdel(keys.FEED, "trouble", "refused_repeat")
 
 
 def test_a_rule_made_in_the_form_fires(product: Running, signed_in: Watched) -> None:

@@ -273,6 +273,14 @@ def test_an_owner_who_read_the_rule_before_it_was_spent_gets_a_conflict(store: S
 # Channels.
 
 
+def test_a_renamed_instruments_rules_carry_the_new_symbol_and_are_otherwise_unchanged(store: Store) -> None:
+    renamed, other = store.save_rule(a_rule("r1")), store.save_rule(a_rule("r2", token=TCS, symbol="NSE:TCS"))
+    assert store.rename_instrument(INFY, "NSE:INFOSYS") == 1
+    assert store.rule("r1") == renamed.model_copy(update={"symbol": "NSE:INFOSYS"})
+    assert store.rule("r2") == other
+    assert store.save_rule(renamed.model_copy(update={"percent_e2": 300})).revision == renamed.revision + 1
+
+
 def test_channels_of_a_user_are_listed_by_id(store: Store) -> None:
     second, first = store.save_channel(a_channel("c2")), store.save_channel(a_channel("c1"))
     store.save_channel(a_channel("c0", user="u2"))
