@@ -19,6 +19,7 @@ Tables = dict[str, list[dict[str, Any]]]
 PARTS: dict[str, Callable[[Sizes], Tables]] = {
     "engine": engine.run,
     "decoder": ingest.run,
+    "ingest": lambda sizes: uvloop.run(ingest.measure(sizes)),
     "sandbox": lambda sizes: uvloop.run(sandbox.measure(sizes)),
     # Parts of `engine`.
     "scale": lambda sizes: uvloop.run(scale.measure(sizes)),
@@ -26,7 +27,7 @@ PARTS: dict[str, Callable[[Sizes], Tables]] = {
     "latency": lambda sizes: uvloop.run(latency.measure(sizes)),
     "peers": lambda sizes: uvloop.run(versus.measure(sizes)),
 }
-ALL = ("engine", "decoder", "sandbox")
+ALL = ("engine", "decoder", "ingest", "sandbox")
 
 
 def main() -> None:

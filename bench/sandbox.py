@@ -54,8 +54,8 @@ async def measure(sizes: Sizes) -> dict[str, list[dict[str, Any]]]:
 
 
 async def _offered(rate: int, sizes: Sizes) -> dict[str, Any]:
-    with _exchange(sizes.sandbox_instruments, rate) as exchange:
-        tokens = _tokens(exchange.http, access := _log_in(exchange.http))[: sizes.sandbox_instruments]
+    with running_exchange(sizes.sandbox_instruments, rate) as exchange:
+        tokens = tokens_of(exchange.http, access := log_in(exchange.http))[: sizes.sandbox_instruments]
         async with AsyncExitStack() as stack:
             drains = []
             for part in (tokens[place::SOCKETS] for place in range(SOCKETS)):
@@ -66,9 +66,9 @@ async def _offered(rate: int, sizes: Sizes) -> dict[str, Any]:
                 drains.append(Drain(connection))
             reading = [asyncio.create_task(drain.run()) for drain in drains]
             await asyncio.sleep(SETTLE_S)
-            packets, cpu_s, started_s = sum(drain.packets for drain in drains), _cpu_s(exchange.pid), time.perf_counter()
+            packets, cpu_s, started_s = sum(drain.packets for drain in drains), cpu_s_of(exchange.pid), time.perf_counter()
             await asyncio.sleep(sizes.sandbox_s)
-            packets, cpu_s = sum(drain.packets for drain in drains) - packets, _cpu_s(exchange.pid) - cpu_s
+            packets, cpu_s = sum(drain.packets for drain in drains) - packets, cpu_s_of(exchange.pid) - cpu_s
             elapsed_s = time.perf_counter() - started_s
             for task in reading:
                 task.cancel()
@@ -81,7 +81,7 @@ async def _offered(rate: int, sizes: Sizes) -> dict[str, Any]:
 
 
 @contextmanager
-def _exchange(instruments: int, rate: int) -> Iterator[Exchange]:
+def running_exchange(instruments: int, rate: int) -> Iterator[Exchange]:
     ports = [_free_port() for _ in range(3)]
     flags = [f"--{name}-port={port}" for name, port in zip(("http", "ws", "smtp"), ports, strict=True)]
     with tempfile.TemporaryDirectory() as state:
@@ -96,7 +96,7 @@ def _exchange(instruments: int, rate: int) -> Iterator[Exchange]:
             process.communicate(timeout=30)
 
 
-def _log_in(http: str) -> str:
+def log_in(http: str) -> str:
     class Stay(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *_: Any) -> None:
             return None
@@ -127,13 +127,13 @@ def _patiently(page: str) -> urllib.request.Request:
             time.sleep(0.05)
 
 
-def _tokens(http: str, access: str) -> list[int]:
+def tokens_of(http: str, access: str) -> list[int]:
     request = urllib.request.Request(f"{http}/instruments", headers={"Authorization": f"token {KEY}:{access}"})
     with urllib.request.urlopen(request) as answer:
         return [int(line.split(b",")[0]) for line in answer.read().splitlines()[1:]]
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s_of(pid: int) -> float:
     """User and system time of a process so far (Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -48,7 +48,7 @@ class Ingest:
         self._feed = Feed()
         self._gaps = GapLog(redis)
         self._session = Session(settings, store, self._feed)
-        self._publisher = Publisher(redis, settings.shards)
+        self._publisher = Publisher(redis, settings.shards, self._gaps.note)
         self._calendar: Calendar = BUILT_IN
         self._calendar_text: str | None = None
         self._sessions = Sessions()
@@ -81,9 +81,9 @@ class Ingest:
             self._faulty_frames += 1
             log.debug("faulty frame", extra={"fault": frame.fault})
         received_ms = now_ms()
-        for packet in frame.packets:
-            self._publisher.show(packet)
-            self._publisher.add_ticks(self._admission.admit(packet, received_ms))
+        for row in frame.rows:
+            self._publisher.show(row)
+            self._publisher.add_ticks(self._admission.admit(row, received_ms))
 
     def _on_subscribed(self, tokens: Iterable[int]) -> None:
         subscribed_ms = now_ms()
@@ -196,6 +196,7 @@ class Ingest:
             "listed_ms": self._listing.listed_ms,
             "ticks": self._publisher.published,
             "ticks_per_s": ticks_per_s,
+            "delay_p99_ms": self._publisher.take_delay_ms(),
             "conflated": self._publisher.conflated,
             "faulty_frames": self._faulty_frames,
             **{f"refused_{refusal}": count for refusal, count in self._admission.refused.items()},

@@ -48,6 +48,9 @@ class Shard:
     def quote(self, token: int) -> str:
         return f"{self.prefix}quote:{token}"
 
+    def appended(self, publisher: str) -> str:
+        return f"{self.prefix}appended:{publisher}"
+
 
 def shard_of(token: int, shards: int) -> Shard:
     """The shard that an instrument belongs to, whatever process asks."""
@@ -111,6 +114,13 @@ TABLE = (
         "token price time, and via day_high or day_low where the print was not seen",
         "ingest",
         "trimmed a minute behind the evaluator group by the pump; ingest's MAXLEN is the last resort",
+    ),
+    Family(
+        "storm:{s0}:appended:<publisher>",
+        "string",
+        "number of the newest batch of ticks that this run of ingest appended",
+        "ingest",
+        "one per run of ingest; expires after an hour",
     ),
     Family(
         "storm:{s0}:alerts",

@@ -56,7 +56,7 @@ def parse_duration_ms(text: str) -> int:
 def format_price(price_e4: int) -> str:
     """Rupees with two decimals, or with up to four where the price has them: 1384.55, 0.0525."""
     whole, fraction = divmod(price_e4, 10_000)
-    return f"{whole}.{fraction:04d}".removesuffix("00") if fraction % 100 == 0 else f"{whole}.{fraction:04d}".rstrip("0")
+    return f"{whole}.{fraction // 100:02d}" if fraction % 100 == 0 else f"{whole}.{fraction:04d}".rstrip("0")
 
 
 def format_percent(percent_e2: int) -> str:
