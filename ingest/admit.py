@@ -27,6 +27,9 @@ class Refusal(StrEnum):
 
 IsOpen = Callable[[int, int], bool]
 
+# Price, time of the trade, volume and, where there is no trade, time of sending.
+Identity = tuple[int, int, int, int]
+
 # Most packets become one tick or none.
 NONE: tuple[Tick, ...] = ()
 
@@ -34,20 +37,21 @@ NONE: tuple[Tick, ...] = ()
 class _Instrument:
     """Prices are in the units of the instrument's segment, as in the rows."""
 
-    __slots__ = ("held", "held_e4", "held_ms", "high", "identity", "last", "low", "subscribed_ms")
+    __slots__ = ("held", "held_e4", "held_identity", "held_ms", "high", "identity", "last", "low", "subscribed_ms")
 
     def __init__(self) -> None:
         # When it was subscribed, until the first packet with a time after that; 0 afterwards.
         self.subscribed_ms = 0
         # Of the last admitted packet: the price, and what makes the next one a repeat.
         self.last = 0
-        self.identity: tuple[int, int, int, int] | None = None
+        self.identity: Identity | None = None
         self.high = 0
         self.low = 0
         # A print beyond the guard that waits for a second one; 0 for none.
         self.held = 0
         self.held_e4 = 0
         self.held_ms = 0
+        self.held_identity: Identity | None = None
 
 
 class Admission:
@@ -91,15 +95,15 @@ class Admission:
             return self._refuse(Refusal.CACHED)
         # The same price without a new trade. Indices have no trades, only a time of sending.
         identity = (last, traded_s, volume, 0 if traded_s else sent_s)
-        if identity == known.identity:
+        if identity in (known.identity, known.held_identity):
             return self._refuse(Refusal.REPEAT)
         before = known.last or close
         if before and abs(last - before) * 100 > before * self._guard_percent:
             if not (known.held and self._is_near(last, known.held)):
-                known.held, known.held_e4, known.held_ms = last, last_e4, time_ms
+                known.held, known.held_e4, known.held_ms, known.held_identity = last, last_e4, time_ms, identity
                 return self._refuse(Refusal.JUMP)
         else:
-            known.held = 0
+            known.held, known.held_identity = 0, None
         known.identity, known.last = identity, last
         tick = Tick(token, last_e4, time_ms)
         if high == known.high and low == known.low and not known.held:
@@ -130,6 +134,6 @@ class Admission:
             known.high, known.low = high, low
         if known.held:
             ticks.append(Tick(token, known.held_e4, known.held_ms))
-            known.held = 0
+            known.held, known.held_identity = 0, None
         ticks.append(print_)
         return ticks

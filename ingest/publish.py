@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 # The last resort when no evaluator runs for long: some 100 MB a shard.
 TICKS_MAX = 2_000_000
 # Ticks of a shard.
-WAITING_MAX = 100_000
+WAITING_MAX = 300_000
 # Holds the server for some 2 ms.
 SENT_AT_ONCE = 500
 BATCH_KEPT_S = 3_600

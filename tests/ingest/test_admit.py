@@ -110,6 +110,15 @@ def test_a_spike_that_nothing_confirms_is_dropped() -> None:
     assert gate.refused == {Refusal.JUMP: 1}
 
 
+def test_a_spike_is_not_confirmed_by_the_same_print_sent_again() -> None:
+    gate = admission()
+    gate.admit(packet(100, 1, volume=5), NOW_MS)
+    gate.admit(packet(150, 2, volume=6), NOW_MS)
+    assert gate.admit(packet(150, 2, volume=6, sent=3), NOW_MS) == ()
+    assert prices(gate.admit(packet(100.5, 6, volume=7), NOW_MS)) == [(100.5, "")]
+    assert gate.refused == {Refusal.JUMP: 1, Refusal.REPEAT: 1}
+
+
 def test_a_jump_that_a_second_print_confirms_is_admitted_whole() -> None:
     gate = admission()
     gate.admit(packet(100, 1), NOW_MS)

@@ -162,7 +162,7 @@ def test_a_zero_price_is_refused_and_counted(desk: Desk) -> None:
 
 def test_a_spike_of_one_print_is_no_tick(desk: Desk) -> None:
     before, jumps = desk.last_tick(), desk.count("refused_jump")
-    desk.pull("print", symbol="INFY", price=2_900.05, keep=False)
+    desk.pull("print", symbol="INFY", price=2_900.05)
     until(lambda: desk.count("refused_jump") > jumps, "the jump")
     until(lambda: len(desk.prices_after(before)) > 30, "what follows")
     assert 2_900.05 not in desk.prices_after(before)
