@@ -136,8 +136,7 @@ class Rule(Record):
     @classmethod
     def _default_cooldown(cls, fields: object) -> object:
         if isinstance(fields, dict) and fields.get("cooldown_ms") is None:
-            usual = {"rolling": fields.get("window_ms", 0), "day": DAY_COOLDOWN_MS}
-            return fields | {"cooldown_ms": usual.get(str(fields.get("kind")), USUAL_COOLDOWN_MS)}
+            return fields | {"cooldown_ms": usual_cooldown_ms(str(fields.get("kind")), fields.get("window_ms", 0))}
         return fields
 
     @model_validator(mode="after")
@@ -225,6 +224,11 @@ class AuditEntry(Record):
     user: str
     action: str
     detail: str = ""
+
+
+def usual_cooldown_ms(kind: str, window_ms: int) -> int:
+    """The pause of a rule whose owner chose none."""
+    return {"rolling": window_ms, "day": DAY_COOLDOWN_MS}.get(kind, USUAL_COOLDOWN_MS)
 
 
 def sentences(error: ValidationError) -> list[str]:
