@@ -70,6 +70,14 @@ class DeliveryState(StrEnum):
     SUPPRESSED = "suppressed"
 
 
+class MuteScope(StrEnum):
+    """How much of it a user does not want to hear."""
+
+    ALL = "all"
+    INSTRUMENT = "instrument"
+    RULE = "rule"
+
+
 class Role(StrEnum):
     ADMIN = "admin"
     MEMBER = "member"
@@ -214,6 +222,34 @@ class Delivery(Record):
     queued_ms: TimeMs
     updated_ms: TimeMs
     revision: int = 0
+
+
+class Mute(Record):
+    """What its user does not want to hear of for a time; it still fires and stays in the history.
+
+    `subject` is a rule's id, an instrument's token as text, or empty for all. A user has one mute a subject; `id` says which.
+    """
+
+    id: str
+    user: Id
+    scope: MuteScope
+    subject: str = Field(default="", max_length=64)
+    # How its user knows the subject: NSE:INFY, or the rule as a line.
+    name: str = Field(default="", max_length=256)
+    until_ms: TimeMs = Field(default=0, description="0: until it is lifted")
+
+    @classmethod
+    def of(cls, user: str, scope: MuteScope, subject: str = "", *, name: str = "", until_ms: int = 0) -> Self:
+        return cls(id=f"{user}:{scope}:{subject}", user=user, scope=scope, subject=subject, name=name, until_ms=until_ms)
+
+    def holds(self, at_ms: int) -> bool:
+        return self.until_ms == 0 or self.until_ms > at_ms
+
+    def covers(self, alert: Alert) -> bool:
+        if self.scope is MuteScope.RULE:
+            # A watchlist's rule fires as its part on one instrument.
+            return self.subject in (alert.rule, alert.rule.removesuffix(f"_{alert.token}"))
+        return self.scope is MuteScope.ALL or self.subject == str(alert.token)
 
 
 class AuditEntry(Record):
