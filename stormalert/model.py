@@ -202,9 +202,15 @@ class Channel(Record):
     kind: ChannelKind
     address: str = Field(min_length=1, max_length=254)
     is_on: bool = True
+    # Proven to be its user's; until then it gets nothing but its code. Those that were stored without a word of it are in use.
+    is_verified: bool = True
     # Why it was switched off, in words for its owner.
     reason: str = ""
     revision: int = 0
+
+    @property
+    def takes_alerts(self) -> bool:
+        return self.is_on and self.is_verified
 
 
 class Delivery(Record):

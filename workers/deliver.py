@@ -109,6 +109,8 @@ class Courier:
         if not channel.is_on:
             why = f": {channel.reason}" if channel.reason else ""
             return self._record(parcel.delivery, Done(DeliveryState.SUPPRESSED, f"the channel is off{why}"))
+        if not channel.is_verified:
+            return self._record(parcel.delivery, Done(DeliveryState.SUPPRESSED, "the channel is not verified"))
         return replace(parcel, channel=channel)
 
     def _is_news(self, parcel: Parcel) -> Parcel | Outcome:

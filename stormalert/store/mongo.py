@@ -19,6 +19,7 @@ from stormalert.model import (
     Alert,
     AuditEntry,
     Channel,
+    ChannelKind,
     Delivery,
     DeliveryState,
     Instrument,
@@ -59,6 +60,7 @@ INDEXES = (
     (Rule, "user -updated_ms -_id"),
     (Rule, "updated_ms _id"),
     (Channel, "user _id"),
+    (Channel, "address _id"),
     (Mute, "user _id"),
     (Alert, "user -time_ms -_id"),
     (Alert, "rule -time_ms"),
@@ -129,6 +131,9 @@ class MongoStore:
 
     def channels_of(self, user_id: str) -> list[Channel]:
         return self._all(Channel, {"user": user_id}, "_id")
+
+    def channels_at(self, kind: ChannelKind, address: str) -> list[Channel]:
+        return self._all(Channel, {"address": address, "kind": kind.value}, "_id")
 
     def delete_channel(self, channel_id: str) -> None:
         with self._asking():

@@ -17,6 +17,7 @@ from stormalert.model import (
     Alert,
     AuditEntry,
     Channel,
+    ChannelKind,
     Delivery,
     DeliveryState,
     Instrument,
@@ -62,6 +63,7 @@ MIGRATIONS = (
     """
     CREATE TABLE mutes (id TEXT PRIMARY KEY, body TEXT NOT NULL, user TEXT NOT NULL, until_ms INTEGER NOT NULL);
     CREATE INDEX mutes_by_user ON mutes (user, id);
+    CREATE INDEX channels_by_address ON channels (json_extract(body, '$.address'));
     """,
 )
 
@@ -151,6 +153,10 @@ class SqliteStore:
 
     def channels_of(self, user_id: str) -> list[Channel]:
         return self._all(Channel, "SELECT body FROM channels WHERE user = ? ORDER BY id", user_id)
+
+    def channels_at(self, kind: ChannelKind, address: str) -> list[Channel]:
+        sql = "SELECT body FROM channels WHERE json_extract(body, '$.address') = ? ORDER BY id"
+        return [channel for channel in self._all(Channel, sql, address) if channel.kind is kind]
 
     def delete_channel(self, channel_id: str) -> None:
         self._write("DELETE FROM channels WHERE id = ?", (channel_id,))

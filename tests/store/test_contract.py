@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from stormalert.errors import Conflict
-from stormalert.model import Channel, Delivery, DeliveryState, MuteScope, Repeat, Role, Rule, RuleState, User
+from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState, MuteScope, Repeat, Role, Rule, RuleState, User
 from stormalert.store import Cursor, Store
 from stormalert.units import now_ms
 from tests.store.records import INFY, a_channel, a_delivery, a_mute, a_rule, a_user, an_alert, an_entry, an_instrument
@@ -278,6 +278,18 @@ def test_channels_of_a_user_are_listed_by_id(store: Store) -> None:
     store.save_channel(a_channel("c0", user="u2"))
     assert store.channels_of("u1") == [first, second]
     assert store.channels_of("nobody") == []
+
+
+def test_channels_are_found_by_what_they_lead_to(store: Store) -> None:
+    second = store.save_channel(a_channel("c2", user="u2", kind=ChannelKind.TELEGRAM, address="42"))
+    first = store.save_channel(a_channel("c1", kind=ChannelKind.TELEGRAM, address="42", is_verified=False))
+    store.save_channel(a_channel("c3", kind=ChannelKind.TELEGRAM, address="421"))
+    store.save_channel(a_channel("c4", kind=ChannelKind.EMAIL, address="42"))
+    assert store.channels_at(ChannelKind.TELEGRAM, "42") == [first, second]
+    assert store.channels_at(ChannelKind.WHATSAPP, "42") == []
+    moved = store.save_channel(second.model_copy(update={"address": "43"}))
+    assert store.channels_at(ChannelKind.TELEGRAM, "42") == [first]
+    assert store.channels_at(ChannelKind.TELEGRAM, "43") == [moved]
 
 
 def test_a_deleted_channel_is_gone_but_its_deliveries_stay(store: Store) -> None:

@@ -154,6 +154,14 @@ def test_a_channel_that_was_switched_off_is_not_used_and_the_reason_is_told(cour
     assert stored(store).reason == why
 
 
+def test_a_channel_that_is_not_verified_gets_nothing(courier: Courier, store: Store, sandbox: Sandbox) -> None:
+    channel = store.channel("channel1")
+    assert channel is not None
+    store.save_channel(channel.model_copy(update={"is_verified": False}))
+    assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, "the channel is not verified")
+    assert sandbox.outbox() == []
+
+
 HALF_PAST_MS = FIRED_MS + 30 * MINUTE_MS
 
 
