@@ -219,4 +219,7 @@ def _person(user_id: int, name: str) -> dict[str, Any]:
 
 
 def _chat(chat_id: int, name: str) -> dict[str, Any]:
+    # Groups have negative numbers.
+    if chat_id < 0:
+        return {"id": chat_id, "type": "group", "title": name}
     return {"id": chat_id, "type": "private", "first_name": name}

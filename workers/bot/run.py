@@ -25,6 +25,7 @@ log = logging.getLogger("stormalert")
 
 NAME_S = 30
 FACTS_S = 2.0
+SOON_S = 0.5
 
 
 def run() -> None:
@@ -85,12 +86,13 @@ async def _tell_name(application: App, client: Redis, stopping: asyncio.Event, p
     """For the links that the dashboard shows: there as long as somebody listens."""
     tell = partial(client.set, keys.BOT_NAME, application.bot.username, ex=NAME_S)
     while not stopping.is_set():
-        if poller is None or poller.is_polling:
+        is_listening = poller is None or poller.is_polling
+        if is_listening:
             try:
                 await tell()
             except REDIS_ERRORS as error:
                 log.debug("name not told", extra={"reason": type(error).__name__})
-        await _wait(stopping, NAME_S / 6)
+        await _wait(stopping, NAME_S / 6 if is_listening else SOON_S)
 
 
 async def _facts(heartbeat: process.Heartbeat, errands: Errands, talk: Talk, stopping: asyncio.Event) -> None:
