@@ -1,6 +1,7 @@
 """The bot as a process of its own, against the sandbox's Telegram: what people write and press, and what comes back."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -357,6 +358,16 @@ def test_by_webhook_only_telegram_is_heard(talk: Talk) -> None:
         assert talk.store.rules_of("u1") == []
     finally:
         talk.sandbox.client.get(f"/bot{TOKEN}/deleteWebhook").raise_for_status()
+
+
+def test_a_webhooks_port_that_is_taken_is_said_in_one_sentence(talk: Talk) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        process = talk.start(STORM_TELEGRAM_WEBHOOK_URL="http://127.0.0.1:1/x", STORM_BOT_PORT=port)
+        assert process.wait(30) == 1
+    talk.sandbox.client.get(f"/bot{TOKEN}/deleteWebhook").raise_for_status()
+    assert f"cannot listen on 127.0.0.1:{port} (STORM_HOST, STORM_BOT_PORT)" in talk.log.read_text()
+    assert "Traceback" not in talk.log.read_text()
 
 
 def test_redis_may_be_emptied_under_it(talk: Talk) -> None:

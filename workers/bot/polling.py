@@ -67,8 +67,9 @@ class Outage:
             self._reason = reason
         if self._since_s is None:
             self._since_s = time.monotonic()
+        pause_s = max(pause_s, self._pause_s)
         self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 2)
-        return max(pause_s, self._pause_s / 2)
+        return pause_s
 
     def end(self) -> None:
         if self._since_s is not None:

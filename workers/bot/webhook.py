@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import logging
+import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -78,30 +79,25 @@ class Webhook:
                 await asyncio.wait_for(stopping.wait(), wait_s)
 
     async def _serve(self, stopping: asyncio.Event) -> None:
-        config = uvicorn.Config(
-            self.app(),
-            host=self._config.host,
-            port=self._config.bot_port,
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
+        # Here, because uvicorn would end the whole process where the address cannot be had.
+        listening = _listen(self._config)
+        server = _Server(
+            uvicorn.Config(
+                self.app(),
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
         )
-        server = _Server(config)
         log.info("listening for telegram", extra={"address": f"http://{self._config.host}:{self._config.bot_port}/"})
-        serving = asyncio.create_task(server.serve())
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
         asked_to_stop = asyncio.create_task(stopping.wait())
-        try:
-            await asyncio.wait([serving, asked_to_stop], return_when=asyncio.FIRST_COMPLETED)
-            server.should_exit = True
-            await serving
-        except SystemExit:
-            # How uvicorn says that it cannot have the address.
-            address = f"{self._config.host}:{self._config.bot_port}"
-            raise StormError(f"cannot listen on {address} (STORM_HOST, STORM_BOT_PORT)") from None
-        finally:
-            asked_to_stop.cancel()
+        await asyncio.wait([serving, asked_to_stop], return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        asked_to_stop.cancel()
+        await serving
 
 
 class _Server(uvicorn.Server):
@@ -110,6 +106,20 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _listen(config: Settings) -> socket.socket:
+    """Raises StormError when the address cannot be had."""
+    listening = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((config.host, config.bot_port))
+        listening.listen(64)
+    except OSError as error:
+        listening.close()
+        reason = error.strerror or str(error)
+        raise StormError(f"cannot listen on {config.host}:{config.bot_port} (STORM_HOST, STORM_BOT_PORT): {reason}") from None
+    return listening
 
 
 def secret(config: Settings) -> str:
