@@ -6,11 +6,14 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from stormalert.model import Channel, ChannelKind
+from stormalert.linking import link_chat
+from stormalert.model import Channel, ChannelKind, Kind, Rule, RuleState
 from tests.browser.running import NAME, PASSWORD, USER, Running, running, wait_until
 from tests.browser.watching import Watched, chromium, watched_page
 from tests.workers.conftest import sandbox_server  # noqa: F401 - a fixture
-from tests.workers.rig import Sandbox
+from tests.workers.rig import TOKEN, Sandbox
+from workers.bot.buttons import Press, Verb, under
+from workers.channels.telegram import keyboard
 
 pytestmark = pytest.mark.browser
 
@@ -88,3 +91,26 @@ def test_telegram_is_linked_by_a_link_that_is_waited_for(
     wait_until(lambda: only_channel(linked_product, ChannelKind.TELEGRAM), 20)
     expect(page.get_by_text("4242", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Link Telegram")).to_be_visible()
+
+
+def test_in_the_outbox_a_person_writes_to_the_bot_and_presses_its_buttons(
+    linked_product: Running,
+    sandbox_server: Sandbox,  # noqa: F811
+) -> None:
+    chat = link_chat(linked_product.store, USER, "515151").address
+    rule = Rule(id="pressed", user=USER, token=408065, symbol="NSE:INFY", kind=Kind.DAY, direction="up", percent_e2=200)
+    linked_product.store.save_rule(rule)
+    row = keyboard(under(Press.of(Verb.PAUSE, rule.token, rule.id), rule.symbol)).to_json()
+    sent = {"chat_id": chat, "text": "an alert", "reply_markup": row}
+    sandbox_server.client.post(f"/bot{TOKEN}/sendMessage", data=sent).raise_for_status()
+    with watched_page(sandbox_server.http) as watched:
+        page = watched.open("/outbox")
+        page.get_by_role("button", name="Pause rule").click()
+        expect(page.get_by_text("Paused: NSE:INFY day up 2%.")).to_be_visible()
+        paused = linked_product.store.rule(rule.id)
+        assert paused is not None
+        assert paused.state is RuleState.PAUSED
+        page.get_by_label("Text").fill("/status")
+        page.get_by_role("button", name="Say").click()
+        expect(page.get_by_text("Rules: 0 active, 1 paused")).to_be_visible()
+        watched.screenshot("outbox")

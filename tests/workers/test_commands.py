@@ -59,6 +59,28 @@ def test_a_long_list_comes_in_pages_with_numbers_that_go_on(commands: Commands, 
     assert paused.state is RuleState.PAUSED
 
 
+def test_the_second_page_goes_on_with_the_numbers_of_the_first(commands: Commands, store: Store) -> None:
+    for number in range(PAGE + 2):
+        store.save_rule(a_rule(f"r{number:03d}"))
+    commands.answer("list", said())
+    store.save_rule(a_rule("a"))
+    last = store.rule(f"r{PAGE:03d}")
+    assert last is not None
+    store.save_rule(last.model_copy(update={"state": RuleState.DELETED}))
+    assert commands.answer("list", said("2")).splitlines()[:2] == [
+        f"{PAGE + 1}. deleted",
+        f"{PAGE + 2}. <code>NSE:INFY day 1%</code> – active",
+    ]
+
+
+def test_another_rule_by_a_message_of_the_same_number_is_another_rule(commands: Commands, store: Store) -> None:
+    commands.answer("add", said("NSE:INFY day 4%"))
+    assert commands.answer("add", said("NSE:INFY day 5%")).startswith("Added as number 2")
+    commands.answer("delete", said("1"))
+    assert commands.answer("add", said("NSE:INFY day 4%")).startswith("Added as number 3")
+    assert sorted(rule.percent_e2 for rule in store.rules_of("u1")) == [400, 500]
+
+
 def test_numbers_of_one_user_do_not_reach_anothers_rules(commands: Commands, store: Store) -> None:
     rule = store.save_rule(a_rule())
     commands.answer("list", said())

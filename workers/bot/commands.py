@@ -9,17 +9,17 @@ from redis import Redis
 
 from stormalert import keys, rule_line, words
 from stormalert.errors import Conflict, InputError
-from stormalert.model import Alert, ChannelKind, Delivery, DeliveryState, Direction, Mute, MuteScope, Rule, RuleState
+from stormalert.model import Mute, MuteScope, Rule, RuleState
 from stormalert.process import REDIS_ERRORS
-from stormalert.security import digest_id
+from stormalert.security import digest_id, new_id
 from stormalert.store import Store
 from stormalert.units import HOUR_MS, MINUTE_MS, now_ms, parse_duration_ms
-from workers import render
 from workers.bot.buttons import Press, Verb, find_rule
+from workers.bot.explain import CHANNEL_NAMES, explained
+from workers.bot.numbers import Numbers, whole
 
 SNOOZE_MS = HOUR_MS
 SNOOZE_MAX_MS = 30 * 24 * HOUR_MS
-LISTED_S = 24 * 3600
 # A page of the list fits into one message.
 PAGE = 25
 MOST_RULES = 500
@@ -54,9 +54,7 @@ HELP = (
     "<code>level 1500</code> – reached or crossed a price\n"
     "and, if you like, <code>up</code> or <code>down</code>, <code>once</code>, <code>cooldown 10m</code>."
 )
-_CHANNELS = {ChannelKind.TELEGRAM: "Telegram", ChannelKind.WHATSAPP: "WhatsApp", ChannelKind.EMAIL: "E-mail"}
 _STATES = {RuleState.ACTIVE: "active", RuleState.PAUSED: "paused", RuleState.SPENT: "fired, done"}
-_FATES = {DeliveryState.QUEUED: "on its way since", DeliveryState.SUPPRESSED: "held back"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +81,7 @@ class Commands:
     def __init__(self, store: Store, client: Redis) -> None:
         self._store = store
         self._client = client
+        self._numbers = Numbers(store, client)
         self._answers: dict[str, Callable[[Said], str]] = {
             "help": lambda _said: HELP,
             "status": self._status,
@@ -131,7 +130,7 @@ class Commands:
         rules = self._rules(said.user)
         counts = [f"{sum(rule.state is state for rule in rules)} {name}" for state, name in _STATES.items()]
         channels = [
-            f"{_CHANNELS[it.kind]} {'on' if it.takes_alerts else 'off' if it.is_verified else 'not verified'}"
+            f"{CHANNEL_NAMES[it.kind]} {'on' if it.takes_alerts else 'off' if it.is_verified else 'not verified'}"
             for it in self._store.channels_of(said.user)
         ]
         mutes = [words.mute(it) for it in self._store.mutes_of(said.user, now_ms())]
@@ -159,16 +158,16 @@ class Commands:
         rules = self._rules(said.user)
         if not rules:
             return "No rules yet. Make one: /add <code>NSE:INFY rolling 2% 5m</code>"
-        self._number(said.chat, rules)
-        pages = -(-len(rules) // PAGE)
-        page = _whole(said.words or "1", "page")
+        page = whole(said.words or "1", "page")
+        # Later pages go on with the numbers that the first one gave.
+        if page == 1 or not self._numbers.ids(said.chat):
+            self._numbers.give(said.chat, rules)
+        ids = self._numbers.ids(said.chat)
+        pages = -(-len(ids) // PAGE)
         if not 1 <= page <= pages:
             raise InputError(f"found page {page}, expected 1 to {pages}")
-        first = (page - 1) * PAGE
-        lines = [
-            f"{number}. <code>{escape(rule_line.write(rule))}</code> – {_STATES[rule.state]}"
-            for number, rule in enumerate(rules[first : first + PAGE], first + 1)
-        ]
+        by_id, first = {rule.id: rule for rule in rules}, (page - 1) * PAGE
+        lines = [f"{at + 1}. {_line(by_id.get(ids[at]))}" for at in range(first, min(first + PAGE, len(ids)))]
         if pages > 1:
             lines.append(f"Page {page} of {pages}" + (f"; /list {page + 1} goes on" if page < pages else ""))
         return "\n".join(lines)
@@ -179,16 +178,18 @@ class Commands:
         # Of the message: Telegram brings it again when we die before we have said that we have it.
         id = f"t{digest_id(f'{said.chat}:{said.message}')}"
         rule = rule_line.read(said.words, self._store.instrument_by_symbol, id=id, user=said.user)
-        if len(self._rules(said.user)) >= MOST_RULES:
-            raise InputError(f"you have {MOST_RULES} rules, more can be made on the dashboard")
-        try:
-            self._store.save_rule(rule)
-        except Conflict:
+        known = self._store.rule(rule.id)
+        if known and known.state is not RuleState.DELETED and rule_line.write(known) == rule_line.write(rule):
             return f"It is there already: <code>{escape(rule_line.write(rule))}</code>"
-        return f"Added as number {self._number_of(said, rule)}: <code>{escape(rule_line.write(rule))}</code>"
+        others = self._rules(said.user)
+        if len(others) >= MOST_RULES:
+            raise InputError(f"you have {MOST_RULES} rules, more can be made on the dashboard")
+        rule = self._store.save_rule(rule.model_copy(update={"id": new_id()}) if known else rule)
+        number = self._numbers.add(said.chat, rule, others)
+        return f"Added as number {number}: <code>{escape(rule_line.write(rule))}</code>"
 
     def _move(self, said: Said, state: RuleState, done: str) -> str:
-        rule = self._save(self._numbered(said, said.words), state)
+        rule = self._save(self._numbers.rule(said.user, said.chat, said.words), state)
         return f"{done}: <code>{escape(rule_line.write(rule))}</code>"
 
     def _snooze(self, said: Said) -> str:
@@ -208,17 +209,17 @@ class Commands:
         return "\n".join(f"No longer {escape(words.mute(mute))}." for mute in lifted)
 
     def _why(self, said: Said) -> str:
-        count = min(_whole(said.words, "number") if said.words else ALERTS_EXPLAINED, 2 * ALERTS_EXPLAINED)
+        count = min(whole(said.words, "number") if said.words else ALERTS_EXPLAINED, 2 * ALERTS_EXPLAINED)
         alerts = self._store.alerts_of(said.user, limit=count) if count else []
         if not alerts:
             return "No alerts yet."
-        return "\n\n".join(_explained(alert, self._store.deliveries_of(alert.id)) for alert in alerts)
+        return "\n\n".join(explained(alert, self._store.deliveries_of(alert.id)) for alert in alerts)
 
     def _mute(self, said: Said, subject: str, until_ms: int) -> Mute:
         if not subject or subject.lower() == "all":
             return Mute.of(said.user, MuteScope.ALL, until_ms=until_ms)
         if subject.isascii() and subject.isdigit():
-            rule = self._numbered(said, subject)
+            rule = self._numbers.rule(said.user, said.chat, subject)
             return Mute.of(said.user, MuteScope.RULE, rule.id, name=rule_line.write(rule), until_ms=until_ms)
         instrument = rule_line.find_instrument(subject, self._store.instrument_by_symbol)
         token, name = str(instrument.token), instrument.symbol
@@ -226,32 +227,6 @@ class Commands:
 
     def _rules(self, user: str) -> list[Rule]:
         return sorted(self._store.rules_of(user, limit=MOST_RULES), key=lambda rule: (rule.symbol, rule.id))
-
-    def _number(self, chat: str, rules: list[Rule]) -> None:
-        """Keep what the numbers mean: those that were shown, whatever comes or goes meanwhile."""
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.delete(keys.listed(chat))
-            pipe.rpush(keys.listed(chat), *(rule.id for rule in rules))
-            pipe.expire(keys.listed(chat), LISTED_S)
-            pipe.execute()
-
-    def _number_of(self, said: Said, rule: Rule) -> int:
-        if not self._client.exists(keys.listed(said.chat)):
-            self._number(said.chat, [it for it in self._rules(said.user) if it.id != rule.id] + [rule])
-            return int(self._client.llen(keys.listed(said.chat)))
-        return int(self._client.rpush(keys.listed(said.chat), rule.id))
-
-    def _numbered(self, said: Said, text: str) -> Rule:
-        number = _whole(text, "number")
-        known = self._client.llen(keys.listed(said.chat))
-        if not known:
-            raise InputError("send /list first: the numbers are those of the list that you saw last")
-        if not 1 <= number <= known:
-            raise InputError(f"found number {number}, expected 1 to {known}, as in the last /list")
-        rule = self._store.rule(str(self._client.lindex(keys.listed(said.chat), number - 1)))
-        if rule is None or rule.user != said.user or rule.state is RuleState.DELETED:
-            raise InputError(f"rule {number} was deleted; /list shows what is there")
-        return rule
 
     def _save(self, rule: Rule, state: RuleState) -> Rule:
         while rule.state is not state:
@@ -265,16 +240,8 @@ class Commands:
         return rule
 
 
-def _explained(alert: Alert, deliveries: list[Delivery]) -> str:
-    arrow = "▲" if alert.direction is Direction.UP else "▼"
-    head = f"{words.moment(alert.time_ms)} {arrow} <b>{escape(alert.symbol)}</b> {words.price(alert.price_e4)}"
-    head += f" · {alert.direction} {render.move(alert)} %"
-    return "\n".join([head, *(_fate(it) for it in deliveries)] if deliveries else [head, "no channel was on"])
-
-
-def _fate(it: Delivery) -> str:
-    reason = f": {escape(it.reason)}" if it.reason else ""
-    return f"{_CHANNELS[it.channel_kind]} {_FATES.get(it.state, it.state.value)} {words.moment(it.updated_ms)}{reason}"
+def _line(rule: Rule | None) -> str:
+    return f"<code>{escape(rule_line.write(rule))}</code> – {_STATES[rule.state]}" if rule else "deleted"
 
 
 def _subject_and_length(text: str) -> tuple[str, int]:
@@ -287,11 +254,3 @@ def _subject_and_length(text: str) -> tuple[str, int]:
     if not MINUTE_MS <= length_ms <= SNOOZE_MAX_MS:
         raise InputError(f"found the time {last!r}, expected 1m to 720h")
     return subject.strip(), length_ms
-
-
-def _whole(text: str, noun: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise InputError(
-            f"found {text[:32]!r}, expected a {noun} such as 1" if text else f"found no {noun}, expected one such as 1"
-        )
-    return int(text)
