@@ -54,7 +54,7 @@ HELP = (
     "<code>level 1500</code> – reached or crossed a price\n"
     "and, if you like, <code>up</code> or <code>down</code>, <code>once</code>, <code>cooldown 10m</code>."
 )
-_STATES = {RuleState.ACTIVE: "active", RuleState.PAUSED: "paused", RuleState.SPENT: "fired, done"}
+_STATES = {RuleState.ACTIVE: "active", RuleState.PAUSED: "paused", RuleState.SPENT: "done"}
 
 
 @dataclass(frozen=True, slots=True)
