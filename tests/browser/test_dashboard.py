@@ -170,3 +170,25 @@ def test_everything_can_be_snoozed_and_unmuted_from_the_rules_page(product: Runn
     expect(page.get_by_role("button", name="Unmute")).to_have_count(0)
     wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [], 10)
     product.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
+
+
+def test_a_marked_rule_or_its_instrument_can_be_snoozed(product: Running, signed_in: Watched) -> None:
+    rule = product.store.save_rule(
+        Rule(id="loud", user=USER, token=408065, symbol="NSE:INFY", kind=Kind.TRAILING, direction="up", percent_e2=200)
+    )
+    page = signed_in.open("/rules")
+    for what, scope in (("These rules", MuteScope.RULE), ("Their instruments", MuteScope.INSTRUMENT)):
+        signed_in.settle()
+        # The table is drawn on a canvas: the mark is at the left edge of its first row.
+        page.get_by_test_id("stDataFrame").click(position={"x": 20, "y": 52})
+        page.get_by_role("button", name="Snooze", exact=True).click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_text(what).click()
+        dialog.get_by_role("button", name="Until further notice").click()
+        expect(dialog).to_have_count(0)
+        wait_until(lambda scope=scope: [it.scope for it in product.store.mutes_of(USER, now_ms())] == [scope], 10)
+        signed_in.settle()
+        signed_in.screenshot(f"rules-muted-{scope}")
+        page.get_by_test_id("stMain").get_by_role("button", name="Unmute").first.click()
+        wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [], 10)
+    product.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))

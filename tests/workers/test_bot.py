@@ -31,6 +31,7 @@ from stormalert.store import Store, open_store
 from stormalert.units import now_ms
 from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, TOKEN, TWILIO_TOKEN, Sandbox, wait_until
+from workers.bot import webhook
 from workers.bot.buttons import Press, Verb
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -355,6 +356,10 @@ def test_by_webhook_only_telegram_is_heard(talk: Talk) -> None:
         for headers in ({}, {"X-Telegram-Bot-Api-Secret-Token": "guessed"}):
             assert talk.sandbox.client.post(url, json=update, headers=headers).status_code == 403
         assert talk.sandbox.client.get(url).status_code == 405
+        config = settings.parse({"STORM_MASTER_SECRET": MASTER_SECRET, "TELEGRAM_BOT_TOKEN": TOKEN})
+        ours = {"X-Telegram-Bot-Api-Secret-Token": webhook.secret(config)}
+        for body, status in ((b"{", 400), (b"[]", 400), (b"{}", 400), (b'"x"', 400), (b" " * 300_000, 413)):
+            assert talk.sandbox.client.post(url, content=body, headers=ours).status_code == status
         assert talk.store.rules_of("u1") == []
     finally:
         talk.sandbox.client.get(f"/bot{TOKEN}/deleteWebhook").raise_for_status()
