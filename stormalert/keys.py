@@ -11,6 +11,8 @@ from zlib import crc32
 # The consumer groups of the two streams.
 EVALUATOR_GROUP = "evaluator"
 DISPATCH_GROUP = "dispatch"
+# And of the errands.
+ERRANDS_GROUP = "errands"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,39 @@ def sent(delivery: str) -> str:
     return f"storm:sent:{delivery}"
 
 
+def errand(errand: str) -> str:
+    return f"storm:errand:{errand}"
+
+
+def link(digest: str) -> str:
+    return f"storm:link:{digest}"
+
+
+def code(channel: str) -> str:
+    return f"storm:code:{channel}"
+
+
+def code_tries(channel: str) -> str:
+    return f"storm:codetries:{channel}"
+
+
+def codes_asked(user: str) -> str:
+    return f"storm:codesasked:{user}"
+
+
+def listed(chat: str) -> str:
+    return f"storm:listed:{chat}"
+
+
+def stranger(chat: str) -> str:
+    return f"storm:stranger:{chat}"
+
+
+# What the dashboard asks the workers to send.
+ERRANDS = "storm:errands"
+# The name of the Telegram bot that is listening, and which process listens.
+BOT_NAME = "storm:bot"
+BOT_LOCK = "storm:botlock"
 # Who beats: the `alive` keys by their last beat, so that nobody has to scan a million keys for them.
 BEATS = "storm:beats"
 # The state of the Kite feed, in words, written by ingest.
@@ -288,4 +323,20 @@ TABLE = (
         "workers",
         "expires after 7 days; `sending` after 11 s",
     ),
+    Family("storm:errands", "stream", "errand kind channel: a code or a test message to send", "dashboard", "MAXLEN ~ 10,000"),
+    Family("storm:errand:<errand>", "hash", "what became of it: state reason", "dashboard, bot", "expires after 10 minutes"),
+    Family(
+        "storm:link:<digest>",
+        "string",
+        "the user whose chat the link's token links",
+        "dashboard, bot",
+        "expires after 15 minutes",
+    ),
+    Family("storm:code:<channel>", "string", "HMAC of the code that was sent", "bot", "expires after 10 minutes"),
+    Family("storm:codetries:<channel>", "string", "how often a code was tried", "dashboard, bot", "expires after 10 minutes"),
+    Family("storm:codesasked:<user>", "string", "how many codes were sent", "bot", "expires after an hour"),
+    Family("storm:listed:<chat>", "list", "rules as /list numbered them", "bot", "expires after a day"),
+    Family("storm:stranger:<chat>", "string", "a chat without a user was told so", "bot", "expires after an hour"),
+    Family("storm:bot", "string", "name of the Telegram bot that listens", "bot", "expires after 30 s"),
+    Family("storm:botlock", "string", "the process that asks Telegram for updates", "bot", "expires after 15 s"),
 )

@@ -41,6 +41,11 @@ def new_id() -> str:
     return "".join(secrets.choice(_ID_LETTERS) for _ in range(10))
 
 
+def digest_id(text: str) -> str:
+    """80 bits that stand for the text, spelled as ids are."""
+    return base64.b32encode(hashlib.blake2b(text.encode(), digest_size=10).digest()).decode().lower()
+
+
 def hash_password(password: str) -> str:
     return _hasher.hash(password)
 

@@ -20,7 +20,7 @@ HOUR_MS = 60 * MINUTE_MS
 
 # No exponents: 1e999999999 is a decimal that would not fit into memory.
 _DECIMAL = re.compile(r"[+-]?\d{1,12}(\.\d{1,12})?")
-_DURATION = re.compile(r"(\d{1,7})\s*(ms|s|m|h)")
+_DURATION = re.compile(r"(\d{1,9})\s*(ms|s|m|h)")
 _UNIT_MS = {"ms": 1, "s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS}
 
 
