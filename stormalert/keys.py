@@ -41,6 +41,15 @@ class Shard:
     def rulebook(self) -> str:
         return f"{self.prefix}rulebook"
 
+    @property
+    def engine_patterns(self) -> tuple[str, ...]:
+        """What the engine can make again from the store, at the cost of its windows and peaks."""
+        nouns = (
+            *("state", "lows", "highs", "families", "moves", "levels"),
+            *("cohort", "extremes", "newest", "triggers", "smallest", "pending", "rule"),
+        )
+        return tuple(f"{self.prefix}{noun}:*" for noun in nouns)
+
     def instrument(self, token: int) -> str:
         return f"{self.prefix}instrument:{token}"
 
@@ -269,7 +278,11 @@ TABLE = (
         "storm:{s0}:counters", "hash", "malformed entries of the ticks stream, and the last one's fault", "lua/evaluate", "one"
     ),
     Family(
-        "storm:{s0}:rulebook", "string", "there as long as Redis holds the rules that were brought over", "evaluator", "one"
+        "storm:{s0}:rulebook",
+        "string",
+        "there as long as Redis holds the rules that were brought over; the version of the engine's layout",
+        "evaluator",
+        "one",
     ),
     Family(
         "storm:{s0}:quote:<token>",

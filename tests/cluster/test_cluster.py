@@ -62,7 +62,7 @@ def store(tmp_path: Path) -> Store:
 @asynccontextmanager
 async def publishing(redis: Redis) -> AsyncIterator[Publisher]:
     stopping = asyncio.Event()
-    publisher = Publisher(redis, SHARDS)
+    publisher = Publisher(redis, SHARDS, on_gap=print)
     running = asyncio.create_task(publisher.run_until(stopping))
     try:
         yield publisher
