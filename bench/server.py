@@ -80,7 +80,7 @@ class Server:
         ticks, alerts, longest_s = 0, 0, 0.0
         started_s = before_s = time.perf_counter()
         while True:
-            taken, fired, _, begun = await script("evaluate").call(
+            taken, fired, _, begun, _ = await script("evaluate").call(
                 self.redis,
                 ticks=SHARD.ticks,
                 alerts=SHARD.alerts,

@@ -54,7 +54,7 @@ class Pump:
     async def step(self) -> tuple[int, str]:
         """Evaluates one batch; returns how many ticks it took or began, and the cursor after it."""
         started_s = time.monotonic()
-        taken, alerts, cursor, begun = await script("evaluate").call(
+        taken, alerts, cursor, begun, held_us = await script("evaluate").call(
             self._redis,
             ticks=self._shard.ticks,
             alerts=self._shard.alerts,
@@ -63,18 +63,21 @@ class Pump:
             hold=HOLD_MS,
             burst=BURST,
         )
-        self._adapt(taken, time.monotonic() - started_s)
+        self._adapt(taken, held_us / 1_000_000 if held_us >= 0 else time.monotonic() - started_s)
         self._on_batch(taken, alerts)
         if started_s - self._trimmed_s > TRIM_EVERY_S:
             self._trimmed_s = started_s
             await self._trim_behind(cursor)
         return taken + begun, cursor
 
-    def _adapt(self, taken: int, waited_s: float) -> None:
-        """Towards what fits: what is read and not taken is read again, and some servers do not watch the clock."""
-        if taken == self._batch and waited_s < HOLD_MS / 2_000:
+    def _adapt(self, taken: int, held_s: float) -> None:
+        """Towards what fits: what is read and not taken is read again, and some servers do not watch the clock.
+
+        There the time that we waited stands for it, which is more where the machine is busy.
+        """
+        if taken == self._batch and held_s < HOLD_MS / 2_000:
             self._batch = min(self._batch * 2, BATCH_MAX)
-        elif taken < self._batch // 2 or waited_s > 2 * HOLD_MS / 1_000:
+        elif taken < self._batch // 2 or held_s > 2 * HOLD_MS / 1_000:
             self._batch = max(self._batch // 2, BATCH_MIN)
 
     async def _trim_behind(self, cursor: str) -> None:

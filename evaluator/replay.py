@@ -90,7 +90,7 @@ async def _append(redis: Redis, shard: Shard, ticks: Iterable[Tick]) -> None:
 async def _evaluate(redis: Redis, shard: Shard, ticks_a_call: int) -> None:
     evaluate = script("evaluate")
     while True:
-        taken, _, _, begun = await evaluate.call(
+        taken, _, _, begun, _ = await evaluate.call(
             redis,
             ticks=shard.ticks,
             alerts=shard.alerts,

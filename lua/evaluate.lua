@@ -7,7 +7,8 @@
 -- ARGV     count     most entries to take, at most 2,000
 --          hold      ms of the server's time, above 0, after which no further entry is taken
 --          burst     most rules that are fired, or armed again, at once; what one tick does beyond it is left to the next call
--- Returns  {entries taken, alerts appended, id up to which the group has read, 1 when an entry was begun and not finished}
+-- Returns  {entries taken, alerts appended, id up to which the group has read, 1 when an entry was begun and not finished,
+--          microseconds of the server's time, -1 where the server shows no clock}
 --
 -- An instrument is read and written once a batch. Redis does not roll a failing script back, so the step can be repeated:
 -- entries are checked before use, and the shard's cursor moves in the one command that writes the instruments' states. The
@@ -189,16 +190,17 @@ local function read(entries)
   return token_of, price_of, time_of, tokens
 end
 
-if call("EXISTS", ticks) == 0 then return { 0, 0, "0-0", 0 } end
+local started_s = clock_s()
+if call("EXISTS", ticks) == 0 then return { 0, 0, "0-0", 0, 0 } end
 local cursor, entries_read = cursor_of_group()
 cursor = later(cursor, call("GET", cursor_key) or cursor)
 local entries = call("XRANGE", ticks, "(" .. cursor, "+", "COUNT", count)
-if #entries == 0 then return { 0, 0, cursor, 0 } end
+if #entries == 0 then return { 0, 0, cursor, 0, 0 } end
 
 local token_of, price_of, time_of, tokens = read(entries)
 local loaded = instrument.load_all(prefix, tokens)
 local appended, malformed, fault, begun = 0, 0, nil, 0
-local taken, next_clock, deadline_s = 0, CLOCK_EVERY, clock_s() + hold_ms / 1000
+local taken, next_clock, deadline_s = 0, CLOCK_EVERY, started_s + hold_ms / 1000
 for i = 1, #entries do
   local token, price, time = token_of[i], price_of[i], time_of[i]
   local self = token and loaded[token]
@@ -227,4 +229,4 @@ if malformed > 0 then
   call("HSET", counters, "malformed_last", fault)
 end
 call("XGROUP", "SETID", ticks, GROUP, last, "ENTRIESREAD", (entries_read or 0) + taken)
-return { taken, appended, last, begun }
+return { taken, appended, last, begun, os_library and (clock_s() - started_s) * 1000000 or -1 }

@@ -82,7 +82,7 @@ class Engine:
     async def evaluate(self) -> None:
         is_busy = True
         while is_busy:
-            taken, _, _, begun = await script("evaluate").call(
+            taken, _, _, begun, _ = await script("evaluate").call(
                 self._redis,
                 ticks=self._shard.ticks,
                 alerts=self._shard.alerts,
