@@ -83,6 +83,11 @@ def sent(delivery: str) -> str:
     return f"storm:sent:{delivery}"
 
 
+def window(limit: str) -> str:
+    """With a hash tag of its own: one script reads the windows of all limits of a message."""
+    return f"storm:{{limits}}:window:{limit}"
+
+
 # Who beats: the `alive` keys by their last beat, so that nobody has to scan a million keys for them.
 BEATS = "storm:beats"
 # The state of the Kite feed, in words, written by ingest.
@@ -267,5 +272,19 @@ TABLE = (
         "the provider's id of what went out; `sending` while a worker is at it",
         "workers",
         "expires after 7 days; `sending` after 11 s",
+    ),
+    Family(
+        "storm:{limits}:window:<limit>",
+        "sorted set",
+        "messages that count against a limit of a provider, by when they stop to",
+        "lua/permit, lua/settle",
+        "as many as the limit allows; expires when none counts",
+    ),
+    Family(
+        "storm:{limits}:line:<limit>",
+        "sorted set",
+        "deliveries that wait for the limit, by their turn",
+        "lua/permit",
+        "one member per waiting delivery; expires 30 s after the last turn",
     ),
 )
