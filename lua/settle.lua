@@ -3,7 +3,7 @@
 --
 -- KEYS     windows...  sorted set of each limit
 -- ARGV     place       that it was let go with
---          lengths...  of each limit's window, in ms
+--          lengths...  of each limit's window in ms, or of the pause that the provider asked for
 -- Returns  1
 local place = ARGV[1]
 
@@ -12,6 +12,8 @@ local clock = redis.call("TIME")
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000) + 1
 
 for i, window in ipairs(KEYS) do
-  redis.call("ZADD", window, "XX", now_ms + tonumber(ARGV[i + 1]), place)
+  local length_ms = tonumber(ARGV[i + 1])
+  redis.call("ZADD", window, "XX", now_ms + length_ms, place)
+  if redis.call("PTTL", window) < length_ms then redis.call("PEXPIRE", window, length_ms) end
 end
 return 1

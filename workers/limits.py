@@ -47,6 +47,8 @@ class Limits:
     async def take(self, delivery: str, kind: ChannelKind, address: str) -> Permit | float:
         """Leave to send one message now, or the seconds after which to ask again; the delivery's turn is kept meanwhile."""
         permit = Permit(limits_of(kind, address, self._config), security.new_id())
+        if not permit.limits:
+            return permit
         wait_ms = await script("permit").call(
             self._client,
             windows=permit.windows,
@@ -57,9 +59,11 @@ class Limits:
         )
         return int(wait_ms) / SECOND_MS if wait_ms else permit
 
-    async def settle(self, permit: Permit) -> None:
-        """The provider has answered, or will not any more."""
-        lengths = [limit.window_ms + MARGIN_MS for limit in permit.limits]
+    async def settle(self, permit: Permit, pause_s: float = 0.0) -> None:
+        """The provider has answered, or will not any more; it may have asked to be left alone for a while."""
+        if not permit.limits:
+            return
+        lengths = [max(limit.window_ms, round(pause_s * SECOND_MS)) + MARGIN_MS for limit in permit.limits]
         await script("settle").call(self._client, windows=permit.windows, place=permit.place, lengths=lengths)
 
 
@@ -75,4 +79,6 @@ def limits_of(kind: ChannelKind, address: str, config: Settings) -> tuple[Limit,
     if kind is ChannelKind.WHATSAPP:
         per_recipient = Limit(recipient, config.whatsapp_recipient_rate, SECOND_MS)
         return (Limit(kind, config.whatsapp_sender_rate, SECOND_MS), per_recipient)
-    return (Limit(kind, config.smtp_rate, SECOND_MS),)
+    if kind is ChannelKind.EMAIL:
+        return (Limit(kind, config.smtp_rate, SECOND_MS),)
+    return ()

@@ -10,9 +10,9 @@ from stormalert import keys
 from stormalert.model import ChannelKind, Delivery, DeliveryState
 from stormalert.store import Store, open_store
 from stormalert.units import now_ms
+from tests.workers.rig import a_worker
 from workers import queues
 from workers.sweep import QUIET_MS, WORKER_FACT, Sweeper
-from workers.work import DeliveryWorker
 
 ID = "rule1-1-channel1"
 WORKER = "some-host-17-abcdef"
@@ -59,9 +59,7 @@ def delivery(age_ms: int = 2 * QUIET_MS) -> Delivery:
 def start_job(queue: Queue) -> None:
     """As a worker does that takes the job, and is killed in it."""
     queues.enqueue(queue, ID)
-    worker = DeliveryWorker(
-        [queue], name=WORKER, connection=queue.connection, serializer=queues.SERIALIZER, job_class=queues.DeliveryJob
-    )
+    worker = a_worker(queue, WORKER)
     dequeued = queue.dequeue_any([queue], None, queue.connection, queues.DeliveryJob, queues.SERIALIZER)
     assert dequeued is not None
     worker.prepare_execution(dequeued[0])
@@ -126,7 +124,6 @@ def test_a_retry_that_is_due_is_moved_into_the_queue(queue: Queue) -> None:
 def test_a_job_that_names_another_function_is_not_run(queue: Queue, tmp_path: Path) -> None:
     written = tmp_path / "written"
     queue.enqueue("os.mkdir", str(written), job_id="evil")
-    worker = DeliveryWorker([queue], connection=queue.connection, serializer=queues.SERIALIZER, job_class=queues.DeliveryJob)
-    worker.work(burst=True, logging_level="CRITICAL")
+    a_worker(queue).work(burst=True, logging_level="CRITICAL")
     assert not written.exists()
     assert queue.failed_job_registry.get_job_ids() == ["evil"]
