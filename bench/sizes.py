@@ -20,6 +20,9 @@ class Sizes:
     latency_rules: int
     latency_s: int
     decoder_frames: int
+    delivery_workers: int
+    delivery_alerts_a_second: int
+    delivery_s: int
     # Tries to install a peer that is no requirement of the product.
     installs: bool
 
@@ -39,6 +42,9 @@ FULL = Sizes(
     latency_rules=100_000,
     latency_s=10,
     decoder_frames=200,
+    delivery_workers=2,
+    delivery_alerts_a_second=50,
+    delivery_s=20,
     installs=True,
 )
 
@@ -57,5 +63,8 @@ QUICK = Sizes(
     latency_rules=1_000,
     latency_s=1,
     decoder_frames=10,
+    delivery_workers=1,
+    delivery_alerts_a_second=10,
+    delivery_s=2,
     installs=False,
 )

@@ -49,6 +49,7 @@ class Mailbox:
             return REPLIES[trouble]
         if trouble is Trouble.TIME_OUT:
             await hang()
+            return REPLIES[Trouble.SERVER_ERROR]
         raw = envelope.content if isinstance(envelope.content, bytes) else str(envelope.content or "").encode()
         for recipient in envelope.rcpt_tos:
             self._outbox.add("email", recipient, _content(raw, envelope.mail_from or ""))

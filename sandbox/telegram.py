@@ -107,6 +107,7 @@ class Telegram:
             raise TelegramError(500, "Internal Server Error")
         if trouble is Trouble.TIME_OUT:
             await hang()
+            raise TelegramError(504, "Gateway Timeout")
         content = {"message_id": self._next_message_id(), "text": text, "html": html, "raw": fields}
         sent = self._outbox.add("telegram", str(chat), content, key=str(content["message_id"]))
         if trouble is Trouble.LOST_REPLY:

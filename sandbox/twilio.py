@@ -64,6 +64,7 @@ class Twilio:
             return error.response
         if trouble is Trouble.TIME_OUT:
             await hang()
+            return TwilioError(504, 20504, "Gateway Timeout").response
         sid = f"SM{secrets.token_hex(16)}"
         text = form.get("Body") or f"{form['ContentSid']} {form.get('ContentVariables', '')}".strip()
         content = {"sid": sid, "text": text, "status": "queued", "error_code": None, "raw": form}

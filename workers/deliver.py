@@ -7,7 +7,8 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -33,6 +34,9 @@ HOLD_S = 2.0
 EARLY_S = 1.5
 LONGEST_HOLD_S = 6.0
 AWAY_S = 0.5
+# A killed worker may have sent what it did not mark: so sends start one after the other, the next one when the last is marked,
+# or after this when its provider takes its time.
+PACE_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class Courier:
         self._limits = limits
         self._post = post
         self._now_ms = clock_ms
+        self._gate = asyncio.Lock()
         # How many deliveries ended how; the heartbeat shows it.
         self.counts: dict[str, str | int | float] = {"sent": 0, "failed": 0, "suppressed": 0, "retries": 0, "waits": 0}
 
@@ -203,8 +208,29 @@ class Courier:
             await asyncio.sleep(permit)
 
     async def _send(self, parcel: Parcel, channel: Channel, permit: Permit) -> Outcome:
-        delivery, message = parcel.delivery, parcel.message
-        assert message is not None, "rendered by the stage before"
+        assert parcel.message is not None, "rendered by the stage before"
+        async with self._paced():
+            return await self._send_now(parcel.delivery, channel, parcel.message, permit)
+
+    @asynccontextmanager
+    async def _paced(self) -> AsyncIterator[None]:
+        await self._gate.acquire()
+        is_passed = False
+
+        def pass_on() -> None:
+            nonlocal is_passed
+            if not is_passed:
+                is_passed = True
+                self._gate.release()
+
+        timer = asyncio.get_running_loop().call_later(PACE_S, pass_on)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            pass_on()
+
+    async def _send_now(self, delivery: Delivery, channel: Channel, message: Message, permit: Permit) -> Outcome:
         if not await _with_redis(lambda: self._marks.claim(delivery.id)):
             await _with_redis(lambda: self._limits.settle(permit))
             return Later(CLAIMED_PAUSE_S, "another worker is at it")

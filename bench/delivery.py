@@ -1,0 +1,69 @@
+"""From an alert in its stream to three messages in the sandbox's outbox, at a steady rate of alerts.
+
+Sandbox, dispatcher and workers are processes of their own, as `make run` starts them; both clocks are this machine's.
+"""
+
+import time
+from typing import Any
+
+from bench.sizes import Sizes
+from bench.stand import CHANNELS, NO_LIMITS, Stand, standing, symbol_of
+
+USERS = 60
+WARM_UP = 20
+SETTLE_S = 60
+
+Row = dict[str, Any]
+
+
+def run(sizes: Sizes) -> dict[str, list[Row]]:
+    with standing(USERS, NO_LIMITS) as stand:
+        processes = [("dispatch", stand.start("dispatch"))]
+        processes += [("work", stand.start("work")) for _ in range(sizes.delivery_workers)]
+        for command, process in processes:
+            stand.wait_for_heartbeat(command, process)
+        # Connections are made and code is loaded by the first messages.
+        _fire(stand, 0, WARM_UP, sizes.delivery_alerts_a_second)
+        _wait(stand, WARM_UP * len(CHANNELS))
+        return {"delivery: alert appended to message at its provider": [_offer(stand, sizes)]}
+
+
+def _offer(stand: Stand, sizes: Sizes) -> Row:
+    alerts = sizes.delivery_alerts_a_second * sizes.delivery_s
+    stand.redis.config_resetstat()
+    _fire(stand, WARM_UP, alerts, sizes.delivery_alerts_a_second)
+    messages = _wait(stand, alerts * len(CHANNELS))
+    commands = sum(stat["calls"] for stat in stand.redis.info("commandstats").values())
+    fired_ms = stand.fired_ms()
+    waits_ms = sorted(message["time_ms"] - fired_ms[symbol_of(message)] for message in messages)
+    first_ms = min(fired_ms[symbol_of(message)] for message in messages)
+    last_ms = max(message["time_ms"] for message in messages)
+    return {
+        "workers": sizes.delivery_workers,
+        "alerts a second": sizes.delivery_alerts_a_second,
+        "messages": len(messages),
+        "messages a second": round(1_000 * len(messages) / (last_ms - first_ms)),
+        "p50 ms": waits_ms[len(waits_ms) // 2],
+        "p99 ms": waits_ms[len(waits_ms) * 99 // 100],
+        "longest ms": waits_ms[-1],
+        "commands a message": round(commands / len(messages), 1),
+    }
+
+
+def _fire(stand: Stand, first: int, count: int, a_second: int) -> None:
+    started_s = time.monotonic()
+    for number in range(count):
+        time.sleep(max(0.0, started_s + number / a_second - time.monotonic()))
+        stand.fire(first + number)
+
+
+def _wait(stand: Stand, count: int) -> list[dict[str, Any]]:
+    """The next `count` messages of the outbox."""
+    messages: list[dict[str, Any]] = []
+    deadline_s = time.monotonic() + SETTLE_S
+    while len(messages) < count:
+        if time.monotonic() > deadline_s:
+            raise RuntimeError(f"{len(messages)} of {count} messages arrived:\n{stand.log.read_text()[-2000:]}")
+        time.sleep(0.2)
+        messages += stand.new_messages()
+    return messages
