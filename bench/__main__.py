@@ -31,9 +31,7 @@ ALL = ("engine", "decoder", "delivery")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}; without any: {', '.join(ALL)}"
-    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}; without any: {', '.join(ALL)}")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, not how fast")
     parser.add_argument("--out", type=Path, default=RESULTS, help="JSON file to write; default bench/results.json")
     arguments = parser.parse_args()

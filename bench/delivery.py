@@ -25,7 +25,40 @@ def run(sizes: Sizes) -> dict[str, list[Row]]:
         # Connections are made and code is loaded by the first messages.
         _fire(stand, 0, WARM_UP, sizes.delivery_alerts_a_second)
         _wait(stand, WARM_UP * len(CHANNELS))
-        return {"delivery: alert appended to message at its provider": [_offer(stand, sizes)]}
+        return {
+            "delivery: alert appended to message at its provider": [_offer(stand, sizes)],
+            "delivery: as many as there are at once": [_burst(stand, sizes)],
+            "delivery: within the limits of Telegram, many chats": [_limited(sizes)],
+        }
+
+
+def _burst(stand: Stand, sizes: Sizes) -> Row:
+    first = WARM_UP + sizes.delivery_alerts_a_second * sizes.delivery_s
+    started_s = time.monotonic()
+    _fire(stand, first, sizes.delivery_burst, 1_000_000)
+    messages = _wait(stand, sizes.delivery_burst * len(CHANNELS))
+    elapsed_s = time.monotonic() - started_s
+    return {"workers": sizes.delivery_workers, "messages": len(messages), "messages a second": round(len(messages) / elapsed_s)}
+
+
+def _limited(sizes: Sizes) -> Row:
+    """More chats than the bot may serve in a second, and what the sandbox counted."""
+    unlimited = {name: rate for name, rate in NO_LIMITS.items() if "TELEGRAM" not in name}
+    with standing(sizes.delivery_limited, unlimited) as stand:
+        stand.start("dispatch")
+        for _ in range(sizes.delivery_workers):
+            stand.wait_for_heartbeat("work", stand.start("work"))
+        _fire(stand, 0, sizes.delivery_limited, 1_000_000)
+        messages = [each for each in _wait(stand, sizes.delivery_limited * len(CHANNELS)) if each["channel"] == "telegram"]
+        times_ms = [message["time_ms"] for message in messages]
+        rates = stand.ask("GET", "/control")["rates"]
+        return {
+            "workers": sizes.delivery_workers,
+            "messages": len(messages),
+            "messages a second": round(1_000 * (len(messages) - 1) / (max(times_ms) - min(times_ms)), 1),
+            "most in any second": rates["most"]["telegram_bot"],
+            "violations": sum(count for limit, count in rates["violations"].items() if limit.startswith("telegram")),
+        }
 
 
 def _offer(stand: Stand, sizes: Sizes) -> Row:

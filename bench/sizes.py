@@ -23,6 +23,9 @@ class Sizes:
     delivery_workers: int
     delivery_alerts_a_second: int
     delivery_s: int
+    delivery_burst: int
+    # So many chats get one message each.
+    delivery_limited: int
     # Tries to install a peer that is no requirement of the product.
     installs: bool
 
@@ -45,6 +48,8 @@ FULL = Sizes(
     delivery_workers=2,
     delivery_alerts_a_second=50,
     delivery_s=20,
+    delivery_burst=1_000,
+    delivery_limited=600,
     installs=True,
 )
 
@@ -66,5 +71,7 @@ QUICK = Sizes(
     delivery_workers=1,
     delivery_alerts_a_second=10,
     delivery_s=2,
+    delivery_burst=20,
+    delivery_limited=40,
     installs=False,
 )

@@ -13,6 +13,8 @@
 -- Returns  0 when it may go; else the ms after which to ask again
 local id, place, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local FIRST_LIMIT = 4
+-- Marks the score of what is on its way: when it stops to count is not known yet.
+local ON_ITS_WAY = 0.5
 -- A turn that nobody came for is given up after this.
 local GRACE_MS = 30000
 
@@ -31,8 +33,11 @@ for i, window in ipairs(KEYS) do
   redis.call("ZREMRANGEBYSCORE", line, "-inf", now_ms - GRACE_MS)
   local mine = tonumber(redis.call("ZSCORE", line, id))
   local counted, free_ms = redis.call("ZCARD", window), now_ms
-  -- What is on its way stops to count a whole window after now at the earliest.
-  if counted >= most then free_ms = math.min(score(window, counted - most), now_ms + window_ms) end
+  if counted >= most then
+    free_ms = score(window, counted - most)
+    -- What is on its way stops to count a whole window after now at the earliest.
+    if free_ms % 1 ~= 0 then free_ms = now_ms + window_ms end
+  end
   local at_ms, joins = free_ms, nil
   if mine then
     at_ms = math.max(mine, free_ms)
@@ -54,7 +59,7 @@ end
 
 for i, window in ipairs(KEYS) do
   local window_ms = tonumber(ARGV[FIRST_LIMIT + 2 * i - 1])
-  redis.call("ZADD", window, now_ms + lease_ms + window_ms, place)
+  redis.call("ZADD", window, now_ms + lease_ms + window_ms + ON_ITS_WAY, place)
   redis.call("PEXPIRE", window, lease_ms + window_ms)
   redis.call("ZREM", window:gsub(":window:", ":line:", 1), id)
 end

@@ -26,6 +26,7 @@ from tests.workers.rig import ADDRESSES, TOKEN, TWILIO_TOKEN, Sandbox, wait_unti
 ROOT = Path(__file__).resolve().parents[2]
 ALERTS = keys.Shard("s0").alerts
 JWT_SECRET = "j" * 32
+RATES = ("STORM_TELEGRAM_CHAT_RATE", "STORM_TELEGRAM_BOT_RATE", "STORM_WHATSAPP_RECIPIENT_RATE")
 
 
 class Product:
@@ -46,6 +47,8 @@ class Product:
             "STORM_SQLITE_PATH": str(path),
             "PYTHONPATH": str(ROOT),
         }
+        # The providers' limits have tests of their own; here they would only make all wait.
+        self._environment |= {name: "1000" for name in RATES}
         self._environment |= {"JWT_SECRET": JWT_SECRET, "STORM_QUEUE_BOARD_PORT": str(self.board_port)}
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -54,6 +57,11 @@ class Product:
         self.store.save_user(User(id="user1", name="demo", password_hash="x", role=Role.ADMIN, created_ms=now))
         for kind, address in ADDRESSES.items():
             self.store.save_channel(Channel(id=str(kind), user="user1", kind=kind, address=address))
+
+    def limit(self) -> None:
+        """From the next start on, as by default."""
+        for name in RATES:
+            del self._environment[name]
 
     def start(self, command: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
@@ -264,6 +272,20 @@ def test_a_provider_that_asks_to_wait_is_obeyed_and_then_served(product: Product
     assert sent.attempts == 2
     assert sent.updated_ms - put_off.updated_ms >= 2_000
     assert len(product.texts()) == 3
+
+
+def test_two_workers_break_no_limit_and_what_waits_is_no_failed_try(product: Product) -> None:
+    product.limit()
+    product.start("dispatch")
+    product.start_worker()
+    product.start_worker()
+    product.sandbox.client.delete("/control/rates")
+    alerts = [product.fire(number) for number in range(7)]
+    for alert in alerts:
+        product.wait_for(alert, DeliveryState.SENT)
+    rates = product.sandbox.client.get("/control").json()["rates"]
+    assert (rates["violations"], rates["most"]["telegram_chat"], rates["most"]["twilio_recipient"]) == ({}, 1, 1)
+    assert {delivery.attempts for alert in alerts for delivery in product.deliveries(alert).values()} == {1}
 
 
 def test_a_dead_address_is_switched_off_with_the_reason(product: Product) -> None:
