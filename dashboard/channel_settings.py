@@ -1,9 +1,10 @@
-"""Where a user's alerts go: add, switch on and off, remove."""
+"""Where a user's alerts go: add and verify, switch on and off, test, remove."""
 
 import streamlit as st
 
-from dashboard import addresses, flash, resources, texts, viewer
+from dashboard import addresses, flash, proofs, resources, texts, viewer
 from dashboard.sessions import SignedIn
+from stormalert.errands import ErrandKind
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Channel, ChannelKind
 from stormalert.security import new_id
@@ -19,6 +20,8 @@ def show(who: SignedIn) -> None:
     for channel in channels:
         _row(channel)
     st.subheader("Add a channel", anchor=False)
+    if ChannelKind.TELEGRAM in working_kinds(resources.config()):
+        proofs.link_telegram()
     _addition(who, channels)
 
 
@@ -32,12 +35,25 @@ def _row(channel: Channel) -> None:
                 st.caption(f"Switched off: {channel.reason}")
             if channel.kind not in working_kinds(resources.config()):
                 st.caption("This server is not set up for it; see the installation notes.")
-        is_on = st.toggle("On", value=channel.is_on, key=f"on-{channel.id}-{channel.revision}")
-        if is_on != channel.is_on:
-            # Who switches it on again takes the reason for read.
-            _save(channel.model_copy(update={"is_on": is_on, "reason": ""}), f"switched {'on' if is_on else 'off'}")
+        if channel.is_verified:
+            _switch(channel)
+        else:
+            st.badge("Not verified", color="orange")
         if st.button("Remove", icon=":material/delete:", key=f"remove-{channel.id}"):
             _confirm_removal(channel)
+    if channel.is_verified:
+        proofs.show_errand(channel)
+    else:
+        proofs.enter_code(channel)
+
+
+def _switch(channel: Channel) -> None:
+    is_on = st.toggle("On", value=channel.is_on, key=f"on-{channel.id}-{channel.revision}")
+    if is_on != channel.is_on:
+        # Who switches it on again takes the reason for read.
+        _save(channel.model_copy(update={"is_on": is_on, "reason": ""}), f"switched {'on' if is_on else 'off'}")
+    if st.button("Test", icon=":material/send:", key=f"test-{channel.id}", help="Sends a message there now"):
+        proofs.ask(channel, ErrandKind.TEST)
 
 
 @st.dialog("Remove channel")
@@ -70,15 +86,19 @@ def _addition(who: SignedIn, channels: list[Channel]) -> None:
     except InputError as error:
         st.error(str(error))
         return
-    _save(Channel(id=new_id(), user=who.user.id, kind=kind, address=address), "added")
+    channel = Channel(id=new_id(), user=who.user.id, kind=kind, address=address, is_verified=False)
+    _save(channel, "added; a code is on its way to it", ErrandKind.CODE)
 
 
-def _save(channel: Channel, done: str) -> None:
+def _save(channel: Channel, done: str, errand: ErrandKind | None = None) -> None:
     who = viewer.required()
     if channel.user != who.user.id:
         return
     try:
         resources.store().save_channel(channel)
+        if errand:
+            # Not before it is stored, where the workers look it up.
+            proofs.ask(channel, errand)
         flash.leave(f"{texts.CHANNEL_NAMES[channel.kind]} {done}.")
     except Conflict:
         flash.leave("It changed meanwhile; please look again.")

@@ -1,8 +1,11 @@
 """How records read on the screens: Indian digits, IST, plain words."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from stormalert import words
 from stormalert.model import Alert, ChannelKind, Delivery, DeliveryState, Direction, Kind, Repeat, Rule, RuleState
-from stormalert.units import format_percent
+from stormalert.units import SECOND_MS, format_percent
 
 CHANNEL_NAMES = {ChannelKind.TELEGRAM: "Telegram", ChannelKind.WHATSAPP: "WhatsApp", ChannelKind.EMAIL: "E-mail"}
 KIND_NAMES = {
@@ -28,6 +31,14 @@ _FEED_STATES = {
     "connecting": "Connecting",
     "streaming": "Streaming",
     "stale": "Stale",
+}
+# Why a packet was not taken for a price, as ingest counts it.
+_REFUSALS = {
+    "price": "without a usable price",
+    "closed": "outside the session",
+    "cached": "cached, sent on subscription",
+    "repeat": "repeats",
+    "jump": "jumps that wait for a second print",
 }
 
 
@@ -95,3 +106,21 @@ def delivery(it: Delivery) -> str:
 
 def feed_state(state: str) -> str:
     return _FEED_STATES.get(state, state.capitalize() or "Unknown")
+
+
+def refusals(feed: Mapping[str, str]) -> str:
+    """Packets not taken for a price, by reason: 12 repeats, 3 outside the session."""
+    counts = {name.removeprefix("refused_"): text for name, text in feed.items() if name.startswith("refused_")}
+    return ", ".join(
+        f"{words.grouped(int(count))} {_REFUSALS.get(name, name.replace('_', ' '))}"
+        for name, count in sorted(counts.items(), key=lambda it: -int(it[1]))
+        if int(count)
+    )
+
+
+def gap(it: Mapping[str, Any]) -> str:
+    """14:02:11 to 14:02:17 (6 s): mute, 120 prices lost"""
+    from_ms, to_ms = it["from_ms"], it["to_ms"]
+    lasted = words.duration((to_ms - from_ms) // SECOND_MS * SECOND_MS) if to_ms - from_ms >= SECOND_MS else "under 1 s"
+    lost = f", {words.grouped(it['lost'])} prices lost" if it["lost"] else ""
+    return f"{words.moment(from_ms)} to {words.moment(to_ms)} ({lasted}): {it['reason']}{lost}"

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
+from stormalert import words
 from stormalert.errors import Conflict, Permanent, Retryable
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState
 from stormalert.process import UNREACHABLE
@@ -109,7 +110,7 @@ class Courier:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        return (self._channel_is_on, self._is_news, self._render)
+        return (self._channel_is_on, self._is_news, self._not_muted, self._render)
 
     async def deliver(self, delivery_ids: Sequence[str], report: Report) -> None:
         """Take each delivery as far as it goes now, and report each when it is there; the store is told by `record`."""
@@ -166,6 +167,8 @@ class Courier:
         if not channel.is_on:
             why = f": {channel.reason}" if channel.reason else ""
             return Done(DeliveryState.SUPPRESSED, f"the channel is off{why}")
+        if not channel.is_verified:
+            return Done(DeliveryState.SUPPRESSED, "the channel is not verified")
         return parcel
 
     def _is_news(self, parcel: Parcel) -> Parcel | Outcome:
@@ -175,6 +178,13 @@ class Courier:
         why = f"too old to be news: fired {render.age(age_ms)} ago"
         why += f"; last try: {parcel.delivery.reason}" if parcel.delivery.reason else ""
         return Done(DeliveryState.SUPPRESSED, why)
+
+    def _not_muted(self, parcel: Parcel) -> Parcel | Outcome:
+        mutes = self._store.mutes_of(parcel.delivery.user, self._now_ms())
+        mute = next((mute for mute in mutes if mute.covers(parcel.alert)), None)
+        if mute is None:
+            return parcel
+        return Done(DeliveryState.SUPPRESSED, f"you {words.mute(mute, self._now_ms())}")
 
     def _render(self, parcel: Parcel) -> Parcel:
         delivery = parcel.delivery

@@ -19,7 +19,7 @@ class Fanout:
         self._queue = queue
 
     def dispatch(self, fired: Sequence[Fired]) -> None:
-        """When this returns, the alerts are recorded and each of their users' channels that is on has a job."""
+        """When this returns, the alerts are recorded and each of their users' channels that takes alerts has a job."""
         # One that came twice is one.
         fired = list({alert.id: (alert, fired_ms) for alert, fired_ms in fired}.values())
         alerts = [alert for alert, _ in fired]
@@ -28,7 +28,7 @@ class Fanout:
             _delivery(alert, channel, fired_ms)
             for alert, fired_ms in fired
             for channel in channels[alert.user]
-            if channel.is_on
+            if channel.takes_alerts
         ]
         stored = self._store.record_fired(alerts, deliveries)
         self._mark_spent(alerts)

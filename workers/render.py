@@ -19,6 +19,8 @@ class Message:
     details: str
     # How long it is worth having; for providers that keep a message until the phone is reachable.
     useful_s: int
+    # For channels that offer more than text; none for codes and tests.
+    alert: Alert | None = None
 
     @property
     def text(self) -> str:
@@ -32,7 +34,7 @@ def message(delivery: str, alert: Alert, *, now_ms: int, age_ms: int, useful_ms:
     details = f"{_reference(alert)} · {words.moment(alert.time_ms, now_ms)} IST"
     if age_ms > LATE_MS:
         details += f" · late: fired {age(age_ms)} ago"
-    return Message(delivery, headline, details, useful_s=max(1, (useful_ms - age_ms) // SECOND_MS))
+    return Message(delivery, headline, details, useful_s=max(1, (useful_ms - age_ms) // SECOND_MS), alert=alert)
 
 
 def move(alert: Alert) -> str:

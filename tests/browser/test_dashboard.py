@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from stormalert import keys
-from stormalert.model import Direction, Kind, RuleState
+from stormalert.model import Direction, Kind, MuteScope, Rule, RuleState
+from stormalert.units import now_ms
 from tests.browser.running import NAME, PASSWORD, USER, Running, wait_until
 from tests.browser.watching import PHONE, Watched
 
@@ -74,6 +75,18 @@ def test_a_feed_that_needs_a_login_says_so(product: Running, signed_in: Watched)
     expect(signed_in.page.get_by_text("the access token has expired")).to_be_visible()
     product.report_feed()
     expect(signed_in.page.get_by_text("Streaming")).to_be_visible()
+
+
+def test_the_feeds_page_shows_gaps_troubles_and_refused_packets(product: Running, signed_in: Watched) -> None:
+    product.redis.hset(keys.FEED, mapping={"trouble": "3 instruments are left out", "refused_repeat": 1_200})
+    product.redis.xadd(keys.GAPS, {"from": now_ms() - 6_000, "to": now_ms(), "reason": "mute <b>", "lost": 40})
+    page = signed_in.open("/settings")
+    page.get_by_role("tab", name="System").click()
+    expect(page.get_by_text("3 instruments are left out")).to_be_visible()
+    expect(page.get_by_text("Packets that are no ticks: 1,200 repeats.")).to_be_visible()
+    page.get_by_text("Gaps: newest").click()
+    expect(page.get_by_role("listitem").filter(has_text="(6 s): mute <b>, 40 prices lost")).to_be_visible()
+    product.redis.hdel(keys.FEED, "trouble", "refused_repeat")
 
 
 def test_a_rule_made_in_the_form_fires(product: Running, signed_in: Watched) -> None:
@@ -149,4 +162,45 @@ def test_a_rule_on_the_watchlist_is_armed_on_all_of_it(product: Running, signed_
     assert (rule.is_on_watchlist, rule.kind, rule.percent_e2) == (True, Kind.TRAILING, 30)
     wait_until(lambda: product.redis.scard(keys.spread(rule.id)) == len(product.tokens), 20)
     wait_until(lambda: product.engine_state(f"{rule.id}_{product.tokens[-1]}") == "armed", 20)
+    product.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
+
+
+def test_everything_can_be_snoozed_and_unmuted_from_the_rules_page(product: Running, signed_in: Watched) -> None:
+    rule = product.store.save_rule(
+        Rule(id="quiet", user=USER, token=408065, symbol="NSE:INFY", kind=Kind.TRAILING, direction="up", percent_e2=200)
+    )
+    page = signed_in.open("/rules")
+    signed_in.settle()
+    page.get_by_role("button", name="Snooze all").click()
+    page.get_by_role("button", name="1 hour").click()
+    expect(page.get_by_text("You snoozed all alerts until")).to_have_count(2)
+    signed_in.settle()
+    signed_in.screenshot("rules-snoozed")
+    (mute,) = product.store.mutes_of(USER, now_ms())
+    assert (mute.scope, mute.until_ms - now_ms() > 3_500_000) == (MuteScope.ALL, True)
+    page.get_by_role("button", name="Unmute").click()
+    expect(page.get_by_role("button", name="Unmute")).to_have_count(0)
+    wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [], 10)
+    product.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
+
+
+def test_a_marked_rule_or_its_instrument_can_be_snoozed(product: Running, signed_in: Watched) -> None:
+    rule = product.store.save_rule(
+        Rule(id="loud", user=USER, token=408065, symbol="NSE:INFY", kind=Kind.TRAILING, direction="up", percent_e2=200)
+    )
+    page = signed_in.open("/rules")
+    for what, scope in (("These rules", MuteScope.RULE), ("Their instruments", MuteScope.INSTRUMENT)):
+        signed_in.settle()
+        # The table is drawn on a canvas: the mark is at the left edge of its first row.
+        page.get_by_test_id("stDataFrame").click(position={"x": 20, "y": 52})
+        page.get_by_role("button", name="Snooze", exact=True).click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_text(what).click()
+        dialog.get_by_role("button", name="Until further notice").click()
+        expect(dialog).to_have_count(0)
+        wait_until(lambda scope=scope: [it.scope for it in product.store.mutes_of(USER, now_ms())] == [scope], 10)
+        signed_in.settle()
+        signed_in.screenshot(f"rules-muted-{scope}")
+        page.get_by_test_id("stMain").get_by_role("button", name="Unmute").first.click()
+        wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [], 10)
     product.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 from redis.asyncio import Redis
@@ -91,7 +92,7 @@ async def test_waiting_messages_get_turns_one_after_the_other_and_keep_them(redi
     ours = limits(redis)
     await taken(ours, "d0")
     waits_s = [await refused(ours, f"d{number}") for number in range(1, 6)]
-    spaces_s = [later - sooner for sooner, later in zip(waits_s, waits_s[1:], strict=False)]
+    spaces_s = [later - sooner for sooner, later in pairwise(waits_s)]
     assert all(0.9 < space_s < 1.1 for space_s in spaces_s)
     # Asking again too early moves nothing.
     assert await refused(ours, "d3") <= waits_s[2]

@@ -7,13 +7,16 @@ from html import escape
 # Must be set before the import: retry_after is a timedelta in the library's next version, and a warning in this one.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
-from telegram import Bot, LinkPreviewOptions
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
 from telegram.constants import MessageLimit, ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError, TimedOut
 from telegram.request import HTTPXRequest
 
 from stormalert.errors import DeliveryError, Permanent, Retryable
+from stormalert.model import Alert
 from stormalert.settings import Settings
+from workers.bot import buttons
+from workers.bot.buttons import Button, Press, Verb
 from workers.render import Message
 
 # What Telegram says of a chat that will never take a message again.
@@ -42,7 +45,11 @@ class TelegramSender:
 
     async def _send(self, chat: str, message: Message) -> str:
         sent = await self._bot.send_message(
-            chat, html(message), ParseMode.HTML, link_preview_options=LinkPreviewOptions(is_disabled=True)
+            chat,
+            html(message),
+            ParseMode.HTML,
+            link_preview_options=LinkPreviewOptions(is_disabled=True),
+            reply_markup=_under(chat, message.alert) if message.alert else None,
         )
         return str(sent.message_id)
 
@@ -78,6 +85,16 @@ def html(message: Message) -> str:
     headline = message.headline[:_HEADLINE_MAX]
     details = message.details[: MessageLimit.MAX_TEXT_LENGTH - _HEADLINE_MAX - 1]
     return f"<b>{escape(headline)}</b> {escape(details)}"
+
+
+def keyboard(row: list[Button]) -> InlineKeyboardMarkup:
+    return InlineKeyboardMarkup([[InlineKeyboardButton(it.text, it.url or None, it.data or None) for it in row]])
+
+
+def _under(chat: str, alert: Alert) -> InlineKeyboardMarkup:
+    press = Press.of(Verb.SNOOZE, alert.token, alert.rule)
+    # Groups and channels have negative numbers.
+    return keyboard(buttons.under(press, alert.symbol, is_private=not chat.startswith("-")))
 
 
 def _cause(error: NetworkError) -> str:
