@@ -37,6 +37,7 @@ NO_LIMITS = {
         "STORM_WHATSAPP_SENDER_RATE",
         "STORM_WHATSAPP_RECIPIENT_RATE",
         "STORM_SMTP_RATE",
+        "STORM_ALERTS_PER_HOUR",
     )
 }
 TELEGRAM_TOKEN = "1000001:sandbox-telegram-token"

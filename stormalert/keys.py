@@ -102,6 +102,10 @@ def window(limit: str) -> str:
     return f"storm:{{limits}}:window:{limit}"
 
 
+def user_window(user: str) -> str:
+    return f"storm:{{limits}}:user:{user}"
+
+
 def errand(errand: str) -> str:
     return f"storm:errand:{errand}"
 
@@ -354,6 +358,13 @@ TABLE = (
         "deliveries that wait for the limit, by their turn",
         "lua/permit",
         "one member per waiting delivery; expires 30 s after the last turn",
+    ),
+    Family(
+        "storm:{limits}:user:<user>",
+        "sorted set",
+        "alerts of the last hour that the user was sent one by one",
+        "lua/quota",
+        "as many as an hour allows; expires after an hour",
     ),
     Family("storm:errands", "stream", "errand kind channel: a code or a test message to send", "dashboard", "MAXLEN ~ 10,000"),
     Family("storm:errand:<errand>", "hash", "what became of it: state reason", "dashboard, bot", "expires after 10 minutes"),

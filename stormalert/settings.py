@@ -86,6 +86,9 @@ class Settings(BaseModel):
     whatsapp_recipient_rate: Rate = Field(1, alias="STORM_WHATSAPP_RECIPIENT_RATE", description="WhatsApp messages in any second to one recipient")
     smtp_rate: Rate = Field(100, alias="STORM_SMTP_RATE", description="e-mails in any second that the mail server takes")
 
+    alerts_per_hour: Rate = Field(60, alias="STORM_ALERTS_PER_HOUR", description="alerts that a user is sent one by one in any hour; more are told together")
+    summary_s: int = Field(180, alias="STORM_SUMMARY_S", ge=1, le=3_600, description="seconds after which alerts that are told together go out at the latest")
+
     host: str = Field("127.0.0.1", alias="STORM_HOST", description="address that dashboard, relay and queue board listen on")
     port: Port = Field(8501, alias="STORM_PORT", description="port of the dashboard")
     relay_port: Port = Field(8765, alias="STORM_RELAY_PORT", description="port of the websockets relay")

@@ -18,7 +18,7 @@ from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryStat
 from stormalert.process import UNREACHABLE
 from stormalert.store import Store
 from stormalert.units import HOUR_MS, SECOND_MS, now_ms
-from workers import render
+from workers import render, summary
 from workers.limits import Limits, Permit
 from workers.marks import Marks
 from workers.render import Message
@@ -69,11 +69,11 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How far a delivery came; the record is None when there is nothing to change in the store."""
+    """How far a job came, and which deliveries with it: one, those of a summary, or none when the store has nothing to note."""
 
     id: str
     outcome: Outcome
-    delivery: Delivery | None = None
+    deliveries: tuple[Delivery, ...] = ()
 
 
 class Carries(Protocol):
@@ -119,15 +119,20 @@ class Courier:
         for step in steps:
             if isinstance(step, Ended):
                 report(step)
-        await asyncio.gather(*(self._carry(step, report) for step in steps if isinstance(step, Parcel)))
+        parcels = [step for step in steps if isinstance(step, Parcel)]
+        await asyncio.gather(*(self._carry(each, report, each.delivery.id, (each.delivery,)) for each in parcels))
+
+    async def summarize(self, summary_ids: Sequence[str], report: Report) -> None:
+        """The same for summaries: what waits for each goes out as one message."""
+        await asyncio.gather(*(self._summarize(summary_id, report) for summary_id in summary_ids))
 
     def record(self, ended: Sequence[Ended]) -> None:
         """Tell the store how far they came."""
-        changed = [(each, self._changed(each.delivery, each.outcome)) for each in ended if each.delivery is not None]
-        written = {after.id: each for each, after in changed if after is not None}
-        refused = self._store.save_deliveries([after for _, after in changed if after is not None])
-        for delivery_id in refused:
-            self._record_again(delivery_id, written[delivery_id].outcome)
+        outcomes = {delivery.id: each.outcome for each in ended for delivery in each.deliveries}
+        before = [delivery for each in ended for delivery in each.deliveries]
+        changed = [self._changed(delivery, outcomes[delivery.id]) for delivery in before]
+        for delivery_id in self._store.save_deliveries([delivery for delivery in changed if delivery is not None]):
+            self._record_again(delivery_id, outcomes[delivery_id])
         for each in ended:
             self._tell(each)
 
@@ -145,20 +150,38 @@ class Courier:
                 steps.append(Ended(delivery_id, Done(delivery.state, delivery.reason)))
             elif delivery_id in sent:
                 # It went out before its worker died.
-                steps.append(Ended(delivery_id, Done(DeliveryState.SENT, provider_id=sent[delivery_id]), delivery))
+                steps.append(Ended(delivery_id, Done(DeliveryState.SENT, provider_id=sent[delivery_id]), (delivery,)))
             elif (alert := alerts.get(delivery.alert)) is None:
-                steps.append(Ended(delivery_id, Done(DeliveryState.FAILED, "the alert is not in the store"), delivery))
+                steps.append(Ended(delivery_id, Done(DeliveryState.FAILED, "the alert is not in the store"), (delivery,)))
             else:
-                steps.append(self._pass(Parcel(delivery, alert, channels.get(delivery.channel))))
+                steps.append(self._pass(Parcel(delivery, alert, channels.get(delivery.channel)), self.stages))
         return steps
 
-    def _pass(self, parcel: Parcel) -> Parcel | Ended:
+    def _collect(self, summary_id: str) -> tuple[Parcel | None, tuple[Delivery, ...], list[Ended]]:
+        """The message of a summary, the deliveries that it tells, and those that a stage stopped."""
+        deliveries = self._store.parked_deliveries(summary_id)
+        alerts = {alert.id: alert for alert in self._store.alerts([each.alert for each in deliveries])}
+        channel = self._store.channel(deliveries[0].channel) if deliveries else None
+        # An alert that is old by now is told all the same, and said to be old.
+        stages = [stage for stage in self.stages if stage not in (self._is_news, self._render)]
+        known = [each for each in deliveries if each.alert in alerts]
+        steps = [self._pass(Parcel(each, alerts[each.alert], channel), stages) for each in known]
+        stopped = [step for step in steps if isinstance(step, Ended)]
+        told = [(step.delivery, step.alert) for step in steps if isinstance(step, Parcel)]
+        if not told:
+            return None, (), stopped
+        youngest, alert = max(told, key=lambda each: each[0].queued_ms)
+        whole = youngest.model_copy(update={"id": summary.message_id(summary_id, told)})
+        message = summary.message(whole.id, told, now_ms=self._now_ms(), useful_ms=USEFUL_MS)
+        return Parcel(whole, alert, channel, message), tuple(delivery for delivery, _ in told), stopped
+
+    def _pass(self, parcel: Parcel, stages: Sequence[Stage]) -> Parcel | Ended:
         step: Parcel | Outcome = parcel
-        for stage in self.stages:
+        for stage in stages:
             if not isinstance(step, Parcel):
                 break
             step = stage(step)
-        return step if isinstance(step, Parcel) else Ended(parcel.delivery.id, step, parcel.delivery)
+        return step if isinstance(step, Parcel) else Ended(parcel.delivery.id, step, (parcel.delivery,))
 
     def _channel_is_on(self, parcel: Parcel) -> Parcel | Outcome:
         channel = parcel.channel
@@ -193,7 +216,23 @@ class Courier:
         )
         return replace(parcel, message=message)
 
-    async def _carry(self, parcel: Parcel, report: Report) -> None:
+    async def _summarize(self, summary_id: str, report: Report) -> None:
+        parcel, told, stopped = await asyncio.to_thread(self._collect, summary_id)
+        for each in stopped:
+            report(each)
+        if parcel is None:
+            report(Ended(summary_id, Done(DeliveryState.SUPPRESSED, "nothing is left to tell")))
+            return
+        sent = await _with_redis(lambda: self._marks.provider_ids([parcel.delivery.id]))
+        how = f"told in a summary of {len(told)}"
+        if sent:
+            outcome = Done(DeliveryState.SENT, how, provider_id=sent[parcel.delivery.id])
+            report(Ended(summary_id, outcome, told))
+        else:
+            await self._carry(parcel, report, summary_id, told, how)
+
+    async def _carry(self, parcel: Parcel, report: Report, job: str, deliveries: tuple[Delivery, ...], how: str = "") -> None:
+        """Send the parcel, which stands for these deliveries; `how` is noted of what went out."""
         delivery, channel = parcel.delivery, parcel.channel
         assert channel is not None, "found by the stages before"
         try:
@@ -201,9 +240,11 @@ class Courier:
             outcome = permit if isinstance(permit, Later) else await self._send(parcel, channel, permit)
         except Exception as error:  # boundary: the others in hand go on
             log.exception("delivery broke", extra={"delivery": delivery.id})
-            report(Ended(delivery.id, Done(DeliveryState.FAILED, f"unexpected error: {type(error).__name__}")))
-        else:
-            report(Ended(delivery.id, outcome, delivery))
+            report(Ended(job, Done(DeliveryState.FAILED, f"unexpected error: {type(error).__name__}")))
+            return
+        if isinstance(outcome, Done) and outcome.state is DeliveryState.SENT:
+            outcome = replace(outcome, reason=how)
+        report(Ended(job, outcome, deliveries))
 
     async def _permit(self, delivery_id: str, channel: Channel) -> Permit | Later:
         """Leave to send now, after a short wait at most."""
@@ -296,7 +337,7 @@ class Courier:
                 extra = {"delivery": ended.id, "reason": outcome.reason, "after_s": round(outcome.after_s, 1)}
                 log.info("delivery put off", extra=extra)
             return
-        if ended.delivery is None:
+        if not ended.deliveries:
             return
         self._count(outcome.state)
         if outcome.state is not DeliveryState.SENT:

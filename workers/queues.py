@@ -19,6 +19,8 @@ rq.serializers.PickleSerializer = JSONSerializer  # type: ignore[assignment]
 
 SERIALIZER = JSONSerializer
 NAME = "deliveries"
+# Behind the other one: a worker takes from it what it has hands for.
+SUMMARIES = "summaries"
 DELIVER = "workers.jobs.deliver"
 
 # The last resort; the channels' own time-outs are shorter.
@@ -40,6 +42,11 @@ class DeliveryJob(Job):
 
 def open_queue(connection: Redis) -> Queue:
     return Queue(NAME, connection=connection, serializer=SERIALIZER, job_class=DeliveryJob)
+
+
+def open_summaries(connection: Redis) -> Queue:
+    """Jobs of summaries; their one argument is the summary's id."""
+    return Queue(SUMMARIES, connection=connection, serializer=SERIALIZER, job_class=DeliveryJob)
 
 
 def enqueue(queue: Queue, *deliveries: str) -> None:
@@ -88,8 +95,8 @@ def open_scheduler(connection: Redis) -> RQScheduler:
     RQ's worker would fork a process for it, which outlives a killed worker and keeps its lock for a minute. Here the
     dispatcher calls it, without the lock: two that move the same job make it run twice, which delivering tolerates.
     """
-    scheduler = RQScheduler([NAME], connection, serializer=SERIALIZER)
-    scheduler.prepare_registries([NAME])
+    scheduler = RQScheduler([NAME, SUMMARIES], connection, serializer=SERIALIZER)
+    scheduler.prepare_registries([NAME, SUMMARIES])
     return scheduler
 
 

@@ -16,6 +16,7 @@ from stormalert.model import Alert
 from stormalert.process import UNREACHABLE
 from stormalert.streams import read_alert, written_ms
 from workers.fanout import Fanout
+from workers.quota import Quota
 
 log = logging.getLogger("stormalert")
 
@@ -33,10 +34,11 @@ Entry = tuple[str, dict[str, str]]
 
 
 class Reader:
-    def __init__(self, shard: Shard, client: Redis, fanout: Fanout) -> None:
+    def __init__(self, shard: Shard, client: Redis, fanout: Fanout, quota: Quota) -> None:
         self._stream = shard.alerts
         self._client = client
         self._fanout = fanout
+        self._quota = quota
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._claimed_s = float("-inf")
         self._lost_s: float | None = None
@@ -82,7 +84,7 @@ class Reader:
         if not entries:
             return
         fired = [(alert, written_ms(entry_id)) for entry_id, fields in entries if (alert := self._alert(entry_id, fields))]
-        await asyncio.to_thread(self._fanout.dispatch, fired)
+        await asyncio.to_thread(self._fanout.dispatch, fired, await self._quota.over(fired))
         self.alerts += len(fired)
         await self._client.xack(self._stream, DISPATCH_GROUP, *(entry_id for entry_id, _ in entries))
 

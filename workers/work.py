@@ -19,7 +19,7 @@ from workers.limits import Limits
 from workers.loop import Loop
 from workers.marks import Marks
 from workers.post import Post
-from workers.queues import SERIALIZER, DeliveryJob, open_queue
+from workers.queues import NAME, SERIALIZER, SUMMARIES, DeliveryJob, open_queue, open_summaries
 from workers.sweep import WORKER_FACT
 from workers.worker import DeliveryWorker
 
@@ -72,8 +72,11 @@ def open_worker(connection: Redis, name: str, courier: Courier, loop: Loop) -> D
     def deliver(ids: Sequence[str], report: Report) -> None:
         loop.start(courier.deliver(ids, report))
 
+    def summarize(ids: Sequence[str], report: Report) -> None:
+        loop.start(courier.summarize(ids, report))
+
     return DeliveryWorker(
-        [open_queue(connection)],
+        [open_queue(connection), open_summaries(connection)],
         name=name,
         connection=connection,
         serializer=SERIALIZER,
@@ -81,6 +84,6 @@ def open_worker(connection: Redis, name: str, courier: Courier, loop: Loop) -> D
         worker_ttl=WORKER_TTL_S,
         maintenance_interval=MAINTENANCE_S,
         log_job_description=False,
-        deliver=deliver,
+        deliver={NAME: deliver, SUMMARIES: summarize},
         record=courier.record,
     )

@@ -9,7 +9,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -36,7 +36,8 @@ BLOCK_S = 1
 BEAT_S = 5.0
 AWAY_S = 0.5
 
-Deliver = Callable[[Sequence[str], Report], object]
+# By the name of the queue that a job came from.
+Deliver = Mapping[str, Callable[[Sequence[str], Report], object]]
 Record = Callable[[Sequence[Ended]], None]
 
 
@@ -120,9 +121,10 @@ class DeliveryWorker(SimpleWorker):
                 self._hands[each.id] = (each, execution)
             self.set_state(WorkerStatus.BUSY, pipe)
             pipe.execute()
-        accepted = [each.id for each in jobs if self._accepts(each)]
-        if accepted:
-            self._deliver(accepted, self._report)
+        accepted = [each for each in jobs if self._accepts(each)]
+        for origin, deliver in self._deliver.items():
+            if ids_of_queue := [each.id for each in accepted if each.origin == origin]:
+                deliver(ids_of_queue, self._report)
 
     def teardown(self) -> None:
         """What is in hand comes to its end first."""

@@ -109,6 +109,10 @@ class Store(Protocol):
         """QUEUED ones not updated since `before_ms`, oldest first: what a crash may have left behind."""
         ...
 
+    def parked_deliveries(self, summary: str) -> list[Delivery]:
+        """QUEUED ones that wait to be told in this summary, oldest first."""
+        ...
+
     # Instruments and watchlists.
     def save_instruments(self, instruments: Iterable[Instrument]) -> int:
         """Insert or replace by token; returns how many."""

@@ -223,6 +223,10 @@ class MongoStore:
         waiting = {"state": DeliveryState.QUEUED.value, "updated_ms": {"$lt": before_ms}}
         return self._all(Delivery, waiting, "updated_ms", limit)
 
+    def parked_deliveries(self, summary: str) -> list[Delivery]:
+        # Only what is queued is looked through: rarely more than some thousands.
+        return self._all(Delivery, {"state": DeliveryState.QUEUED.value, "summary": summary}, "updated_ms _id")
+
     def save_instruments(self, instruments: Iterable[Instrument]) -> int:
         rows = [ReplaceOne({"_id": row.token}, _document(row), upsert=True) for row in instruments]
         for start in range(0, len(rows), 1_000):

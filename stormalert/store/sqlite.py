@@ -250,6 +250,15 @@ class SqliteStore:
             limit,
         )
 
+    def parked_deliveries(self, summary: str) -> list[Delivery]:
+        # Only what is queued is looked through: rarely more than some thousands.
+        return self._all(
+            Delivery,
+            "SELECT body FROM deliveries WHERE state = ? AND json_extract(body, '$.summary') = ? ORDER BY updated_ms, id",
+            DeliveryState.QUEUED,
+            summary,
+        )
+
     def save_instruments(self, instruments: Iterable[Instrument]) -> int:
         # The columns are folded, because LIKE and NOCASE are about ASCII only.
         rows = [(row.token, row.model_dump_json(), row.symbol.casefold(), row.name.casefold()) for row in instruments]

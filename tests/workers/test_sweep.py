@@ -16,6 +16,7 @@ from workers.sweep import QUIET_MS, WORKER_FACT, Sweeper
 
 ID = "rule1-1-channel1"
 WORKER = "some-host-17-abcdef"
+SUMMARY_MS = 60_000
 
 
 @pytest.fixture
@@ -40,7 +41,11 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture
 def sweeper(store: Store, queue: Queue, redis: Redis) -> Sweeper:
-    return Sweeper(store, queue, redis)
+    return a_sweeper(store, queue, redis)
+
+
+def a_sweeper(store: Store, queue: Queue, redis: Redis) -> Sweeper:
+    return Sweeper(store, queue, queues.open_summaries(queue.connection), redis, SUMMARY_MS)
 
 
 def delivery(age_ms: int = 2 * QUIET_MS) -> Delivery:
@@ -76,7 +81,7 @@ def test_a_delivery_without_a_job_gets_one(sweeper: Sweeper, queue: Queue) -> No
 def test_a_delivery_on_its_way_to_the_queue_is_left_alone(tmp_path: Path, queue: Queue, redis: Redis) -> None:
     store = open_store("", tmp_path / "young.sqlite3")
     store.save_delivery(delivery(age_ms=0))
-    Sweeper(store, queue, redis).sweep()
+    a_sweeper(store, queue, redis).sweep()
     store.close()
     assert queue.job_ids == []
 
@@ -127,3 +132,16 @@ def test_a_job_that_names_another_function_is_not_run(queue: Queue, tmp_path: Pa
     a_worker(queue).work(burst=True, logging_level="CRITICAL")
     assert not written.exists()
     assert queue.failed_job_registry.get_job_ids() == ["evil"]
+
+
+def test_a_summary_whose_minutes_are_over_gets_a_job_and_its_alerts_get_none(
+    sweeper: Sweeper, store: Store, queue: Queue
+) -> None:
+    minute = now_ms() // SUMMARY_MS
+    for number, summary in enumerate([f"sum-channel1-{minute - 1}", f"sum-channel1-{minute + 1}"]):
+        parked = delivery().model_copy(update={"id": f"rule2-{number}-channel1", "summary": summary})
+        store.save_delivery(parked)
+    sweeper.sweep()
+    sweeper.sweep()
+    assert queue.job_ids == [ID]
+    assert queues.open_summaries(queue.connection).job_ids == [f"sum-channel1-{minute - 1}"]
