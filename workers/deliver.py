@@ -167,6 +167,8 @@ class Courier:
         known = [each for each in deliveries if each.alert in alerts]
         steps = [self._pass(Parcel(each, alerts[each.alert], channel), stages) for each in known]
         stopped = [step for step in steps if isinstance(step, Ended)]
+        missing = Done(DeliveryState.FAILED, "the alert is not in the store")
+        stopped += [Ended(each.id, missing, (each,)) for each in deliveries if each.alert not in alerts]
         told = [(step.delivery, step.alert) for step in steps if isinstance(step, Parcel)]
         if not told:
             return None, (), stopped

@@ -11,6 +11,7 @@ from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryStat
 from stormalert.store import Store, open_store
 from stormalert.units import HOUR_MS, MINUTE_MS
 from tests.workers.rig import ADDRESSES, Sandbox
+from workers import summary
 from workers.channels import open_channels
 from workers.deliver import CLAIMED_PAUSE_S, LONGEST_PAUSE_S, Courier, Done, Ended, Later, Outcome, pause_s
 from workers.limits import Limits
@@ -76,6 +77,12 @@ class Rounds:
         self._loop.run(self._courier.deliver([delivery_id], ended.append))
         self._courier.record(ended)
         return ended[0].outcome
+
+    def summarize(self, summary_id: str) -> list[Ended]:
+        ended: list[Ended] = []
+        self._loop.run(self._courier.summarize([summary_id], ended.append))
+        self._courier.record(ended)
+        return ended
 
     def claim(self, delivery_id: str) -> bool:
         return self._loop.run(self._marks.claim(delivery_id))
@@ -255,3 +262,78 @@ def test_pauses_double_and_are_never_shorter_than_asked_for(
     attempts: int, after_s: float | None, jitter: float, expected_s: float
 ) -> None:
     assert pause_s(attempts, after_s, jitter) == expected_s
+
+
+SUMMARY = "sum-channel1-7"
+
+
+def park(store: Store, alert: Alert, number: int, **changes: str | int) -> Delivery:
+    fired = alert.model_copy(update={"id": f"rule{number}-9", "rule": f"rule{number}", "symbol": f"NSE:S{number}"} | changes)
+    store.record_alert(fired)
+    parked = Delivery(id=f"{fired.id}-channel1", alert=fired.id, user="user1", channel="channel1", summary=SUMMARY,
+                      channel_kind=ChannelKind.TELEGRAM, state=DeliveryState.QUEUED, queued_ms=FIRED_MS,
+                      updated_ms=FIRED_MS)  # fmt: skip
+    return store.save_delivery(parked)
+
+
+def test_what_waits_for_a_summary_is_told_in_one_message_and_says_so(
+    courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert
+) -> None:
+    parked = [park(store, alert, number) for number in (2, 3, 4)]
+    (ended,) = courier.summarize(SUMMARY)
+    assert (ended.id, ended.outcome) == (SUMMARY, Done(DeliveryState.SENT, "told in a summary of 3"))
+    (message,) = sandbox.outbox()
+    assert message["text"].startswith("3 more alerts")
+    assert all(f"NSE:S{number}" in message["text"] for number in (2, 3, 4))
+    for each in parked:
+        told = store.delivery(each.id)
+        assert told is not None
+        assert (told.state, told.reason, told.summary) == (DeliveryState.SENT, "told in a summary of 3", SUMMARY)
+        assert told.provider_id == str(message["message_id"])
+    # The one that has a message of its own is untouched.
+    assert stored(store).state is DeliveryState.QUEUED
+
+
+def test_a_summary_is_not_sent_twice_but_tells_what_came_late_for_it(
+    courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert
+) -> None:
+    park(store, alert, 2)
+    courier.summarize(SUMMARY)
+    assert courier.summarize(SUMMARY)[0].outcome == Done(DeliveryState.SUPPRESSED, "nothing is left to tell")
+    park(store, alert, 3)
+    courier.summarize(SUMMARY)
+    assert ["NSE:S3" in message["text"] for message in sandbox.outbox()] == [False, True]
+
+
+def test_a_summary_that_went_out_before_its_worker_died_is_recorded_and_not_sent_again(
+    courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert
+) -> None:
+    told = [(park(store, alert, number), alert) for number in (2, 3)]
+    courier.mark_sent(summary.message_id(SUMMARY, told), "4711")
+    courier.summarize(SUMMARY)
+    assert [delivery.provider_id for delivery in store.deliveries([each.id for each, _ in told])] == ["4711", "4711"]
+    assert sandbox.outbox() == []
+
+
+def test_a_summary_leaves_out_what_its_owner_muted_and_says_why(
+    courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert
+) -> None:
+    muted, told = park(store, alert, 2), park(store, alert, 3)
+    store.save_mute(Mute.of("user1", MuteScope.RULE, "rule2", name="NSE:S2"))
+    courier.summarize(SUMMARY)
+    assert [delivery.state for delivery in (store.delivery(muted.id), store.delivery(told.id)) if delivery] == [
+        DeliveryState.SUPPRESSED,
+        DeliveryState.SENT,
+    ]
+    (message,) = sandbox.outbox()
+    assert "NSE:S2" not in message["text"]
+
+
+def test_a_summary_that_fails_is_tried_again_whole(courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert) -> None:
+    parked = [park(store, alert, number) for number in (2, 3)]
+    sandbox.faults(telegram={"server_error": 1.0})
+    assert isinstance(courier.summarize(SUMMARY)[0].outcome, Later)
+    sandbox.faults(telegram={"server_error": 0.0})
+    courier.summarize(SUMMARY)
+    assert [delivery.attempts for delivery in store.deliveries([each.id for each in parked])] == [2, 2]
+    assert len(sandbox.outbox()) == 1

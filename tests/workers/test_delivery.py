@@ -58,6 +58,10 @@ class Product:
         for kind, address in ADDRESSES.items():
             self.store.save_channel(Channel(id=str(kind), user="user1", kind=kind, address=address))
 
+    def configure(self, **settings: str) -> None:
+        """From the next start on."""
+        self._environment |= settings
+
     def limit(self) -> None:
         """From the next start on, as by default."""
         for name in RATES:
@@ -272,6 +276,23 @@ def test_a_provider_that_asks_to_wait_is_obeyed_and_then_served(product: Product
     assert sent.attempts == 2
     assert sent.updated_ms - put_off.updated_ms >= 2_000
     assert len(product.texts()) == 3
+
+
+def test_beyond_the_hour_alerts_are_told_together_and_none_vanishes(product: Product) -> None:
+    product.configure(STORM_ALERTS_PER_HOUR="2", STORM_SUMMARY_S="1")
+    product.start("dispatch")
+    product.start_worker()
+    alerts = [product.fire(number, symbol=f"NSE:S{number}") for number in range(5)]
+    for alert in alerts:
+        product.wait_for(alert, DeliveryState.SENT, within_s=40)
+    for kind in ChannelKind:
+        texts = [text for channel, text in product.texts() if channel == kind]
+        for alert in range(5):
+            assert sum(f"NSE:S{alert} " in text for text in texts) == 1
+        assert len(texts) < 5
+    told = [delivery for alert in alerts for delivery in product.deliveries(alert).values() if delivery.summary]
+    assert len(told) == 9
+    assert all(delivery.reason.startswith("told in a summary of ") for delivery in told)
 
 
 def test_two_workers_break_no_limit_and_what_waits_is_no_failed_try(product: Product) -> None:
