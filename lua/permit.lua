@@ -9,10 +9,11 @@
 -- ARGV     id          of the delivery, by which its turn is known when it comes again
 --          place       another one for each try, for lua/settle
 --          lease       ms after which a message counts as settled whose worker died
+--          urgent      1 for an answer to a person who waits: it goes before all turns
 --          limits...   of each limit: how many, in how many ms
 -- Returns  0 when it may go; else the ms after which to ask again
-local id, place, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local FIRST_LIMIT = 4
+local id, place, lease_ms, is_urgent = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == "1"
+local FIRST_LIMIT = 5
 -- Marks the score of what is on its way: when it stops to count is not known yet.
 local ON_ITS_WAY = 0.5
 -- A turn that nobody came for is given up after this.
@@ -31,7 +32,7 @@ for i, window in ipairs(KEYS) do
   local line = window:gsub(":window:", ":line:", 1)
   redis.call("ZREMRANGEBYSCORE", window, "-inf", now_ms)
   redis.call("ZREMRANGEBYSCORE", line, "-inf", now_ms - GRACE_MS)
-  local mine = tonumber(redis.call("ZSCORE", line, id))
+  local mine = is_urgent and now_ms or tonumber(redis.call("ZSCORE", line, id))
   local counted, free_ms = redis.call("ZCARD", window), now_ms
   if counted >= most then
     free_ms = score(window, counted - most)

@@ -1,6 +1,9 @@
 """How many messages each provider takes in how long, counted in Redis for all workers together."""
 
+import asyncio
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,7 +47,17 @@ class Limits:
         self._client = client
         self._config = config
 
-    async def take(self, delivery: str, kind: ChannelKind, address: str) -> Permit | float:
+    @asynccontextmanager
+    async def at_once(self, kind: ChannelKind, address: str) -> AsyncIterator[None]:
+        """Send inside: for the answer to a person who waits, which goes before all that is in line."""
+        while not isinstance(permit := await self.take("", kind, address, is_urgent=True), Permit):
+            await asyncio.sleep(permit)
+        try:
+            yield
+        finally:
+            await self.settle(permit)
+
+    async def take(self, delivery: str, kind: ChannelKind, address: str, *, is_urgent: bool = False) -> Permit | float:
         """Leave to send one message now, or the seconds after which to ask again; the delivery's turn is kept meanwhile."""
         permit = Permit(limits_of(kind, address, self._config), security.new_id())
         if not permit.limits:
@@ -55,6 +68,7 @@ class Limits:
             id=delivery,
             place=permit.place,
             lease=LEASE_MS,
+            urgent=int(is_urgent),
             limits=[number for limit in permit.limits for number in (limit.most, limit.window_ms + MARGIN_MS)],
         )
         return int(wait_ms) / SECOND_MS if wait_ms else permit
