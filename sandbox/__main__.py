@@ -22,6 +22,7 @@ from sandbox.login import Login
 from sandbox.outbox import Outbox
 from sandbox.outbox_page import OutboxPage
 from sandbox.pages import STYLE, asset
+from sandbox.rates import Rates
 from sandbox.recording import RecordingError, read_ticks
 from sandbox.servers import PortTaken, listen, serve_http, serve_mail, serve_stream
 from sandbox.sessions import Sessions
@@ -68,6 +69,7 @@ async def serve(options: argparse.Namespace) -> None:
     database = open_database(options.state_dir)
     faults = Faults()
     outbox = Outbox(database)
+    rates = Rates(faults.rates)
     sessions = Sessions(database, options.kite_api_key, options.kite_api_secret)
     exchange = Exchange(
         sessions,
@@ -83,15 +85,15 @@ async def serve(options: argparse.Namespace) -> None:
         play_delay_s=options.play_delay,
     )
     history = History(exchange.board, exchange.market, exchange.playback)
-    telegram = Telegram(options.telegram_token, outbox, faults.telegram)
+    telegram = Telegram(options.telegram_token, outbox, faults.telegram, rates)
     parts = (
         IndexPage(places(options), faults),
         Login(sessions, options.kite_redirect_url),
         Kite(sessions, exchange.board, history, faults.rest),
         telegram,
-        Twilio(options.twilio_sid, options.twilio_auth_token, outbox, faults.twilio),
+        Twilio(options.twilio_sid, options.twilio_auth_token, outbox, faults.twilio, rates),
         OutboxPage(outbox),
-        Control(exchange, telegram, outbox, faults),
+        Control(exchange, telegram, outbox, faults, rates),
     )
     app = Starlette(
         routes=[route for part in parts for route in part.routes()] + [asset("/style.css", STYLE)],
@@ -102,7 +104,7 @@ async def serve(options: argparse.Namespace) -> None:
         for job in (
             serve_http(app, http),
             serve_stream(exchange.stream, stream),
-            serve_mail(Mailbox(outbox, faults.smtp).protocol, mail),
+            serve_mail(Mailbox(outbox, faults.smtp, rates).protocol, mail),
             exchange.stream.tend(),
             exchange.run(),
         )

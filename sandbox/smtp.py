@@ -8,6 +8,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from sandbox.faults import ChannelFaults, Trouble, hang
 from sandbox.outbox import Outbox
+from sandbox.rates import Rates
 
 TAKEN = "250 2.0.0 OK"
 REPLIES = {
@@ -19,8 +20,8 @@ REPLIES = {
 class Mailbox:
     """Decides about recipients and messages; aiosmtpd calls the handle_* methods by their names."""
 
-    def __init__(self, outbox: Outbox, faults: ChannelFaults) -> None:
-        self._outbox, self._faults = outbox, faults
+    def __init__(self, outbox: Outbox, faults: ChannelFaults, rates: Rates) -> None:
+        self._outbox, self._faults, self._rates = outbox, faults, rates
 
     def protocol(self) -> asyncio.Protocol:
         """Make the protocol of one connection; any user and password will do."""
@@ -43,11 +44,12 @@ class Mailbox:
         return TAKEN
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        trouble = self._faults.next_trouble()
+        trouble = Trouble.TOO_MANY if self._rates.smtp() else self._faults.next_trouble()
         if trouble in REPLIES:
             return REPLIES[trouble]
         if trouble is Trouble.TIME_OUT:
             await hang()
+            return REPLIES[Trouble.SERVER_ERROR]
         raw = envelope.content if isinstance(envelope.content, bytes) else str(envelope.content or "").encode()
         for recipient in envelope.rcpt_tos:
             self._outbox.add("email", recipient, _content(raw, envelope.mail_from or ""))

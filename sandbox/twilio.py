@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from sandbox.faults import ChannelFaults, Trouble, hang
 from sandbox.outbox import Message, Outbox
+from sandbox.rates import Rates
 
 MAX_BODY = 1600
 API = "2010-04-01"
@@ -35,9 +36,9 @@ class TwilioError(Exception):
 class Twilio:
     """One account."""
 
-    def __init__(self, sid: str, auth_token: str, outbox: Outbox, faults: ChannelFaults) -> None:
+    def __init__(self, sid: str, auth_token: str, outbox: Outbox, faults: ChannelFaults, rates: Rates) -> None:
         self._sid, self._auth_token = sid, auth_token
-        self._outbox, self._faults = outbox, faults
+        self._outbox, self._faults, self._rates = outbox, faults, rates
         self._reports: set[asyncio.Task[None]] = set()
 
     def routes(self) -> list[Route]:
@@ -52,6 +53,8 @@ class Twilio:
             self._authenticate(request)
             form = {name: str(value) for name, value in (await request.form()).items()}
             self._check(form)
+            if self._rates.twilio(form.get("From") or form["MessagingServiceSid"], form["To"]):
+                raise TwilioError(429, 63018, "Rate limit exceeded for Channel")
             trouble = self._faults.next_trouble()
             if trouble is Trouble.TOO_MANY:
                 raise TwilioError(429, 20429, "Too Many Requests")
@@ -61,6 +64,7 @@ class Twilio:
             return error.response
         if trouble is Trouble.TIME_OUT:
             await hang()
+            return TwilioError(504, 20504, "Gateway Timeout").response
         sid = f"SM{secrets.token_hex(16)}"
         text = form.get("Body") or f"{form['ContentSid']} {form.get('ContentVariables', '')}".strip()
         content = {"sid": sid, "text": text, "status": "queued", "error_code": None, "raw": form}

@@ -97,6 +97,15 @@ def sent(delivery: str) -> str:
     return f"storm:sent:{delivery}"
 
 
+def window(limit: str) -> str:
+    """With a hash tag of its own: one script reads the windows of all limits of a message."""
+    return f"storm:{{limits}}:window:{limit}"
+
+
+def user_window(user: str) -> str:
+    return f"storm:{{limits}}:user:{user}"
+
+
 def errand(errand: str) -> str:
     return f"storm:errand:{errand}"
 
@@ -335,6 +344,27 @@ TABLE = (
         "the provider's id of what went out; `sending` while a worker is at it",
         "workers",
         "expires after 7 days; `sending` after 11 s",
+    ),
+    Family(
+        "storm:{limits}:window:<limit>",
+        "sorted set",
+        "messages that count against a limit of a provider, by when they stop to",
+        "lua/permit, lua/settle",
+        "as many as the limit allows; expires when none counts",
+    ),
+    Family(
+        "storm:{limits}:line:<limit>",
+        "sorted set",
+        "deliveries that wait for the limit, by their turn",
+        "lua/permit",
+        "one member per waiting delivery; expires 30 s after the last turn",
+    ),
+    Family(
+        "storm:{limits}:user:<user>",
+        "sorted set",
+        "alerts of the last hour that the user was sent one by one",
+        "lua/quota",
+        "as many as an hour allows; expires after an hour",
     ),
     Family("storm:errands", "stream", "errand kind channel: a code or a test message to send", "dashboard", "MAXLEN ~ 10,000"),
     Family("storm:errand:<errand>", "hash", "what became of it: state reason", "dashboard, bot", "expires after 10 minutes"),

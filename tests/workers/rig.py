@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from rq import Queue
 
 from stormalert.model import ChannelKind
+from workers.queues import SERIALIZER, DeliveryJob
+from workers.worker import DeliveryWorker
 
 ADDRESSES = {
     ChannelKind.TELEGRAM: "424242",
@@ -51,3 +54,16 @@ def wait_until(condition: Callable[[], object], within_s: float, what: str = "it
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen within {within_s} s"
         time.sleep(0.02)
+
+
+def a_worker(queue: Queue, name: str = "") -> DeliveryWorker:
+    """One that delivers nothing: what it takes stays in its hands."""
+    return DeliveryWorker(
+        [queue],
+        name=name or None,
+        connection=queue.connection,
+        serializer=SERIALIZER,
+        job_class=DeliveryJob,
+        deliver={},
+        record=lambda _ended: None,
+    )
