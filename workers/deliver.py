@@ -238,8 +238,7 @@ class Courier:
         delivery, channel = parcel.delivery, parcel.channel
         assert channel is not None, "found by the stages before"
         try:
-            permit = await self._permit(delivery.id, channel)
-            outcome = permit if isinstance(permit, Later) else await self._send(parcel, channel, permit)
+            outcome = await self._send(parcel, channel)
         except Exception as error:  # boundary: the others in hand go on
             log.exception("delivery broke", extra={"delivery": delivery.id})
             report(Ended(job, Done(DeliveryState.FAILED, f"unexpected error: {type(error).__name__}")))
@@ -248,22 +247,20 @@ class Courier:
             outcome = replace(outcome, reason=how)
         report(Ended(job, outcome, deliveries))
 
-    async def _permit(self, delivery_id: str, channel: Channel) -> Permit | Later:
-        """Leave to send now, after a short wait at most."""
+    async def _send(self, parcel: Parcel, channel: Channel) -> Outcome:
+        """As soon as the limits let it go, after a short wait at most."""
+        delivery, message = parcel.delivery, parcel.message
+        assert message is not None, "rendered by the stage before"
         until_s = time.monotonic() + LONGEST_HOLD_S
         while True:
-            permit = await _with_redis(lambda: self._limits.take(delivery_id, channel.kind, channel.address))
-            if isinstance(permit, Permit):
-                return permit
+            async with self._paced():
+                permit = await _with_redis(lambda: self._limits.take(delivery.id, channel.kind, channel.address))
+                if isinstance(permit, Permit):
+                    return await self._send_now(delivery, channel, message, permit)
             self._count("waits")
             if permit > HOLD_S or time.monotonic() + permit > until_s:
                 return Later(max(0.0, permit - EARLY_S), "waiting for the rate limit")
             await asyncio.sleep(permit)
-
-    async def _send(self, parcel: Parcel, channel: Channel, permit: Permit) -> Outcome:
-        assert parcel.message is not None, "rendered by the stage before"
-        async with self._paced():
-            return await self._send_now(parcel.delivery, channel, parcel.message, permit)
 
     @asynccontextmanager
     async def _paced(self) -> AsyncIterator[None]:
