@@ -35,9 +35,10 @@ HOLD_S = 2.0
 EARLY_S = 1.5
 LONGEST_HOLD_S = 6.0
 AWAY_S = 0.5
-# A killed worker may have sent what it did not mark: so sends start one after the other, the next one when the last is marked,
-# or after this when its provider takes its time.
-PACE_S = 0.02
+# A killed worker may have sent what it did not mark: so few are on their way at once. One that its provider takes longer for
+# does not hold up the next.
+ON_THEIR_WAY = 2
+PACE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Courier:
         self._limits = limits
         self._post = post
         self._now_ms = clock_ms
-        self._gate = asyncio.Lock()
+        self._gate = asyncio.Semaphore(ON_THEIR_WAY)
         # How many deliveries ended how; the heartbeat shows it.
         self.counts: dict[str, str | int | float] = {"sent": 0, "failed": 0, "suppressed": 0, "retries": 0, "waits": 0}
 
@@ -238,8 +239,7 @@ class Courier:
         delivery, channel = parcel.delivery, parcel.channel
         assert channel is not None, "found by the stages before"
         try:
-            permit = await self._permit(delivery.id, channel)
-            outcome = permit if isinstance(permit, Later) else await self._send(parcel, channel, permit)
+            outcome = await self._send(parcel, channel)
         except Exception as error:  # boundary: the others in hand go on
             log.exception("delivery broke", extra={"delivery": delivery.id})
             report(Ended(job, Done(DeliveryState.FAILED, f"unexpected error: {type(error).__name__}")))
@@ -248,22 +248,20 @@ class Courier:
             outcome = replace(outcome, reason=how)
         report(Ended(job, outcome, deliveries))
 
-    async def _permit(self, delivery_id: str, channel: Channel) -> Permit | Later:
-        """Leave to send now, after a short wait at most."""
+    async def _send(self, parcel: Parcel, channel: Channel) -> Outcome:
+        """As soon as the limits let it go, after a short wait at most."""
+        delivery, message = parcel.delivery, parcel.message
+        assert message is not None, "rendered by the stage before"
         until_s = time.monotonic() + LONGEST_HOLD_S
         while True:
-            permit = await _with_redis(lambda: self._limits.take(delivery_id, channel.kind, channel.address))
-            if isinstance(permit, Permit):
-                return permit
+            async with self._paced():
+                permit = await _with_redis(lambda: self._limits.take(delivery.id, channel.kind, channel.address))
+                if isinstance(permit, Permit):
+                    return await self._send_now(delivery, channel, message, permit)
             self._count("waits")
             if permit > HOLD_S or time.monotonic() + permit > until_s:
                 return Later(max(0.0, permit - EARLY_S), "waiting for the rate limit")
             await asyncio.sleep(permit)
-
-    async def _send(self, parcel: Parcel, channel: Channel, permit: Permit) -> Outcome:
-        assert parcel.message is not None, "rendered by the stage before"
-        async with self._paced():
-            return await self._send_now(parcel.delivery, channel, parcel.message, permit)
 
     @asynccontextmanager
     async def _paced(self) -> AsyncIterator[None]:

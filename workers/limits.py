@@ -17,8 +17,8 @@ from stormalert.units import MINUTE_MS, SECOND_MS
 
 # The provider's clock may run slower than ours.
 MARGIN_MS = 10
-# Longer than sending takes (post.SEND_S), and a worker's pace before it: then a message without an answer counts as settled.
-LEASE_MS = 15_000
+# Longer than sending takes (post.SEND_S): then a message without an answer counts as settled.
+LEASE_MS = 11_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """What is being sent and what went out, in Redis: the memory that survives between the provider's yes and the store's."""
 
-import asyncio
 from collections.abc import Sequence
 
 from redis.asyncio import Redis
@@ -32,5 +31,8 @@ class Marks:
     async def provider_ids(self, deliveries: Sequence[str]) -> dict[str, str]:
         """Of those that went out."""
         # Not MGET: on a cluster the keys lie on different nodes.
-        marks = await asyncio.gather(*(self._client.get(keys.sent(delivery)) for delivery in deliveries))
+        async with self._client.pipeline(transaction=False) as pipe:
+            for delivery in deliveries:
+                pipe.get(keys.sent(delivery))
+            marks = await pipe.execute()
         return {name: str(mark) for name, mark in zip(deliveries, marks, strict=True) if mark not in (None, _SENDING)}

@@ -35,6 +35,8 @@ HANDS = 100
 BLOCK_S = 1
 BEAT_S = 5.0
 AWAY_S = 0.5
+# What ends within this is told to the store and to RQ at once; the people have it already.
+LINGER_S = 0.03
 
 # By the name of the queue that a job came from.
 Deliver = Mapping[str, Callable[[Sequence[str], Report], object]]
@@ -141,16 +143,21 @@ class DeliveryWorker(SimpleWorker):
         if room <= 0:
             self._wait_for_a_hand()
             return []
-        ids: list[Any] = []
-        for each in self._ordered_queues:
-            if len(ids) < room:
-                ids += cast(list[bytes] | None, self.connection.lpop(each.key, room - len(ids))) or []
+        ids = self._pop_waiting(room)
         if not ids and is_burst and self._hands:
             self._wait_for_a_hand()
         elif not ids and not is_burst:
-            popped = self.connection.blpop([each.key for each in self._ordered_queues], BLOCK_S)
-            ids += [popped[1]] if popped else []
+            popped = cast(Any, self.connection.blpop([each.key for each in self._ordered_queues], BLOCK_S))
+            # One alert makes several jobs.
+            ids = [popped[1], *self._pop_waiting(room - 1)] if popped else []
         return [job_id.decode() for job_id in ids]
+
+    def _pop_waiting(self, room: int) -> list[bytes]:
+        ids: list[bytes] = []
+        for each in self._ordered_queues:
+            if len(ids) < room:
+                ids += cast(list[bytes] | None, self.connection.lpop(each.key, room - len(ids))) or []
+        return ids
 
     def _accepts(self, job: Job) -> bool:
         try:
@@ -221,6 +228,7 @@ class DeliveryWorker(SimpleWorker):
         is_open = True
         while is_open:
             batch = [self._ended.get()]
+            time.sleep(LINGER_S)
             while not self._ended.empty():
                 batch.append(self._ended.get())
             is_open = None not in batch
