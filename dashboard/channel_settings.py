@@ -15,7 +15,7 @@ MOST = 20
 def show(who: SignedIn) -> None:
     channels = resources.store().channels_of(who.user.id)
     if not channels:
-        st.info("Alerts go nowhere yet. Add a channel below: Telegram, WhatsApp or e-mail.")
+        st.info("Alerts go nowhere yet. Add a channel below: Telegram, WhatsApp, e-mail or a webhook.")
     for channel in channels:
         _row(channel)
     st.subheader("Add a channel", anchor=False)
@@ -62,7 +62,7 @@ def _addition(who: SignedIn, channels: list[Channel]) -> None:
     if not is_sent or kind is None:
         return
     try:
-        address = addresses.checked(kind, address)
+        address = addresses.checked(kind, address, allows_private=resources.config().webhook_private == "allow")
         if len(channels) >= MOST:
             raise InputError(f"There are {MOST} channels already; remove one first.")
         if any((it.kind, it.address) == (kind, address) for it in channels):
@@ -91,5 +91,6 @@ def working_kinds(config: Settings) -> set[ChannelKind]:
         ChannelKind.TELEGRAM: config.telegram_bot_token.get_secret_value(),
         ChannelKind.WHATSAPP: config.twilio_sid and config.twilio_auth_token.get_secret_value(),
         ChannelKind.EMAIL: config.smtp_url,
+        ChannelKind.WEBHOOK: config.master_secret.get_secret_value(),
     }
     return {kind for kind, account in accounts.items() if account}

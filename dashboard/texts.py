@@ -4,7 +4,12 @@ from stormalert import words
 from stormalert.model import Alert, ChannelKind, Delivery, DeliveryState, Direction, Kind, Repeat, Rule, RuleState
 from stormalert.units import format_percent
 
-CHANNEL_NAMES = {ChannelKind.TELEGRAM: "Telegram", ChannelKind.WHATSAPP: "WhatsApp", ChannelKind.EMAIL: "E-mail"}
+CHANNEL_NAMES = {
+    ChannelKind.TELEGRAM: "Telegram",
+    ChannelKind.WHATSAPP: "WhatsApp",
+    ChannelKind.EMAIL: "E-mail",
+    ChannelKind.WEBHOOK: "Webhook",
+}
 KIND_NAMES = {
     Kind.ROLLING: "Move within a time",
     Kind.TRAILING: "Turn from the extreme",

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from stormalert.errors import Conflict, Permanent, Retryable
+from stormalert import alarms, templates
+from stormalert.errors import Conflict, Moved, Permanent, Retryable
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState
 from stormalert.store import Store
 from stormalert.units import HOUR_MS, SECOND_MS, now_ms
@@ -82,7 +83,7 @@ class Courier:
         delivery = self._store.delivery(delivery_id)
         if delivery is None:
             return Done(DeliveryState.FAILED, "the delivery is not in the store")
-        if delivery.state in (DeliveryState.SENT, DeliveryState.SUPPRESSED):
+        if delivery.state.is_out or delivery.state is DeliveryState.SUPPRESSED:
             return Done(delivery.state, delivery.reason)
         alert = self._store.alert(delivery.alert)
         if alert is None:
@@ -121,7 +122,13 @@ class Courier:
     def _render(self, parcel: Parcel) -> Parcel:
         delivery = parcel.delivery
         message = render.message(
-            delivery.id, parcel.alert, now_ms=self._now_ms(), age_ms=self._age_ms(delivery), useful_ms=USEFUL_MS
+            delivery.id,
+            parcel.alert,
+            now_ms=self._now_ms(),
+            age_ms=self._age_ms(delivery),
+            useful_ms=USEFUL_MS,
+            channel=delivery.channel,
+            template=templates.template_of(self._store, delivery.user),
         )
         return replace(parcel, message=message)
 
@@ -134,11 +141,15 @@ class Courier:
             provider_id = self._post.send(channel.kind, channel.address, message)
         except Retryable as error:
             self._marks.release(delivery.id)
+            if isinstance(error, Moved):
+                self._change(channel, address=error.address)
             return self._retry(delivery, error)
         except Permanent as error:
             self._marks.release(delivery.id)
             if error.is_address_dead:
-                self._switch_off(channel, str(error))
+                self._change(channel, is_on=False, reason=str(error))
+            if error.needs_admin:
+                alarms.raise_alarm(self._store, channel.kind, str(error))
             return self._record(delivery, Done(DeliveryState.FAILED, str(error)), attempts=1)
         self._marks.mark_sent(delivery.id, provider_id)
         return self._record(delivery, Done(DeliveryState.SENT), attempts=1, provider_id=provider_id)
@@ -162,7 +173,7 @@ class Courier:
 
     def _save(self, delivery: Delivery, state: DeliveryState, reason: str, attempts: int = 0, provider_id: str = "") -> None:
         known: Delivery | None = delivery
-        while known is not None and known.state is not DeliveryState.SENT:
+        while known is not None and not known.state.is_out:
             changes = {
                 "state": state,
                 "reason": reason,
@@ -177,16 +188,16 @@ class Courier:
             else:
                 return
 
-    def _switch_off(self, channel: Channel, reason: str) -> None:
+    def _change(self, channel: Channel, **changes: str | bool) -> None:
+        """What a provider said of an address, unless its owner entered another one or switched it off meanwhile."""
         known: Channel | None = channel
-        # Its owner may have entered another address meanwhile; that one is not dead.
         while known is not None and known.is_on and known.address == channel.address:
             try:
-                self._store.save_channel(known.model_copy(update={"is_on": False, "reason": reason}))
+                self._store.save_channel(known.model_copy(update=changes))
             except Conflict:
                 known = self._store.channel(channel.id)
             else:
-                log.warning("channel switched off", extra={"channel": channel.id, "reason": reason})
+                log.warning("channel changed by its provider", extra={"channel": channel.id, "changed": ", ".join(changes)})
                 return
 
     def _age_ms(self, delivery: Delivery) -> int:
