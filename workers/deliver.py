@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from stormalert import alarms, templates
+from stormalert import alarms, channels, templates
 from stormalert.errors import Conflict, Moved, Permanent, Retryable
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState
 from stormalert.store import Store
@@ -142,12 +142,12 @@ class Courier:
         except Retryable as error:
             self._marks.release(delivery.id)
             if isinstance(error, Moved):
-                self._change(channel, address=error.address)
+                channels.change(self._store, channel, address=error.address)
             return self._retry(delivery, error)
         except Permanent as error:
             self._marks.release(delivery.id)
             if error.is_address_dead:
-                self._change(channel, is_on=False, reason=str(error))
+                channels.change(self._store, channel, is_on=False, reason=str(error))
             if error.needs_admin:
                 alarms.raise_alarm(self._store, channel.kind, str(error))
             return self._record(delivery, Done(DeliveryState.FAILED, str(error)), attempts=1)
@@ -186,18 +186,6 @@ class Courier:
             except Conflict:
                 known = self._store.delivery(delivery.id)
             else:
-                return
-
-    def _change(self, channel: Channel, **changes: str | bool) -> None:
-        """What a provider said of an address, unless its owner entered another one or switched it off meanwhile."""
-        known: Channel | None = channel
-        while known is not None and known.is_on and known.address == channel.address:
-            try:
-                self._store.save_channel(known.model_copy(update=changes))
-            except Conflict:
-                known = self._store.channel(channel.id)
-            else:
-                log.warning("channel changed by its provider", extra={"channel": channel.id, "changed": ", ".join(changes)})
                 return
 
     def _age_ms(self, delivery: Delivery) -> int:
