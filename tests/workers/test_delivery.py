@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 import pytest
@@ -31,7 +32,9 @@ JWT_SECRET = "j" * 32
 class Product:
     """The store, Redis, and the processes of the workers, which a test starts and kills."""
 
-    def __init__(self, redis_url: str, sandbox: Sandbox, directory: Path) -> None:
+    def __init__(
+        self, redis_url: str, sandbox: Sandbox, directory: Path, settings: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.redis = Redis.from_url(redis_url, decode_responses=True)
         self.raw = Redis.from_url(redis_url)
         self.sandbox = sandbox
@@ -46,7 +49,7 @@ class Product:
             "STORM_SQLITE_PATH": str(path),
             "PYTHONPATH": str(ROOT),
         }
-        self._environment |= {"JWT_SECRET": JWT_SECRET, "STORM_QUEUE_BOARD_PORT": str(self.board_port)}
+        self._environment |= {"JWT_SECRET": JWT_SECRET, "STORM_QUEUE_BOARD_PORT": str(self.board_port), **settings}
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def seed(self) -> None:
@@ -56,11 +59,12 @@ class Product:
             self.store.save_channel(Channel(id=str(kind), user="user1", kind=kind, address=address))
 
     def start(self, command: str) -> subprocess.Popen[bytes]:
+        return self.start_module("workers", command)
+
+    def start_module(self, *module: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             # Not in the project's folder: a developer's .env is not ours to read.
-            process = subprocess.Popen(
-                [sys.executable, "-m", "workers", command], cwd=self._directory, env=self._environment, stderr=log
-            )
+            process = subprocess.Popen([sys.executable, "-m", *module], cwd=self._directory, env=self._environment, stderr=log)
         self._processes.append(process)
         return process
 
