@@ -33,7 +33,7 @@ def checked(kind: ChannelKind, text: str, *, allows_private: bool = False) -> st
         try:
             return checked_url(address, allows_private=allows_private)
         except ValueError as error:
-            raise InputError(f"{str(error)[0].upper()}{str(error)[1:]}, was {address!r}.") from None
+            raise InputError(f"A webhook's address looks like https://example.com/hook: {error}, was {address!r}.") from None
     _matching(_EMAIL, address, "An e-mail address looks like you@example.com")
     if len(address) > 254 or ".." in address:
         raise InputError(f"An e-mail address looks like you@example.com, was {address!r}.")

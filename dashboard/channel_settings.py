@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from dashboard import addresses, flash, resources, texts, viewer
+from dashboard import addresses, flash, message_settings, resources, texts, viewer
 from dashboard.sessions import SignedIn
+from stormalert import trial
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Channel, ChannelKind
-from stormalert.security import new_id
+from stormalert.security import new_id, webhook_secret
 from stormalert.settings import Settings
 
 MOST = 20
@@ -20,6 +21,7 @@ def show(who: SignedIn) -> None:
         _row(channel)
     st.subheader("Add a channel", anchor=False)
     _addition(who, channels)
+    message_settings.show(who)
 
 
 def _row(channel: Channel) -> None:
@@ -36,8 +38,26 @@ def _row(channel: Channel) -> None:
         if is_on != channel.is_on:
             # Who switches it on again takes the reason for read.
             _save(channel.model_copy(update={"is_on": is_on, "reason": ""}), f"switched {'on' if is_on else 'off'}")
+        if channel.kind is ChannelKind.WEBHOOK and channel.kind in working_kinds(resources.config()):
+            with st.popover("Secret", icon=":material/key:"):
+                st.caption("Each message is signed with it, as standardwebhooks.com says, so that you know that it is ours.")
+                st.code(webhook_secret(channel.id, resources.config().master_secret.get_secret_value()), language=None)
+        if st.button("Test", icon=":material/send:", key=f"test-{channel.id}", help="Send a test message to this address"):
+            _test(channel)
         if st.button("Remove", icon=":material/delete:", key=f"remove-{channel.id}"):
             _confirm_removal(channel)
+
+
+def _test(channel: Channel) -> None:
+    if channel.user != viewer.required().user.id:
+        return
+    try:
+        trial.send(resources.store(), channel)
+    except InputError as error:
+        flash.leave(str(error))
+    else:
+        flash.leave("The test message is on its way; the Alerts page shows what becomes of it.")
+    st.rerun()
 
 
 @st.dialog("Remove channel")

@@ -1,7 +1,10 @@
 """How records read on the screens: Indian digits, IST, plain words."""
 
+from collections.abc import Iterable
+
 from stormalert import words
-from stormalert.model import Alert, ChannelKind, Delivery, DeliveryState, Direction, Kind, Repeat, Rule, RuleState
+from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Direction, Kind, Repeat, Rule, RuleState
+from stormalert.templates import TEST_RULE
 from stormalert.units import format_percent
 
 CHANNEL_NAMES = {
@@ -91,11 +94,24 @@ def what_happened(alert: Alert) -> str:
 
 
 def delivery(it: Delivery) -> str:
-    """sent 09:15:02, or failed 09:15:02: address refused"""
+    """sent 09:15:02, read 09:15:09, or failed 09:15:02: address refused"""
     names = {DeliveryState.QUEUED: "on its way since", DeliveryState.SUPPRESSED: "held back"}
     text = f"{names.get(it.state, it.state.value)} {words.moment(it.updated_ms)}"
     attempts = f" ({it.attempts} attempts)" if it.attempts > 1 else ""
     return f"{text}{attempts}" + (f": {it.reason.replace('_', ' ')}" if it.reason else "")
+
+
+def without(alert: Alert, deliveries: Iterable[Delivery], channels: Iterable[Channel]) -> list[Channel]:
+    """The channels that an alert was not for; a test message is for one only."""
+    tried = {it.channel for it in deliveries}
+    return [] if alert.rule == TEST_RULE else [it for it in channels if it.id not in tried]
+
+
+def why_not_sent(channel: Channel) -> str:
+    """Of a channel that an alert has no delivery for."""
+    if channel.is_on:
+        return "it was off then, or was not there yet"
+    return f"it was off{f' ({channel.reason})' if channel.reason else ''}"
 
 
 def feed_state(state: str) -> str:

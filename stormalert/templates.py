@@ -15,6 +15,8 @@ from stormalert.store import Store
 from stormalert.units import MINUTE_MS, format_percent
 
 LONGEST = 1_000
+# Of alerts that no rule fired.
+TEST_RULE = "test"
 
 PLACEHOLDERS = {
     "symbol": "the instrument, such as NSE:INFY",
@@ -89,7 +91,7 @@ def example(alert_id: str, user: str, time_ms: int) -> Alert:
     """An alert that no rule fired."""
     return Alert(
         id=alert_id,
-        rule="test",
+        rule=TEST_RULE,
         user=user,
         token=408065,
         symbol="NSE:INFY",

@@ -12,11 +12,11 @@ def checked_url(text: str, *, allows_private: bool) -> str:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise ValueError("it is no URL") from None
+        raise ValueError("it is a URL with a port up to 65535") from None
     if parts.scheme not in schemes or not parts.hostname:
-        raise ValueError(f"a webhook's address begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        raise ValueError(f"it begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("a webhook's address holds no user and no password")
+        raise ValueError("it holds no user and no password")
     if port == 0 or len(text) > LONGEST or not text.isascii() or any(letter <= " " or letter == "\x7f" for letter in text):
-        raise ValueError(f"a webhook's address has at most {LONGEST} letters, digits and signs, and no spaces")
+        raise ValueError(f"it has at most {LONGEST} letters, digits and signs, and no spaces")
     return text

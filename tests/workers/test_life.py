@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stormalert import trial
 from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState
 from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, CONTENT_SID, Sandbox, wait_until
@@ -67,3 +68,13 @@ def test_a_recipient_who_blocked_us_is_switched_off_with_the_reason(product: Pro
     channel = product.store.channel("whatsapp")
     assert channel is not None
     assert (channel.is_on, channel.reason) == (False, "blocked by the recipient: Twilio 63014")
+
+
+def test_a_test_message_reaches_its_channel_and_no_other(product: Product) -> None:
+    product.store.save_channel(Channel(id="mail", user="user1", kind=ChannelKind.EMAIL, address="trader@storm.example"))
+    channel = product.store.channel("mail")
+    assert channel is not None
+    sent = trial.send(product.store, channel)
+    wait_until(lambda: product.states(sent.alert) == {DeliveryState.SENT}, 20, "the test message")
+    (message,) = product.sandbox.outbox()
+    assert (message["channel"], trial.SYMBOL in message["text"]) == ("email", True)
