@@ -115,11 +115,11 @@ async def _record(delivery: Delivery | None, sid: str, status: str, code: int) -
 
 
 async def _act(store: Store, delivery: Delivery, code: int, number: str) -> None:
-    row = twilio_codes.meaning(code)
-    reason = str(twilio_codes.error_of(code, f"Twilio {code}"))
+    row, has_template = twilio_codes.meaning(code), bool(resources.config().twilio_content_sid)
+    reason = twilio_codes.reason_of(code, has_template=has_template)
     if row.wants_template:
         await resources.loop_redis().delete(keys.inbound(number))
-    if row.needs_admin or (row.wants_template and not resources.config().twilio_content_sid):
+    if row.needs_admin or (row.wants_template and not has_template):
         await asyncio.to_thread(alarms.raise_alarm, store, delivery.channel_kind, reason)
     channel = await asyncio.to_thread(store.channel, delivery.channel) if row.is_address_dead else None
     if channel is not None and channel.address == number:

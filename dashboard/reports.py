@@ -27,7 +27,7 @@ def after(delivery: Delivery, sid: str, status: str, code: int, *, has_template:
     if status in _FAILED:
         if not is_open:
             return None
-        reason = str(twilio_codes.error_of(code, f"Twilio {code}" if code else "without a code"))
+        reason = twilio_codes.reason_of(code, has_template=has_template)
         is_tried_again = _may_do_better(code, has_template) and delivery.attempts < MOST_ATTEMPTS
         state = DeliveryState.QUEUED if is_tried_again else DeliveryState.FAILED
         return delivery.model_copy(update=changes | {"state": state, "reason": reason})

@@ -50,6 +50,13 @@ def meaning(code: int) -> Row:
     return TABLE.get(code, UNKNOWN)
 
 
+def reason_of(code: int, *, has_template: bool) -> str:
+    """In words, of a message that failed after Twilio took it."""
+    detail = f"Twilio {code}" if code else "without a code"
+    row = meaning(code)
+    return f"{row.reason}: {detail}" if row.wants_template and has_template else str(error_of(code, detail))
+
+
 def error_of(code: int, detail: str) -> DeliveryError:
     """The code as an error; one that wants a template is permanent for who has none."""
     row = meaning(code)

@@ -6,13 +6,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from stormalert import trial
+from stormalert import alarms, keys, trial, twilio_codes
 from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState
 from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, CONTENT_SID, Sandbox, wait_until
 from tests.workers.test_delivery import Product
 
 NUMBER = ADDRESSES[ChannelKind.WHATSAPP]
+UNKNOWN_CODE = 63999
 
 
 @pytest.fixture
@@ -43,6 +44,12 @@ def delivery(product: Product, alert: str) -> Delivery:
     return product.deliveries(alert)["whatsapp"]
 
 
+def is_on(product: Product, code: int) -> bool:
+    channel = product.store.channel(f"c{code}")
+    assert channel is not None
+    return channel.is_on
+
+
 def test_a_message_is_read_though_reports_come_twice_and_backwards(product: Product) -> None:
     product.sandbox.faults(twilio={"unordered": True})
     alert = product.fire()
@@ -68,6 +75,42 @@ def test_a_recipient_who_blocked_us_is_switched_off_with_the_reason(product: Pro
     channel = product.store.channel("whatsapp")
     assert channel is not None
     assert (channel.is_on, channel.reason) == (False, "blocked by the recipient: Twilio 63014")
+
+
+def test_every_code_that_comes_late_does_what_its_row_says(product: Product) -> None:
+    """One alert to a channel for each code."""
+    codes = [code for code in (*twilio_codes.TABLE, UNKNOWN_CODE) if code > 63000]
+    numbers = {code: f"+9190000{code}" for code in codes}
+    for code, number in numbers.items():
+        product.store.save_channel(Channel(id=f"c{code}", user="user1", kind=ChannelKind.WHATSAPP, address=number))
+    # Free text, which turns out to be too late.
+    product.redis.set(keys.inbound(numbers[twilio_codes.OUTSIDE_WINDOW]), 1)
+    product.sandbox.faults(twilio={"errors": {number: code for code, number in numbers.items()}})
+    alert = product.fire()
+
+    def came(code: int) -> bool:
+        found = product.deliveries(alert).get(f"c{code}")
+        return found is not None and str(code) in found.reason
+
+    wait_until(lambda: all(came(code) for code in codes), 30, "a report of every code")
+    dead = [code for code in codes if twilio_codes.meaning(code).is_address_dead]
+    wait_until(lambda: not any(is_on(product, code) for code in dead), 10, "the last channel to be switched off")
+    for code in codes:
+        row, found = twilio_codes.meaning(code), product.deliveries(alert)[f"c{code}"]
+        assert is_on(product, code) is not row.is_address_dead, code
+        if row.is_address_dead or row.needs_admin:
+            assert found.state is DeliveryState.FAILED, code
+    ((kind, reason, _time_ms),) = alarms.alarms(product.store)
+    assert kind is ChannelKind.WHATSAPP and any(str(code) in reason for code in codes if twilio_codes.meaning(code).needs_admin)
+
+    def is_settled() -> bool:
+        found = product.deliveries(alert)
+        shown, template = found[f"c{UNKNOWN_CODE}"], found[f"c{twilio_codes.OUTSIDE_WINDOW}"]
+        return shown.state is DeliveryState.FAILED and template.state is DeliveryState.READ
+
+    wait_until(is_settled, 60, "the last try of the unknown code, and the template")
+    shown = product.deliveries(alert)[f"c{UNKNOWN_CODE}"]
+    assert (shown.attempts, shown.reason) == (3, f"provider error: Twilio {UNKNOWN_CODE}")
 
 
 def test_a_test_message_reaches_its_channel_and_no_other(product: Product) -> None:

@@ -36,8 +36,8 @@ _RETRIED = (408, 425)
 _TOO_MANY = 429
 _RATE_PAUSE_S = 10.0
 _PREFIX = "whsec_"
-# These lead to IPv4 addresses that the numbers do not show to be private: NAT64 and its local twin.
-_TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+# NAT64: the last 32 bits are the IPv4 address that it leads to; with the local prefix they may lie elsewhere.
+_NAT64, _LOCAL_NAT64 = IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48")
 
 
 class PrivateAddress(Exception):
@@ -129,8 +129,10 @@ def is_public(address: str) -> bool:
     found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     if isinstance(found, IPv6Address):
         hidden = [found.ipv4_mapped, found.sixtofour, *(found.teredo or ())]
-        if any(each is not None for each in hidden) or any(found in network for network in _TRANSLATED):
+        if any(each is not None for each in hidden) or found in _LOCAL_NAT64:
             return False
+        if found in _NAT64:
+            found = IPv4Address(int(found) & 0xFFFF_FFFF)
     return found.is_global and not found.is_multicast
 
 
