@@ -10,7 +10,7 @@ from typing import Any
 
 import uvloop
 
-from bench import engine, ingest, latency, memory, scale, versus
+from bench import engine, ingest, latency, memory, sandbox, scale, versus
 from bench.sizes import FULL, QUICK, Sizes
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -19,20 +19,20 @@ Tables = dict[str, list[dict[str, Any]]]
 PARTS: dict[str, Callable[[Sizes], Tables]] = {
     "engine": engine.run,
     "decoder": ingest.run,
+    "ingest": lambda sizes: uvloop.run(ingest.measure(sizes)),
+    "sandbox": lambda sizes: uvloop.run(sandbox.measure(sizes)),
     # Parts of `engine`.
     "scale": lambda sizes: uvloop.run(scale.measure(sizes)),
     "memory": lambda sizes: uvloop.run(memory.measure(sizes)),
     "latency": lambda sizes: uvloop.run(latency.measure(sizes)),
     "peers": lambda sizes: uvloop.run(versus.measure(sizes)),
 }
-ALL = ("engine", "decoder")
+ALL = ("engine", "decoder", "ingest", "sandbox")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}; without any: {' and '.join(ALL)}"
-    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}; without any: {', '.join(ALL)}")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, not how fast")
     parser.add_argument("--out", type=Path, default=RESULTS, help="JSON file to write; default bench/results.json")
     arguments = parser.parse_args()

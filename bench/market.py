@@ -17,13 +17,14 @@ LIVELY_STEP = 0.0015
 
 
 def rules(count: int, id_letters: int = 0, instruments: int = INSTRUMENTS) -> Iterator[Rule]:
-    """Ids are as short as can be, or have that many letters, as the dashboard's have."""
+    """Ids of rules and of a thousand users are as short as can be, or have that many letters, as the dashboard's have."""
     dice = random.Random(1)
+    digits = max(id_letters - 1, 0)
     for place in range(count):
         kind = Kind.ROLLING if dice.random() < 0.7 else Kind.TRAILING
         yield Rule(
-            id=f"{dice.getrandbits(4 * id_letters):0{id_letters}x}" if id_letters else f"r{place}",
-            user=f"u{place % 1_000}",
+            id=f"r{place:0{digits}d}",
+            user=f"u{place % 1_000:0{digits}d}",
             token=1 + place % instruments,
             symbol="NSE:X",
             kind=kind,

@@ -8,7 +8,8 @@ from bench.server import SHARD, Server, running
 from bench.sizes import Sizes
 from stormalert.model import Tick
 
-ID_LETTERS = 16
+# As stormalert.security makes them.
+ID_LETTERS = 10
 INSTRUMENTS = 10
 SESSION_S = 22_500
 TICKS_AN_INSTRUMENT = 10

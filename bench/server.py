@@ -11,6 +11,7 @@ from typing import TypeVar
 from redis.asyncio import Redis
 
 from evaluator.arming import arm_command
+from evaluator.pump import BURST
 from stormalert import process
 from stormalert.embedded import throwaway_server
 from stormalert.keys import Shard
@@ -75,19 +76,25 @@ class Server:
     async def evaluate(self) -> Stretch:
         """Takes all ticks that are in the stream."""
         await self.redis.config_resetstat()
-        cpu_s = await self._cpu_s()
+        cpu_s = await self.cpu_s()
         ticks, alerts, longest_s = 0, 0, 0.0
         started_s = before_s = time.perf_counter()
         while True:
-            taken, fired, _ = await script("evaluate").call(
-                self.redis, ticks=SHARD.ticks, alerts=SHARD.alerts, counters=SHARD.counters, count=TICKS_A_CALL, hold=HOLD_MS
+            taken, fired, _, begun, _ = await script("evaluate").call(
+                self.redis,
+                ticks=SHARD.ticks,
+                alerts=SHARD.alerts,
+                counters=SHARD.counters,
+                count=TICKS_A_CALL,
+                hold=HOLD_MS,
+                burst=BURST,
             )
             after_s = time.perf_counter()
-            if not taken:
+            if not taken + begun:
                 break
             ticks, alerts, longest_s, before_s = ticks + taken, alerts + fired, max(longest_s, after_s - before_s), after_s
         elapsed_s = before_s - started_s
-        return Stretch(ticks, alerts, elapsed_s, await self._cpu_s() - cpu_s, await self._commands(), longest_s)
+        return Stretch(ticks, alerts, elapsed_s, await self.cpu_s() - cpu_s, await self._commands(), longest_s)
 
     async def forget_ticks(self) -> None:
         await self.redis.xtrim(SHARD.ticks, maxlen=0, approximate=False)
@@ -95,7 +102,7 @@ class Server:
     async def used_bytes(self) -> int:
         return int((await self.redis.info("memory"))["used_memory"])
 
-    async def _cpu_s(self) -> float:
+    async def cpu_s(self) -> float:
         cpu = await self.redis.info("cpu")
         return float(cpu["used_cpu_user"]) + float(cpu["used_cpu_sys"])
 

@@ -19,7 +19,13 @@ class Sizes:
     script_pairs: int
     latency_rules: int
     latency_s: int
-    decoder_frames: int
+    decoder_packets: int
+    ingest_rates: tuple[int, ...]
+    ingest_s: int
+    sandbox_instruments: int
+    # Packets a second that the stand-in exchange is asked for, one run each.
+    sandbox_rates: tuple[int, ...]
+    sandbox_s: float
     # Tries to install a peer that is no requirement of the product.
     installs: bool
 
@@ -38,7 +44,12 @@ FULL = Sizes(
     script_pairs=600_000,
     latency_rules=100_000,
     latency_s=10,
-    decoder_frames=200,
+    decoder_packets=20_000,
+    ingest_rates=(2_000, 18_000),
+    ingest_s=30,
+    sandbox_instruments=9_000,
+    sandbox_rates=(10_000, 40_000, 100_000),
+    sandbox_s=10.0,
     installs=True,
 )
 
@@ -56,6 +67,11 @@ QUICK = Sizes(
     script_pairs=1_000,
     latency_rules=1_000,
     latency_s=1,
-    decoder_frames=10,
+    decoder_packets=1_000,
+    ingest_rates=(300,),
+    ingest_s=2,
+    sandbox_instruments=30,
+    sandbox_rates=(300,),
+    sandbox_s=1.0,
     installs=False,
 )

@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"\+[1-9][0-9]{7,14}")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}")
 
 HELP = {
-    ChannelKind.TELEGRAM: "Your chat id: write to the bot first, then ask @userinfobot for your number.",
+    ChannelKind.TELEGRAM: "Use the link above; or, for a group with the bot in it, the group's chat id.",
     ChannelKind.WHATSAPP: "The number with its country, such as +919812345678.",
     ChannelKind.EMAIL: "Such as you@example.com.",
     ChannelKind.WEBHOOK: "The https:// address of a program of yours that takes alerts as signed JSON.",

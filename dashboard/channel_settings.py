@@ -1,10 +1,10 @@
-"""Where a user's alerts go: add, switch on and off, remove."""
+"""Where a user's alerts go: add and verify, switch on and off, test, remove."""
 
 import streamlit as st
 
-from dashboard import addresses, flash, message_settings, resources, texts, viewer
+from dashboard import addresses, flash, message_settings, proofs, resources, texts, viewer
 from dashboard.sessions import SignedIn
-from stormalert import trial
+from stormalert.errands import ErrandKind
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Channel, ChannelKind
 from stormalert.security import new_id, webhook_secret
@@ -20,6 +20,8 @@ def show(who: SignedIn) -> None:
     for channel in channels:
         _row(channel)
     st.subheader("Add a channel", anchor=False)
+    if ChannelKind.TELEGRAM in working_kinds(resources.config()):
+        proofs.link_telegram()
     _addition(who, channels)
     message_settings.show(who)
 
@@ -34,30 +36,29 @@ def _row(channel: Channel) -> None:
                 st.caption(f"Switched off: {channel.reason}")
             if channel.kind not in working_kinds(resources.config()):
                 st.caption("This server is not set up for it; see the installation notes.")
-        is_on = st.toggle("On", value=channel.is_on, key=f"on-{channel.id}-{channel.revision}")
-        if is_on != channel.is_on:
-            # Who switches it on again takes the reason for read.
-            _save(channel.model_copy(update={"is_on": is_on, "reason": ""}), f"switched {'on' if is_on else 'off'}")
         if channel.kind is ChannelKind.WEBHOOK and channel.kind in working_kinds(resources.config()):
             with st.popover("Secret", icon=":material/key:"):
                 st.caption("Each message is signed with it, as standardwebhooks.com says, so that you know that it is ours.")
                 st.code(webhook_secret(channel.id, resources.config().master_secret.get_secret_value()), language=None)
-        if st.button("Test", icon=":material/send:", key=f"test-{channel.id}", help="Send a test message to this address"):
-            _test(channel)
+        if channel.is_verified:
+            _switch(channel)
+        else:
+            st.badge("Not verified", color="orange")
         if st.button("Remove", icon=":material/delete:", key=f"remove-{channel.id}"):
             _confirm_removal(channel)
-
-
-def _test(channel: Channel) -> None:
-    if channel.user != viewer.required().user.id:
-        return
-    try:
-        trial.send(resources.store(), channel)
-    except InputError as error:
-        flash.leave(str(error))
+    if channel.is_verified:
+        proofs.show_errand(channel)
     else:
-        flash.leave("The test message is on its way; the Alerts page shows what becomes of it.")
-    st.rerun()
+        proofs.enter_code(channel)
+
+
+def _switch(channel: Channel) -> None:
+    is_on = st.toggle("On", value=channel.is_on, key=f"on-{channel.id}-{channel.revision}")
+    if is_on != channel.is_on:
+        # Who switches it on again takes the reason for read.
+        _save(channel.model_copy(update={"is_on": is_on, "reason": ""}), f"switched {'on' if is_on else 'off'}")
+    if st.button("Test", icon=":material/send:", key=f"test-{channel.id}", help="Sends a message there now"):
+        proofs.ask(channel, ErrandKind.TEST)
 
 
 @st.dialog("Remove channel")
@@ -90,15 +91,19 @@ def _addition(who: SignedIn, channels: list[Channel]) -> None:
     except InputError as error:
         st.error(str(error))
         return
-    _save(Channel(id=new_id(), user=who.user.id, kind=kind, address=address), "added")
+    channel = Channel(id=new_id(), user=who.user.id, kind=kind, address=address, is_verified=False)
+    _save(channel, "added; a code is on its way to it", ErrandKind.CODE)
 
 
-def _save(channel: Channel, done: str) -> None:
+def _save(channel: Channel, done: str, errand: ErrandKind | None = None) -> None:
     who = viewer.required()
     if channel.user != who.user.id:
         return
     try:
         resources.store().save_channel(channel)
+        if errand:
+            # Not before it is stored, where the workers look it up.
+            proofs.ask(channel, errand)
         flash.leave(f"{texts.CHANNEL_NAMES[channel.kind]} {done}.")
     except Conflict:
         flash.leave("It changed meanwhile; please look again.")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from dashboard import resources, texts, viewer
+from dashboard import resources, status, texts, viewer
 from stormalert import alarms, keys, words
 from stormalert.process import REDIS_ERRORS
 
@@ -55,7 +55,9 @@ def _plain(text: str) -> str:
 def _feed() -> None:
     viewer.required()
     try:
-        feed = cast(dict[str, str], resources.thread_redis().hgetall(keys.FEED))
+        redis = resources.thread_redis()
+        feed = cast(dict[str, str], redis.hgetall(keys.FEED))
+        gaps = status.gaps(cast(list[status.Entry], redis.xrevrange(keys.GAPS, count=status.GAPS_SHOWN)))
     except REDIS_ERRORS:
         st.error("Redis does not answer: the feed's state is not known now.")
         return
@@ -74,3 +76,11 @@ def _feed() -> None:
     ]
     if facts:
         st.caption(" · ".join(f"{number} {noun}" for number, noun in facts))
+    if feed.get("trouble"):
+        st.warning(feed["trouble"].replace("`", "'"))
+    if refused := texts.refusals(feed):
+        st.caption(f"Packets that are no ticks: {refused}.")
+    if gaps:
+        rows = "".join(f"<li>{escape(texts.gap(gap))}</li>" for gap in gaps)
+        with st.expander(f"Gaps: newest {texts.gap(gaps[0])}"):
+            st.html(f"<ul>{rows}</ul>")

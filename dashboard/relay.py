@@ -44,6 +44,7 @@ BLOCK_MS = 1_000
 STATUS_EVERY_S = 1
 SESSIONS_EVERY_S = 5
 RETRY_AFTER_S = 0.5
+CANCEL_AGAIN_S = 1.0
 # When everybody comes back at once, they queue here: the client opens 100 connections to Redis and refuses more.
 ASK_AT_ONCE = 20
 CLOSE_NOT_ASKED = 1008
@@ -72,8 +73,9 @@ class Relay:
             tasks = [group.create_task(_insist(work)) for work in (self._tell_status, self._tell_quotes, self._check_sessions)]
             tasks += [group.create_task(self._tell_alerts(shard)) for shard in all_shards(self._config.shards)]
             await stopping.wait()
-            for task in tasks:
-                task.cancel()
+            # More than once: a library that is just then giving up a connection may swallow it.
+            while [task.cancel() for task in tasks if not task.done()]:
+                await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
 
     async def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """The handshake: the right address, from our own page, signed in."""

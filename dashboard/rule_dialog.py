@@ -7,7 +7,8 @@ import streamlit as st
 from dashboard import flash, instruments, resources, rule_form, texts, viewer
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Direction, Kind, Repeat, Rule
-from stormalert.units import format_duration, format_percent, format_price
+from stormalert.rule_line import short_duration
+from stormalert.units import format_percent, format_price
 
 
 @st.dialog("New rule")
@@ -81,7 +82,7 @@ def _condition(rule: Rule | None) -> dict[str, Any]:
     window = ""
     if kind is Kind.ROLLING:
         window = _duration(
-            right, "Within", rule_form.USUAL_WINDOWS, _short(rule.window_ms) if rule and rule.window_ms else "5m"
+            right, "Within", rule_form.USUAL_WINDOWS, short_duration(rule.window_ms) if rule and rule.window_ms else "5m"
         )
     left, right = st.columns(2)
     repeat = left.selectbox(
@@ -92,7 +93,9 @@ def _condition(rule: Rule | None) -> dict[str, Any]:
     )
     pause = rule_form.USUAL_PAUSE
     if repeat is Repeat.EVERY:
-        pause = _duration(right, "Pause after an alert", rule_form.USUAL_PAUSES, _short(rule.cooldown_ms) if rule else pause)
+        pause = _duration(
+            right, "Pause after an alert", rule_form.USUAL_PAUSES, short_duration(rule.cooldown_ms) if rule else pause
+        )
     return {"kind": kind, "direction": direction, "amount": amount, "window": window, "repeat": repeat, "pause": pause}
 
 
@@ -111,17 +114,6 @@ def _duration(place: Any, label: str, usual: tuple[str, ...], value: str) -> str
         help="Choose one, or type your own, such as 90s, 5m or 1h",
     )
     return found or ""
-
-
-def _short(duration_ms: int) -> str:
-    """As a person would type it: 1h, 5m, 90s."""
-    seconds = duration_ms // 1000
-    if duration_ms % 1000:
-        return format_duration(duration_ms)
-    for unit_s, unit in ((3600, "h"), (60, "m")):
-        if seconds and seconds % unit_s == 0:
-            return f"{seconds // unit_s}{unit}"
-    return f"{seconds}s"
 
 
 def _trimmed(percent_e2: int) -> str:

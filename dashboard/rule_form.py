@@ -17,14 +17,13 @@ from stormalert.model import (
     RuleState,
     sentences,
 )
+from stormalert.rule_line import ALL_OF_IT_E2, WATCHLIST
 from stormalert.security import new_id
 from stormalert.units import parse_duration_ms, parse_percent_e2, parse_price_e4
 
 USUAL_WINDOWS = ("1m", "5m", "15m", "30m", "1h", "4h", "24h")
 USUAL_PAUSES = ("usual", "0s", "1m", "5m", "15m", "1h", "24h")
 USUAL_PAUSE = USUAL_PAUSES[0]
-WATCHLIST = "My watchlist"
-ALL_OF_IT_E2 = 100 * 100
 
 
 def condition(kind: Kind, direction: Direction, amount: str, window: str, repeat: Repeat, pause: str) -> dict[str, Any]:

@@ -16,16 +16,18 @@ from stormalert.units import now_ms
 # A server that hangs is as good as away, and whoever asks is told so before they think that we hang.
 ANSWER_WITHIN_S = 2
 COUNTED_MAX = 10_000
+GAPS_SHOWN = 20
 # Without one of these, alerts are late.
 NEEDED = ("ingest", "evaluator", "dispatch", "worker")
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 Texts = dict[str, str]
 Status = dict[str, Any]
+Entry = tuple[str, Texts]
 
 
 async def read_status(redis: Redis, config: Settings) -> Status:
-    """The feed, the entries that wait in both streams, the processes, and which are missing. Raises RedisError."""
+    """Feed and newest gaps, the entries that wait in both streams, the processes, and which are missing. Raises RedisError."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             return await _read(redis, config)
@@ -40,6 +42,7 @@ async def _read(redis: Redis, config: Settings) -> Status:
     return {
         "time_ms": now_ms(),
         "feed": _facts(cast(Texts, await redis.hgetall(keys.FEED))),
+        "gaps": gaps(cast(list[Entry], await redis.xrevrange(keys.GAPS, count=GAPS_SHOWN))),
         "waiting": {
             "ticks": sum([await _lag(redis, shard.ticks, keys.EVALUATOR_GROUP) for shard in shards]),
             "alerts": sum([await _lag(redis, shard.alerts, keys.DISPATCH_GROUP) for shard in shards]),
@@ -50,8 +53,17 @@ async def _read(redis: Redis, config: Settings) -> Status:
 
 
 def for_everyone(status: Status) -> Status:
-    """Without hosts and process ids, which are an admin's business."""
-    return {name: value for name, value in status.items() if name != "processes"}
+    """Without hosts, process ids and what is wrong inside, which are an admin's business."""
+    feed = {name: value for name, value in status["feed"].items() if name != "trouble"}
+    return {name: value for name, value in status.items() if name not in ("processes", "gaps")} | {"feed": feed}
+
+
+def gaps(entries: list[Entry]) -> list[Status]:
+    """Stretches in which prices were lost, newest first: from_ms, to_ms, reason, lost."""
+    return [
+        {"from_ms": int(it["from"]), "to_ms": int(it["to"]), "reason": it["reason"], "lost": int(it["lost"])}
+        for _, it in entries
+    ]
 
 
 async def _processes(redis: Redis) -> list[Status]:

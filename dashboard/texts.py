@@ -1,11 +1,11 @@
 """How records read on the screens: Indian digits, IST, plain words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from stormalert import words
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Direction, Kind, Repeat, Rule, RuleState
-from stormalert.templates import TEST_RULE
-from stormalert.units import format_percent
+from stormalert.units import SECOND_MS, format_percent
 
 CHANNEL_NAMES = {
     ChannelKind.TELEGRAM: "Telegram",
@@ -36,6 +36,14 @@ _FEED_STATES = {
     "connecting": "Connecting",
     "streaming": "Streaming",
     "stale": "Stale",
+}
+# Why a packet was not taken for a price, as ingest counts it.
+_REFUSALS = {
+    "price": "without a usable price",
+    "closed": "outside the session",
+    "cached": "cached, sent on subscription",
+    "repeat": "repeats",
+    "jump": "jumps that wait for a second print",
 }
 
 
@@ -101,14 +109,16 @@ def delivery(it: Delivery) -> str:
     return f"{text}{attempts}" + (f": {it.reason.replace('_', ' ')}" if it.reason else "")
 
 
-def without(alert: Alert, deliveries: Iterable[Delivery], channels: Iterable[Channel]) -> list[Channel]:
-    """The channels that an alert was not for; a test message is for one only."""
+def without(deliveries: Iterable[Delivery], channels: Iterable[Channel]) -> list[Channel]:
+    """The channels that an alert was not for."""
     tried = {it.channel for it in deliveries}
-    return [] if alert.rule == TEST_RULE else [it for it in channels if it.id not in tried]
+    return [it for it in channels if it.id not in tried]
 
 
 def why_not_sent(channel: Channel) -> str:
     """Of a channel that an alert has no delivery for."""
+    if not channel.is_verified:
+        return "it is not verified"
     if channel.is_on:
         return "it was off then, or was not there yet"
     return f"it was off{f' ({channel.reason})' if channel.reason else ''}"
@@ -116,3 +126,21 @@ def why_not_sent(channel: Channel) -> str:
 
 def feed_state(state: str) -> str:
     return _FEED_STATES.get(state, state.capitalize() or "Unknown")
+
+
+def refusals(feed: Mapping[str, str]) -> str:
+    """Packets not taken for a price, by reason: 12 repeats, 3 outside the session."""
+    counts = {name.removeprefix("refused_"): text for name, text in feed.items() if name.startswith("refused_")}
+    return ", ".join(
+        f"{words.grouped(int(count))} {_REFUSALS.get(name, name.replace('_', ' '))}"
+        for name, count in sorted(counts.items(), key=lambda it: -int(it[1]))
+        if int(count)
+    )
+
+
+def gap(it: Mapping[str, Any]) -> str:
+    """14:02:11 to 14:02:17 (6 s): mute, 120 prices lost"""
+    from_ms, to_ms = it["from_ms"], it["to_ms"]
+    lasted = words.duration((to_ms - from_ms) // SECOND_MS * SECOND_MS) if to_ms - from_ms >= SECOND_MS else "under 1 s"
+    lost = f", {words.grouped(it['lost'])} prices lost" if it["lost"] else ""
+    return f"{words.moment(from_ms)} to {words.moment(to_ms)} ({lasted}): {it['reason']}{lost}"

@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 
 from evaluator.arming import arm_command, disarm_command
 from evaluator.watchlists import Watchlists, is_part
-from stormalert.keys import all_shards, shard_of
+from stormalert.keys import Shard, all_shards, shard_of
 from stormalert.model import Repeat, Rule, RuleState
 from stormalert.process import UNREACHABLE
 from stormalert.scripts import Call, call_all, script
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 POLL_S = 0.5
 OVERLAP_MS = 5_000
 RULES_AT_ONCE = 500
+# How lua/ lays out what it keeps. To be changed with it: what another layout left is forgotten and made anew.
+LAYOUT = "2"
 
 
 class Rulebook:
@@ -67,7 +69,7 @@ class Rulebook:
             recent |= {rule.id: rule.revision for rule in chunk if rule.updated_ms >= started_ms - OVERLAP_MS}
         count += await self._bring(await self._watchlists.changed(), is_emptied)
         if is_emptied:
-            await self._mark(started_ms)
+            await self._mark()
         self._since_ms, self._recent = started_ms, recent
         if count:
             log.info("rules brought over", extra={"rules": count})
@@ -88,11 +90,22 @@ class Rulebook:
 
     # The marker is there as long as Redis holds what was brought over.
     async def _is_marked(self) -> bool:
-        return all([await self._redis.exists(shard.rulebook) for shard in all_shards(self._shards)])
+        layouts = [await self._redis.get(shard.rulebook) for shard in all_shards(self._shards)]
+        for shard, layout in zip(all_shards(self._shards), layouts, strict=True):
+            if layout not in (None, LAYOUT):
+                await self._forget(shard)
+        return all(layout == LAYOUT for layout in layouts)
 
-    async def _mark(self, time_ms: int) -> None:
+    async def _mark(self) -> None:
         for shard in all_shards(self._shards):
-            await self._redis.set(shard.rulebook, time_ms)
+            await self._redis.set(shard.rulebook, LAYOUT)
+
+    async def _forget(self, shard: Shard) -> None:
+        log.warning("the engine's state is of another version and is made anew", extra={"shard": shard.tag})
+        for pattern in shard.engine_patterns:
+            async for key in self._redis.scan_iter(match=pattern, count=1_000):
+                await self._redis.unlink(key)
+        await self._redis.delete(shard.rulebook)
 
     def _after_last_alert(self, rule: Rule) -> Rule:
         """A rule whose cooldown Redis has forgotten; without this a fresh Redis would repeat its alert."""

@@ -22,6 +22,8 @@ def _run_on_shared_loop(main: Coroutine[Any, Any, None]) -> None:
         loop.run_until_complete(main)
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
+        # Ends Twisted's own threads, which look names up: the process would wait for them for ever.
+        reactor.fireSystemEvent("shutdown")  # type: ignore[call-arg, misc]
         loop.close()
 
 

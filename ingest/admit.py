@@ -6,10 +6,10 @@ it becomes a tick of its own.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
-from ingest.decode import Packet
+from ingest.decode import Row, price_e4
 from stormalert.model import Tick
 from stormalert.units import PRICE_MAX_E4
 
@@ -27,20 +27,31 @@ class Refusal(StrEnum):
 
 IsOpen = Callable[[int, int], bool]
 
+# Price, time of the trade, volume and, where there is no trade, time of sending.
+Identity = tuple[int, int, int, int]
+
+# Most packets become one tick or none.
+NONE: tuple[Tick, ...] = ()
+
 
 class _Instrument:
-    __slots__ = ("held", "high_e4", "last", "low_e4", "subscribed_ms", "time_ms")
+    """Prices are in the units of the instrument's segment, as in the rows."""
+
+    __slots__ = ("held", "held_e4", "held_identity", "held_ms", "high", "identity", "last", "low", "subscribed_ms")
 
     def __init__(self) -> None:
         # When it was subscribed, until the first packet with a time after that; 0 afterwards.
         self.subscribed_ms = 0
-        # Price, trade time, volume and, where there is no trade time, sending time of the last admitted packet.
-        self.last: tuple[int, int, int, int] | None = None
-        self.time_ms = 0
-        self.high_e4 = 0
-        self.low_e4 = 0
-        # A print beyond the guard that waits for a second one.
-        self.held: Tick | None = None
+        # Of the last admitted packet: the price, and what makes the next one a repeat.
+        self.last = 0
+        self.identity: Identity | None = None
+        self.high = 0
+        self.low = 0
+        # A print beyond the guard that waits for a second one; 0 for none.
+        self.held = 0
+        self.held_e4 = 0
+        self.held_ms = 0
+        self.held_identity: Identity | None = None
 
 
 class Admission:
@@ -56,79 +67,73 @@ class Admission:
         """Kite answers a subscription with the last packet it has, however old."""
         self._instruments.setdefault(token, _Instrument()).subscribed_ms = now_ms
 
-    def admit(self, packet: Packet, received_ms: int) -> list[Tick]:
+    def admit(self, row: Row, received_ms: int) -> Sequence[Tick]:
         """The packet's ticks in order, mostly one; none when it is refused, which `refused` counts.
 
         A tick's time is the exchange's; packets that carry none (`ltp` and `quote` mode) get the time they were received.
         """
-        known = self._instruments.get(packet.token)
+        token, last, volume, _, high, low, close, traded_s, sent_s = row
+        known = self._instruments.get(token)
         if known is None:
-            known = self._instruments[packet.token] = _Instrument()
-        time_ms = packet.time_ms or packet.trade_ms or received_ms
-        refusal = self._refusal(packet, known, time_ms)
-        if refusal:
-            self.refused[refusal] += 1
-            return []
-        known.last = _identity(packet)
-        known.time_ms = time_ms
-        ticks = self._unseen_extremes(packet, known, time_ms)
-        print_ = Tick(packet.token, packet.last_e4, time_ms)
-        if known.held:
-            ticks.append(known.held)
-            known.held = None
-        ticks.append(print_)
-        return ticks
-
-    def _refusal(self, packet: Packet, known: _Instrument, time_ms: int) -> Refusal | None:
-        if not 0 < packet.last_e4 <= PRICE_MAX_E4:
-            return Refusal.PRICE
+            known = self._instruments[token] = _Instrument()
+        last_e4 = price_e4(token, last)
+        if not 0 < last_e4 <= PRICE_MAX_E4:
+            return self._refuse(Refusal.PRICE)
+        time_ms = (sent_s or traded_s) * 1_000
+        is_timeless = not time_ms
+        if is_timeless:
+            time_ms = received_ms
         subscribed_ms = known.subscribed_ms
         # Kite answers twice: at once in `quote` mode, whose packets do not say how old they are, and again in `full` mode.
-        is_timeless = not (packet.time_ms or packet.trade_ms)
-        if not is_timeless:
+        if subscribed_ms and not is_timeless:
             known.subscribed_ms = 0
-        if not self._is_open(packet.token, time_ms):
-            return Refusal.CLOSED
+        if not self._is_open(token, time_ms):
+            return self._refuse(Refusal.CLOSED)
         if subscribed_ms and (is_timeless or time_ms < subscribed_ms - CLOCKS_DIFFER_MS):
-            if known.last is None:
-                known.high_e4, known.low_e4 = packet.high_e4, packet.low_e4
-            return Refusal.CACHED
-        if known.last == _identity(packet):
-            return Refusal.REPEAT
-        if self._is_jump(packet, known, time_ms):
-            return Refusal.JUMP
-        return None
+            if known.identity is None:
+                known.high, known.low = high, low
+            return self._refuse(Refusal.CACHED)
+        # The same price without a new trade. Indices have no trades, only a time of sending.
+        identity = (last, traded_s, volume, 0 if traded_s else sent_s)
+        if identity in (known.identity, known.held_identity):
+            return self._refuse(Refusal.REPEAT)
+        before = known.last or close
+        if before and abs(last - before) * 100 > before * self._guard_percent:
+            if not (known.held and self._is_near(last, known.held)):
+                known.held, known.held_e4, known.held_ms, known.held_identity = last, last_e4, time_ms, identity
+                return self._refuse(Refusal.JUMP)
+        else:
+            known.held, known.held_identity = 0, None
+        known.identity, known.last = identity, last
+        tick = Tick(token, last_e4, time_ms)
+        if high == known.high and low == known.low and not known.held:
+            return (tick,)
+        return self._with_extremes(known, row, tick)
 
-    def _is_jump(self, packet: Packet, known: _Instrument, time_ms: int) -> bool:
-        """True when the print must wait; a second print near the one that waits confirms it."""
-        before_e4 = known.last[0] if known.last else packet.close_e4
-        if not before_e4 or self._is_near(packet.last_e4, before_e4):
-            known.held = None
-            return False
-        if known.held and self._is_near(packet.last_e4, known.held.price_e4):
-            return False
-        known.held = Tick(packet.token, packet.last_e4, time_ms)
-        return True
+    def _refuse(self, refusal: Refusal) -> Sequence[Tick]:
+        self.refused[refusal] += 1
+        return NONE
 
-    def _is_near(self, price_e4: int, other_e4: int) -> bool:
-        return abs(price_e4 - other_e4) * 100 <= other_e4 * self._guard_percent
+    def _is_near(self, price: int, other: int) -> bool:
+        return abs(price - other) * 100 <= other * self._guard_percent
 
-    def _unseen_extremes(self, packet: Packet, known: _Instrument, time_ms: int) -> list[Tick]:
-        """The day's high and low where they moved beyond every print seen. A range that shrank is a new day's."""
+    def _with_extremes(self, known: _Instrument, row: Row, print_: Tick) -> Sequence[Tick]:
+        """The day's high and low where they moved beyond every print seen, the print that waited, and the newest.
+
+        A range that shrank is a new day's.
+        """
+        token, last, _, _, high, low, *_ = row
         ticks: list[Tick] = []
-        last_e4, high_e4, low_e4 = packet.last_e4, packet.high_e4, packet.low_e4
-        if not high_e4 or not low_e4:
-            return ticks
-        is_same_day = known.low_e4 > 0 and low_e4 <= known.low_e4 and high_e4 >= known.high_e4
-        if is_same_day and not known.held:
-            if high_e4 > max(known.high_e4, last_e4) and self._is_near(high_e4, last_e4):
-                ticks.append(Tick(packet.token, high_e4, time_ms, "day_high"))
-            if low_e4 < min(known.low_e4, last_e4) and self._is_near(low_e4, last_e4):
-                ticks.append(Tick(packet.token, low_e4, time_ms, "day_low"))
-        known.high_e4, known.low_e4 = high_e4, low_e4
+        if high and low:
+            is_same_day = 0 < known.low >= low and high >= known.high
+            if is_same_day and not known.held:
+                if high > max(known.high, last) and self._is_near(high, last):
+                    ticks.append(Tick(token, price_e4(token, high), print_.time_ms, "day_high"))
+                if low < min(known.low, last) and self._is_near(low, last):
+                    ticks.append(Tick(token, price_e4(token, low), print_.time_ms, "day_low"))
+            known.high, known.low = high, low
+        if known.held:
+            ticks.append(Tick(token, known.held_e4, known.held_ms))
+            known.held, known.held_identity = 0, None
+        ticks.append(print_)
         return ticks
-
-
-def _identity(packet: Packet) -> tuple[int, int, int, int]:
-    """What makes a packet a repeat: the same price without a new trade. Indices have no trades, only a time of sending."""
-    return packet.last_e4, packet.trade_ms, packet.volume, 0 if packet.trade_ms else packet.time_ms

@@ -1,94 +1,231 @@
-"""When the Indian exchanges trade continuously, as data."""
+"""When the Indian exchanges trade continuously, as data; what an admin adds to it comes from the store's settings.
 
-from collections.abc import Mapping
+    {"holidays": ["2027-01-26", {"day": "2027-03-22", "segments": ["MCX"]}],
+     "special": [{"day": "2027-10-29", "opens": "18:00", "closes": "19:00", "segments": ["NSE", "BSE"]}],
+     "hours": [{"since": "2027-04-01", "segments": ["NFO", "BFO"], "opens": "09:15", "closes": "15:40"}]}
+
+The holidays of a year stand in the place of those built in; special sessions and hours are added. Without `segments` a row is
+about all; `"auctioned": true` or `false` narrows hours to stocks that do or do not underlie derivatives.
+"""
+
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from ingest.decode import Segment
+from stormalert.errors import InputError
+from stormalert.model import sentences
 from stormalert.units import IST
 
+ALL = frozenset(Segment)
+DAY_MS = 86_400_000
 
-class Hours(NamedTuple):
+
+def _segments(names: object) -> object:
+    if not isinstance(names, list) or not names:
+        raise ValueError(f"expected a list of {', '.join(segment.name for segment in Segment)}")
+    if not all(isinstance(name, str) and name in Segment.__members__ for name in names):
+        raise ValueError(f"expected segments of {', '.join(segment.name for segment in Segment)}")
+    return frozenset(Segment[name] for name in names)
+
+
+def _clock(text: object) -> object:
+    if isinstance(text, time):
+        return text
+    try:
+        return datetime.strptime(str(text), "%H:%M").time()
+    except ValueError:
+        raise ValueError("expected a time of day in India such as 09:15") from None
+
+
+def _date(text: object) -> object:
+    if isinstance(text, date):
+        return text
+    try:
+        return datetime.strptime(str(text), "%Y-%m-%d").date()
+    except ValueError:
+        raise ValueError("expected a day such as 2027-01-26") from None
+
+
+Segments = Annotated[frozenset[Segment], BeforeValidator(_segments)]
+Clock = Annotated[time, BeforeValidator(_clock)]
+Day = Annotated[date, BeforeValidator(_date)]
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    segments: Segments = ALL
+
+    def covers(self, segment: int) -> bool:
+        return segment in self.segments
+
+
+class Holiday(_Row):
+    day: Day
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_all(cls, given: object) -> object:
+        return {"day": given} if isinstance(given, str) else given
+
+
+class _Span(_Row):
+    opens: Clock
+    closes: Clock
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if self.opens >= self.closes:
+            raise ValueError(f"opens must be before closes, was {self.opens:%H:%M} and {self.closes:%H:%M}")
+        return self
+
+
+class Special(_Span):
+    """A session on a day that has hours of its own; several of one day are several sessions."""
+
+    day: Day
+
+
+class Hours(_Span):
+    """Continuous trading of every working day since `since`; a row further down goes before it."""
+
+    since: Day = date.min
+    auctioned: bool | None = None
+
+
+class Overrides(BaseModel):
+    """What an admin may say of the calendar."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    holidays: tuple[Holiday, ...] = Field(default=(), max_length=10_000)
+    special: tuple[Special, ...] = Field(default=(), max_length=10_000)
+    hours: tuple[Hours, ...] = Field(default=(), max_length=1_000)
+
+
+class Span(NamedTuple):
     opens: time
     closes: time
 
 
-EQUITY = Hours(time(9, 15), time(15, 30))
-# Since the closing auction, stocks that underlie futures and options leave continuous trading at 15:15.
-EQUITY_BEFORE_AUCTION = Hours(time(9, 15), time(15, 15))
-DERIVATIVES_WITH_AUCTION = Hours(time(9, 15), time(15, 40))
-# Indices are calculated until the closing auction has matched.
-INDICES_WITH_AUCTION = Hours(time(9, 15), time(15, 35))
-CURRENCY = Hours(time(9, 0), time(17, 0))
-COMMODITY = Hours(time(9, 0), time(23, 55))
+class Calendar:
+    """Rows of hours count from first to last: the last one that covers segment, stock and day says when."""
 
-CLOSING_AUCTION_SINCE = date(2026, 8, 3)
+    def __init__(self, holidays: Sequence[Holiday], special: Sequence[Special], hours: Sequence[Hours]) -> None:
+        self.years = frozenset(row.day.year for row in holidays)
+        self._holidays, self._special, self._hours = tuple(holidays), tuple(special), tuple(hours)
 
-HOLIDAYS: Mapping[int, frozenset[date]] = {
-    2026: frozenset(
-        date(2026, month, day)
+    def spans_on(self, day: date, segment: int, is_auctioned: bool) -> list[Span]:
+        """Continuous trading of a segment on a day. `is_auctioned`: the stock underlies derivatives."""
+        if special := [row for row in self._special if row.day == day and row.covers(segment)]:
+            return sorted(Span(row.opens, row.closes) for row in special)
+        if day.weekday() >= 5 or any(row.day == day and row.covers(segment) for row in self._holidays):
+            return []
+        rows = [
+            row for row in self._hours if row.since <= day and row.covers(segment) and row.auctioned in (None, is_auctioned)
+        ]
+        return [Span(rows[-1].opens, rows[-1].closes)] if rows else []
+
+    def missing_year(self, today: date) -> int | None:
+        """A year whose holidays nobody has entered: this one, or in December the next, which is told by then."""
+        asked = [today.year] if today.month < 12 else [today.year, today.year + 1]
+        return next((year for year in asked if year not in self.years), None)
+
+    def with_overrides(self, added: Overrides) -> "Calendar":
+        theirs = {row.day.year for row in added.holidays}
+        kept = [row for row in self._holidays if row.day.year not in theirs]
+        # An admin's session stands in the place of the built-in one of the same day.
+        days = {row.day for row in added.special}
+        special = [row for row in self._special if row.day not in days]
+        return Calendar([*kept, *added.holidays], [*special, *added.special], [*self._hours, *added.hours])
+
+
+_EQUITY = frozenset((Segment.NSE, Segment.BSE))
+_DERIVATIVES = frozenset((Segment.NFO, Segment.BFO))
+_INDICES = frozenset((Segment.INDICES,))
+_CURRENCIES = frozenset((Segment.CDS, Segment.BCD))
+_COMMODITIES = frozenset((Segment.MCX, Segment.MCXSX, Segment.NCO))
+# Since then stocks that underlie futures and options leave continuous trading at 15:15 for the closing auction; indices are
+# calculated until it has matched, and derivatives trade on.
+_CLOSING_AUCTION = date(2026, 8, 3)
+
+
+def _hours(segments: frozenset[Segment], opens: str, closes: str, **more: Any) -> Hours:
+    return Hours(segments=[segment.name for segment in segments], opens=opens, closes=closes, **more)  # type: ignore[arg-type]
+
+
+BUILT_IN = Calendar(
+    [
+        Holiday(day=date(2026, month, day))
         for month, day in (
             *((1, 15), (1, 26), (3, 3), (3, 26), (3, 31), (4, 3), (4, 14), (5, 1)),
             *((5, 28), (6, 26), (9, 14), (10, 2), (10, 20), (11, 10), (11, 24), (12, 25)),
         )
-    )
-}
-# Sessions on days that are otherwise closed: Diwali's Muhurat trading.
-SPECIAL: Mapping[date, Hours] = {date(2026, 11, 8): Hours(time(18, 0), time(19, 0))}
+    ],
+    # Diwali's Muhurat trading.
+    [Special(day=date(2026, 11, 8), opens="18:00", closes="19:00")],  # type: ignore[arg-type]
+    [
+        _hours(_EQUITY | _DERIVATIVES | _INDICES, "09:15", "15:30"),
+        _hours(_CURRENCIES, "09:00", "17:00"),
+        _hours(_COMMODITIES, "09:00", "23:55"),
+        _hours(_EQUITY, "09:15", "15:15", since=_CLOSING_AUCTION, auctioned=True),
+        _hours(_DERIVATIVES, "09:15", "15:40", since=_CLOSING_AUCTION),
+        _hours(_INDICES, "09:15", "15:35", since=_CLOSING_AUCTION),
+    ],
+)
 
 
-def hours_on(day: date, segment: int, is_auctioned: bool) -> Hours | None:
-    """Continuous trading of a segment on a day, None when there is none. `is_auctioned`: the stock underlies derivatives."""
-    if day in SPECIAL:
-        return SPECIAL[day]
-    if day.weekday() >= 5 or day in HOLIDAYS.get(day.year, ()):
-        return None
-    has_auction = day >= CLOSING_AUCTION_SINCE
-    if segment in (Segment.CDS, Segment.BCD):
-        return CURRENCY
-    if segment in (Segment.MCX, Segment.MCXSX, Segment.NCO):
-        return COMMODITY
-    if segment in (Segment.NFO, Segment.BFO):
-        return DERIVATIVES_WITH_AUCTION if has_auction else EQUITY
-    if segment == Segment.INDICES:
-        return INDICES_WITH_AUCTION if has_auction else EQUITY
-    return EQUITY_BEFORE_AUCTION if has_auction and is_auctioned else EQUITY
-
-
-def is_known(day: date) -> bool:
-    """False for a year whose holidays nobody has entered: then a holiday would look like a dead feed."""
-    return day.year in HOLIDAYS
+def read_calendar(text: str | None) -> Calendar:
+    """The built-in calendar with an admin's overrides. Raises InputError with every problem."""
+    if not text:
+        return BUILT_IN
+    try:
+        return BUILT_IN.with_overrides(Overrides.model_validate_json(text))
+    except ValidationError as error:
+        raise InputError("; ".join(sentences(error))) from None
 
 
 class Sessions:
     """Answers `is_open` for every packet, so it keeps the open hours of the day as epoch milliseconds."""
 
-    def __init__(self, auctioned: frozenset[int] = frozenset()) -> None:
+    def __init__(self, auctioned: frozenset[int] = frozenset(), calendar: Calendar = BUILT_IN) -> None:
         self.auctioned = auctioned
+        self._calendar = calendar
         self._day_ends_ms = 0
-        self._spans: dict[tuple[int, bool], tuple[int, int]] = {}
+        self._spans: dict[tuple[int, bool], Sequence[tuple[int, int]]] = {}
+
+    def use(self, calendar: Calendar) -> None:
+        """From the next packet on."""
+        self._calendar = calendar
+        self._spans.clear()
 
     def is_open(self, token: int, time_ms: int) -> bool:
         """True from the opening second through the closing second, which still carries the session's last prints."""
-        if not self._day_ends_ms - 86_400_000 <= time_ms < self._day_ends_ms:
+        if not self._day_ends_ms - DAY_MS <= time_ms < self._day_ends_ms:
             self._turn_to_day_of(time_ms)
         key = (token & 0xFF, token in self.auctioned)
-        if key not in self._spans:
-            self._spans[key] = self._span(*key)
-        opens_ms, closes_ms = self._spans[key]
-        return opens_ms <= time_ms < closes_ms + 1_000
+        spans = self._spans.get(key)
+        if spans is None:
+            spans = self._spans[key] = self._of_today(*key)
+        # A loop, because any() with its generator takes three times as long.
+        for opens_ms, closes_ms in spans:  # noqa: SIM110
+            if opens_ms <= time_ms < closes_ms + 1_000:
+                return True
+        return False
 
     def _turn_to_day_of(self, time_ms: int) -> None:
         midnight = datetime.fromtimestamp(time_ms / 1_000, IST).replace(hour=0, minute=0, second=0, microsecond=0)
         self._day_ends_ms = int((midnight + timedelta(days=1)).timestamp() * 1_000)
         self._spans.clear()
 
-    def _span(self, segment: int, is_auctioned: bool) -> tuple[int, int]:
-        midnight_ms = self._day_ends_ms - 86_400_000
-        hours = hours_on(datetime.fromtimestamp(midnight_ms / 1_000, IST).date(), segment, is_auctioned)
-        if hours is None:
-            return (0, -1_000)
-        return midnight_ms + _of_day_ms(hours.opens), midnight_ms + _of_day_ms(hours.closes)
+    def _of_today(self, segment: int, is_auctioned: bool) -> list[tuple[int, int]]:
+        midnight_ms = self._day_ends_ms - DAY_MS
+        today = datetime.fromtimestamp(midnight_ms / 1_000, IST).date()
+        spans = self._calendar.spans_on(today, segment, is_auctioned)
+        return [(midnight_ms + _of_day_ms(span.opens), midnight_ms + _of_day_ms(span.closes)) for span in spans]
 
 
 def _of_day_ms(moment: time) -> int:

@@ -1,6 +1,7 @@
 """Wires session, sockets, admission and publisher, and keeps the feed's state on show."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Iterable
@@ -9,16 +10,17 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from ingest import calendar
 from ingest.admit import Admission
+from ingest.calendar import BUILT_IN, Calendar, Sessions, read_calendar
 from ingest.decode import decode
-from ingest.feed import Feed
-from ingest.instruments import EXCHANGES, auctioned_tokens, read_dump, underlying_names
+from ingest.feed import Feed, Link
+from ingest.gaps import GapLog
+from ingest.listing import Listing
 from ingest.publish import Publisher
 from ingest.session import Session
-from ingest.sockets import Socket, spread
+from ingest.sockets import SOCKETS_MAX, TOKENS_A_SOCKET, Socket, spread
 from stormalert import keys, process
-from stormalert.errors import InputError
+from stormalert.errors import InputError, StormError
 from stormalert.settings import Settings
 from stormalert.store import Store, open_store
 from stormalert.units import IST, now_ms
@@ -26,9 +28,8 @@ from stormalert.units import IST, now_ms
 log = logging.getLogger(__name__)
 
 FOLLOW_EVERY_S = 1.0
-DUMP_RETRY_S = 60.0
-# Kite makes the day's dump around this time.
-DUMP_AT_MINUTE = 8 * 60 + 30
+SHOW_EVERY_S = 1.0
+CALENDAR_SETTING = "calendar"
 
 
 async def ingest(settings: Settings, stopping: asyncio.Event) -> None:
@@ -45,88 +46,136 @@ class Ingest:
         self._store = store
         self._redis = redis
         self._feed = Feed()
+        self._gaps = GapLog(redis)
         self._session = Session(settings, store, self._feed)
-        self._publisher = Publisher(redis, settings.shards)
-        self._sessions = calendar.Sessions()
+        self._publisher = Publisher(redis, settings.shards, self._gaps.note)
+        self._calendar: Calendar = BUILT_IN
+        self._calendar_text: str | None = None
+        self._sessions = Sessions()
         is_open = self._sessions.is_open if settings.market_hours == "exchange" else _always
         self._admission = Admission(settings.jump_guard_percent, is_open)
+        self._listing = Listing(store, self._session, redis, settings.shards, self._feed, self._set_auctioned)
         self._heartbeat = process.Heartbeat("ingest", redis)
         self._sockets: list[Socket] = []
+        # When an earlier process had its last frame; until a socket goes on from there.
+        self._resume_ms = 0
+        self._left_out = 0
         self._faulty_frames = 0
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        if not calendar.is_known(datetime.now(IST).date()):
-            log.error("no holidays are known for this year", extra={"year": datetime.now(IST).year})
+        self._resume_ms = await self._last_frame_ms()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._heartbeat.beat_until(stopping))
             tasks.create_task(self._session.run_until(stopping))
             tasks.create_task(self._publisher.run_until(stopping))
+            tasks.create_task(self._gaps.run_until(stopping))
             tasks.create_task(self._show_feed(stopping))
-            tasks.create_task(self._follow_watchlists(stopping, tasks))
-            refresh = tasks.create_task(self._refresh_instruments())
+            tasks.create_task(self._follow_store(stopping, tasks))
+            listing = tasks.create_task(self._listing.run())
             await stopping.wait()
-            refresh.cancel()
+            listing.cancel()
 
     def _on_frame(self, payload: bytes) -> None:
-        self._feed.note_frame()
         frame = decode(payload)
         if frame.fault:
             self._faulty_frames += 1
             log.debug("faulty frame", extra={"fault": frame.fault})
         received_ms = now_ms()
-        for packet in frame.packets:
-            self._publisher.show(packet)
-            self._publisher.add_ticks(self._admission.admit(packet, received_ms))
+        for row in frame.rows:
+            self._publisher.show(row)
+            self._publisher.add_ticks(self._admission.admit(row, received_ms))
 
     def _on_subscribed(self, tokens: Iterable[int]) -> None:
         subscribed_ms = now_ms()
         for token in tokens:
             self._admission.note_subscribed(token, subscribed_ms)
 
-    async def _follow_watchlists(self, stopping: asyncio.Event, tasks: asyncio.TaskGroup) -> None:
-        while not stopping.is_set():
-            wanted = await asyncio.to_thread(self._store.watched_tokens)
-            shares = spread(wanted, [socket.tokens for socket in self._sockets])
-            for place, share in enumerate(shares):
-                if place == len(self._sockets):
-                    self._sockets.append(self._socket(share))
-                    tasks.create_task(self._sockets[place].run_until(stopping))
-                elif share != self._sockets[place].tokens:
-                    self._sockets[place].want(share)
-            left_out = len(wanted) - sum(map(len, shares))
-            self._heartbeat.facts["left_out"] = left_out
-            await _sleep_unless(stopping, FOLLOW_EVERY_S)
+    def _set_auctioned(self, tokens: frozenset[int]) -> None:
+        self._sessions.auctioned = tokens
 
-    def _socket(self, tokens: set[int]) -> Socket:
-        socket = Socket(self._settings, self._session, self._feed, self._on_frame, self._on_subscribed)
-        socket.want(tokens)
+    async def _follow_store(self, stopping: asyncio.Event, tasks: asyncio.TaskGroup) -> None:
+        """Watchlists and calendar as they are now; while the store is away, as they were."""
+        while not stopping.is_set():
+            try:
+                wanted, calendar = await asyncio.to_thread(self._asked)
+            except StormError as error:
+                log.debug("store not read", extra={"reason": str(error)})
+            else:
+                self._use_calendar(calendar)
+                self._subscribe(wanted, tasks)
+            self._check_year()
+            await _sleep_unless(stopping, FOLLOW_EVERY_S)
+        for socket in self._sockets:
+            socket.close()
+
+    def _asked(self) -> tuple[set[int], str | None]:
+        return self._store.watched_tokens(), self._store.setting(CALENDAR_SETTING)
+
+    def _subscribe(self, wanted: set[int], tasks: asyncio.TaskGroup) -> None:
+        shares = spread(wanted, [socket.tokens for socket in self._sockets])
+        for _ in shares[len(self._sockets) :]:
+            self._sockets.append(self._socket(tasks))
+        # Those that grow come first: what moves is subscribed anew before it is let go.
+        moves = sorted(zip(self._sockets, shares, strict=True), key=lambda move: len(move[0].tokens) - len(move[1]))
+        for socket, share in moves:
+            if share != socket.tokens:
+                socket.want(share)
+        for socket in [socket for socket in self._sockets if not socket.tokens]:
+            if len(self._sockets) > 1:
+                self._sockets.remove(socket)
+                socket.close()
+        self._left_out = len(wanted) - sum(map(len, shares))
+        told = f"{self._left_out} instruments are left out: Kite takes {SOCKETS_MAX * TOKENS_A_SOCKET}"
+        self._feed.note_trouble("left_out", told if self._left_out else "")
+
+    def _socket(self, tasks: asyncio.TaskGroup) -> Socket:
+        link = Link(self._feed, self._gaps.note)
+        if self._resume_ms:
+            link.resume(self._resume_ms, "ingest was not running")
+            self._resume_ms = 0
+        socket = Socket(self._settings, self._session, link, self._on_frame, self._on_subscribed)
+        tasks.create_task(socket.run())
         return socket
 
-    async def _refresh_instruments(self) -> None:
-        """At start, and every day when Kite's dump is new."""
-        while True:
-            await self._session.wait_for_token()
-            try:
-                await self._load_instruments()
-            except InputError as error:
-                log.warning("instruments not refreshed", extra={"reason": str(error)})
-                await asyncio.sleep(DUMP_RETRY_S)
-            else:
-                await asyncio.sleep(_seconds_until_dump(datetime.now(IST)))
+    def _use_calendar(self, text: str | None) -> None:
+        if text == self._calendar_text:
+            return
+        self._calendar_text = text
+        try:
+            self._calendar = read_calendar(text)
+        except InputError as error:
+            self._calendar = BUILT_IN
+            self._feed.note_trouble("calendar", f"the calendar of the settings is not used: {error}")
+        else:
+            self._feed.note_trouble("calendar", "")
+            log.info("calendar read", extra={"years": ",".join(map(str, sorted(self._calendar.years)))})
+        self._sessions.use(self._calendar)
 
-    async def _load_instruments(self) -> None:
-        loaded = [row for exchange in EXCHANGES for row in read_dump(await self._session.fetch_dump(exchange))]
-        count = await asyncio.to_thread(self._store.save_instruments, loaded)
-        self._sessions.auctioned = auctioned_tokens(loaded, underlying_names(await self._session.fetch_dump("NFO")))
-        log.info("instruments refreshed", extra={"instruments": count, "with_auction": len(self._sessions.auctioned)})
+    def _check_year(self) -> None:
+        year = self._calendar.missing_year(datetime.now(IST).date())
+        told = f"no holidays are known for {year}: a holiday would look like a dead feed"
+        self._feed.note_trouble("year", told if year else "")
+
+    async def _last_frame_ms(self) -> int:
+        """Of an earlier process that had instruments; what it wrote is taken away, so that no count of its own is left."""
+        try:
+            frame_ms, instruments = await self._redis.hmget(keys.FEED, "frame_ms", "instruments")
+            await self._redis.delete(keys.FEED)
+        except process.UNREACHABLE:
+            return 0
+        return int(frame_ms or 0) if int(instruments or 0) else 0
 
     async def _show_feed(self, stopping: asyncio.Event) -> None:
-        published, since_s = self._publisher.published, time.monotonic()
+        """Each second, and at once when it changed: a dead socket is told as soon as it is found."""
+        published, since_s, rate = self._publisher.published, time.monotonic(), 0
         while not stopping.is_set():
-            await _sleep_unless(stopping, 1.0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._feed.changed.wait(), SHOW_EVERY_S)
+            self._feed.changed.clear()
             elapsed_s = time.monotonic() - since_s
-            rate = round((self._publisher.published - published) / elapsed_s)
-            published, since_s = self._publisher.published, time.monotonic()
+            if elapsed_s >= SHOW_EVERY_S:
+                rate = round((self._publisher.published - published) / elapsed_s)
+                published, since_s = self._publisher.published, time.monotonic()
             try:
                 await self._redis.hset(keys.FEED, mapping=self._facts(rate))  # type: ignore[arg-type]
             except process.UNREACHABLE:
@@ -138,9 +187,16 @@ class Ingest:
             "reason": self._feed.reason,
             "since_ms": self._feed.since_ms,
             "frame_ms": self._feed.frame_ms,
+            "trouble": "; ".join(self._feed.troubles.values()),
             "instruments": sum(len(socket.tokens) for socket in self._sockets),
+            "left_out": self._left_out,
+            "sockets": len(self._sockets),
+            "gaps": self._gaps.count,
+            "listed": self._listing.count,
+            "listed_ms": self._listing.listed_ms,
             "ticks": self._publisher.published,
             "ticks_per_s": ticks_per_s,
+            "delay_p99_ms": self._publisher.take_delay_ms(),
             "conflated": self._publisher.conflated,
             "faulty_frames": self._faulty_frames,
             **{f"refused_{refusal}": count for refusal, count in self._admission.refused.items()},
@@ -149,11 +205,6 @@ class Ingest:
 
 def _always(token: int, time_ms: int) -> bool:
     return True
-
-
-def _seconds_until_dump(now: datetime) -> float:
-    minutes = DUMP_AT_MINUTE - (now.hour * 60 + now.minute)
-    return (minutes if minutes > 0 else minutes + 24 * 60) * 60.0
 
 
 async def _sleep_unless(stopping: asyncio.Event, seconds: float) -> None:

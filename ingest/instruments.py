@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from stormalert.errors import InputError
 from stormalert.model import Instrument
@@ -19,15 +19,27 @@ def read_dump(text: str) -> Iterator[Instrument]:
     if missing:
         raise InputError(f"the instruments dump lacks the columns {', '.join(sorted(missing))}")
     for row in rows:
-        if row["instrument_token"].isdigit() and int(row["instrument_token"]) > 0 and row["tradingsymbol"]:
-            yield Instrument(
-                token=int(row["instrument_token"]),
-                symbol=f"{row['exchange']}:{row['tradingsymbol']}"[:64],
-                name=(row["name"] or "")[:128],
-                segment=row["segment"] or "",
-                tick_size_e4=_tick_size_e4(row["tick_size"]),
-                lot_size=int(row["lot_size"]) if (row["lot_size"] or "").isdigit() else 1,
-            )
+        if instrument := _instrument(row):
+            yield instrument
+
+
+def _instrument(row: Mapping[str, str | None]) -> Instrument | None:
+    # A short row has None where its columns end.
+    cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
+    if not cells["instrument_token"].isdecimal() or not cells["tradingsymbol"] or not cells["exchange"]:
+        return None
+    try:
+        return Instrument(
+            token=int(cells["instrument_token"]),
+            symbol=f"{cells['exchange']}:{cells['tradingsymbol']}"[:64],
+            name=cells["name"][:128],
+            segment=cells["segment"][:32],
+            tick_size_e4=_tick_size_e4(cells["tick_size"]),
+            lot_size=int(cells["lot_size"]) if cells["lot_size"].isdecimal() else 1,
+        )
+    except ValueError:
+        # Out of range: pydantic's ValidationError is one too.
+        return None
 
 
 def underlying_names(text: str) -> frozenset[str]:

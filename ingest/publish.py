@@ -1,129 +1,247 @@
 """Ticks into the sharded streams and quotes onto the screens.
 
-Ticks of one turn of the event loop go out together. While Redis is slow or away they wait in memory up to a bound; beyond it an
-instrument keeps its lowest, highest and newest price, so that no extreme is lost, and what was dropped is counted.
+Ticks of one turn of the event loop go out together, a script call a shard. While Redis is slow or away they wait in memory up
+to a bound; beyond it an instrument keeps its lowest, highest and newest price, so that no extreme is lost, and what was dropped
+is counted and marked as a gap.
 """
 
 import asyncio
 import json
 import logging
-from collections.abc import Iterable
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
-from ingest.decode import Packet
-from stormalert.keys import QUOTES_TOPIC, Shard, shard_of
+from ingest.decode import Packet, Row, price_e4
+from ingest.gaps import Gap
+from stormalert.keys import QUOTES_TOPIC, Shard, all_shards, shard_of
 from stormalert.model import Tick
 from stormalert.process import UNREACHABLE
-from stormalert.units import format_price
+from stormalert.scripts import script
+from stormalert.units import format_price, now_ms
 
 log = logging.getLogger(__name__)
 
 # The last resort when no evaluator runs for long: some 100 MB a shard.
 TICKS_MAX = 2_000_000
-WAITING_MAX = 100_000
-SENT_AT_ONCE = 2_000
+# Ticks of a shard.
+WAITING_MAX = 300_000
+# Holds the server for some 2 ms.
+SENT_AT_ONCE = 500
+BATCH_KEPT_S = 3_600
 QUOTES_EVERY_S = 0.1
+# Screens hear of a change at once; the quote's hash, which they read when they open, is written every so many turns.
+HASH_EVERY_TURNS = 10
 RETRY_AFTER_S = 0.25
+
+OnGap = Callable[[Gap], None]
 
 
 class Publisher:
-    def __init__(self, redis: Redis, shards: int) -> None:
-        self.published = 0
-        self.conflated = 0
-        self._redis = redis
-        self._shards = shards
-        self._waiting: list[Tick] = []
-        self._has_ticks = asyncio.Event()
-        self._quotes: dict[int, Packet] = {}
-        self._is_away = False
+    def __init__(self, redis: Redis, shards: int, on_gap: OnGap) -> None:
+        publisher = secrets.token_hex(4)
+        self._delays = _Delays()
+        self._lanes = [_Lane(redis, shard, publisher, on_gap, self._delays) for shard in all_shards(shards)]
+        self._lane_of: dict[int, _Lane] = {}
+        self._screens = _Screens(redis, shards)
 
-    def add_ticks(self, ticks: Iterable[Tick]) -> None:
+    @property
+    def published(self) -> int:
+        return sum(lane.published for lane in self._lanes)
+
+    @property
+    def conflated(self) -> int:
+        return sum(lane.conflated for lane in self._lanes)
+
+    def take_delay_ms(self) -> int:
+        """99 of 100 ticks since the last call were in their stream so soon after they came; 0 when there were none."""
+        return self._delays.take_p99_ms()
+
+    def add_ticks(self, ticks: Sequence[Tick]) -> None:
         """Never blocks."""
-        self._waiting.extend(ticks)
-        if len(self._waiting) > WAITING_MAX:
-            kept = conflate(self._waiting)
-            self.conflated += len(self._waiting) - len(kept)
-            self._waiting = kept
-        self._has_ticks.set()
+        for tick in ticks:
+            lane = self._lane_of.get(tick.token)
+            if lane is None:
+                lane = self._lane_of[tick.token] = self._lanes[int(shard_of(tick.token, len(self._lanes)).tag[1:])]
+            lane.add(tick)
 
-    def show(self, packet: Packet) -> None:
+    def show(self, row: Row) -> None:
         """Shows the packet's quote, admitted or not; a newer one replaces it until it is sent."""
-        self._quotes[packet.token] = packet
+        self._screens.changed[row[0]] = row
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._publish_quotes(stopping))
-            tasks.create_task(self._publish_ticks(stopping))
+            tasks.create_task(self._screens.run_until(stopping))
+            for lane in self._lanes:
+                tasks.create_task(lane.run_until(stopping))
             await stopping.wait()
-            self._has_ticks.set()
+            for lane in self._lanes:
+                lane.wake()
 
-    async def _publish_ticks(self, stopping: asyncio.Event) -> None:
+
+class _Delays:
+    """How long ticks waited, in whole ms."""
+
+    def __init__(self) -> None:
+        self._ticks_by_ms: Counter[int] = Counter()
+
+    def note(self, since_s: float, ticks: int) -> None:
+        self._ticks_by_ms[round((time.monotonic() - since_s) * 1_000)] += ticks
+
+    def take_p99_ms(self) -> int:
+        left = self._ticks_by_ms.total() // 100
+        longest_ms = 0
+        for longest_ms in sorted(self._ticks_by_ms, reverse=True):
+            left -= self._ticks_by_ms[longest_ms]
+            if left < 0:
+                break
+        self._ticks_by_ms.clear()
+        return longest_ms
+
+
+class _Lane:
+    """The ticks of one shard, in order."""
+
+    def __init__(self, redis: Redis, shard: Shard, publisher: str, on_gap: OnGap, delays: _Delays) -> None:
+        self.published = 0
+        self.conflated = 0
+        self._redis = redis
+        self._shard = shard
+        self._appended = shard.appended(publisher)
+        self._on_gap = on_gap
+        self._delays = delays
+        self._waiting: list[Tick] = []
+        # When the first of them came.
+        self._since_s = 0.0
+        self._has_ticks = asyncio.Event()
+        self._batch = 0
+        self._is_away = False
+        # What was conflated since Redis took the last batch.
+        self._lost = 0
+        self._lost_from_ms = 0
+
+    def add(self, tick: Tick) -> None:
+        waiting = self._waiting
+        waiting.append(tick)
+        if len(waiting) == 1:
+            self._since_s = time.monotonic()
+            self._has_ticks.set()
+        elif len(waiting) > WAITING_MAX:
+            self._conflate()
+
+    def wake(self) -> None:
+        self._has_ticks.set()
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set() or (self._waiting and not self._is_away):
             await self._has_ticks.wait()
-            batch = self._waiting[:SENT_AT_ONCE]
-            if not batch:
-                self._has_ticks.clear()
-                if stopping.is_set():
+            self._has_ticks.clear()
+            while self._waiting:
+                # Kept apart until it was taken: sent again it must be the same batch.
+                batch, self._waiting = self._waiting[:SENT_AT_ONCE], self._waiting[SENT_AT_ONCE:]
+                since_s = self._since_s
+                if not await self._deliver(batch, stopping):
                     return
-                continue
-            del self._waiting[:SENT_AT_ONCE]
-            by_shard: dict[Shard, list[Tick]] = {}
-            for tick in batch:
-                by_shard.setdefault(shard_of(tick.token, self._shards), []).append(tick)
-            left = await asyncio.gather(*(self._append(shard, ticks) for shard, ticks in by_shard.items()))
-            if waiting := [tick for ticks in left for tick in ticks]:
-                self._waiting[:0] = waiting
+                self._delays.note(since_s, len(batch))
+
+    async def _deliver(self, batch: list[Tick], stopping: asyncio.Event) -> bool:
+        """Until Redis has taken it; False when that did not happen before the end."""
+        self._batch += 1
+        fields = [text for tick in batch for text in (tick.token, format_price(tick.price_e4), tick.time_ms, tick.via)]
+        while True:
+            try:
+                await script("append").call(
+                    self._redis,
+                    ticks=self._shard.ticks,
+                    appended=self._appended,
+                    batch=self._batch,
+                    keep=BATCH_KEPT_S,
+                    most=TICKS_MAX,
+                    fields=fields,
+                )
+            except (*UNREACHABLE, ResponseError) as error:
+                self._note_away(str(error))
+                if stopping.is_set():
+                    return False
                 await asyncio.sleep(RETRY_AFTER_S)
             else:
-                self._note_back()
-            self.published += len(batch) - len(waiting)
+                self.published += len(batch)
+                self._note_taken()
+                return True
 
-    async def _append(self, shard: Shard, ticks: list[Tick]) -> list[Tick]:
-        """Returns those that must be sent again: all or none."""
-        try:
-            # In a transaction, so that a batch whose reply is lost is there whole or not at all.
-            async with self._redis.pipeline(transaction=True) as pipe:
-                for tick in ticks:
-                    fields = {"token": tick.token, "price": format_price(tick.price_e4), "time": tick.time_ms}
-                    if tick.via:
-                        fields["via"] = tick.via
-                    pipe.xadd(shard.ticks, fields, maxlen=TICKS_MAX, approximate=True)  # type: ignore[arg-type]
-                await pipe.execute()
-        except UNREACHABLE as error:
-            self._note_away(str(error))
-            return ticks
-        return []
-
-    async def _publish_quotes(self, stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            await asyncio.sleep(QUOTES_EVERY_S)
-            quotes, self._quotes = self._quotes, {}
-            if not quotes or self._is_away:
-                continue
-            try:
-                await self._send_quotes(quotes)
-            except UNREACHABLE:
-                # Screens show the next ones; ticks tell of the outage.
-                log.debug("quotes not sent")
-
-    async def _send_quotes(self, quotes: dict[int, Packet]) -> None:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for packet in quotes.values():
-                pipe.hset(shard_of(packet.token, self._shards).quote(packet.token), mapping=quote_fields(packet))  # type: ignore[arg-type]
-            await pipe.execute()
-        changes = {token: [format_price(p.last_e4), change_percent(p), p.time_ms] for token, p in quotes.items()}
-        await self._redis.publish(QUOTES_TOPIC, json.dumps(changes, separators=(",", ":")))
+    def _conflate(self) -> None:
+        kept = conflate(self._waiting)
+        lost = len(self._waiting) - len(kept)
+        self.conflated += lost
+        self._lost += lost
+        self._lost_from_ms = self._lost_from_ms or self._waiting[0].time_ms
+        self._waiting = kept
 
     def _note_away(self, reason: str) -> None:
         if not self._is_away:
-            log.error("redis lost, ticks wait", extra={"reason": reason})
+            log.error("redis lost, ticks wait", extra={"shard": self._shard.tag, "reason": reason})
         self._is_away = True
 
-    def _note_back(self) -> None:
+    def _note_taken(self) -> None:
         if self._is_away:
-            log.info("redis back", extra={"waiting": len(self._waiting), "conflated": self.conflated})
+            facts = {"shard": self._shard.tag, "waiting": len(self._waiting), "conflated": self.conflated}
+            log.info("redis back", extra=facts)
         self._is_away = False
+        # A backlog that only grows slower than it is sent is one gap, told when it is worked off.
+        if self._lost and len(self._waiting) < SENT_AT_ONCE:
+            self._on_gap(Gap(self._lost_from_ms, now_ms(), "redis was away or slow: only extremes were kept", self._lost))
+            self._lost, self._lost_from_ms = 0, 0
+
+
+class _Screens:
+    """Quotes as they changed, for all who look."""
+
+    def __init__(self, redis: Redis, shards: int) -> None:
+        self.changed: dict[int, Row] = {}
+        self._redis = redis
+        self._shards = shards
+        # Changes that their hash does not show yet, by turn.
+        self._unwritten: list[dict[int, Row]] = [{} for _ in range(HASH_EVERY_TURNS)]
+        self._written: set[int] = set()
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        turn = 0
+        while not stopping.is_set():
+            await asyncio.sleep(QUOTES_EVERY_S)
+            turn = (turn + 1) % HASH_EVERY_TURNS
+            rows, self.changed = self.changed, {}
+            try:
+                await self._write_hashes(rows, turn)
+                await self._announce(rows)
+            except (*UNREACHABLE, ResponseError):
+                # Screens show the next ones; ticks tell of the outage.
+                log.debug("quotes not sent")
+
+    async def _write_hashes(self, rows: dict[int, Row], turn: int) -> None:
+        """An instrument's first quote at once, later ones when it is its turn."""
+        due = self._unwritten[turn]
+        for token, row in rows.items():
+            if token in self._written:
+                self._unwritten[token % HASH_EVERY_TURNS][token] = row
+            else:
+                self._written.add(token)
+                due[token] = row
+        self._unwritten[turn] = {}
+        if not due:
+            return
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for token, row in due.items():
+                pipe.hset(shard_of(token, self._shards).quote(token), mapping=quote_fields(row))  # type: ignore[arg-type]
+            await pipe.execute()
+
+    async def _announce(self, rows: dict[int, Row]) -> None:
+        if rows:
+            changes = {token: [_price(token, row[1]), change_percent(row), row[8] * 1_000] for token, row in rows.items()}
+            await self._redis.publish(QUOTES_TOPIC, json.dumps(changes, separators=(",", ":")))
 
 
 def conflate(ticks: Iterable[Tick]) -> list[Tick]:
@@ -140,22 +258,26 @@ def conflate(ticks: Iterable[Tick]) -> list[Tick]:
     return [ordered[place] for place in sorted({place for places in kept.values() for place in places})]
 
 
-def change_percent(packet: Packet) -> str:
+def change_percent(row: Row) -> str:
     """Against the previous close, with two decimals; empty when there is none."""
-    if not packet.close_e4:
-        return ""
-    return f"{(packet.last_e4 - packet.close_e4) * 100 / packet.close_e4:.2f}"
+    last, close = row[1], row[6]
+    return f"{(last - close) * 100 / close:.2f}" if close else ""
 
 
-def quote_fields(packet: Packet) -> dict[str, str | int]:
+def quote_fields(row: Row) -> dict[str, str | int]:
     """The quote's hash, in the order of the key table."""
+    quote = Packet._make(row)
     return {
-        "last": format_price(packet.last_e4),
-        "open": format_price(packet.open_e4),
-        "high": format_price(packet.high_e4),
-        "low": format_price(packet.low_e4),
-        "close": format_price(packet.close_e4),
-        "volume": packet.volume,
-        "change": change_percent(packet),
-        "time": packet.time_ms,
+        "last": _price(quote.token, quote.last),
+        "open": _price(quote.token, quote.open),
+        "high": _price(quote.token, quote.high),
+        "low": _price(quote.token, quote.low),
+        "close": _price(quote.token, quote.close),
+        "volume": quote.volume,
+        "change": change_percent(row),
+        "time": quote.sent_s * 1_000,
     }
+
+
+def _price(token: int, units: int) -> str:
+    return format_price(price_e4(token, units))

@@ -8,14 +8,15 @@ import asyncio
 import json
 import logging
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
 import requests
 from kiteconnect import KiteConnect
-from kiteconnect.exceptions import KiteException, TokenException
+from kiteconnect.exceptions import KiteException, NetworkException, TokenException
 
-from ingest.feed import Feed, FeedState
+from ingest.feed import Feed
 from stormalert.errors import InputError, StormError
 from stormalert.security import Sealer
 from stormalert.settings import Settings
@@ -26,17 +27,23 @@ log = logging.getLogger(__name__)
 
 POLL_S = 1.0
 # So that the death of the token at 06:00 shows within a minute, also while the socket still streams.
-CHECK_EVERY_S = 30.0
+CHECK_EVERY_S = 10.0
 REST_TIMEOUT_S = 7
 # At most one try a minute while the token is known to be dead.
 DEAD_RETRY_S = 60.0
+# A request token that Kite could not be asked about is tried again, as long as it lives.
+EXCHANGE_RETRY_S = 3.0
+REQUEST_LIVES_MS = 300_000
 
 REQUEST_SETTING = "kite.request_token"
 ACCESS_SETTING = "kite.access_token"
 
 
 class Session:
+    """The token of the moment; `handshakes` lets one socket connect at a time, so that a dead token is tried once."""
+
     def __init__(self, settings: Settings, store: Store, feed: Feed) -> None:
+        self.handshakes = asyncio.Lock()
         self._settings = settings
         self._store = store
         self._feed = feed
@@ -44,23 +51,19 @@ class Session:
         self._kite = KiteConnect(settings.kite_api_key, root=settings.kite_api_root, timeout=REST_TIMEOUT_S)
         self._token = ""
         self._dead_token = ""
+        self._check_after_s = 0.0
         self._handled_request = ""
+        self._exchange_after_s = 0.0
+        # What the last login gave, and sealed as long as the store has not taken it.
+        self._login: dict[str, Any] = {}
+        self._unsaved = ""
         self._changed = asyncio.Event()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        passes = 0
-        while not stopping.is_set():
-            try:
-                await self._poll()
-                if self._token and passes % round(CHECK_EVERY_S / POLL_S) == 0:
-                    await self._check()
-            except StormError as error:
-                self._feed.turn(FeedState.LOGIN_NEEDED, str(error))
-            passes += 1
-            try:
-                await asyncio.wait_for(stopping.wait(), POLL_S)
-            except TimeoutError:
-                continue
+        # Apart from each other: a Kite that answers slowly to the one must not delay the other.
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_repeat(self._follow_login, stopping))
+            tasks.create_task(_repeat(self._check_when_due, stopping))
 
     @property
     def token(self) -> str:
@@ -77,73 +80,118 @@ class Session:
         """Kite refused the token. A newer one may have been adopted meanwhile."""
         if token == self._token:
             self._token, self._dead_token = "", token
-            self._feed.turn(FeedState.LOGIN_NEEDED, "Kite refused the access token: log in again")
-            asyncio.get_running_loop().call_later(DEAD_RETRY_S * random.uniform(1, 1.2), self._retry, token)  # noqa: S311
+            # Kite may have refused for a reason of its own, so that a refused token is asked about now and then.
+            self._check_after_s = time.monotonic() + DEAD_RETRY_S * random.uniform(1, 1.2)  # noqa: S311
+            self._feed.need_login("Kite refused the access token: log in again")
 
     async def fetch_dump(self, exchange: str) -> str:
         """The instruments CSV of an exchange. Raises InputError when Kite does not give it."""
         url = f"{self._settings.kite_api_root}/instruments/{exchange}"
-        headers = {"X-Kite-Version": "3", "Authorization": f"token {self._settings.kite_api_key}:{self._token}"}
+        token = self._token
+        headers = {"X-Kite-Version": "3", "Authorization": f"token {self._settings.kite_api_key}:{token}"}
         try:
             reply = await asyncio.to_thread(requests.get, url, headers=headers, timeout=60)
         except requests.RequestException as error:
             raise InputError(f"the instruments of {exchange} cannot be fetched: {type(error).__name__}") from None
+        if reply.status_code == 403:
+            self.reject(token)
         if reply.status_code != 200:
             raise InputError(f"the instruments of {exchange} cannot be fetched: HTTP {reply.status_code}")
         return str(reply.text)
 
-    async def _poll(self) -> None:
-        request, access = await asyncio.to_thread(lambda: (self._sealed(REQUEST_SETTING), self._sealed(ACCESS_SETTING)))
-        is_newer = request.get("time_ms", 0) > access.get("login_ms", 0)
-        if is_newer and request["request_token"] != self._handled_request:
-            self._handled_request = request["request_token"]
-            access = await self._exchange(request["request_token"]) or access
+    async def _follow_login(self) -> None:
+        try:
+            await self._save()
+            request_text, access_text = await asyncio.to_thread(
+                lambda: (self._store.setting(REQUEST_SETTING), self._store.setting(ACCESS_SETTING))
+            )
+        except StormError as error:
+            # No reason to log in: what is there streams on.
+            self._feed.note_trouble("store", str(error))
+            return
+        self._feed.note_trouble("store", "")
+        missing = "nobody has logged in to Kite yet"
+        try:
+            request, access = self._unsealed(request_text), self._unsealed(access_text)
+        except StormError as error:
+            request, access, missing = {}, {}, f"{error}: log in again"
+        if request.get("time_ms", 0) > max(access.get("login_ms", 0), self._login.get("login_ms", 0)):
+            await self._exchange(request["request_token"], request["time_ms"])
+        if self._login.get("login_ms", 0) > access.get("login_ms", 0):
+            access = self._login
         token = access.get("access_token") or self._settings.kite_access_token.get_secret_value()
         if token and token not in (self._token, self._dead_token):
             self._adopt(token)
-        if not self._token and not self._dead_token:
-            self._feed.turn(FeedState.LOGIN_NEEDED, "nobody has logged in to Kite yet")
+        if not self._token and not self._dead_token and not self._handled_request:
+            self._feed.need_login(missing)
 
-    async def _exchange(self, request_token: str) -> dict[str, Any] | None:
+    async def _exchange(self, request_token: str, requested_ms: int) -> None:
+        if request_token == self._handled_request or time.monotonic() < self._exchange_after_s:
+            return
         secret = self._settings.kite_api_secret.get_secret_value()
         try:
-            session = await _in_thread(lambda: self._kite.generate_session(request_token, api_secret=secret))
+            session = await asyncio.to_thread(self._kite.generate_session, request_token, secret)
         except (KiteException, requests.RequestException) as error:
+            is_passing = isinstance(error, NetworkException | requests.RequestException)
+            if is_passing and now_ms() - requested_ms < REQUEST_LIVES_MS:
+                log.warning("kite not reached for the login", extra={"reason": _reason(error)})
+                self._exchange_after_s = time.monotonic() + EXCHANGE_RETRY_S
+                return
+            self._handled_request = request_token
             log.error("login at kite failed", extra={"reason": _reason(error)})
-            return None
-        access = {"access_token": session["access_token"], "login_ms": now_ms(), "user_id": session.get("user_id", "")}
-        sealed = self._sealer.seal(json.dumps(access))
-        await asyncio.to_thread(self._store.save_setting, ACCESS_SETTING, sealed)
-        return access
-
-    async def _check(self) -> None:
-        token = self._token
+            if not self._token:
+                self._feed.need_login(f"the login at Kite failed ({_reason(error)}): log in again")
+            return
+        self._handled_request = request_token
+        # Used at once, also when the store is away and takes it later.
+        self._login = {"access_token": session["access_token"], "login_ms": now_ms(), "user_id": session.get("user_id", "")}
+        self._unsaved = self._sealer.seal(json.dumps(self._login))
+        self._adopt(self._login["access_token"])
         try:
-            await _in_thread(self._kite.profile)
+            await self._save()
+        except StormError as error:
+            self._feed.note_trouble("store", str(error))
+
+    async def _save(self) -> None:
+        if self._unsaved:
+            await asyncio.to_thread(self._store.save_setting, ACCESS_SETTING, self._unsaved)
+            self._unsaved = ""
+
+    async def _check_when_due(self) -> None:
+        token = self._token or self._dead_token
+        if not token or time.monotonic() < self._check_after_s:
+            return
+        is_dead = not self._token
+        self._check_after_s = time.monotonic() + (DEAD_RETRY_S * random.uniform(1, 1.2) if is_dead else CHECK_EVERY_S)  # noqa: S311
+        try:
+            await asyncio.to_thread(self._kite.profile)
         except TokenException:
             self.reject(token)
         except (KiteException, requests.RequestException) as error:
             log.debug("kite's profile cannot be read", extra={"reason": _reason(error)})
+        else:
+            if token == self._dead_token and not self._token:
+                self._adopt(token)
 
     def _adopt(self, token: str) -> None:
-        self._token = token
+        self._token, self._dead_token = token, ""
         self._kite.set_access_token(token)
+        self._check_after_s = time.monotonic() + CHECK_EVERY_S
+        self._feed.note_login()
         self._changed.set()
         log.info("access token adopted")
 
-    def _retry(self, token: str) -> None:
-        """Kite may have refused for a reason of its own, so that a refused token is tried again now and then."""
-        if not self._token and self._dead_token == token:
-            self._dead_token = ""
-            self._adopt(token)
-
-    def _sealed(self, name: str) -> dict[str, Any]:
-        sealed = self._store.setting(name)
+    def _unsealed(self, sealed: str | None) -> dict[str, Any]:
         return dict(json.loads(self._sealer.unseal(sealed))) if sealed else {}
 
 
-async def _in_thread(call: Callable[[], Any]) -> Any:
-    return await asyncio.to_thread(call)
+async def _repeat(work: Callable[[], Any], stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        await work()
+        try:
+            await asyncio.wait_for(stopping.wait(), POLL_S)
+        except TimeoutError:
+            continue
 
 
 def _reason(error: Exception) -> str:

@@ -5,14 +5,16 @@ retry is switched off, and each connection is a new KiteTicker with the token of
 """
 
 import asyncio
+import json
 import logging
 import random
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from kiteconnect import KiteTicker
 
-from ingest.feed import Feed, FeedState, Watchdog
+from ingest.feed import Link
 from ingest.session import Session
 from stormalert.settings import Settings
 
@@ -23,114 +25,122 @@ logging.getLogger("kiteconnect.ticker").setLevel(logging.CRITICAL)
 SOCKETS_MAX = 3
 TOKENS_A_SOCKET = 3_000
 CONNECT_TIMEOUT_S = 5
+# Of TCP, TLS and handshake together.
+OPEN_WITHIN_S = 12.0
 BACKOFF_MAX_S = 20.0
-WATCH_EVERY_S = 0.5
+WATCH_EVERY_S = 0.25
+# Kite sends a heartbeat at least every couple of seconds, so that a socket without any frame is mute.
+MUTE_AFTER_S = 5.0
 
 OnFrame = Callable[[bytes], None]
 OnSubscribed = Callable[[Iterable[int]], None]
 
 
 def spread(wanted: set[int], held: list[set[int]]) -> list[set[int]]:
-    """The wanted tokens over the sockets: what a socket holds stays there, new ones go where most room is.
+    """The wanted tokens over the sockets, in the order of `held`; one that ends up empty is not needed.
 
-    Tokens beyond three full sockets are left out.
+    What a socket holds stays there and new ones go where most room is; a socket is emptied into the others only when those stay
+    half empty. Tokens beyond three full sockets are left out.
     """
-    sockets = [tokens & wanted for tokens in held]
-    new = sorted(wanted.difference(*sockets))
-    for token in new:
-        roomiest = min(sockets, key=len, default=None)
-        if roomiest is None or len(roomiest) >= TOKENS_A_SOCKET:
-            if len(sockets) == SOCKETS_MAX:
-                return sockets
-            roomiest = set()
-            sockets.append(roomiest)
+    sockets = [tokens & wanted for tokens in held] or [set()]
+    used = [tokens for tokens in sockets if tokens] or sockets[:1]
+    while len(used) > 1 and len(wanted) <= (len(used) - 1) * TOKENS_A_SOCKET // 2:
+        smallest = min(used, key=len)
+        smallest.clear()
+        used = [tokens for tokens in used if tokens]
+    for token in sorted(wanted.difference(*sockets)):
+        roomiest = min(used, key=len)
+        if len(roomiest) >= TOKENS_A_SOCKET:
+            if len(used) == SOCKETS_MAX:
+                break
+            roomiest = next((tokens for tokens in sockets if not tokens), set())
+            used.append(roomiest)
+            if not any(tokens is roomiest for tokens in sockets):
+                sockets.append(roomiest)
         roomiest.add(token)
-    return sockets or [set()]
+    return sockets
 
 
 class Socket:
     """One connection to Kite, made again whenever it is lost, mute, or a new token was adopted."""
 
     def __init__(
-        self, settings: Settings, session: Session, feed: Feed, on_frame: OnFrame, on_subscribed: OnSubscribed
+        self, settings: Settings, session: Session, link: Link, on_frame: OnFrame, on_subscribed: OnSubscribed
     ) -> None:
+        self.tokens: set[int] = set()
         self._settings = settings
         self._session = session
-        self._feed = feed
+        self._link = link
         self._on_frame = on_frame
         self._on_subscribed = on_subscribed
-        self._ticker: Any = None
-        self.tokens: set[int] = set()
+        self._line: _Line | None = None
+        self._closing = asyncio.Event()
 
     def want(self, tokens: set[int]) -> None:
         """Subscribes and unsubscribes what changed, without a reconnect."""
         added, removed = tokens - self.tokens, self.tokens - tokens
         self.tokens = set(tokens)
-        if self._ticker and self._ticker.is_connected():
+        self._link.instruments = len(tokens)
+        if self._line and self._line.ticker.is_connected():
             if removed:
-                self._ticker.unsubscribe(sorted(removed))
+                self._line.ticker.unsubscribe(sorted(removed))
             if added:
-                self._subscribe(self._ticker, added)
+                self._subscribe(self._line.ticker, added)
 
-    async def run_until(self, stopping: asyncio.Event) -> None:
+    def close(self) -> None:
+        """Ends `run`."""
+        self._closing.set()
+
+    async def run(self) -> None:
         failures = 0
-        while not stopping.is_set():
-            token = await _unless(stopping, self._session.wait_for_token())
-            if token is None:
-                return
-            self._feed.turn(FeedState.CONNECTING, self._feed.reason)
-            frames_before = self._feed.frame_ms
-            reason = await self._stream(token, stopping)
-            if "403" in reason:
-                self._session.reject(token)
-            elif not stopping.is_set():
-                failures = 0 if self._feed.frame_ms != frames_before else failures + 1
-                self._feed.turn(FeedState.CONNECTING, reason)
+        while await self._first_of(self._session.wait_for_token()):
+            line = await self._connect()
+            if line is None:
+                continue
+            reason = await self._stream(line)
+            if self._closing.is_set():
+                break
+            failures = 0 if line.has_spoken else failures + 1
+            self._link.note_lost(reason)
+            if "(403 -" in reason:
+                self._session.reject(line.token)
+            elif line.token == self._session.token:
                 backoff_s = min(0.5 * 2**failures, BACKOFF_MAX_S) * random.uniform(0.5, 1)  # noqa: S311
-                await _unless(stopping, asyncio.sleep(backoff_s))
+                await self._first_of(asyncio.sleep(backoff_s))
+        self._link.close()
 
-    async def _stream(self, token: str, stopping: asyncio.Event) -> str:
-        """Connects and returns when the connection has ended, with the reason in words."""
-        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        watchdog = Watchdog()
-        ticker = self._ticker = self._make_ticker(token, ended, watchdog)
-        while not ended.done():
-            await asyncio.wait([ended], timeout=WATCH_EVERY_S)
-            if stopping.is_set() or self._session.token not in ("", token):
-                # Ends with a handshake, or at the next turn of this loop's watchdog.
-                ticker.close(1000, "new login")
-                await asyncio.wait([ended], timeout=1)
-                break
-            if watchdog.is_mute and not ended.done():
-                self._feed.turn(FeedState.STALE, "no frame for 5 s")
-                _abort(ticker)
-                break
-        self._ticker = None
-        return ended.result() if ended.done() else "closed by us"
+    async def _connect(self) -> "_Line | None":
+        """A line that is open, or has ended already; None when the token died meanwhile."""
+        async with self._session.handshakes:
+            token = self._session.token
+            if not token or self._closing.is_set():
+                return None
+            line = self._line = _Line(self._settings, token, self._open, self._take)
+            await self._first_of(line.opened, line.ended, within_s=OPEN_WITHIN_S)
+            if not line.opened.done():
+                line.end(f"no connection within {OPEN_WITHIN_S:.0f} s")
+            return line
 
-    def _make_ticker(self, token: str, ended: "asyncio.Future[str]", watchdog: Watchdog) -> Any:
-        ticker = KiteTicker(
-            self._settings.kite_api_key, token, root=self._settings.kite_ws_root, connect_timeout=CONNECT_TIMEOUT_S
-        )
+    async def _stream(self, line: "_Line") -> str:
+        """Returns when the line has ended, with the reason in words."""
+        while not line.ended.done():
+            await self._first_of(line.ended, within_s=WATCH_EVERY_S)
+            if self._closing.is_set():
+                line.close("closed by us")
+            elif self._session.token not in ("", line.token):
+                line.close("new login")
+            elif line.is_mute and not line.ended.done():
+                line.end(f"mute: no frame for {MUTE_AFTER_S:.0f} s")
+                self._link.note_mute(line.ended.result())
+        self._line = None
+        return line.ended.result()
 
-        def end(reason: str) -> None:
-            if not ended.done():
-                ended.set_result(reason)
+    def _open(self, ticker: Any) -> None:
+        self._subscribe(ticker, self.tokens)
 
-        def on_message(_: Any, payload: bytes, is_binary: bool) -> None:
-            watchdog.note_frame()
-            if is_binary and not ended.done():
-                self._on_frame(payload)
-
-        ticker.on_connect = lambda ws, _: self._subscribe(ws, self.tokens)
-        ticker.on_message = on_message
-        ticker.on_error = _on_error
-        ticker.on_close = lambda _, code, reason: end(f"{reason or 'closed'} ({code})")
-        ticker.connect()
-        ticker.stop_retry()
-        # The library tells nobody that a connection could not even be made.
-        ticker.factory.clientConnectionFailed = lambda _, failure: end(failure.getErrorMessage())
-        return ticker
+    def _take(self, frame: bytes) -> None:
+        self._link.note_frame()
+        self._on_frame(frame)
 
     def _subscribe(self, ticker: Any, tokens: Iterable[int]) -> None:
         listed = sorted(tokens)
@@ -139,24 +149,84 @@ class Socket:
             ticker.subscribe(listed)
             ticker.set_mode(ticker.MODE_FULL, listed)
 
+    async def _first_of(self, *awaitables: Any, within_s: float | None = None) -> bool:
+        """Waits for one of them, the time or `close`, whichever comes first; True when it was one of them."""
+        work = {asyncio.ensure_future(awaitable) for awaitable in awaitables}
+        closing = asyncio.ensure_future(self._closing.wait())
+        done, pending = await asyncio.wait({*work, closing}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        for each in pending:
+            # A line's own futures are asked again later.
+            if isinstance(each, asyncio.Task):
+                each.cancel()
+        return bool(done & work) and closing not in done
 
-def _on_error(_: Any, code: int, reason: str) -> None:
-    # Code 0 is a text message of Kite's; a broken connection also ends in on_close.
-    if code == 0:
-        log.warning("kite says", extra={"reason": reason})
+
+class _Line:
+    """One KiteTicker from its making to its end; what it brings after that is passed over."""
+
+    def __init__(self, settings: Settings, token: str, on_open: Callable[[Any], None], on_frame: OnFrame) -> None:
+        loop = asyncio.get_running_loop()
+        self.token = token
+        self.opened: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[str] = loop.create_future()
+        self.has_spoken = False
+        self._frame_s = time.monotonic()
+        self._on_open = on_open
+        self._on_frame = on_frame
+        self.ticker = KiteTicker(settings.kite_api_key, token, root=settings.kite_ws_root, connect_timeout=CONNECT_TIMEOUT_S)
+        self.ticker.on_connect = self._opened
+        self.ticker.on_message = self._message
+        self.ticker.on_close = lambda _, code, reason: self._ended(f"{reason or 'closed by Kite'} ({code})")
+        self.ticker.connect()
+        # `stop_retry` holds only until the connection is made, which resets it.
+        self.ticker.factory.retry = lambda connector=None: None
+        # The library tells nobody that a connection could not even be made.
+        self.ticker.factory.clientConnectionFailed = lambda _, failure: self._ended(failure.getErrorMessage())
+
+    @property
+    def is_mute(self) -> bool:
+        return time.monotonic() - self._frame_s > MUTE_AFTER_S
+
+    def end(self, reason: str) -> None:
+        """At once, without a word to the other side."""
+        self._ended(reason)
+        if self.ticker.ws:
+            self.ticker.ws.dropConnection(abort=True)
+
+    def close(self, reason: str) -> None:
+        """With a closing handshake, which nobody waits for: the library drops what takes longer than a second."""
+        self._ended(reason)
+        self.ticker.close(1000, reason)
+
+    def _opened(self, ticker: Any, _: Any) -> None:
+        if self.ended.done():
+            ticker.ws.dropConnection(abort=True)
+            return
+        self._frame_s = time.monotonic()
+        self._on_open(ticker)
+        if not self.opened.done():
+            self.opened.set_result(None)
+
+    def _message(self, _: Any, payload: bytes, is_binary: bool) -> None:
+        if self.ended.done():
+            return
+        self._frame_s = time.monotonic()
+        if is_binary:
+            self.has_spoken = True
+            self._on_frame(payload)
+        else:
+            _tell(payload)
+
+    def _ended(self, reason: str) -> None:
+        if not self.ended.done():
+            self.ended.set_result(reason)
 
 
-def _abort(ticker: Any) -> None:
-    if ticker.ws:
-        ticker.ws.dropConnection(abort=True)
-
-
-async def _unless(stopping: asyncio.Event, awaitable: Any) -> Any:
-    """The result, or None when the process is to stop first."""
-    work, stop = asyncio.ensure_future(awaitable), asyncio.ensure_future(stopping.wait())
-    await asyncio.wait([work, stop], return_when=asyncio.FIRST_COMPLETED)
-    stop.cancel()
-    if work.done():
-        return work.result()
-    work.cancel()
-    return None
+def _tell(payload: bytes) -> None:
+    """Kite's text messages: errors, such as too many instruments, and news of the broker's."""
+    try:
+        message = json.loads(payload)
+    except ValueError:
+        return
+    if isinstance(message, dict) and message.get("type") in ("error", "message"):
+        log.warning("kite says", extra={"reason": str(message.get("data"))[:200]})

@@ -6,10 +6,13 @@
 --          counters  hash: malformed entries, and what the last one was
 -- ARGV     count     most entries to take, at most 2,000
 --          hold      ms of the server's time, above 0, after which no further entry is taken
--- Returns  {entries taken, alerts appended, id up to which the group has read}
+--          burst     most rules that are fired, or armed again, at once; what one tick does beyond it is left to the next call
+-- Returns  {entries taken, alerts appended, id up to which the group has read, 1 when an entry was begun and not finished,
+--          microseconds of the server's time, -1 where the server shows no clock}
 --
 -- An instrument is read and written once a batch. Redis does not roll a failing script back, so the step can be repeated:
--- entries are checked before use, the group moves last, and an instrument skips ticks up to the last one it took.
+-- entries are checked before use, and the shard's cursor moves in the one command that writes the instruments' states. The
+-- group follows it, for those who ask the server how far the evaluators are.
 local instrument = require("lib.instrument")
 local history = require("lib.history")
 local moves = require("lib.moves")
@@ -17,7 +20,7 @@ local number = require("lib.number")
 local rules = require("lib.rules")
 
 local ticks, alerts, counters = KEYS[1], KEYS[2], KEYS[3]
-local count, hold_ms = ARGV[1], tonumber(ARGV[2])
+local count, hold_ms, burst = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local GROUP = "evaluator"
 local ALERTS_MAX = 1000000
@@ -31,9 +34,11 @@ local TIME_MAX_MS = 281474976710656
 local os_library = rawget(_G, "os")
 local clock_s = os_library and os_library.clock or function() return 0 end
 local prefix = ticks:match("^(.*:)ticks$")
+local cursor_key = prefix .. "cursor"
 local call, threshold_e4 = redis.call, number.threshold_e4
 local push = history.push
 local min, max, HUGE = math.min, math.max, math.huge
+local DONE, ARMING, FIRING = 0, 1, 2
 
 -- The group's place in the stream, made at the beginning where it is missing: {last id, entries read}.
 local function cursor_of_group()
@@ -108,21 +113,31 @@ local function nearest(self, side)
   return nearest_e4, smallest_e2
 end
 
+local function append_alerts(self, fired)
+  if #fired == 0 then return end
+  local symbol = call("HGET", self.key, "symbol")
+  table.sort(fired, is_alert_before)
+  for _, alert in ipairs(fired) do append_alert(self, symbol, alert) end
+end
+
 -- The full look: arms what is due, fires what the newest tick triggers, and lays the band anew. Returns alerts appended.
+-- Beyond the burst it stops, and a later call goes on with the same tick: rules that it fired are not armed by it again.
 local function look(self)
-  local next_due_ms = rules.arm_due(self)
-  self.wake_ms = min(next_due_ms, self.time_ms + REFRESH_MS)
+  if self.phase ~= FIRING then
+    self.phase = rules.arm_due(self, burst) and ARMING or FIRING
+    if self.phase == ARMING then return 0 end
+  end
+  self.wake_ms = self.time_ms + REFRESH_MS
   history.open(self)
   rules.open(self)
-  local fired = rules.fire(self)
-  if #fired > 0 then
-    local symbol = call("HGET", self.key, "symbol")
-    table.sort(fired, is_alert_before)
-    for _, alert in ipairs(fired) do append_alert(self, symbol, alert) end
-  end
+  self.lowest_e4, self.highest_e4 = self.price_e4, self.price_e4
+  local fired = rules.fire(self, burst)
+  append_alerts(self, fired)
+  if #fired >= burst then return #fired end
+  self.phase = DONE
+  self.wake_ms = min(self.wake_ms, rules.next_due_ms(self))
   self.above_e4, self.up_e2 = nearest(self, "up")
   self.below_e4, self.down_e2 = nearest(self, "down")
-  self.lowest_e4, self.highest_e4 = self.price_e4, self.price_e4
   moves.show(self)
   return #fired
 end
@@ -143,59 +158,75 @@ end
 -- One tick of one instrument. Returns alerts appended, nil where a glance was enough.
 local function take(self, price_e4, time_ms)
   push(self, price_e4)
-  self.previous_e4 = self.price_e4 > 0 and self.price_e4 or price_e4
+  if self.phase == DONE then self.previous_e4 = self.price_e4 > 0 and self.price_e4 or price_e4 end
   self.price_e4 = price_e4
   if time_ms > self.time_ms then self.time_ms = time_ms end
   narrow_band(self)
-  if price_e4 < self.above_e4 and price_e4 > self.below_e4 and self.time_ms < self.wake_ms then return nil end
+  if price_e4 < self.above_e4 and price_e4 > self.below_e4 and self.time_ms < self.wake_ms and self.phase == DONE then
+    return nil
+  end
   return look(self)
 end
 
--- Each instrument of the entries once.
-local function tokens_of(entries)
-  local tokens, is_known = {}, {}
+-- The later of two stream ids.
+local function later(a, b)
+  local a_ms, a_seq = a:match("^(%d+)-(%d+)$")
+  local b_ms, b_seq = b:match("^(%d+)-(%d+)$")
+  local ahead = a_ms == b_ms and a_seq - b_seq or a_ms - b_ms
+  return ahead >= 0 and a or b
+end
+
+-- The entries' fields as three lists, and each instrument among them once.
+local function read(entries)
+  local token_of, price_of, time_of, tokens, is_known = {}, {}, {}, {}, {}
   for i = 1, #entries do
-    local token = fields_of(entries[i])
+    local token, price, time = fields_of(entries[i])
+    token_of[i], price_of[i], time_of[i] = token or false, price or false, time or false
     if token and not is_known[token] and is_token(token) then
       is_known[token] = true
       tokens[#tokens + 1] = token
     end
   end
-  return tokens
+  return token_of, price_of, time_of, tokens
 end
 
-if call("EXISTS", ticks) == 0 then return { 0, 0, "0-0" } end
+local started_s = clock_s()
+if call("EXISTS", ticks) == 0 then return { 0, 0, "0-0", 0, 0 } end
 local cursor, entries_read = cursor_of_group()
+cursor = later(cursor, call("GET", cursor_key) or cursor)
 local entries = call("XRANGE", ticks, "(" .. cursor, "+", "COUNT", count)
-if #entries == 0 then return { 0, 0, cursor } end
+if #entries == 0 then return { 0, 0, cursor, 0, 0 } end
 
-local tokens = tokens_of(entries)
+local token_of, price_of, time_of, tokens = read(entries)
 local loaded = instrument.load_all(prefix, tokens)
-local appended, malformed, fault = 0, 0, nil
-local taken, next_clock, deadline_s = 0, CLOCK_EVERY, clock_s() + hold_ms / 1000
+local appended, malformed, fault, begun = 0, 0, nil, 0
+local taken, next_clock, deadline_s = 0, CLOCK_EVERY, started_s + hold_ms / 1000
 for i = 1, #entries do
-  local id = entries[i][1]
-  local token, price, time = fields_of(entries[i])
+  local token, price, time = token_of[i], price_of[i], time_of[i]
   local self = token and loaded[token]
   local price_e4, time_ms = price and number.price_e4(price), time and time_ms_of(time)
   taken = i
   if not (self and price_e4 and time_ms) then
-    malformed, fault = malformed + 1, id .. ": " .. fault_of(token, price, time)
-  elseif instrument.is_new(self, id) then
+    malformed, fault = malformed + 1, entries[i][1] .. ": " .. fault_of(token, price, time)
+  else
     self.price_text = price
     local alerts_of_look = take(self, price_e4, time_ms)
     if alerts_of_look then appended, next_clock = appended + alerts_of_look, i end
+    if self.phase ~= DONE then
+      taken, begun = i - 1, 1
+      break
+    end
   end
   if i >= next_clock then
     if clock_s() >= deadline_s then break end
     next_clock = i + CLOCK_EVERY
   end
 end
-instrument.save_all(prefix, tokens, loaded)
+local last = taken > 0 and entries[taken][1] or cursor
+instrument.save_all(tokens, loaded, cursor_key, last)
 if malformed > 0 then
   call("HINCRBY", counters, "malformed", malformed)
   call("HSET", counters, "malformed_last", fault)
 end
-local last = entries[taken][1]
 call("XGROUP", "SETID", ticks, GROUP, last, "ENTRIESREAD", (entries_read or 0) + taken)
-return { taken, appended, last }
+return { taken, appended, last, begun, os_library and (clock_s() - started_s) * 1000000 or -1 }

@@ -29,6 +29,7 @@ from sandbox.smtp import Mailbox
 from sandbox.smtp_certificate import certificate
 from sandbox.state import open_database
 from sandbox.telegram import Telegram
+from sandbox.tls import tls_context
 from sandbox.twilio import Twilio
 from sandbox.webhook import Webhook
 
@@ -65,6 +66,7 @@ async def serve(options: argparse.Namespace) -> None:
             (options.smtp_port, "--smtp-port"),
         )
     )
+    stream_tls = listen(options.host, options.tls_port, "--tls-port") if options.tls_port else None
     database = open_database(options.state_dir)
     faults = Faults()
     outbox = Outbox(database)
@@ -73,6 +75,7 @@ async def serve(options: argparse.Namespace) -> None:
         sessions,
         faults.stream,
         stocks=options.instruments,
+        segments=options.segments,
         with_currencies=options.with_currencies,
         seed=options.seed,
         liveliness=options.liveliness,
@@ -111,6 +114,9 @@ async def serve(options: argparse.Namespace) -> None:
             exchange.run(),
         )
     ]
+    if stream_tls:
+        context = tls_context(options.state_dir, faults.stream)
+        jobs.append(asyncio.create_task(serve_stream(exchange.stream, stream_tls, context)))
     print(f"sandbox: http://{options.host}:{options.http_port}", flush=True)
     await until_told(jobs)
     database.close()
@@ -140,6 +146,7 @@ def places(options: argparse.Namespace) -> list[tuple[str, str]]:
         (http, "Kite's REST interface (KiteConnect root)"),
         (f"{http}/connect/login", "Kite's login page"),
         (f"ws://{options.host}:{options.ws_port}", "Kite's stream (KiteTicker root)"),
+        *([(f"wss://{options.host}:{options.tls_port}", "the same over TLS")] if options.tls_port else []),
         (f"{http}/bot", "Telegram Bot API (base_url of python-telegram-bot)"),
         (http, "Twilio (api.base_url of its client)"),
         (f"smtp://{options.host}:{options.smtp_port}", "mail, any user and password or none, unless --smtp-login names one"),

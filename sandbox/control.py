@@ -44,6 +44,8 @@ class Control:
             self._route("/control/close", self._close),
             self._route("/control/kill-tokens", self._kill_tokens),
             self._route("/control/print", self._print),
+            self._route("/control/listing", self._relist),
+            self._route("/control/say", self._say),
             self._route("/control/playback", self._play),
             self._route("/control/telegram", self._telegram_person),
             self._route("/control/whatsapp", self._whatsapp_person),
@@ -86,7 +88,23 @@ class Control:
     async def _print(self, body: dict[str, Any]) -> Any:
         price = _number(body.get("price"), "price")
         count = round(_number(body.get("count", 1), "count"))
-        return {"last_price": self._exchange.print_trade(str(body.get("symbol", "")), price, count)}
+        keep = body.get("keep", True)
+        if not isinstance(keep, bool):
+            raise LeverError(f"keep: expected true, or false for a print that no later packet knows of, was {keep!r}")
+        return {"last_price": self._exchange.print_trade(str(body.get("symbol", "")), price, count, keep)}
+
+    async def _relist(self, body: dict[str, Any]) -> Any:
+        rename, is_listed = body.get("rename", ""), body.get("listed", True)
+        if not isinstance(rename, str) or not isinstance(is_listed, bool):
+            raise LeverError("expected symbol, and rename (a text) or listed (true or false)")
+        return {"key": self._exchange.relist(str(body.get("symbol", "")), rename=rename, is_listed=is_listed)}
+
+    async def _say(self, body: dict[str, Any]) -> Any:
+        """A text message to every Kite socket, such as the broker's news."""
+        kind, text = body.get("type", "message"), body.get("data")
+        if not isinstance(kind, str) or not isinstance(text, str):
+            raise LeverError("expected data (a text) and type (message, error or order)")
+        return {"told": self._exchange.stream.say(kind, text)}
 
     async def _play(self, body: dict[str, Any]) -> Any:
         playback = self._exchange.playback

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Exchange:
         faults: StreamFaults,
         *,
         stocks: int,
+        segments: Sequence[str],
         with_currencies: bool,
         seed: int,
         liveliness: float,
@@ -39,7 +41,7 @@ class Exchange:
     ) -> None:
         recorded: list[Tick] = list(read_ticks(play)) if play else []
         self.sessions = sessions
-        self.board = Board(listed(stocks, with_currencies, (symbol for _, symbol, _ in recorded)))
+        self.board = Board(listed(stocks, with_currencies, (symbol for _, symbol, _ in recorded), segments))
         self.market = Market(self.board.instruments, seed, liveliness)
         self.stream = Stream(self.board, faults, sessions.is_valid, seed)
         self._rate = rate
@@ -58,19 +60,33 @@ class Exchange:
                 self.stream.publish(rows, self.board.quotes[rows])
             await asyncio.sleep(turn_s)
 
-    def print_trade(self, symbol: str, price: float, count: int = 1) -> float:
-        """Print trades at a price of one's choosing, now, and give the price as it went out."""
+    def print_trade(self, symbol: str, price: float, count: int = 1, keep: bool = True) -> float:
+        """Print trades at a price of one's choosing, now, and give the price as it went out; not kept: forgotten at once."""
         row = self.board.find(symbol)
         if row is None:
             raise LookupError(f"{symbol!r} is not listed")
         quote = self.board.quotes[row]
+        former = quote.copy()
         quote["last"] = round(price * self.board.instruments[row].divisor)
         quote["high"], quote["low"] = max(quote["high"], quote["last"]), min(quote["low"], quote["last"])
         if self.playback is None:
             quote["trade_s"] = quote["exchange_s"] = int(time.time())
         for _ in range(count):
             self.stream.publish(np.array([row]), self.board.quotes[[row]])
-        return self.board.rupees(row, "last")
+        printed = self.board.rupees(row, "last")
+        if not keep:
+            self.board.quotes[row] = former
+        return printed
+
+    def relist(self, symbol: str, *, rename: str = "", is_listed: bool = True) -> str:
+        """Give an instrument another trading symbol from the next dump on, or leave it out of it; gives its key."""
+        row = self.board.find(symbol)
+        if row is None:
+            raise LookupError(f"{symbol!r} is not listed")
+        if rename:
+            self.board.rename(row, rename)
+        self.board.unlisted.discard(row) if is_listed else self.board.unlisted.add(row)
+        return self.board.instruments[row].key
 
     def status(self) -> dict[str, Any]:
         clients = [
@@ -85,6 +101,7 @@ class Exchange:
         return {
             "instruments": len(self.board.instruments),
             "packets": self.stream.sent_packets,
+            "handshakes": self.stream.handshakes,
             "clients": clients,
             "playback": self._playback_status(),
         }

@@ -40,6 +40,8 @@ class StreamFaults:
     """Faults of the Kite stream, for all its sockets."""
 
     mute: bool = _switch("sockets stay open and say nothing, no heartbeat either")
+    refuse: bool = _switch("handshakes are answered 403, whatever the token")
+    tls_error: bool = _switch("TLS handshakes fail (of --tls-port)")
     gap: bool = _switch("no prices, but heartbeats: what happens meanwhile is never sent")
     trickle_s: float = _amount(0.0, "one frame each so many seconds; the rest waits in line and grows old (0: off)")
     duplicates: float = _rate("packets sent twice")

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox.instruments import MAX_STOCKS
+from sandbox.instruments import LISTED_SEGMENTS, MAX_STOCKS
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -23,6 +23,7 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
     add("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
     add("--http-port", type=port, default=8800, help="Kite's REST and login, Telegram, Twilio, outbox, control (%(default)s)")
     add("--ws-port", type=port, default=8801, help="Kite's stream (%(default)s)")
+    add("--tls-port", type=_number(int, 0, 65_535), default=0, help="Kite's stream over TLS, certificate made here (0: none)")
     add("--smtp-port", type=port, default=8825, help="mail (%(default)s)")
     add("--state-dir", type=Path, default=Path("var/sandbox"), help="tokens and outbox are kept here (%(default)s)")
     add("--kite-api-key", default="sandbox-key", help="(%(default)s)")
@@ -38,7 +39,13 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
     add("--twilio-inbound-url", default="", help="where WhatsApp messages that people write are posted to")
     add("--smtp-tls", action="store_true", help="offer STARTTLS, with the certificate smtp-certificate.pem in --state-dir")
     add("--smtp-login", default="", metavar="USER:PASSWORD", help="take no mail without it; else any login will do, or none")
-    add("--instruments", type=_number(int, 1, MAX_STOCKS), default=500, help="stocks listed (%(default)s)")
+    add("--instruments", type=_number(int, 1, MAX_STOCKS), default=500, help="listed beside the indices (%(default)s)")
+    add(
+        "--segments",
+        type=_segments,
+        default=("nse",),
+        help=f"comma-separated, of {','.join(LISTED_SEGMENTS)}; instruments are dealt to them in turn (nse)",
+    )
     add("--with-currencies", action="store_true", help="list USDINR (CDS) and EURINR (BCD) futures too")
     add("--seed", type=_number(int, 0, 2**63), default=1, help="another seed, another market (%(default)s)")
     add("--tick-rate", type=_number(float, 0.1, 1e6), default=500.0, help="packets a second, all told (%(default)g)")
@@ -64,6 +71,13 @@ def _number(kind: type[int] | type[float], least: float, most: float) -> Callabl
         return value
 
     return number
+
+
+def _segments(text: str) -> tuple[str, ...]:
+    segments = tuple(dict.fromkeys(text.split(",")))
+    if not set(segments) <= set(LISTED_SEGMENTS):
+        raise argparse.ArgumentTypeError(f"expected some of {','.join(LISTED_SEGMENTS)}, was {text!r}")
+    return segments
 
 
 def _bot_token(text: str) -> str:

@@ -17,7 +17,12 @@ LEVERS = (
     ("POST /control/drop", "cut all Kite sockets without a word"),
     ("POST /control/close", "close all Kite sockets with code 1000"),
     ("POST /control/kill-tokens", "end all access tokens, as at 06:00; open sockets stay open"),
-    ('POST /control/print {"symbol": "INFY", "price": 1500.05, "count": 2}', "print trades at a chosen price"),
+    (
+        'POST /control/print {"symbol": "INFY", "price": 1500.05, "count": 2}',
+        'print trades at a chosen price; "keep": false: forgotten at once',
+    ),
+    ('POST /control/listing {"symbol": "INFY", "rename": "INFOSYS"}', 'another symbol in the next dump; or "listed": false'),
+    ('POST /control/say {"type": "message", "data": "Hello"}', "a text message to all Kite sockets"),
     ('POST /control/playback {"speed": 60}', "play the recording from the start"),
     ('POST /control/telegram {"chat_id": 1001, "text": "/start"}', "let a person write to the bot"),
     ('POST /control/telegram {"message_id": 7, "press": "snooze"}', "let a person press a button"),

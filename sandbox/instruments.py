@@ -1,9 +1,14 @@
-"""The instruments that the stand-in exchange lists: two indices, the stocks of stocks.csv, and invented ones beyond."""
+"""The instruments that the stand-in exchange lists: indices, the stocks of stocks.csv, and invented ones beyond.
+
+Other segments follow from the stocks: the same stock at BSE and its futures at NFO move as it does; currencies are their own.
+"""
 
 import csv
 import io
-from collections.abc import Iterable
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 
 from sandbox.packets import SEGMENTS, divisor
@@ -12,6 +17,11 @@ STOCKS = Path(__file__).with_name("stocks.csv")
 MAX_STOCKS = 9000
 # Exchange tokens made up here lie above those that NSE gave to the known ones.
 FIRST_INVENTED_TOKEN = 30_000
+FIRST_TOKENS = {"bse": 500_000, "nfo": 40_000, "cds": 5_000, "bcd": 5_000}
+FIRST_EXPIRY = (2026, 12)
+FUTURES_MONTHS, CURRENCY_MONTHS = 3, 12
+CARRY_A_MONTH = 0.005
+CURRENCY_BASES = {"USDINR": 89.2, "EURINR": 103.4, "GBPINR": 117.6, "JPYINR": 57.4}
 COLUMNS = [
     "instrument_token",
     "exchange_token",
@@ -45,6 +55,8 @@ class Instrument:
     kind: str = "EQ"
     expiry: str = ""
     lot_size: int = 1
+    # The token of the instrument whose moves it copies; 0: its own.
+    follows: int = 0
 
     @property
     def key(self) -> str:
@@ -63,6 +75,7 @@ INDICES = (
     Instrument(256265, "NIFTY 50", "NIFTY 50", "", 25_900.0, segment="INDICES", lot_size=0),
     Instrument(260105, "NIFTY BANK", "NIFTY BANK", "Bank", 58_800.0, segment="INDICES", lot_size=0),
 )
+SENSEX = Instrument(265, "SENSEX", "SENSEX", "", 84_600.0, exchange="BSE", segment="INDICES", lot_size=0)
 # Their prices have other divisors on the wire than a stock's.
 CURRENCIES = (
     Instrument(
@@ -92,14 +105,19 @@ CURRENCIES = (
 )
 
 
-def listed(stocks: int, with_currencies: bool = False, also: Iterable[str] = ()) -> list[Instrument]:
-    """List the indices, so many stocks, and those symbols of `also` (a recording's) that are not there yet."""
-    instruments = [*INDICES, *(_known_stocks()[:stocks])]
-    instruments += [_invented(number) for number in range(len(instruments) - len(INDICES), stocks)]
+def listed(
+    stocks: int, with_currencies: bool = False, also: Iterable[str] = (), segments: Iterable[str] = ("nse",)
+) -> list[Instrument]:
+    """List the indices, so many others, dealt to the segments in turn, and those symbols of `also` (a recording's) that are not
+    there yet.
+    """
+    segments = tuple(segments)
+    instruments = [*INDICES, *([SENSEX] if "bse" in segments else [])]
+    instruments += itertools.islice(_in_turn([_SEGMENTS[segment]() for segment in segments]), stocks)
+    keys = {instrument.key for instrument in instruments}
     if with_currencies:
-        instruments += CURRENCIES
-    symbols = {instrument.symbol for instrument in instruments}
-    extra = [symbol for symbol in dict.fromkeys(map(trading_symbol, also)) if symbol not in symbols]
+        instruments += [currency for currency in CURRENCIES if currency.key not in keys]
+    extra = [symbol for symbol in dict.fromkeys(map(trading_symbol, also)) if f"NSE:{symbol}" not in keys]
     known = {stock.symbol: stock for stock in _known_stocks()} if extra else {}
     for number, symbol in enumerate(extra, start=MAX_STOCKS):
         instruments.append(known.get(symbol) or _stock(number, symbol, symbol, "Other", 1000.0))
@@ -133,10 +151,109 @@ def _known_stocks() -> list[Instrument]:
         ]
 
 
+def _in_turn(segments: list[Iterator[Instrument]]) -> Iterator[Instrument]:
+    """One of each, until all have ended."""
+    while segments:
+        for segment in list(segments):
+            instrument = next(segment, None)
+            if instrument is None:
+                segments.remove(segment)
+            else:
+                yield instrument
+
+
+def _nse() -> Iterator[Instrument]:
+    known = _known_stocks()
+    yield from known
+    yield from (_invented(number) for number in range(len(known), MAX_STOCKS))
+
+
+def _bse() -> Iterator[Instrument]:
+    for number, stock in enumerate(_nse()):
+        token = _token("bse", number)
+        yield replace(stock, token=token, exchange="BSE", segment="BSE", follows=stock.token)
+
+
+def _nfo() -> Iterator[Instrument]:
+    for number, (stock, month) in enumerate(itertools.product(_known_stocks(), range(FUTURES_MONTHS))):
+        base = round(stock.base * (1 + CARRY_A_MONTH * (month + 1)), 2)
+        future = _future(_token("nfo", number), stock.symbol, month, base, "NFO", lot_size=max(round(500_000 / base), 1))
+        yield replace(future, sector=stock.sector, follows=stock.token)
+
+
+def _currencies(segment: str) -> Iterator[Instrument]:
+    exchange = segment.upper()
+    known = {currency.symbol: currency for currency in CURRENCIES if currency.exchange == exchange}
+    for number, (month, (pair, base)) in enumerate(itertools.product(range(CURRENCY_MONTHS), CURRENCY_BASES.items())):
+        future = _future(_token(segment, number), pair, month, base, exchange)
+        yield known.get(future.symbol) or replace(future, sector="Currency", tick_size=0.0025)
+
+
+_SEGMENTS: dict[str, Callable[[], Iterator[Instrument]]] = {
+    "nse": _nse,
+    "bse": _bse,
+    "nfo": _nfo,
+    "cds": lambda: _currencies("cds"),
+    "bcd": lambda: _currencies("bcd"),
+}
+LISTED_SEGMENTS = tuple(_SEGMENTS)
+
+
+def _token(segment: str, number: int) -> int:
+    return (FIRST_TOKENS[segment] + number) * 256 + SEGMENTS[segment]
+
+
+def _future(token: int, name: str, month: int, base: float, exchange: str, lot_size: int = 1) -> Instrument:
+    """The future that expires so many months after FIRST_EXPIRY, on its month's last Tuesday."""
+    months = FIRST_EXPIRY[0] * 12 + FIRST_EXPIRY[1] - 1 + month
+    after = date((months + 1) // 12, (months + 1) % 12 + 1, 1)
+    expiry = after - timedelta(days=(after.weekday() - 1) % 7 or 7)
+    symbol = f"{name}{expiry:%y%b}FUT".upper()
+    return Instrument(
+        token,
+        symbol,
+        name,
+        "",
+        base,
+        exchange=exchange,
+        segment=f"{exchange}-FUT",
+        kind="FUT",
+        expiry=f"{expiry}",
+        lot_size=lot_size,
+    )
+
+
+_HOUSES = [
+    f"{head}{tail}"
+    for head in (
+        "Aru Bhav Chand Dev Gan Hari Indra Jai Kal Laksh Mahi Nav Oj Pra Raj San Tej Uday Var Vish Yash Ama Kir Nil Sur"
+    ).split()
+    for tail in "ya na sha dev raj mitra pal van tra la".split()
+]
+# What they make, and by what the exchange would shorten it.
+_TRADES = [
+    *(("Textiles", "TEX"), ("Cements", "CEM"), ("Pharma", "PHAR"), ("Chemicals", "CHEM"), ("Motors", "MOT"), ("Steel", "STL")),
+    *(("Foods", "FOOD"), ("Finance", "FIN"), ("Infra", "INFR"), ("Power", "POW"), ("Software", "SOFT"), ("Retail", "RET")),
+    *(("Paper", "PAP"), ("Sugar", "SUG"), ("Logistics", "LOG"), ("Housing", "HOUS"), ("Media", "MED"), ("Hotels", "HOT")),
+    *(("Plastics", "PLAS"), ("Tyres", "TYR"), ("Paints", "PNT"), ("Glass", "GLAS"), ("Cables", "CAB"), ("Bearings", "BEAR")),
+    *(("Fertilisers", "FERT"), ("Seeds", "SEED"), ("Jewels", "JEWL"), ("Leather", "LEAT"), ("Shipping", "SHIP")),
+    *(
+        ("Airways", "AIR"),
+        ("Mining", "MIN"),
+        ("Oils", "OIL"),
+        ("Gas", "GAS"),
+        ("Tools", "TOOL"),
+        ("Labs", "LAB"),
+        ("Telecom", "TEL"),
+    ),
+]
+
+
 def _invented(number: int) -> Instrument:
     # Spread over two decades, as prices at an exchange are.
     price = round(40 * 100 ** (number * 0.618 % 1), 2)
-    return _stock(number, f"SBX{number:04}", f"SANDBOX INDUSTRIES {number}", f"Sector {number % 12}", price)
+    house, (trade, short) = _HOUSES[number % len(_HOUSES)], _TRADES[number // len(_HOUSES)]
+    return _stock(number, f"{house}{short}".upper(), f"{house} {trade}", trade, price)
 
 
 def _stock(number: int, symbol: str, name: str, sector: str, price: float, exchange_token: str = "") -> Instrument:

@@ -118,7 +118,7 @@ class Kite:
 
     async def _instruments(self, request: Request) -> Response:
         exchange = request.path_params.get("exchange", "")
-        chosen = [it for it in self._board.instruments if exchange in ("", it.exchange)]
+        chosen = [it for it in self._board.listed() if exchange in ("", it.exchange)]
         return Response(as_csv(chosen, self._faults.blank_columns), media_type="text/csv")
 
     async def _quote(self, request: Request) -> Response:

@@ -25,7 +25,7 @@ MARKET, SECTOR, OWN = 0.0005, 0.0006, 0.0013
 GAP = 0.008
 JUMP_EVERY_S, JUMP_CHANCE = 600.0, 0.06
 
-_MARKET_KEY, _SECTOR_KEY, _OWN_KEY, _GAP_KEY, _JUMP_KEY, _VOLUME_KEY, _TRAIT_KEY = range(7)
+_MARKET_KEY, _SECTOR_KEY, _OWN_KEY, _GAP_KEY, _JUMP_KEY, _VOLUME_KEY, _TRAIT_KEY, _OWN_TRAIT_KEY = range(8)
 
 
 class Candle(NamedTuple):
@@ -58,7 +58,7 @@ class Market:
         self._market_key = mixed(root, _MARKET_KEY)
         self._sector = np.array([sectors[it.sector] if it.sector else 0 for it in instruments], np.intp)
         self._sector_keys = mixed(mixed(root, _SECTOR_KEY), np.arange(len(sectors) + 1, dtype=np.uint64))
-        keys = mixed(root, np.array([it.token for it in instruments], np.uint64))
+        keys = mixed(root, np.array([it.follows or it.token for it in instruments], np.uint64))
         self._own_keys = mixed(keys, _OWN_KEY)
         self._gap_keys = mixed(keys, _GAP_KEY)
         self._jump_keys = mixed(keys, _JUMP_KEY)
@@ -68,7 +68,7 @@ class Market:
         is_index = np.array([it.is_index for it in instruments])
         self._beta = np.where(is_index, 1.0, 1.0 + 0.5 * trait)
         self._sector_share = np.where(self._sector > 0, 1.0, 0.0)
-        self._own_share = np.where(is_index, 0.1, 1.0 + 0.4 * trait[::-1])
+        self._own_share = np.where(is_index, 0.1, 1.0 + 0.4 * uniform(mixed(keys, _OWN_TRAIT_KEY)))
         self._has_jumps = np.where(is_index, 0.0, 1.0)
         self._volume_a_minute = np.where(is_index, 0.0, 200.0 * 40.0 ** (1.0 + trait) / 2)
         self.tick_units = np.array([round(it.tick_size * it.divisor) for it in instruments], np.int64)

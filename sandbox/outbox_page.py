@@ -15,6 +15,7 @@ from sandbox.recording import INDIA
 
 NAMES = {"telegram": "Telegram", "whatsapp": "WhatsApp", "email": "E-mail", "webhook": "Webhook"}
 SHOWN = 100
+USUAL_CHAT = "700000001"
 
 
 class OutboxPage:
@@ -36,10 +37,12 @@ class OutboxPage:
         counts = self._outbox.counts()
         tabs = [_tab("", f"All {sum(counts.values()):,}", channel)]
         tabs += [_tab(it, f"{NAMES[it]} {counts[it]:,}", channel) for it in CHANNELS]
-        messages = [_card(message) for message in self._outbox.newest(channel, SHOWN)]
+        newest = self._outbox.newest(channel, SHOWN)
+        messages = [_card(message) for message in newest]
+        speech = _speech(newest) if channel in ("", "telegram") else ""
         empty = '<p class="card faint">Nothing yet. Messages appear here as soon as they are sent.</p>'
         note = f'<p class="faint">The newest {SHOWN}; all of them: <a href="/outbox.json">/outbox.json</a></p>'
-        body = f"<h1>Outbox</h1><nav>{''.join(tabs)}</nav>{''.join(messages) or empty}{note}"
+        body = f"<h1>Outbox</h1><nav>{''.join(tabs)}</nav>{speech}{''.join(messages) or empty}{note}"
         return page("Outbox", body, script="/outbox.js")
 
     async def _list(self, request: Request) -> Response:
@@ -91,8 +94,25 @@ def _mail(message: Message) -> str:
 def _buttons(content: dict[str, Any]) -> str:
     markup = content.get("raw", {}).get("reply_markup") or {}
     lines = markup.get("inline_keyboard", []) if isinstance(markup, dict) else []
-    buttons = "".join(f"<span>{escape(str(button.get('text', '')))}</span>" for line in lines for button in line)
+    buttons = "".join(_button(content, button) for line in lines for button in line)
     return f'<div class="buttons">{buttons}</div>' if buttons else ""
+
+
+def _button(content: dict[str, Any], button: dict[str, Any]) -> str:
+    label, url = escape(str(button.get("text", ""))), str(button.get("url", ""))
+    if url.startswith(("http://", "https://")):
+        return f'<a href="{escape(url)}" target="_blank" rel="noreferrer">{label}</a>'
+    message, data = escape(str(content.get("message_id", ""))), escape(str(button.get("callback_data", "")))
+    return f'<button type="button" data-message="{message}" data-press="{data}">{label}</button>'
+
+
+def _speech(messages: list[Message]) -> str:
+    """A form to write to the bot, as the person whose chat got the newest message."""
+    chat = next((it.to for it in messages if it.channel == "telegram"), USUAL_CHAT)
+    return f"""<form class="say" id="say">
+        <label>Chat <input name="chat_id" value="{escape(chat)}" inputmode="numeric" size="12"></label>
+        <input name="text" placeholder="Write to the bot, such as /help" aria-label="Text" autocomplete="off">
+        <button>Say</button></form>"""
 
 
 def _error(content: dict[str, Any]) -> str:

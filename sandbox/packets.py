@@ -49,7 +49,7 @@ INDEX = np.dtype(
     ]
 )
 
-SEGMENTS = {"nse": 1, "cds": 3, "bcd": 6, "indices": 9, "nco": 12}
+SEGMENTS = {"nse": 1, "nfo": 2, "cds": 3, "bse": 4, "bcd": 6, "indices": 9, "nco": 12}
 HEARTBEAT = b"\x00"
 MAX_PACKETS = 1000  # a frame; what is more goes into the next one
 

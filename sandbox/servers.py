@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -45,10 +46,10 @@ async def serve_http(app: Starlette, at: socket.socket) -> None:
     await HttpServer(config).serve([at])
 
 
-async def serve_stream(stream: Stream, at: socket.socket) -> None:
+async def serve_stream(stream: Stream, at: socket.socket, tls: ssl.SSLContext | None = None) -> None:
     # No pings: Kite sends none, and its library takes a pong it did not ask for as a reason to leave.
     server = await serve_websockets(
-        stream.serve, sock=at, process_request=stream.admit, ping_interval=None, compression=None, server_header=None
+        stream.serve, sock=at, ssl=tls, process_request=stream.admit, ping_interval=None, compression=None, server_header=None
     )
     try:
         await asyncio.Event().wait()

@@ -56,6 +56,7 @@ class Mailbox:
             return REPLIES[trouble]
         if trouble is Trouble.TIME_OUT:
             await hang()
+            return "451 4.4.2 Timed out"
         raw = envelope.content if isinstance(envelope.content, bytes) else str(envelope.content or "").encode()
         for recipient in envelope.rcpt_tos:
             content = _content(raw, envelope.mail_from or "") | {"encrypted": session.ssl is not None}

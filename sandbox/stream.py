@@ -31,12 +31,15 @@ class Stream:
 
     def __init__(self, board: Board, faults: StreamFaults, is_valid: Callable[[str, str], bool], seed: int) -> None:
         self.clients: set[Client] = set()
-        self.sent_packets = 0
+        self.sent_packets = self.handshakes = 0
         self._board, self._faults, self._is_valid = board, faults, is_valid
         self._random = np.random.default_rng(seed)
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse the handshake of a client without a valid token; nothing is checked after it."""
+        self.handshakes += 1
+        if self._faults.refuse:
+            return connection.respond(HTTPStatus.FORBIDDEN, "Refused.\n")
         query = {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
         if self._is_valid(query.get("api_key", ""), query.get("access_token", "")):
             return None
@@ -83,6 +86,12 @@ class Stream:
         """Cut every connection without a word."""
         for client in self.clients:
             client.connection.transport.abort()
+        return len(self.clients)
+
+    def say(self, kind: str, text: str) -> int:
+        """Send a text message to every client."""
+        for client in self.clients:
+            client.send(json.dumps({"type": kind, "data": text}))
         return len(self.clients)
 
     async def close(self) -> int:

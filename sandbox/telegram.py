@@ -14,6 +14,7 @@ from starlette.routing import Route
 from sandbox.faults import TelegramFaults, Trouble, hang
 from sandbox.outbox import Message, Outbox
 from sandbox.telegram_fields import Fields, TelegramError, check_buttons, fields_of, number_of, text_of
+from sandbox.telegram_text import entities
 
 MAX_POLL_S = 50.0
 
@@ -39,6 +40,7 @@ class Telegram:
         self._updates: list[dict[str, Any]] = []
         self._update_id = self._message_id = int(time.time())
         self._arrived = asyncio.Event()
+        self._poll = 0
         self._webhook: Fields = {}
         self._methods: dict[str, Callable[[Fields], Awaitable[Any]]] = {
             "getMe": self._get_me,
@@ -105,6 +107,7 @@ class Telegram:
             raise TelegramError(500, "Internal Server Error")
         if trouble is Trouble.TIME_OUT:
             await hang()
+            raise TelegramError(504, "Gateway Timeout")
         content = {"message_id": self._next_message_id(), "text": text, "html": html, "raw": fields}
         sent = self._outbox.add("telegram", str(chat), content, key=str(content["message_id"]))
         if trouble is Trouble.LOST_REPLY:
@@ -132,12 +135,18 @@ class Telegram:
         offset = number_of(fields, "offset", 0)
         self._updates = [update for update in self._updates if update["update_id"] >= offset]
         timeout_s = min(number_of(fields, "timeout", 0), MAX_POLL_S)
+        # Whoever asks last is served; the one who waits is told.
+        self._poll += 1
+        mine = self._poll
+        self._arrived.set()
         if not self._updates and timeout_s > 0:
-            self._arrived.clear()
+            self._arrived = asyncio.Event()
             try:
                 await asyncio.wait_for(self._arrived.wait(), timeout_s)
             except TimeoutError:
                 return []
+            if mine != self._poll:
+                raise TelegramError(409, "Conflict: terminated by other getUpdates request; make sure that only one bot runs")
         return self._updates[: number_of(fields, "limit", 100)]
 
     async def _set_webhook(self, fields: Fields) -> Any:
@@ -160,7 +169,8 @@ class Telegram:
             headers = {"X-Telegram-Bot-Api-Secret-Token": self._webhook["secret_token"]}
             try:
                 async with httpx.AsyncClient(timeout=5.0) as client:
-                    await client.post(self._webhook["url"], json=update, headers=headers)
+                    answer = await client.post(self._webhook["url"], json=update, headers=headers)
+                    answer.raise_for_status()
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise PersonError(f"webhook {self._webhook['url']}: {type(error).__name__} {error}") from error
             return
@@ -190,6 +200,8 @@ class Telegram:
             "date": message.time_ms // 1000,
             "text": message.content["text"],
         }
+        if message.content["html"]:
+            sent["entities"] = entities(message.content["html"])
         markup = message.content["raw"].get("reply_markup")
         return sent | ({"reply_markup": markup} if isinstance(markup, dict) and "inline_keyboard" in markup else {})
 
@@ -211,4 +223,7 @@ def _person(user_id: int, name: str) -> dict[str, Any]:
 
 
 def _chat(chat_id: int, name: str) -> dict[str, Any]:
+    # Groups have negative numbers.
+    if chat_id < 0:
+        return {"id": chat_id, "type": "group", "title": name}
     return {"id": chat_id, "type": "private", "first_name": name}

@@ -90,6 +90,8 @@ class Twilio:
             return error.response
         if trouble is Trouble.TIME_OUT:
             await hang()
+            # Not taken: its client left long ago, and tried again.
+            return TwilioError(504, 20504, "Gateway Timeout").response
         sid = f"SM{secrets.token_hex(16)}"
         content = {"sid": sid, "text": _text_of(form), "status": "queued", "error_code": None, "raw": form}
         message = self._outbox.add("whatsapp", form["To"], content, key=sid)

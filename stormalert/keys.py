@@ -12,6 +12,8 @@ from zlib import crc32
 # The consumer groups of the two streams.
 EVALUATOR_GROUP = "evaluator"
 DISPATCH_GROUP = "dispatch"
+# And of the errands.
+ERRANDS_GROUP = "errands"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,15 @@ class Shard:
     def rulebook(self) -> str:
         return f"{self.prefix}rulebook"
 
+    @property
+    def engine_patterns(self) -> tuple[str, ...]:
+        """What the engine can make again from the store, at the cost of its windows and peaks."""
+        nouns = (
+            *("state", "lows", "highs", "families", "moves", "levels"),
+            *("cohort", "extremes", "newest", "triggers", "smallest", "pending", "rule"),
+        )
+        return tuple(f"{self.prefix}{noun}:*" for noun in nouns)
+
     def instrument(self, token: int) -> str:
         return f"{self.prefix}instrument:{token}"
 
@@ -48,6 +59,9 @@ class Shard:
 
     def quote(self, token: int) -> str:
         return f"{self.prefix}quote:{token}"
+
+    def appended(self, publisher: str) -> str:
+        return f"{self.prefix}appended:{publisher}"
 
 
 def shard_of(token: int, shards: int) -> Shard:
@@ -88,10 +102,45 @@ def inbound(number: str) -> str:
     return f"storm:inbound:{hashlib.blake2b(number.encode(), digest_size=12).hexdigest()}"
 
 
+def errand(errand: str) -> str:
+    return f"storm:errand:{errand}"
+
+
+def link(digest: str) -> str:
+    return f"storm:link:{digest}"
+
+
+def code(channel: str) -> str:
+    return f"storm:code:{channel}"
+
+
+def code_tries(channel: str) -> str:
+    return f"storm:codetries:{channel}"
+
+
+def codes_asked(user: str) -> str:
+    return f"storm:codesasked:{user}"
+
+
+def listed(chat: str) -> str:
+    return f"storm:listed:{chat}"
+
+
+def stranger(chat: str) -> str:
+    return f"storm:stranger:{chat}"
+
+
+# What the dashboard asks the workers to send.
+ERRANDS = "storm:errands"
+# The name of the Telegram bot that is listening, and which process listens.
+BOT_NAME = "storm:bot"
+BOT_LOCK = "storm:botlock"
 # Who beats: the `alive` keys by their last beat, so that nobody has to scan a million keys for them.
 BEATS = "storm:beats"
 # The state of the Kite feed, in words, written by ingest.
 FEED = "storm:feed"
+# Stretches in which prices were lost.
+GAPS = "storm:gaps"
 # Pub/sub: coalesced price changes for screens, as a JSON object {token: [last, change percent, time_ms]}.
 QUOTES_TOPIC = "storm:quotes"
 
@@ -116,6 +165,13 @@ TABLE = (
         "trimmed a minute behind the evaluator group by the pump; ingest's MAXLEN is the last resort",
     ),
     Family(
+        "storm:{s0}:appended:<publisher>",
+        "string",
+        "number of the newest batch of ticks that this run of ingest appended",
+        "ingest",
+        "one per run of ingest; expires after an hour",
+    ),
+    Family(
         "storm:{s0}:alerts",
         "stream",
         "alert rule user token symbol kind direction price reference percent window time",
@@ -126,7 +182,7 @@ TABLE = (
         "storm:{s0}:instrument:<token>",
         "hash",
         "last price and time, band, windows",
-        "lua/evaluate, lua/arm",
+        "lua/evaluate, lua/arm; ingest a symbol that changed",
         "one per instrument",
     ),
     Family(
@@ -137,23 +193,30 @@ TABLE = (
         "one per rule; deleted by lua/disarm",
     ),
     Family(
+        "storm:{s0}:cursor",
+        "string",
+        "stream id of the newest tick that was evaluated",
+        "lua/evaluate",
+        "one per shard",
+    ),
+    Family(
         "storm:{s0}:state:<token>",
         "string",
-        "the engine's numbers for the instrument, 16 doubles",
+        "the engine's numbers for the instrument, 17 doubles, and the newest records of its lows and highs",
         "lua/evaluate, lua/arm",
-        "one per instrument, 128 bytes",
+        "one per instrument, at most 904 bytes",
     ),
     Family(
         "storm:{s0}:lows:<token>",
         "string",
-        "monotonic deque of lows, 16 bytes a record",
+        "monotonic deque of lows, 16 bytes a record; the newest lie in the state",
         "lua/evaluate",
         "one record per rising price of the last 24 h",
     ),
     Family(
         "storm:{s0}:highs:<token>",
         "string",
-        "monotonic deque of highs, 16 bytes a record",
+        "monotonic deque of highs, 16 bytes a record; the newest lie in the state",
         "lua/evaluate",
         "one record per falling price of the last 24 h",
     ),
@@ -220,7 +283,11 @@ TABLE = (
         "storm:{s0}:counters", "hash", "malformed entries of the ticks stream, and the last one's fault", "lua/evaluate", "one"
     ),
     Family(
-        "storm:{s0}:rulebook", "string", "there as long as Redis holds the rules that were brought over", "evaluator", "one"
+        "storm:{s0}:rulebook",
+        "string",
+        "there as long as Redis holds the rules that were brought over; the version of the engine's layout",
+        "evaluator",
+        "one",
     ),
     Family(
         "storm:{s0}:quote:<token>",
@@ -240,10 +307,11 @@ TABLE = (
     Family(
         "storm:feed",
         "hash",
-        "state of the Kite feed: state, reason, since_ms, frame_ms, instruments, counts by reason",
+        "state of the Kite feed: state, reason, since_ms, frame_ms, trouble, instruments, counts by reason",
         "ingest",
         "one",
     ),
+    Family("storm:gaps", "stream", "from to reason lost: stretches in which prices were lost", "ingest", "MAXLEN 1,000"),
     Family(
         "storm:spread:<rule>",
         "set",
@@ -280,4 +348,20 @@ TABLE = (
         "dashboard; workers delete it when Twilio says that it is over",
         "expires after 24 hours",
     ),
+    Family("storm:errands", "stream", "errand kind channel: a code or a test message to send", "dashboard", "MAXLEN ~ 10,000"),
+    Family("storm:errand:<errand>", "hash", "what became of it: state reason", "dashboard, bot", "expires after 10 minutes"),
+    Family(
+        "storm:link:<digest>",
+        "string",
+        "the user whose chat the link's token links",
+        "dashboard, bot",
+        "expires after 15 minutes",
+    ),
+    Family("storm:code:<channel>", "string", "HMAC of the code that was sent", "bot", "expires after 10 minutes"),
+    Family("storm:codetries:<channel>", "string", "how often a code was tried", "dashboard, bot", "expires after 10 minutes"),
+    Family("storm:codesasked:<user>", "string", "how many codes were sent", "bot", "expires after an hour"),
+    Family("storm:listed:<chat>", "list", "rules as /list numbered them", "bot", "expires after a day"),
+    Family("storm:stranger:<chat>", "string", "a chat without a user was told so", "bot", "expires after an hour"),
+    Family("storm:bot", "string", "name of the Telegram bot that listens", "bot", "expires after 30 s"),
+    Family("storm:botlock", "string", "the process that asks Telegram for updates", "bot", "expires after 15 s"),
 )

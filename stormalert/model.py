@@ -80,6 +80,14 @@ class DeliveryState(StrEnum):
         return self in (DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ)
 
 
+class MuteScope(StrEnum):
+    """How much of it a user does not want to hear."""
+
+    ALL = "all"
+    INSTRUMENT = "instrument"
+    RULE = "rule"
+
+
 class Role(StrEnum):
     ADMIN = "admin"
     MEMBER = "member"
@@ -146,8 +154,7 @@ class Rule(Record):
     @classmethod
     def _default_cooldown(cls, fields: object) -> object:
         if isinstance(fields, dict) and fields.get("cooldown_ms") is None:
-            usual = {"rolling": fields.get("window_ms", 0), "day": DAY_COOLDOWN_MS}
-            return fields | {"cooldown_ms": usual.get(str(fields.get("kind")), USUAL_COOLDOWN_MS)}
+            return fields | {"cooldown_ms": usual_cooldown_ms(str(fields.get("kind")), fields.get("window_ms", 0))}
         return fields
 
     @model_validator(mode="after")
@@ -205,9 +212,15 @@ class Channel(Record):
     kind: ChannelKind
     address: str = Field(min_length=1, max_length=254)
     is_on: bool = True
+    # Proven to be its user's; until then it gets nothing but its code. Those that were stored without a word of it are in use.
+    is_verified: bool = True
     # Why it was switched off, in words for its owner.
     reason: str = ""
     revision: int = 0
+
+    @property
+    def takes_alerts(self) -> bool:
+        return self.is_on and self.is_verified
 
 
 class Delivery(Record):
@@ -227,6 +240,34 @@ class Delivery(Record):
     revision: int = 0
 
 
+class Mute(Record):
+    """What its user does not want to hear of for a time; it still fires and stays in the history.
+
+    `subject` is a rule's id, an instrument's token as text, or empty for all. A user has one mute a subject; `id` says which.
+    """
+
+    id: str
+    user: Id
+    scope: MuteScope
+    subject: str = Field(default="", max_length=64)
+    # How its user knows the subject: NSE:INFY, or the rule as a line.
+    name: str = Field(default="", max_length=256)
+    until_ms: TimeMs = Field(default=0, description="0: until it is lifted")
+
+    @classmethod
+    def of(cls, user: str, scope: MuteScope, subject: str = "", *, name: str = "", until_ms: int = 0) -> Self:
+        return cls(id=f"{user}:{scope}:{subject}", user=user, scope=scope, subject=subject, name=name, until_ms=until_ms)
+
+    def holds(self, at_ms: int) -> bool:
+        return self.until_ms == 0 or self.until_ms > at_ms
+
+    def covers(self, alert: Alert) -> bool:
+        if self.scope is MuteScope.RULE:
+            # A watchlist's rule fires as its part on one instrument.
+            return self.subject in (alert.rule, alert.rule.removesuffix(f"_{alert.token}"))
+        return self.scope is MuteScope.ALL or self.subject == str(alert.token)
+
+
 class AuditEntry(Record):
     """Who did what, for sign-ins and administration."""
 
@@ -235,6 +276,11 @@ class AuditEntry(Record):
     user: str
     action: str
     detail: str = ""
+
+
+def usual_cooldown_ms(kind: str, window_ms: int) -> int:
+    """The pause of a rule whose owner chose none."""
+    return {"rolling": window_ms, "day": DAY_COOLDOWN_MS}.get(kind, USUAL_COOLDOWN_MS)
 
 
 def sentences(error: ValidationError) -> list[str]:

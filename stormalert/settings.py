@@ -70,6 +70,7 @@ class Settings(BaseModel):
 
     telegram_bot_token: SecretStr = Field(SecretStr(""), alias="TELEGRAM_BOT_TOKEN", description="token from @BotFather; empty: no Telegram")
     telegram_api_root: HttpUrl = Field("https://api.telegram.org", alias="STORM_TELEGRAM_API_ROOT", description="root of the Telegram Bot API")
+    telegram_webhook_url: HttpUrl = Field("", alias="STORM_TELEGRAM_WEBHOOK_URL", description="public https address that leads to STORM_BOT_PORT, for Telegram to post to; empty: the bot asks Telegram for updates")
     twilio_sid: str = Field("", alias="TWILIO_SID", description="Twilio account SID; empty: no WhatsApp")
     twilio_auth_token: SecretStr = Field(SecretStr(""), alias="TWILIO_AUTH_TOKEN", description="Twilio auth token")
     twilio_from_number: str = Field("", alias="TWILIO_FROM_NUMBER", description="WhatsApp sender, such as +14155238886")
@@ -86,6 +87,7 @@ class Settings(BaseModel):
     relay_port: Port = Field(8765, alias="STORM_RELAY_PORT", description="port of the websockets relay")
     relay_url: Annotated[str, _one_of_schemes("ws", "wss")] = Field("", alias="STORM_RELAY_URL", description="where browsers find the relay; empty: STORM_RELAY_PORT on the dashboard's own host")
     origins: str = Field("", alias="STORM_ORIGINS", description="comma-separated origins of pages that may listen to the relay; empty: the dashboard on the relay's own host")
+    bot_port: Port = Field(8766, alias="STORM_BOT_PORT", description="port of the bot's webhook, when STORM_TELEGRAM_WEBHOOK_URL is set")
     queue_board_port: Port = Field(9181, alias="STORM_QUEUE_BOARD_PORT", description="port of the RQ dashboard")
     workers: int = Field(2, alias="STORM_WORKERS", ge=1, le=64, description="number of RQ worker processes that `make run` starts")
 

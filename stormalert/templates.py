@@ -15,8 +15,6 @@ from stormalert.store import Store
 from stormalert.units import MINUTE_MS, format_percent
 
 LONGEST = 1_000
-# Of alerts that no rule fired.
-TEST_RULE = "test"
 
 PLACEHOLDERS = {
     "symbol": "the instrument, such as NSE:INFY",
@@ -91,7 +89,7 @@ def example(alert_id: str, user: str, time_ms: int) -> Alert:
     """An alert that no rule fired."""
     return Alert(
         id=alert_id,
-        rule=TEST_RULE,
+        rule="example",
         user=user,
         token=408065,
         symbol="NSE:INFY",

@@ -20,7 +20,7 @@ HOUR_MS = 60 * MINUTE_MS
 
 # No exponents: 1e999999999 is a decimal that would not fit into memory.
 _DECIMAL = re.compile(r"[+-]?\d{1,12}(\.\d{1,12})?")
-_DURATION = re.compile(r"(\d{1,7})\s*(ms|s|m|h)")
+_DURATION = re.compile(r"(\d{1,9})\s*(ms|s|m|h)")
 _UNIT_MS = {"ms": 1, "s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS}
 
 
@@ -56,7 +56,7 @@ def parse_duration_ms(text: str) -> int:
 def format_price(price_e4: int) -> str:
     """Rupees with two decimals, or with up to four where the price has them: 1384.55, 0.0525."""
     whole, fraction = divmod(price_e4, 10_000)
-    return f"{whole}.{fraction:04d}".removesuffix("00") if fraction % 100 == 0 else f"{whole}.{fraction:04d}".rstrip("0")
+    return f"{whole}.{fraction // 100:02d}" if fraction % 100 == 0 else f"{whole}.{fraction:04d}".rstrip("0")
 
 
 def format_percent(percent_e2: int) -> str:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from stormalert.model import Mute, MuteScope
 from stormalert.units import HOUR_MS, IST, MINUTE_MS, SECOND_MS, format_price, now_ms
 
 
@@ -34,3 +35,18 @@ def moment(time_ms: int, today_ms: int | None = None) -> str:
     if then.date() == today.date():
         return f"{then:%H:%M:%S}"
     return f"{then.day} {then:%b %H:%M:%S}" if then.year == today.year else f"{then.day} {then:%b %Y %H:%M:%S}"
+
+
+def clock(time_ms: int, today_ms: int | None = None) -> str:
+    """14:30 IST today, 24 Nov 14:30 IST on another day: for moments to come."""
+    return f"{moment(time_ms, today_ms)[:-3]} IST"
+
+
+def mute(it: Mute, today_ms: int | None = None) -> str:
+    """snoozed NSE:INFY until 14:30 IST; muted all alerts"""
+    subject = {
+        MuteScope.ALL: "all alerts",
+        MuteScope.INSTRUMENT: it.name or "the instrument",
+        MuteScope.RULE: f"the rule {it.name}" if it.name else "the rule",
+    }[it.scope]
+    return f"snoozed {subject} until {clock(it.until_ms, today_ms)}" if it.until_ms else f"muted {subject}"

@@ -1,4 +1,4 @@
-"""`python -m workers dispatch | work | board`: one process each."""
+"""`python -m workers dispatch | work | bot | board`: one process each."""
 
 import argparse
 
@@ -8,6 +8,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("dispatch", help="make jobs of alerts: one for each channel of the alert's user that is on")
     commands.add_parser("work", help="deliver: one RQ worker")
+    commands.add_parser("bot", help="talk with people: the Telegram bot, codes and test messages")
     commands.add_parser("board", help="the queue in the browser, for signed-in admins: rq-dashboard")
     command = parser.parse_args().command
     # Imported here, so that a process loads only what it runs.
@@ -15,6 +16,8 @@ def main() -> None:
         from workers.dispatch import run
     elif command == "work":
         from workers.work import run
+    elif command == "bot":
+        from workers.bot.run import run
     else:
         from workers.board import run
     run()

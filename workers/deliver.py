@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from stormalert import alarms, channels, templates
+from stormalert import alarms, channels, templates, words
 from stormalert.errors import Conflict, Moved, Permanent, Retryable
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState
 from stormalert.store import Store
@@ -76,7 +76,7 @@ class Courier:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        return (self._not_sent, self._channel_is_on, self._is_news, self._render, self._send)
+        return (self._not_sent, self._channel_is_on, self._is_news, self._not_muted, self._render, self._send)
 
     def deliver(self, delivery_id: str) -> Outcome:
         """Take the delivery as far as it goes now, and record how far that was."""
@@ -109,6 +109,8 @@ class Courier:
         if not channel.is_on:
             why = f": {channel.reason}" if channel.reason else ""
             return self._record(parcel.delivery, Done(DeliveryState.SUPPRESSED, f"the channel is off{why}"))
+        if not channel.is_verified:
+            return self._record(parcel.delivery, Done(DeliveryState.SUPPRESSED, "the channel is not verified"))
         return replace(parcel, channel=channel)
 
     def _is_news(self, parcel: Parcel) -> Parcel | Outcome:
@@ -118,6 +120,13 @@ class Courier:
         why = f"too old to be news: fired {render.age(age_ms)} ago"
         why += f"; last try: {parcel.delivery.reason}" if parcel.delivery.reason else ""
         return self._record(parcel.delivery, Done(DeliveryState.SUPPRESSED, why))
+
+    def _not_muted(self, parcel: Parcel) -> Parcel | Outcome:
+        mutes = self._store.mutes_of(parcel.delivery.user, self._now_ms())
+        mute = next((mute for mute in mutes if mute.covers(parcel.alert)), None)
+        if mute is None:
+            return parcel
+        return self._record(parcel.delivery, Done(DeliveryState.SUPPRESSED, f"you {words.mute(mute, self._now_ms())}"))
 
     def _render(self, parcel: Parcel) -> Parcel:
         delivery = parcel.delivery

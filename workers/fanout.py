@@ -15,13 +15,13 @@ class Fanout:
         self._queue = queue
 
     def dispatch(self, alert: Alert, fired_ms: int) -> None:
-        """When this returns, the alert is recorded and each of its user's channels that is on has a job."""
+        """When this returns, the alert is recorded and each of its user's channels that takes alerts has a job."""
         self._store.record_alert(alert)
         rule = self._store.rule(alert.rule)
         if rule is not None and rule.repeat is Repeat.ONCE:
             self._store.mark_spent(rule.id, alert.arm_epoch)
         for channel in self._store.channels_of(alert.user):
-            if channel.is_on and self._delivery(alert, channel, fired_ms).state is DeliveryState.QUEUED:
+            if channel.takes_alerts and self._delivery(alert, channel, fired_ms).state is DeliveryState.QUEUED:
                 queues.enqueue(self._queue, delivery_id(alert, channel))
 
     def _delivery(self, alert: Alert, channel: Channel, fired_ms: int) -> Delivery:

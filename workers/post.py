@@ -27,16 +27,23 @@ class Post:
         return self._loop.run(self._send(kind, address, message))
 
     async def _send(self, kind: ChannelKind, address: str, message: Message) -> str:
-        sender = self._channels.get(kind)
-        if sender is None:
-            raise Permanent(f"{kind} is not set up", "its settings are empty")
-        try:
-            async with asyncio.timeout(self._send_s):
-                return await sender.send(address, message)
-        except DeliveryError:
-            raise
-        except TimeoutError:
-            raise Retryable("timed out") from None
-        except Exception as error:  # boundary: whatever a channel's library raises, its text may hold a secret
-            log.error("channel failed", extra={"channel": kind, "error": type(error).__name__})
-            raise Retryable("unexpected error", type(error).__name__) from None
+        return await send(self._channels, kind, address, message, self._send_s)
+
+
+async def send(
+    channels: Mapping[ChannelKind, Sender], kind: ChannelKind, address: str, message: Message, within_s: float = SEND_S
+) -> str:
+    """The provider's id of the message. Raises Retryable and Permanent, and nothing else."""
+    sender = channels.get(kind)
+    if sender is None:
+        raise Permanent(f"{kind} is not set up", "its settings are empty")
+    try:
+        async with asyncio.timeout(within_s):
+            return await sender.send(address, message)
+    except DeliveryError:
+        raise
+    except TimeoutError:
+        raise Retryable("timed out") from None
+    except Exception as error:  # boundary: whatever a channel's library raises, its text may hold a secret
+        log.error("channel failed", extra={"channel": kind, "error": type(error).__name__})
+        raise Retryable("unexpected error", type(error).__name__) from None

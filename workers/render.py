@@ -22,6 +22,7 @@ class Message:
     useful_s: int
     # The channel's id: what is signed for one recipient is made of it.
     channel: str = ""
+    # For channels that offer more than text; none for codes and tests.
     alert: Alert | None = None
     # The placeholders of templates with their texts.
     fields: Mapping[str, str] = field(default_factory=dict)

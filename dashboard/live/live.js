@@ -111,6 +111,7 @@ class StatusLine {
     const facts = [];
     if (feed.state !== "streaming" && feed.reason) facts.push(feed.reason);
     if (feed.instruments) facts.push(`${count.format(feed.instruments)} instruments`);
+    if (feed.left_out) facts.push(`${count.format(feed.left_out)} left out: Kite takes 9,000`);
     if (feed.state === "streaming") facts.push(`${count.format(feed.ticks_per_s ?? 0)} ticks/s`);
     if (waiting?.ticks > 5000) facts.push(`${count.format(waiting.ticks)} ticks wait`);
     setText(this.facts, facts.join(" · "));

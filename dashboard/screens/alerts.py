@@ -68,7 +68,7 @@ def _table(alerts: list[Alert]) -> str:
 def _row(alert: Alert, deliveries: list[Delivery], channels: list[Channel]) -> str:
     side = "down" if alert.direction is Direction.DOWN else "up"
     arrow = "▼" if side == "down" else "▲"
-    sent = "".join([*map(_delivery, deliveries), *map(_absence, texts.without(alert, deliveries, channels))])
+    sent = "".join([*map(_delivery, deliveries), *map(_absence, texts.without(deliveries, channels))])
     none = '<span class="soft">There was no channel</span>'
     return (
         f'<tr><td class="n soft">{words.moment(alert.time_ms)}</td><td class="n"><b>{escape(alert.symbol)}</b></td>'

@@ -5,11 +5,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import flash, resources, rule_dialog, texts, viewer
+from dashboard import flash, mutes, resources, rule_dialog, texts, viewer
 from stormalert import keys, words
 from stormalert.armed import read_armed
 from stormalert.errors import Conflict
-from stormalert.model import Rule, RuleState
+from stormalert.model import Mute, Rule, RuleState
 from stormalert.process import REDIS_ERRORS
 
 MOST_SHOWN = 500
@@ -18,20 +18,24 @@ MOST_SHOWN = 500
 def show() -> None:
     who = viewer.required()
     flash.show()
-    heading, button = st.columns([4, 1], vertical_alignment="bottom")
+    heading, silence, button = st.columns([4, 1, 1], vertical_alignment="bottom")
     heading.title("Rules", anchor=False)
     if button.button("New rule", type="primary", icon=":material/add:", width="stretch"):
         rule_dialog.make(who.user.id)
+    with silence:
+        mutes.offer_all()
+    silent = mutes.held(who.user.id)
+    mutes.show(silent)
     rules = resources.store().rules_of(who.user.id, limit=MOST_SHOWN)
     if not rules:
         st.info("No rules yet. Make one with **New rule**: choose an instrument, a percent, and how fast it must happen.")
         return
     rules.sort(key=lambda rule: (rule.symbol, rule.id))
-    chosen = _table(rules)
-    _actions(chosen)
+    chosen = _table(rules, silent)
+    _actions(chosen, silent)
 
 
-def _table(rules: list[Rule]) -> list[Rule]:
+def _table(rules: list[Rule], silent: list[Mute]) -> list[Rule]:
     """Draws them, and returns those that are marked."""
     states = _engine_states(rules)
     last_alerts = [resources.store().last_alert_ms(rule.id) for rule in rules]
@@ -39,7 +43,7 @@ def _table(rules: list[Rule]) -> list[Rule]:
         {
             "Instrument": [rule.symbol for rule in rules],
             "Condition": [texts.condition(rule) for rule in rules],
-            "State": [texts.rule_state(rule, states.get(rule.id)) for rule in rules],
+            "State": [_state(rule, states, silent) for rule in rules],
             "Fires": [texts.repetition(rule) for rule in rules],
             "Last alert (IST)": [words.moment(at_ms) if at_ms else "–" for at_ms in last_alerts],
         }
@@ -57,9 +61,13 @@ def _table(rules: list[Rule]) -> list[Rule]:
     return [rules[row] for row in event["selection"]["rows"]]
 
 
-def _actions(chosen: list[Rule]) -> None:
+def _state(rule: Rule, states: dict[str, str], silent: list[Mute]) -> str:
+    return " · ".join(text for text in (texts.rule_state(rule, states.get(rule.id)), mutes.state(rule, silent)) if text)
+
+
+def _actions(chosen: list[Rule], silent: list[Mute]) -> None:
     if not chosen:
-        st.caption("Mark rules at their left edge to edit, pause, resume, re-arm or delete them.")
+        st.caption("Mark rules at their left edge to edit, pause, resume, re-arm, snooze or delete them.")
         return
     noun = "1 rule marked" if len(chosen) == 1 else f"{len(chosen)} rules marked"
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -72,6 +80,7 @@ def _actions(chosen: list[Rule]) -> None:
             _move([rule for rule in chosen if rule.state is RuleState.PAUSED], RuleState.ACTIVE, "resumed")
         if st.button("Re-arm", icon=":material/restart_alt:", help="Starts over at the next tick, whatever happened before."):
             _move(chosen, RuleState.ACTIVE, "re-armed")
+        mutes.offer(chosen, silent)
         if st.button("Delete", icon=":material/delete:"):
             _confirm_deletion(chosen)
 

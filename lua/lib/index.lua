@@ -5,12 +5,10 @@ local call = redis.call
 -- Values of one command: unpack fails on some thousands.
 local CHUNK = 2000
 
-local function gather(pool, key, ...)
-  local values = pool[key]
-  if not values then
-    values = {}
-    pool[key] = values
-  end
+local function gather(self, pool, key, ...)
+  self[pool] = self[pool] or {}
+  local values = self[pool][key] or {}
+  self[pool][key] = values
   for _, value in ipairs({ ... }) do values[#values + 1] = value end
 end
 
@@ -21,18 +19,18 @@ function index.write(command, key, values)
 end
 
 function index.add(self, key, score, id)
-  gather(self.added, key, score, id)
+  gather(self, "added", key, score, id)
 end
 
 function index.remove(self, key, id)
-  gather(self.removed, key, id)
+  gather(self, "removed", key, id)
 end
 
 -- No rule is added and removed between two flushes.
 function index.flush(self)
-  for key, values in pairs(self.removed) do index.write("ZREM", key, values) end
-  for key, values in pairs(self.added) do index.write("ZADD", key, values) end
-  self.added, self.removed = {}, {}
+  for key, values in pairs(self.removed or {}) do index.write("ZREM", key, values) end
+  for key, values in pairs(self.added or {}) do index.write("ZADD", key, values) end
+  self.added, self.removed = nil, nil
 end
 
 return index

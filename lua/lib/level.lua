@@ -17,12 +17,12 @@ function level.remove(self, rule, side)
   index.remove(self, key(self, side), rule.id)
 end
 
--- Calls found(rule id, level) for every armed rule of the side whose level lies between the tick before and the newest, or
--- at the newest.
-function level.each_triggered(self, side, found)
+-- Calls found(rule id, level) for armed rules of the side whose level lies between the tick before and the newest, or at the
+-- newest; at most so many.
+function level.each_triggered(self, side, most, found)
   local low, high = "(" .. self.previous_e4, self.price_e4
   if side == "down" then low, high = self.price_e4, "(" .. self.previous_e4 end
-  local crossed = call("ZRANGEBYSCORE", key(self, side), low, high, "WITHSCORES")
+  local crossed = call("ZRANGEBYSCORE", key(self, side), low, high, "WITHSCORES", "LIMIT", 0, most)
   for i = 1, #crossed, 2 do found(crossed[i], tonumber(crossed[i + 1])) end
 end
 

@@ -26,21 +26,26 @@ local function family(side, span, percent_text)
   return { side = side, span = span, window_ms = tonumber(span), e2 = tonumber(percent_text) }
 end
 
+local function touch(self, side, span)
+  self.touched = self.touched or {}
+  self.touched[side .. ":" .. span] = { side, span }
+end
+
 function moves.add(self, rule, side)
   local span = span_of(rule)
   index.add(self, index_key(self, side, span), rule.amount, rule.id)
-  self.touched[side .. ":" .. span] = { side, span }
+  touch(self, side, span)
 end
 
 function moves.remove(self, rule, side)
   local span = span_of(rule)
   index.remove(self, index_key(self, side, span), rule.id)
-  self.touched[side .. ":" .. span] = { side, span }
+  touch(self, side, span)
 end
 
 -- Brings the smallest percents up to date after the index was written, and forgets families without rules.
 function moves.settle(self)
-  for name, place in pairs(self.touched) do
+  for name, place in pairs(self.touched or {}) do
     local side, span = place[1], place[2]
     local first = call("ZRANGE", index_key(self, side, span), 0, 0, "WITHSCORES")
     if first[1] then
@@ -51,7 +56,7 @@ function moves.settle(self)
     end
     if self.families then self.families[name] = first[1] and family(side, span, first[2]) or nil end
   end
-  self.touched = {}
+  self.touched = nil
 end
 
 -- The references of a span for both sides; those of a day without a previous close are nil.
@@ -84,14 +89,14 @@ function moves.open(self)
   end
 end
 
--- Calls found(rule id, reference) for every armed rule of the side that the newest tick triggers.
-function moves.each_triggered(self, side, found)
+-- Calls found(rule id, reference) for armed rules of the side that the newest tick triggers, at most so many of a family.
+function moves.each_triggered(self, side, most, found)
   for _, each in pairs(self.families) do
     local reference_e4 = each.side == side and self.references[each.span][side]
     if reference_e4 then
       local move_e2 = number.move_e2(side, reference_e4, self.price_e4)
       if move_e2 >= each.e2 then
-        for _, id in ipairs(call("ZRANGEBYSCORE", index_key(self, side, each.span), "-inf", move_e2)) do
+        for _, id in ipairs(call("ZRANGEBYSCORE", index_key(self, side, each.span), "-inf", move_e2, "LIMIT", 0, most)) do
           found(id, reference_e4)
         end
       end

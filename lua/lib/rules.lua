@@ -131,17 +131,21 @@ function rules.stop(self, rule)
   settle(self)
 end
 
--- Arms the rules whose time has come and returns when the next one's will.
-function rules.arm_due(self)
-  local due = call("ZRANGEBYSCORE", pending_key(self), "-inf", self.time_ms)
+-- Arms rules whose time has come, at most so many; true when that left some.
+function rules.arm_due(self, most)
+  local due = call("ZRANGEBYSCORE", pending_key(self), "-inf", self.time_ms, "LIMIT", 0, most)
+  if #due == 0 then return false end
   for _, id in ipairs(due) do
     local rule = rules.load(self.prefix, id)
     if rule then arm(self, rule) end
   end
-  if #due > 0 then
-    call("ZREMRANGEBYSCORE", pending_key(self), "-inf", self.time_ms)
-    settle(self)
-  end
+  call("ZREMRANGEBYRANK", pending_key(self), 0, #due - 1)
+  settle(self)
+  return rules.next_due_ms(self) <= self.time_ms
+end
+
+-- When the next waiting rule is due.
+function rules.next_due_ms(self)
   local next_up = call("ZRANGE", pending_key(self), 0, 0, "WITHSCORES")
   return next_up[1] and tonumber(next_up[2]) or math.huge
 end
@@ -152,17 +156,17 @@ function rules.open(self)
   trailing.open(self)
 end
 
--- Fires every armed rule that the newest tick triggers. Returns {rule, side, reference} each, by rule id.
-function rules.fire(self)
+-- Fires armed rules that the newest tick triggers, at most so many. Returns {rule, side, reference} each.
+function rules.fire(self, most)
   local fired, is_fired = {}, {}
   -- Up before down: a rule on both sides that fires up does not fire down.
   for _, side in ipairs(SIDES.both) do
     local function found(id, reference_e4)
-      if is_fired[id] then return end
+      if is_fired[id] or #fired >= most then return end
       is_fired[id] = true
       fired[#fired + 1] = { id = id, side = side, reference_e4 = reference_e4 }
     end
-    for _, family in ipairs(FAMILIES) do family.each_triggered(self, side, found) end
+    for _, family in ipairs(FAMILIES) do family.each_triggered(self, side, most, found) end
   end
   for _, alert in ipairs(fired) do
     local rule = rules.load(self.prefix, alert.id)

@@ -99,16 +99,18 @@ function trailing.remove(self, rule, side)
   local cohort = cohort_of(self, side, rule)
   if not cohort then return end
   index.remove(self, cohort_key(self, side, cohort), rule.id)
-  if cohort ~= FRESH then self.thinned[side .. ":" .. cohort] = { side, cohort } end
+  if cohort == FRESH then return end
+  self.thinned = self.thinned or {}
+  self.thinned[side .. ":" .. cohort] = { side, cohort }
 end
 
 -- Brings the cohorts that lost rules up to date after the index was written.
 function trailing.settle(self)
-  for _, place in pairs(self.thinned) do
+  for _, place in pairs(self.thinned or {}) do
     local side, cohort = place[1], place[2]
     note(self, side, cohort, tonumber(call("ZSCORE", key(self, side, "extremes"), cohort)))
   end
-  self.thinned = {}
+  self.thinned = nil
 end
 
 -- Brings the cohorts up to the newest tick: the extremes since the last look, then the rules armed since.
@@ -122,14 +124,14 @@ function trailing.open(self)
   adopt_fresh(self, "down")
 end
 
--- Calls found(rule id, reference) for every armed rule of the side that the newest tick triggers.
-function trailing.each_triggered(self, side, found)
+-- Calls found(rule id, reference) for armed rules of the side that the newest tick triggers, at most so many of a cohort.
+function trailing.each_triggered(self, side, most, found)
   local low, high = "-inf", self.price_e4
   if side == "down" then low, high = self.price_e4, "+inf" end
-  for _, cohort in ipairs(call("ZRANGEBYSCORE", key(self, side, "triggers"), low, high)) do
+  for _, cohort in ipairs(call("ZRANGEBYSCORE", key(self, side, "triggers"), low, high, "LIMIT", 0, most)) do
     local extreme_e4 = tonumber(call("ZSCORE", key(self, side, "extremes"), cohort))
     local move_e2 = number.move_e2(side, extreme_e4, self.price_e4)
-    for _, id in ipairs(call("ZRANGEBYSCORE", cohort_key(self, side, cohort), "-inf", move_e2)) do
+    for _, id in ipairs(call("ZRANGEBYSCORE", cohort_key(self, side, cohort), "-inf", move_e2, "LIMIT", 0, most)) do
       found(id, extreme_e4)
     end
   end

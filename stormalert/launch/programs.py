@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stormalert.embedded import valkey_server
+from stormalert.embedded import valkey_command
 from stormalert.launch.plan import LOOPBACK, Plan
 from stormalert.launch.ports import Port
 
@@ -28,6 +28,7 @@ def programs(plan: Plan) -> list[Program]:
     found += [_beating(name) for name in ("ingest", "evaluator")]
     found.append(Program("dispatch", _python("workers", "dispatch"), heartbeat="dispatch"))
     found += [Program(f"worker-{n}", _python("workers", "work"), heartbeat="worker") for n in range(1, config.workers + 1)]
+    found.append(Program("bot", _python("workers", "bot"), heartbeat="bot"))
     found.append(Program("relay", _python("dashboard.relay"), heartbeat="relay"))
     found.append(Program("dashboard", _python("dashboard"), url=f"{plan.dashboard_url}/healthz"))
     found.append(Program("board", _python("workers", "board"), url=plan.board_url))
@@ -41,6 +42,8 @@ def ports(plan: Plan) -> list[Port]:
         Port(config.relay_port, "STORM_RELAY_PORT", config.host),
         Port(config.queue_board_port, "STORM_QUEUE_BOARD_PORT", config.host),
     ]
+    if config.telegram_webhook_url:
+        found.append(Port(config.bot_port, "STORM_BOT_PORT", config.host))
     if plan.is_redis_ours:
         found.append(Port(config.redis_port, "STORM_REDIS_PORT", LOOPBACK))
     if plan.is_demo:
@@ -54,7 +57,7 @@ def ports(plan: Plan) -> list[Port]:
 
 def _servers(plan: Plan) -> Iterator[Program]:
     if plan.is_redis_ours:
-        yield Program("redis", (str(valkey_server()), str(plan.valkey_conf.absolute())), is_server=True)
+        yield Program("redis", (*valkey_command(), str(plan.valkey_conf.absolute())), is_server=True)
     if plan.is_demo:
         yield Program("sandbox", _sandbox(plan), is_server=True, url=f"{plan.sandbox_url}/")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from stormalert.model import Alert, AuditEntry, Channel, Delivery, Instrument, Rule, User
+from stormalert.model import Alert, AuditEntry, Channel, ChannelKind, Delivery, Instrument, Mute, Rule, User
 
 # (time in ms, id) of the last record seen; the next page goes on after it.
 Cursor = tuple[int, str]
@@ -44,12 +44,33 @@ class Store(Protocol):
         """A `once` rule that was armed at `armed_ms` fired: ACTIVE becomes SPENT, unless it was changed after that."""
         ...
 
+    def rename_instrument(self, token: int, symbol: str) -> int:
+        """Its rules carry the new symbol from now on; returns how many. No change of theirs: they stay armed as they are."""
+        ...
+
     # Channels.
     def save_channel(self, channel: Channel) -> Channel: ...
     def channel(self, channel_id: str) -> Channel | None: ...
     def channels_of(self, user_id: str) -> list[Channel]: ...
+    def channels_at(self, kind: ChannelKind, address: str) -> list[Channel]:
+        """Of whichever user, by id."""
+        ...
+
     def delete_channel(self, channel_id: str) -> None:
         """Its deliveries stay in the history."""
+        ...
+
+    # What users do not want to hear.
+    def save_mute(self, mute: Mute) -> None:
+        """In the place of the user's mute of the same subject; the last one counts."""
+        ...
+
+    def mutes_of(self, user_id: str, at_ms: int) -> list[Mute]:
+        """Those that hold at that time, by id."""
+        ...
+
+    def delete_mute(self, mute_id: str) -> bool:
+        """Whether it was there."""
         ...
 
     # Alerts and deliveries.

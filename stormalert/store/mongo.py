@@ -15,7 +15,20 @@ from pymongo import ASCENDING, DESCENDING, MongoClient, ReplaceOne, ReturnDocume
 from pymongo.errors import ConnectionFailure, DuplicateKeyError, OperationFailure, PyMongoError
 
 from stormalert.errors import Conflict, StormError
-from stormalert.model import Alert, AuditEntry, Channel, Delivery, DeliveryState, Instrument, Record, Rule, RuleState, User
+from stormalert.model import (
+    Alert,
+    AuditEntry,
+    Channel,
+    ChannelKind,
+    Delivery,
+    DeliveryState,
+    Instrument,
+    Mute,
+    Record,
+    Rule,
+    RuleState,
+    User,
+)
 from stormalert.store import LONGEST_SEARCH, Cursor
 from stormalert.units import now_ms
 
@@ -36,6 +49,7 @@ COLLECTIONS: Mapping[type[Record], str] = {
     User: "users",
     Rule: "rules",
     Channel: "channels",
+    Mute: "mutes",
     Alert: "alerts",
     Delivery: "deliveries",
     Instrument: "instruments",
@@ -46,6 +60,8 @@ INDEXES = (
     (Rule, "user -updated_ms -_id"),
     (Rule, "updated_ms _id"),
     (Channel, "user _id"),
+    (Channel, "address _id"),
+    (Mute, "user _id"),
     (Alert, "user -time_ms -_id"),
     (Alert, "rule -time_ms"),
     (Delivery, "alert _id"),
@@ -107,6 +123,10 @@ class MongoStore:
             spent = {"state": RuleState.SPENT.value, "updated_ms": self._next_change_ms()}
             self._db["rules"].find_one_and_update(unchanged, {"$set": spent, "$inc": {"revision": 1}})
 
+    def rename_instrument(self, token: int, symbol: str) -> int:
+        with self._asking():
+            return int(self._db["rules"].update_many({"token": token}, {"$set": {"symbol": symbol}}).matched_count)
+
     def save_channel(self, channel: Channel) -> Channel:
         return self._save(channel)
 
@@ -116,9 +136,28 @@ class MongoStore:
     def channels_of(self, user_id: str) -> list[Channel]:
         return self._all(Channel, {"user": user_id}, "_id")
 
+    def channels_at(self, kind: ChannelKind, address: str) -> list[Channel]:
+        return self._all(Channel, {"address": address, "kind": kind.value}, "_id")
+
     def delete_channel(self, channel_id: str) -> None:
         with self._asking():
             self._db["channels"].delete_one({"_id": channel_id})
+
+    def save_mute(self, mute: Mute) -> None:
+        with self._asking():
+            # What is over is forgotten here, so that a user has no more than one for each subject.
+            self._db["mutes"].delete_many(
+                {"user": mute.user, "until_ms": {"$gt": 0, "$lte": now_ms()}, "_id": {"$ne": mute.id}}
+            )
+        fields = _document(mute)
+        self._put("mutes", str(fields.pop("_id")), fields)
+
+    def mutes_of(self, user_id: str, at_ms: int) -> list[Mute]:
+        return self._all(Mute, {"user": user_id, "$or": [{"until_ms": 0}, {"until_ms": {"$gt": at_ms}}]}, "_id")
+
+    def delete_mute(self, mute_id: str) -> bool:
+        with self._asking():
+            return self._db["mutes"].delete_one({"_id": mute_id}).deleted_count == 1
 
     def record_alert(self, alert: Alert) -> bool:
         try:

@@ -17,9 +17,11 @@ from stormalert.model import (
     Alert,
     AuditEntry,
     Channel,
+    ChannelKind,
     Delivery,
     DeliveryState,
     Instrument,
+    Mute,
     Record,
     Rule,
     RuleState,
@@ -57,6 +59,11 @@ MIGRATIONS = (
     CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
     CREATE TABLE audit (id TEXT PRIMARY KEY, body TEXT NOT NULL, time_ms INTEGER NOT NULL);
     CREATE INDEX audit_by_time ON audit (time_ms DESC, id DESC);
+    """,
+    """
+    CREATE TABLE mutes (id TEXT PRIMARY KEY, body TEXT NOT NULL, user TEXT NOT NULL, until_ms INTEGER NOT NULL);
+    CREATE INDEX mutes_by_user ON mutes (user, id);
+    CREATE INDEX channels_by_address ON channels (json_extract(body, '$.address'));
     """,
 )
 
@@ -138,6 +145,9 @@ class SqliteStore:
             if rule and rule.state is RuleState.ACTIVE and rule.updated_ms <= armed_ms:
                 self.save_rule(rule.model_copy(update={"state": RuleState.SPENT}))
 
+    def rename_instrument(self, token: int, symbol: str) -> int:
+        return self._write("UPDATE rules SET body = json_set(body, '$.symbol', ?) WHERE token = ?", (symbol, token))
+
     def save_channel(self, channel: Channel) -> Channel:
         return self._save("channels", channel, {"user": channel.user})
 
@@ -147,8 +157,26 @@ class SqliteStore:
     def channels_of(self, user_id: str) -> list[Channel]:
         return self._all(Channel, "SELECT body FROM channels WHERE user = ? ORDER BY id", user_id)
 
+    def channels_at(self, kind: ChannelKind, address: str) -> list[Channel]:
+        sql = "SELECT body FROM channels WHERE json_extract(body, '$.address') = ? ORDER BY id"
+        return [channel for channel in self._all(Channel, sql, address) if channel.kind is kind]
+
     def delete_channel(self, channel_id: str) -> None:
         self._write("DELETE FROM channels WHERE id = ?", (channel_id,))
+
+    def save_mute(self, mute: Mute) -> None:
+        row = (mute.id, mute.model_dump_json(), mute.user, mute.until_ms)
+        with self._transaction():
+            # What is over is forgotten here, so that a user has no more than one for each subject.
+            self._db.execute("DELETE FROM mutes WHERE user = ? AND until_ms BETWEEN 1 AND ?", (mute.user, now_ms()))
+            self._db.execute("INSERT OR REPLACE INTO mutes (id, body, user, until_ms) VALUES (?, ?, ?, ?)", row)
+
+    def mutes_of(self, user_id: str, at_ms: int) -> list[Mute]:
+        sql = "SELECT body FROM mutes WHERE user = ? AND (until_ms = 0 OR until_ms > ?) ORDER BY id"
+        return self._all(Mute, sql, user_id, at_ms)
+
+    def delete_mute(self, mute_id: str) -> bool:
+        return self._write("DELETE FROM mutes WHERE id = ?", (mute_id,)) == 1
 
     def record_alert(self, alert: Alert) -> bool:
         row = (alert.id, alert.model_dump_json(), alert.user, alert.rule, alert.time_ms)

@@ -18,6 +18,9 @@ def test_a_quick_run_measures_every_part_and_writes_it_as_json(tmp_path: Path) -
         "latency",
         "peers",
         "decoder",
+        "decoder",
+        "ingest",
+        "sandbox",
     ]
     assert all(title in done.stdout and rows for title, rows in tables.items())
 

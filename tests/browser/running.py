@@ -72,8 +72,8 @@ class Running:
 
 
 @contextmanager
-def running(redis_url: str, directory: Path) -> Iterator[Running]:
-    """An admin who watches 500 instruments, among them NSE:INFY."""
+def running(redis_url: str, directory: Path, *more: str, **settings: str) -> Iterator[Running]:
+    """An admin who watches 500 instruments, among them NSE:INFY; `more` processes, such as `workers bot`."""
     store = open_store("", directory / "store.sqlite3")
     store.save_user(User(id=USER, name=NAME, password_hash=hash_password(PASSWORD), role=Role.ADMIN, created_ms=now_ms()))
     others = [Instrument(token=1000 + n, symbol=f"NSE:STOCK{n:03d}", name=f"STOCK NUMBER {n}") for n in range(1, WATCHED)]
@@ -99,8 +99,10 @@ def running(redis_url: str, directory: Path) -> Iterator[Running]:
     with redis.Redis.from_url(redis_url, decode_responses=True) as client, log.open("wb") as output:
         client.flushdb()
         processes = [
-            subprocess.Popen([sys.executable, "-m", module], env=theirs | ours, stdout=output, stderr=output)
-            for module in ("dashboard", "dashboard.relay", "evaluator")
+            subprocess.Popen(
+                [sys.executable, "-m", *module.split()], env=theirs | ours | settings, stdout=output, stderr=output
+            )
+            for module in ("dashboard", "dashboard.relay", "evaluator", *more)
         ]
         url = f"http://127.0.0.1:{port}"
         product = Running(url, store, client, tokens)

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 import redis
 
-from stormalert.embedded import valkey_server
+from stormalert.embedded import valkey_command
 
 SLOTS = 16_384
 NODES = 3
@@ -32,7 +32,7 @@ class Node:
             "port": self.port, "bind": "127.0.0.1", "dir": self._directory, "cluster-enabled": "yes", "appendonly": "yes",
             "appendfsync": "always", "save": "", "cluster-node-timeout": 2_000,
         }  # fmt: skip
-        command = [str(valkey_server()), *(str(part) for name, value in options.items() for part in (f"--{name}", value))]
+        command = [*valkey_command(), *(str(part) for name, value in options.items() for part in (f"--{name}", value))]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         wait_until(self._answers)
 

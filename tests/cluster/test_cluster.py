@@ -16,11 +16,13 @@ from dashboard.status import read_status
 from evaluator.pump import Pump
 from evaluator.rulebook import Rulebook
 from ingest.publish import Publisher
-from stormalert import process
+from stormalert import errands, process
 from stormalert.armed import read_armed
+from stormalert.errands import ErrandKind, ErrandState, Outcome
 from stormalert.errors import SettingsError
 from stormalert.keys import FEED, all_shards, shard_of
-from stormalert.model import Direction, Kind, Repeat, Rule, RuleState, Tick
+from stormalert.linking import Linking
+from stormalert.model import Channel, ChannelKind, Direction, Kind, Repeat, Rule, RuleState, Tick
 from stormalert.process import Heartbeat
 from stormalert.scripts import call_all, script
 from stormalert.settings import parse
@@ -29,6 +31,9 @@ from stormalert.streams import read_alert
 from tests.cluster.conftest import Cluster, wait_until
 from tests.evaluator.oracle import Expected, expected_alerts
 from tests.evaluator.test_engine import make_rule
+from workers.bot.errands import Errands
+from workers.bot.numbers import Numbers
+from workers.bot.polling import Lock
 from workers.marks import Marks
 
 # redis-py leaves connections of a node that went away to the garbage collector.
@@ -57,7 +62,7 @@ def store(tmp_path: Path) -> Store:
 @asynccontextmanager
 async def publishing(redis: Redis) -> AsyncIterator[Publisher]:
     stopping = asyncio.Event()
-    publisher = Publisher(redis, SHARDS)
+    publisher = Publisher(redis, SHARDS, on_gap=print)
     running = asyncio.create_task(publisher.run_until(stopping))
     try:
         yield publisher
@@ -226,7 +231,7 @@ async def test_a_cluster_whose_node_is_away_is_unreachable_and_no_refusal(cluste
             with pytest.raises(process.UNREACHABLE):
                 await call_all(redis, [(script("evaluate"), script("evaluate").pack(
                     ticks=shard_of(rule.token, SHARDS).ticks, alerts=shard_of(rule.token, SHARDS).alerts,
-                    counters=shard_of(rule.token, SHARDS).counters, count=1, hold=1))])  # fmt: skip
+                    counters=shard_of(rule.token, SHARDS).counters, count=1, hold=1, burst=1))])  # fmt: skip
         finally:
             victim.start()
             await asyncio.to_thread(cluster.wait_until_whole)
@@ -235,3 +240,26 @@ async def test_a_cluster_whose_node_is_away_is_unreachable_and_no_refusal(cluste
 def test_a_cluster_without_a_redis_for_the_queue_is_a_problem_of_the_settings() -> None:
     with pytest.raises(SettingsError, match="STORM_QUEUE_URL: RQ cannot run on a cluster"):
         parse({"STORM_REDIS_URL": "redis+cluster://127.0.0.1:7000"})
+
+
+async def test_links_codes_numbers_and_errands_of_the_bot(cluster: Cluster, store: Store) -> None:
+    client, threads = process.connect(cluster.url), process.connect_in_thread(cluster.url)
+    channel = store.save_channel(Channel(id="c1", user="u1", kind=ChannelKind.EMAIL, address="a@b.example", is_verified=False))
+    links = Linking(threads, parse({"STORM_MASTER_SECRET": "m" * 32}))
+    assert links.use_link(links.make_link("u1")) == "u1"
+    links.check_code(channel, links.make_code(channel))
+    numbers = Numbers(store, threads)
+    rule = store.save_rule(make_rule("r1", Kind.DAY, 0, 200, token=1, direction=Direction.UP, revision=0))
+    numbers.give("42", [rule])
+    assert numbers.rule(rule.user, "42", "1") == rule
+    assert await Lock(client, "first").take()
+    stopping = asyncio.Event()
+    running = asyncio.create_task(Errands(client, threads, store, links, {}).run_until(stopping))
+    errand = errands.ask(threads, ErrandKind.TEST, "c1")
+    while errands.outcome(threads, errand) == Outcome(ErrandState.WAITING):
+        await asyncio.sleep(0.02)
+    assert errands.outcome(threads, errand) == Outcome(ErrandState.FAILED, "the channel is not verified")
+    stopping.set()
+    await running
+    await client.aclose()
+    threads.close()

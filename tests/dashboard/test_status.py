@@ -5,7 +5,7 @@ import pytest
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from dashboard.status import ANSWER_WITHIN_S, for_everyone, read_status
+from dashboard.status import ANSWER_WITHIN_S, GAPS_SHOWN, for_everyone, read_status
 from stormalert import keys, settings
 from stormalert.process import ALIVE_MS, Heartbeat, connect
 from stormalert.units import now_ms
@@ -35,7 +35,7 @@ async def test_an_empty_server_waits_for_everything(client: redis.asyncio.Redis)
     before_ms = now_ms()
     status = await read_status(client, CONFIG)
     assert before_ms <= status.pop("time_ms") <= now_ms()
-    assert status == {"feed": {}, "waiting": {"ticks": 0, "alerts": 0}, "missing": NEEDED, "processes": []}
+    assert status == {"feed": {}, "gaps": [], "waiting": {"ticks": 0, "alerts": 0}, "missing": NEEDED, "processes": []}
 
 
 async def test_entries_of_a_stream_that_no_group_reads_yet_all_wait(client: redis.asyncio.Redis) -> None:
@@ -99,6 +99,21 @@ async def test_the_feed_is_told_in_words_and_numbers(client: redis.asyncio.Redis
     await client.hset(keys.FEED, mapping={"state": "login_needed", "reason": "Kite's access ended at 06:00", "ticks": 7})
     feed = (await read_status(client, CONFIG))["feed"]
     assert feed == {"state": "login_needed", "reason": "Kite's access ended at 06:00", "ticks": 7}
+
+
+async def test_the_newest_gaps_come_first(client: redis.asyncio.Redis) -> None:
+    for number in range(GAPS_SHOWN + 5):
+        await client.xadd(keys.GAPS, {"from": number, "to": number + 1, "reason": "mute", "lost": 2})
+    gaps = (await read_status(client, CONFIG))["gaps"]
+    assert len(gaps) == GAPS_SHOWN
+    assert gaps[0] == {"from_ms": GAPS_SHOWN + 4, "to_ms": GAPS_SHOWN + 5, "reason": "mute", "lost": 2}
+
+
+async def test_what_is_wrong_inside_is_for_admins(client: redis.asyncio.Redis) -> None:
+    await client.hset(keys.FEED, mapping={"state": "streaming", "trouble": "the store /srv/x is away", "left_out": 3})
+    status = await read_status(client, CONFIG)
+    assert status["feed"]["trouble"] == "the store /srv/x is away"
+    assert for_everyone(status)["feed"] == {"state": "streaming", "left_out": 3}
 
 
 async def test_everyone_sees_what_is_missing_but_no_host(client: redis.asyncio.Redis) -> None:

@@ -77,11 +77,10 @@ def test_a_delivery_says_how_far_its_provider_brought_it(state: DeliveryState) -
 
 def test_every_channel_without_a_delivery_says_why() -> None:
     tried, off, later = a_channel("c1"), a_channel("c2", is_on=False, reason="blocked"), a_channel("c3")
-    assert texts.without(an_alert(), [a_delivery(channel="c1")], [tried, off, later]) == [off, later]
+    assert texts.without([a_delivery(channel="c1")], [tried, off, later]) == [off, later]
     assert texts.why_not_sent(off) == "it was off (blocked)"
     assert texts.why_not_sent(later) == "it was off then, or was not there yet"
-    # A test message is for one channel only.
-    assert texts.without(an_alert(rule="test"), [a_delivery(channel="c1")], [tried, off]) == []
+    assert texts.why_not_sent(a_channel("c4", is_verified=False)) == "it is not verified"
 
 
 def test_every_word_that_a_screen_chooses_by_is_there() -> None:
@@ -101,3 +100,21 @@ def test_a_level_reads_as_a_price() -> None:
     assert texts.condition(level) == "Rises to ₹1,450.50"
     alert = an_alert(kind=Kind.LEVEL, direction=Direction.UP, percent_e2=0, window_ms=0, reference_e4=14_505_000)
     assert texts.what_happened(alert) == "Rose to ₹1,450.50"
+
+
+def test_refused_packets_are_counted_by_reason_the_most_first() -> None:
+    feed = {
+        "state": "streaming",
+        "refused_jump": "2",
+        "refused_repeat": "123456",
+        "refused_cached": "0",
+        "refused_too_late": "1",
+    }
+    assert texts.refusals(feed) == "1,23,456 repeats, 2 jumps that wait for a second print, 1 too late"
+    assert texts.refusals({"state": "streaming"}) == ""
+
+
+def test_a_gap_reads_from_when_to_when_why_and_what_was_lost() -> None:
+    gap = {"from_ms": 1_700_000_000_000, "to_ms": 1_700_000_006_400, "reason": "mute", "lost": 0}
+    assert texts.gap(gap) == "15 Nov 2023 03:43:20 to 15 Nov 2023 03:43:26 (6 s): mute"
+    assert texts.gap(gap | {"to_ms": gap["from_ms"], "lost": 1_200}).endswith("(under 1 s): mute, 1,200 prices lost")

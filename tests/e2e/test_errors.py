@@ -17,7 +17,16 @@ from tests.e2e.product import checkout
 pytestmark = pytest.mark.e2e
 
 PROCESSES = (
-    *("ingest", "evaluator", "workers dispatch", "workers work", "workers board", "dashboard", "dashboard.relay"),
+    *(
+        "ingest",
+        "evaluator",
+        "workers dispatch",
+        "workers work",
+        "workers bot",
+        "workers board",
+        "dashboard",
+        "dashboard.relay",
+    ),
     *("stormalert run", "stormalert healthy ingest", "stormalert add-admin asha"),
 )
 BAD_SETTINGS = {

@@ -21,7 +21,7 @@ BACK_WITHIN_S = 45
 ALERT_WITHIN_S = 60
 # Those in whose hands a message may be when they die: between a provider's yes and our mark of it lies a moment.
 MAY_REPEAT = ("worker-1", "worker-2", "redis", "sandbox", "supervisord")
-OTHERS = ("ingest", "evaluator", "dispatch", "relay", "dashboard", "board")
+OTHERS = ("ingest", "evaluator", "dispatch", "bot", "relay", "dashboard", "board")
 
 
 class Run:

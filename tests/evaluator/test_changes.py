@@ -80,16 +80,18 @@ class Engine:
         await self._redis.xadd(self._shard.ticks, fields)  # type: ignore[arg-type]
 
     async def evaluate(self) -> None:
-        taken = 1
-        while taken:
-            taken, _, _ = await script("evaluate").call(
+        is_busy = True
+        while is_busy:
+            taken, _, _, begun, _ = await script("evaluate").call(
                 self._redis,
                 ticks=self._shard.ticks,
                 alerts=self._shard.alerts,
                 counters=self._shard.counters,
                 count=next(self._sizes),
                 hold=1_000,
+                burst=next(self._sizes),
             )
+            is_busy = taken + begun > 0
 
     async def arm(self, rule: Rule) -> None:
         await self._redis.evalsha(script("arm").sha1, *arm_command(self._shard, rule))  # type: ignore[arg-type]
@@ -155,7 +157,14 @@ def test_rules_that_come_change_rest_and_go_fire_exactly_as_defined(
     redis_server: str, events: list[Move | Change], sizes: list[int]
 ) -> None:
     found, expected = asyncio.run(play(redis_server, events, sizes))
-    assert [alert for _, alert in found] == expected
+    assert_same(found, expected)
+
+
+def assert_same(found: list[tuple[str, Expected]], expected: list[Expected]) -> None:
+    """Within one tick a small burst fires in another order than that of the rule ids."""
+    alerts = [alert for _, alert in found]
+    assert sorted(alerts) == sorted(expected)
+    assert [(alert.time_ms, alert.price_e4) for alert in alerts] == [(alert.time_ms, alert.price_e4) for alert in expected]
     assert len({alert_id for alert_id, _ in found}) == len(found)
 
 
@@ -171,5 +180,5 @@ def some_events() -> Iterator[Move | Change]:
 
 def test_hundreds_of_trailing_cohorts_fire_exactly_as_defined(redis_server: str) -> None:
     found, expected = asyncio.run(play(redis_server, list(some_events()), [64]))
-    assert [alert for _, alert in found] == expected
+    assert_same(found, expected)
     assert len(expected) > 300

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from evaluator.arming import arm_command, disarm_command
-from evaluator.pump import Pump
+from evaluator.pump import BURST, Pump
 from stormalert import process
 from stormalert.keys import TABLE, Shard
 from stormalert.model import Direction, Kind, Rule, RuleState, Tick
@@ -78,6 +78,30 @@ async def test_several_pumps_at_once_lose_and_repeat_nothing(redis_url: str) -> 
         (alert.rule, alert.time_ms, alert.reference_e4) for alert in expected
     ]
     assert len({alert.id for alert in found}) == len(found) > 100
+
+
+async def test_what_one_tick_fires_and_arms_beyond_a_burst_is_left_to_the_next_steps(redis_url: str) -> None:
+    dice = random.Random(5)
+    kinds = [Kind.ROLLING, Kind.TRAILING, Kind.LEVEL]
+    book = [
+        rolling(f"{place:03d}", kind=dice.choice(kinds), direction=Direction.BOTH, cooldown_ms=dice.choice([0, 2_000]))
+        for place in range(4 * BURST)
+    ]
+    market = ticks(100, 99, 102, 105, 105, 95, 103, 100)
+    stepped: list[tuple[int, int]] = []
+    async with process.connect(redis_url) as redis:
+        await arm(redis, *book)
+        await append(redis, market)
+        pump = Pump(redis, SHARD, lambda taken, alerts: stepped.append((taken, alerts)))
+        while (await pump.step())[0]:
+            pass
+        found = [read_alert(entry) for _, entry in await redis.xrange(SHARD.alerts)]
+    assert sum(taken for taken, _ in stepped) == len(market)
+    assert (0, BURST) in stepped
+    expected = [(alert.time_ms, alert.rule, alert.direction, alert.reference_e4) for alert in expected_alerts(market, book)]
+    assert sorted((it.time_ms, it.rule, it.direction, it.reference_e4) for it in found) == sorted(expected)
+    assert [it.time_ms for it in found] == [time_ms for time_ms, *_ in expected]
+    assert len({alert.id for alert in found}) == len(found) > 12 * BURST
 
 
 async def test_a_malformed_entry_is_counted_with_its_reason_and_harms_no_other(redis_url: str) -> None:

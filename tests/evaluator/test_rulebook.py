@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from evaluator.rulebook import Rulebook
 from stormalert import process
@@ -54,6 +55,21 @@ async def test_a_pass_without_changes_sends_nothing(redis_url: str, store: Store
         rulebook = Rulebook(redis, store, 1)
         store.save_rule(new_rule())
         assert [await rulebook.bring_over() for _ in range(3)] == [1, 0, 0]
+
+
+async def test_what_another_version_of_the_engine_left_is_made_anew(redis_url: str, store: Store) -> None:
+    async with process.connect(redis_url) as redis:
+        store.save_rule(new_rule())
+        await Rulebook(redis, store, 1).bring_over()
+        await append(redis, ticks(100))
+        assert await evaluate(redis) == []
+        await redis.set(SHARD.rulebook, "1")
+        await redis.set(f"{SHARD.prefix}state:1", "too short")
+        await append(redis, ticks(100, 102, start_ms=5_000))
+        with pytest.raises(ResponseError, match="too short"):
+            await evaluate(redis)
+        assert await Rulebook(redis, store, 1).bring_over() == 1
+        assert len(await evaluate(redis)) == 1
 
 
 async def test_a_second_rulebook_changes_nothing(redis_url: str, store: Store) -> None:

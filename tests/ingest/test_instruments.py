@@ -32,3 +32,8 @@ def test_other_columns_are_refused_with_the_missing_ones() -> None:
 def test_stocks_that_underlie_derivatives_are_found_by_their_symbol() -> None:
     names = underlying_names(HEADER + "1,1,INFY26DECFUT,INFY,0,2026-12-31,0,0.05,400,FUT,NFO-FUT,NFO\n")
     assert auctioned_tokens(read_dump(STOCKS), names) == {408065}
+
+
+def test_rows_that_are_cut_or_out_of_range_are_passed_over() -> None:
+    rows = "408065,1594\n99999999999,1,BIG,BIG,0,,0,0.05,1,EQ,NSE,NSE\n²,1,ODD,ODD,0,,0,0.05,1,EQ,NSE,NSE\n"
+    assert [row.symbol for row in read_dump(HEADER + rows + "1,1,A,,,,,x,y,EQ,NSE,NSE\n")] == ["NSE:A"]

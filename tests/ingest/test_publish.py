@@ -2,15 +2,24 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from ingest import publish
 from ingest.decode import Packet
+from ingest.gaps import Gap
 from ingest.publish import Publisher, conflate
 from stormalert import process
 from stormalert.keys import QUOTES_TOPIC, Shard, shard_of
 from stormalert.model import Tick
+from stormalert.scripts import script
+from stormalert.units import parse_price_e4
 
 S0 = Shard("s0")
-PACKET = Packet(408065, 13_845_500, 13_800_000, 13_900_000, 13_700_000, 14_000_000, 1_234, 1_700_000_000_000, 0)
+PACKET = Packet(408065, 138_455, 1_234, 138_000, 139_000, 137_000, 140_000, sent_s=1_700_000_000)
+
+
+def unexpected(gap: Gap) -> None:
+    raise AssertionError(gap)
 
 
 def ticks(*prices_e4: int) -> list[Tick]:
@@ -25,7 +34,7 @@ async def until(condition: Callable[[], Awaitable[object]]) -> None:
 
 async def test_ticks_reach_the_stream_in_order_with_the_contracts_fields(redis_url: str) -> None:
     async with process.connect(redis_url) as redis:
-        publisher = Publisher(redis, shards=1)
+        publisher = Publisher(redis, shards=1, on_gap=unexpected)
         stopping = asyncio.Event()
         running = asyncio.create_task(publisher.run_until(stopping))
         publisher.add_ticks(
@@ -44,10 +53,10 @@ async def test_ticks_reach_the_stream_in_order_with_the_contracts_fields(redis_u
 
 async def test_an_instrument_keeps_to_its_shard(redis_url: str) -> None:
     async with process.connect(redis_url) as redis:
-        publisher = Publisher(redis, shards=4)
+        publisher = Publisher(redis, shards=4, on_gap=unexpected)
         stopping = asyncio.Event()
         running = asyncio.create_task(publisher.run_until(stopping))
-        publisher.add_ticks(Tick(token, 10_000, 1_000) for token in range(1, 9) for _ in range(2))
+        publisher.add_ticks([Tick(token, 10_000, 1_000) for token in range(1, 9) for _ in range(2)])
         stopping.set()
         await running
         for token in range(1, 9):
@@ -57,13 +66,13 @@ async def test_an_instrument_keeps_to_its_shard(redis_url: str) -> None:
 
 async def test_quotes_are_shown_and_announced(redis_url: str) -> None:
     async with process.connect(redis_url) as redis:
-        publisher = Publisher(redis, shards=1)
+        publisher = Publisher(redis, shards=1, on_gap=unexpected)
         stopping = asyncio.Event()
         async with redis.pubsub() as topic:
             await topic.subscribe(QUOTES_TOPIC)
             await topic.get_message(timeout=5)
             running = asyncio.create_task(publisher.run_until(stopping))
-            publisher.show(PACKET._replace(last_e4=10_000))
+            publisher.show(PACKET._replace(last=100))
             publisher.show(PACKET)
             message = await topic.get_message(ignore_subscribe_messages=True, timeout=5)
         assert message is not None
@@ -87,14 +96,50 @@ def test_conflating_keeps_extremes_and_the_newest_in_order() -> None:
     assert [tick.price_e4 for tick in conflate([*ticks(5), Tick(2, 8, 1), Tick(1, 5, 9)])] == [5, 8, 5]
 
 
-def test_beyond_its_bound_the_backlog_is_conflated_and_counted(redis_url: str) -> None:
-    async def fill() -> Publisher:
-        async with process.connect(redis_url) as redis:
-            publisher = Publisher(redis, shards=1)
-            publisher.add_ticks(
-                Tick(token, 100 + place, place) for place in range(publish.WAITING_MAX // 10) for token in range(11)
+async def test_a_batch_that_is_sent_again_is_appended_once(redis_url: str) -> None:
+    async with process.connect(redis_url) as redis:
+        for batch in (1, 1, 2):
+            await script("append").call(
+                redis, ticks=S0.ticks, appended=S0.appended("p"), batch=batch, keep=60, most=10, fields=["1", "2.00", "3", ""]
             )
-            return publisher
+        assert await redis.xlen(S0.ticks) == 2
+        assert 0 < await redis.ttl(S0.appended("p")) <= 60
 
-    publisher = asyncio.run(fill())
-    assert publisher.conflated == publish.WAITING_MAX // 10 * 11 - 22
+
+async def test_while_redis_is_slow_extremes_are_kept_and_the_rest_is_counted_and_marked_as_a_gap(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "WAITING_MAX", 100)
+    gaps: list[Gap] = []
+    stopping = asyncio.Event()
+    async with process.connect(redis_url) as redis, process.connect(redis_url) as other:
+        publisher = Publisher(redis, shards=1, on_gap=gaps.append)
+        running = asyncio.create_task(publisher.run_until(stopping))
+        await other.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
+        publisher.add_ticks(ticks(500))
+        # The first is on its way soon and stays what it is; of the others 9, 2 and 6 are worth keeping.
+        for _ in range(10):
+            await asyncio.sleep(0)
+        publisher.add_ticks(ticks(9, *[5, 7] * 60, 2, 6))
+        assert publisher.published == 0
+        await other.execute_command("CLIENT", "UNPAUSE")
+        await until(lambda: at_once(gaps))
+        stopping.set()
+        await running
+        prices = [parse_price_e4(entry["price"]) for _, entry in await redis.xrange(S0.ticks)]
+    assert (prices[0], max(prices[1:]), min(prices[1:]), prices[-1]) == (500, 9, 2, 6)
+    (gap,) = gaps
+    assert gap.lost == publisher.conflated == 124 - len(prices) > 0
+    assert len(prices) < 100
+
+
+async def at_once(value: object) -> object:
+    return value
+
+
+async def test_beyond_its_bound_the_backlog_is_conflated_and_counted(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "WAITING_MAX", 100)
+    async with process.connect(redis_url) as redis:
+        publisher = Publisher(redis, shards=1, on_gap=unexpected)
+        publisher.add_ticks([Tick(token, 100 + place, place) for place in range(10) for token in range(11)])
+    assert publisher.conflated == 101 - 2 * 11

@@ -31,3 +31,19 @@ def test_what_a_socket_holds_stays_where_it_is() -> None:
     first, second = spread(wanted, held)
     assert first == held[0] - {0}
     assert second == held[1] | {9_999}
+
+
+def test_a_socket_that_the_others_have_ample_room_for_is_emptied() -> None:
+    held = [set(range(700)), set(range(700, 800)), set(range(800, 1_500))]
+    assert sorted(map(len, spread(set(range(1_500)), held))) == [0, 0, 1_500]
+    assert sorted(map(len, spread(set(range(1_501)), held))) == [0, 750, 751]
+
+
+def test_sockets_that_became_emptier_are_left_alone_while_they_are_needed() -> None:
+    held = [set(range(3_000)), set(range(3_000, 3_010))]
+    assert spread(set().union(*held), held) == held
+
+
+def test_an_emptied_socket_is_used_again_when_another_is_full() -> None:
+    shares = spread(set(range(3_010)), [set(), set(range(3_000))])
+    assert [len(tokens) for tokens in shares] == [10, 3_000]

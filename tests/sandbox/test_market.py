@@ -75,3 +75,13 @@ def test_candles_join_and_hold_the_prices_of_the_market(market: Market) -> None:
 def test_the_candle_of_this_minute_ends_now(market: Market) -> None:
     (candle,) = market.candles(5, range(int(NOON_S), int(NOON_S) + 60, 60), int(NOON_S) + 20)
     assert candle.close == market.price_units(np.array([5]), NOON_S + 20)[0]
+
+
+def test_a_stock_costs_the_same_at_both_exchanges_and_its_future_follows() -> None:
+    instruments = listed(300, segments=("nse", "bse", "nfo"))
+    market, places = Market(instruments, seed=1), {it.key: row for row, it in enumerate(instruments)}
+    rows = np.array([places[key] for key in ("NSE:RELIANCE", "BSE:RELIANCE", "NFO:RELIANCE26DECFUT")])
+    for moment_s in (NOON_S, NOON_S + 600):
+        at_nse, at_bse, future = market.price_units(rows, moment_s).tolist()
+        assert at_nse == at_bse
+        assert future == pytest.approx(at_nse * 1.005, rel=0.001)

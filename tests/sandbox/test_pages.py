@@ -1,4 +1,6 @@
+import json
 from typing import Any
+from urllib.parse import urlencode
 
 from sandbox.faults import Faults
 
@@ -46,3 +48,17 @@ def test_a_lever_pulled_wrongly_says_so(sandbox: Any) -> None:
         assert status == 400, path
         assert answer["error"]
     assert sandbox.call("POST", "/control/faults", b"{")[0] == 400
+
+
+def test_buttons_of_the_outbox_can_be_pressed_and_links_lead_only_to_the_web(sandbox: Any) -> None:
+    keys = [{"text": "<Snooze>", "callback_data": '"x'}, {"text": "Chart", "url": "https://kite.example/a"}]
+    keys.append({"text": "Bad", "url": "javascript:alert(1)"})
+    sent = urlencode({"chat_id": 7, "text": "alert", "reply_markup": json.dumps({"inline_keyboard": [keys]})})
+    status, answer = sandbox.call("GET", f"/bot1000001:sandbox-telegram-token/sendMessage?{sent}")
+    assert status == 200
+    _, page = sandbox.call("GET", "/outbox")
+    number = answer["result"]["message_id"]
+    assert f'data-message="{number}" data-press="&quot;x">&lt;Snooze&gt;</button>' in page
+    assert '<a href="https://kite.example/a"' in page
+    assert "javascript:" not in page
+    assert 'name="chat_id" value="7"' in page

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import ssl
 import struct
 import time
 from collections.abc import AsyncIterator, Callable
@@ -224,6 +225,15 @@ async def test_a_print_goes_out_at_the_price_asked_for(sandbox: Any) -> None:
         assert struct.unpack_from(">I", packet, 32)[0] == 199995
 
 
+async def test_a_print_that_is_not_kept_is_seen_once(sandbox: Any) -> None:
+    async with connected(sandbox, INFY) as connection:
+        await first(connection, lambda packet: len(packet) == 184)
+        await call(sandbox, "/control/print", {"symbol": "INFY", "price": 1, "keep": False})
+        await first(connection, lambda packet: last_price(packet) == 100)
+        later = await first(connection, lambda packet: len(packet) == 184)
+        assert last_price(later) > 10_000 < struct.unpack_from(">I", later, 36)[0]
+
+
 async def test_killed_tokens_keep_open_sockets_and_refuse_new_ones(sandbox: Any) -> None:
     async with connected(sandbox, INFY) as connection:
         assert (await call(sandbox, "/control/kill-tokens"))["killed"] == 1
@@ -233,3 +243,38 @@ async def test_killed_tokens_keep_open_sockets_and_refuse_new_ones(sandbox: Any)
                 pass
         assert (await asyncio.to_thread(sandbox.kite, "/user/profile"))[0] == 403
     sandbox.log_in()
+
+
+async def test_refused_handshakes_are_403_with_a_good_token(sandbox: Any) -> None:
+    sandbox.log_in()
+    await call(sandbox, "/control/faults", {"stream": {"refuse": True}})
+    with pytest.raises(InvalidStatus) as refused:
+        async with connected(sandbox):
+            pass
+    assert refused.value.response.status_code == 403
+    await asyncio.to_thread(sandbox.call, "DELETE", "/control/faults")
+    async with connected(sandbox, INFY) as connection:
+        await first(connection, lambda packet: len(packet) == 184)
+
+
+async def test_the_brokers_news_is_a_text_message(sandbox: Any) -> None:
+    async with connected(sandbox) as connection:
+        assert (await call(sandbox, "/control/say", {"data": "Markets close early"}))["told"] >= 1
+        assert await next_text(connection) == {"type": "message", "data": "Markets close early"}
+
+
+async def test_the_stream_is_there_over_tls_too_unless_its_handshakes_fail(
+    start_sandbox: Callable[..., Any], unused_tcp_port: int
+) -> None:
+    sandbox = await asyncio.to_thread(start_sandbox, "--instruments=20", f"--tls-port={unused_tcp_port}")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    address = f"wss://127.0.0.1:{unused_tcp_port}/?api_key=sandbox-key&access_token={sandbox.log_in()}"
+    async with connect(address, ssl=context) as connection:
+        await tell(connection, "subscribe", [INFY])
+        await tell(connection, "mode", ["full", [INFY]])
+        await first(connection, lambda packet: len(packet) == 184)
+    await call(sandbox, "/control/faults", {"stream": {"tls_error": True}})
+    # An alert, or cut before it is read.
+    with pytest.raises((ssl.SSLError, ConnectionResetError)):
+        await connect(address, ssl=context)

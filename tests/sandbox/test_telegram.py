@@ -144,3 +144,26 @@ async def test_a_group_that_became_a_supergroup_names_its_new_chat(sandbox: Any,
         await bot.send_message(-42, "x")
     assert moved.value.new_chat_id == -1001
     assert (await bot.send_message(-1001, "x")).chat.id == -1001
+
+
+async def test_two_programs_that_ask_for_updates_are_in_conflict(sandbox: Any, bot: Bot) -> None:
+    async with Bot("1000001:sandbox-telegram-token", base_url=f"{sandbox.http}/bot") as other:
+        first = asyncio.create_task(bot.get_updates(timeout=10))
+        while not first.done():
+            await other.get_updates(timeout=0)
+        with pytest.raises(Conflict, match="terminated by other getUpdates"):
+            await first
+
+
+async def test_what_is_bold_comes_back_as_an_entity(sandbox: Any, bot: Bot) -> None:
+    sent = await bot.send_message(CHAT, '📈 <b>NSE:M&amp;M</b> <a href="https://x.example/">chart</a>', parse_mode="HTML")
+    assert sent.text == "📈 NSE:M&M chart"
+    assert sent.text_html == '📈 <b>NSE:M&amp;M</b> <a href="https://x.example/">chart</a>'
+
+
+async def test_a_chat_with_a_negative_number_is_a_group(sandbox: Any, bot: Bot) -> None:
+    await person(sandbox, chat_id=-100, text="/list")
+    (update,) = await bot.get_updates()
+    assert update.message is not None
+    assert update.message.chat.type == "group"
+    assert await bot.get_updates(offset=update.update_id + 1) == ()

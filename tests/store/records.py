@@ -12,6 +12,8 @@ from stormalert.model import (
     Direction,
     Instrument,
     Kind,
+    Mute,
+    MuteScope,
     Repeat,
     Rule,
     User,
@@ -62,6 +64,11 @@ def an_alert(alert_id: str = "r1-1", **fields: Any) -> Alert:
 def a_channel(channel_id: str = "c1", **fields: Any) -> Channel:
     usual = {"id": channel_id, "user": "u1", "kind": ChannelKind.EMAIL, "address": "asha@example.com"}
     return Channel(**usual | fields)
+
+
+def a_mute(subject: str = str(INFY), **fields: Any) -> Mute:
+    usual = {"user": "u1", "scope": MuteScope.INSTRUMENT, "name": "NSE:INFY", "until_ms": 0}
+    return Mute.of(subject=subject, **usual | fields)
 
 
 def a_delivery(delivery_id: str = "r1-1-c1", **fields: Any) -> Delivery:

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import pytest
 
 from stormalert.errors import Conflict
-from stormalert.model import Channel, Delivery, DeliveryState, Repeat, Role, Rule, RuleState, User
+from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState, MuteScope, Repeat, Role, Rule, RuleState, User
 from stormalert.store import Cursor, Store
 from stormalert.units import now_ms
-from tests.store.records import INFY, a_channel, a_delivery, a_rule, a_user, an_alert, an_entry, an_instrument
+from tests.store.records import INFY, a_channel, a_delivery, a_mute, a_rule, a_user, an_alert, an_entry, an_instrument
 
 TCS = 2953217
 NIFTY = 256265
@@ -273,11 +273,31 @@ def test_an_owner_who_read_the_rule_before_it_was_spent_gets_a_conflict(store: S
 # Channels.
 
 
+def test_a_renamed_instruments_rules_carry_the_new_symbol_and_are_otherwise_unchanged(store: Store) -> None:
+    renamed, other = store.save_rule(a_rule("r1")), store.save_rule(a_rule("r2", token=TCS, symbol="NSE:TCS"))
+    assert store.rename_instrument(INFY, "NSE:INFOSYS") == 1
+    assert store.rule("r1") == renamed.model_copy(update={"symbol": "NSE:INFOSYS"})
+    assert store.rule("r2") == other
+    assert store.save_rule(renamed.model_copy(update={"percent_e2": 300})).revision == renamed.revision + 1
+
+
 def test_channels_of_a_user_are_listed_by_id(store: Store) -> None:
     second, first = store.save_channel(a_channel("c2")), store.save_channel(a_channel("c1"))
     store.save_channel(a_channel("c0", user="u2"))
     assert store.channels_of("u1") == [first, second]
     assert store.channels_of("nobody") == []
+
+
+def test_channels_are_found_by_what_they_lead_to(store: Store) -> None:
+    second = store.save_channel(a_channel("c2", user="u2", kind=ChannelKind.TELEGRAM, address="42"))
+    first = store.save_channel(a_channel("c1", kind=ChannelKind.TELEGRAM, address="42", is_verified=False))
+    store.save_channel(a_channel("c3", kind=ChannelKind.TELEGRAM, address="421"))
+    store.save_channel(a_channel("c4", kind=ChannelKind.EMAIL, address="42"))
+    assert store.channels_at(ChannelKind.TELEGRAM, "42") == [first, second]
+    assert store.channels_at(ChannelKind.WHATSAPP, "42") == []
+    moved = store.save_channel(second.model_copy(update={"address": "43"}))
+    assert store.channels_at(ChannelKind.TELEGRAM, "42") == [first]
+    assert store.channels_at(ChannelKind.TELEGRAM, "43") == [moved]
 
 
 def test_a_deleted_channel_is_gone_but_its_deliveries_stay(store: Store) -> None:
@@ -291,6 +311,43 @@ def test_a_deleted_channel_is_gone_but_its_deliveries_stay(store: Store) -> None
     with pytest.raises(Conflict):
         store.save_channel(channel)
     assert store.save_channel(a_channel("c1")).revision == 1
+
+
+# Mutes.
+
+
+def test_mutes_that_hold_are_listed_and_those_that_are_over_are_not(store: Store) -> None:
+    later_ms = now_ms() + 60_000
+    for_good, for_a_minute = a_mute("1"), a_mute("2", until_ms=later_ms)
+    everything = a_mute("", scope=MuteScope.ALL)
+    for mute in (for_a_minute, for_good, everything, a_mute("3", user="u2")):
+        store.save_mute(mute)
+    assert store.mutes_of("u1", later_ms - 1) == [everything, for_good, for_a_minute]
+    assert store.mutes_of("u1", later_ms) == [everything, for_good]
+    assert store.mutes_of("nobody", 0) == []
+
+
+def test_the_last_mute_of_a_subject_counts(store: Store) -> None:
+    store.save_mute(a_mute(until_ms=now_ms() + 60_000))
+    store.save_mute(a_mute())
+    assert store.mutes_of("u1", now_ms()) == [a_mute()]
+    store.save_mute(a_mute("r1", scope=MuteScope.RULE))
+    assert len(store.mutes_of("u1", now_ms())) == 2
+
+
+def test_a_mute_that_is_lifted_is_gone(store: Store) -> None:
+    store.save_mute(a_mute())
+    assert store.delete_mute(a_mute().id) is True
+    assert store.delete_mute(a_mute().id) is False
+    assert store.mutes_of("u1", now_ms()) == []
+
+
+def test_mutes_that_are_over_are_forgotten_with_the_next(store: Store) -> None:
+    store.save_mute(a_mute("1", until_ms=1_000))
+    store.save_mute(a_mute("2", user="u2", until_ms=1_000))
+    store.save_mute(a_mute("3"))
+    assert [mute.subject for mute in store.mutes_of("u1", 0)] == ["3"]
+    assert [mute.subject for mute in store.mutes_of("u2", 0)] == ["2"]
 
 
 # Alerts and deliveries.

@@ -8,15 +8,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from stormalert.errors import Conflict, StormError
-from stormalert.model import DeliveryState
+from stormalert.model import ChannelKind, DeliveryState
 from stormalert.store import Store
 from stormalert.store.sqlite import MIGRATIONS, SqliteStore
-from tests.store.records import a_channel, a_delivery, a_rule
+from tests.store.records import a_channel, a_delivery, a_mute, a_rule
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = 4
@@ -256,3 +257,17 @@ def test_a_store_that_was_closed_says_so_in_one_sentence(path: Path) -> None:
     store.close()
     with pytest.raises(StormError, match="closed"):
         store.users()
+
+
+def test_a_store_of_the_first_version_is_brought_forward_with_all_that_is_in_it(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as file:
+        file.executescript(MIGRATIONS[0])
+        body = '{"id":"c1","user":"u1","kind":"telegram","address":"42","is_on":true,"reason":"","revision":1}'
+        file.execute("INSERT INTO channels (id, revision, body, user) VALUES ('c1', 1, ?, 'u1')", (body,))
+        file.execute("PRAGMA user_version = 1")
+        file.commit()
+    with closing(SqliteStore(path)) as store:
+        (channel,) = store.channels_at(ChannelKind.TELEGRAM, "42")
+        assert (channel.id, channel.takes_alerts) == ("c1", True)
+        store.save_mute(a_mute())
+        assert store.mutes_of("u1", 0) == [a_mute()]

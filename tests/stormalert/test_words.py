@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stormalert import words
+from stormalert.model import Mute, MuteScope
 from stormalert.units import IST, PRICE_MAX_E4, parse_price_e4
 
 MINUTE_MS = 60_000
@@ -80,3 +81,11 @@ def test_a_moment_is_in_india_and_has_a_date_only_when_it_is_not_today() -> None
     assert words.moment(ist_ms(2025, 1, 2, 9, 15, 2), now_ms) == "2 Jan 2025 09:15:02"
     # 00:30 in India is still yesterday in Greenwich.
     assert words.moment(ist_ms(2026, 11, 23, 0, 30, 0), now_ms) == "00:30:00"
+
+
+def test_a_mute_says_of_what_and_until_when() -> None:
+    now_ms, until_ms = ist_ms(2026, 11, 23, 10, 0, 0), ist_ms(2026, 11, 24, 14, 30, 59)
+    snoozed = Mute.of("u1", MuteScope.INSTRUMENT, "408065", name="NSE:INFY", until_ms=until_ms)
+    assert words.mute(snoozed, now_ms) == "snoozed NSE:INFY until 24 Nov 14:30 IST"
+    assert words.mute(snoozed, until_ms) == "snoozed NSE:INFY until 14:30 IST"
+    assert words.mute(Mute.of("u1", MuteScope.ALL)) == "muted all alerts"

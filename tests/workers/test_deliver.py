@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from stormalert import alarms, keys, settings, templates
-from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState
+from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Mute, MuteScope
 from stormalert.store import Store, open_store
 from stormalert.units import HOUR_MS, MINUTE_MS
 from tests.workers.rig import ADDRESSES, Sandbox
@@ -152,6 +152,52 @@ def test_a_channel_that_was_switched_off_is_not_used_and_the_reason_is_told(cour
     why = "the channel is off: paused by its owner"
     assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, why)
     assert stored(store).reason == why
+
+
+def test_a_channel_that_is_not_verified_gets_nothing(courier: Courier, store: Store, sandbox: Sandbox) -> None:
+    channel = store.channel("channel1")
+    assert channel is not None
+    store.save_channel(channel.model_copy(update={"is_verified": False}))
+    assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, "the channel is not verified")
+    assert sandbox.outbox() == []
+
+
+HALF_PAST_MS = FIRED_MS + 30 * MINUTE_MS
+
+
+@pytest.mark.parametrize(
+    ("mute", "why"),
+    [
+        (Mute.of("user1", MuteScope.ALL), "you muted all alerts"),
+        (Mute.of("user1", MuteScope.ALL, until_ms=HALF_PAST_MS), "you snoozed all alerts until 04:13 IST"),
+        (
+            Mute.of("user1", MuteScope.INSTRUMENT, "408065", name="NSE:INFY", until_ms=HALF_PAST_MS),
+            "you snoozed NSE:INFY until 04:13 IST",
+        ),
+        (Mute.of("user1", MuteScope.RULE, "rule1", name="NSE:INFY day 2%"), "you muted the rule NSE:INFY day 2%"),
+    ],
+)
+def test_what_its_owner_muted_is_not_sent_and_the_history_says_so(
+    courier: Courier, store: Store, sandbox: Sandbox, mute: Mute, why: str
+) -> None:
+    store.save_mute(mute)
+    assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, why)
+    assert (stored(store).state, stored(store).reason) == (DeliveryState.SUPPRESSED, why)
+    assert sandbox.outbox() == []
+
+
+@pytest.mark.parametrize(
+    "mute",
+    [
+        Mute.of("user2", MuteScope.ALL),
+        Mute.of("user1", MuteScope.ALL, until_ms=FIRED_MS),
+        Mute.of("user1", MuteScope.INSTRUMENT, "738561"),
+        Mute.of("user1", MuteScope.RULE, "rule"),
+    ],
+)
+def test_what_others_or_other_mutes_silence_is_sent(courier: Courier, store: Store, mute: Mute) -> None:
+    store.save_mute(mute)
+    assert courier.deliver(ID) == Done(DeliveryState.SENT)
 
 
 def test_only_the_address_that_is_dead_is_switched_off(courier: Courier, store: Store, sandbox: Sandbox) -> None:

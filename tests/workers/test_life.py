@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from stormalert import alarms, keys, trial, twilio_codes
+from stormalert import alarms, keys, twilio_codes
 from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState
 from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, CONTENT_SID, Sandbox, wait_until
@@ -111,13 +111,3 @@ def test_every_code_that_comes_late_does_what_its_row_says(product: Product) -> 
     wait_until(is_settled, 60, "the last try of the unknown code, and the template")
     shown = product.deliveries(alert)[f"c{UNKNOWN_CODE}"]
     assert (shown.attempts, shown.reason) == (3, f"provider error: Twilio {UNKNOWN_CODE}")
-
-
-def test_a_test_message_reaches_its_channel_and_no_other(product: Product) -> None:
-    product.store.save_channel(Channel(id="mail", user="user1", kind=ChannelKind.EMAIL, address="trader@storm.example"))
-    channel = product.store.channel("mail")
-    assert channel is not None
-    sent = trial.send(product.store, channel)
-    wait_until(lambda: product.states(sent.alert) == {DeliveryState.SENT}, 20, "the test message")
-    (message,) = product.sandbox.outbox()
-    assert (message["channel"], trial.SYMBOL in message["text"]) == ("email", True)

@@ -240,3 +240,10 @@ async def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch: 
         await CheckedNetwork(allows_private=False).connect_tcp("rebind.example", 443)
     # Asked once; the second answer, which leads inside, is never used.
     assert (resolver.asked, connected) == (1, ["93.184.216.34"])
+
+
+def test_a_code_is_a_message_without_an_alert(bench: Bench) -> None:
+    bench.send(Message("code-1", "Your code is 123456", "Enter it.", 600, channel="channel1"))
+    body = json.loads(bench.sandbox.outbox("webhook")[0]["raw"]["body"])
+    assert body["type"] == "message"
+    assert body["data"] == {"delivery": "code-1", "text": "Your code is 123456 Enter it."}

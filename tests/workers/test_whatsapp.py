@@ -142,3 +142,12 @@ def test_a_code_about_us_raises_an_alarm_and_leaves_the_address_on(bench: Bench,
     assert isinstance(error, Permanent)
     assert (error.is_address_dead, error.needs_admin) == (False, True)
     assert str(code) in str(error)
+
+
+def test_a_code_fills_the_template_whatever_its_variables_are_named(
+    sandbox: Sandbox, environment: dict[str, str], open_post: Callable[..., Post]
+) -> None:
+    named = environment | {"STORM_TWILIO_CONTENT_VARIABLES": "symbol,price,percent"}
+    Bench(ChannelKind.WHATSAPP, open_post(named), sandbox).send(Message("code-1", "Your code is 123456", "Enter it.", 600))
+    variables = json.loads(sandbox.outbox("whatsapp")[0]["raw"]["ContentVariables"])
+    assert variables == {"1": "Your code is 123456", "2": "Enter it.", "3": "–"}

@@ -7,13 +7,16 @@ from html import escape
 # Must be set before the import: retry_after is a timedelta in the library's next version, and a warning in this one.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
-from telegram import Bot, LinkPreviewOptions
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
 from telegram.constants import MessageLimit, ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError, TimedOut
 from telegram.request import HTTPXRequest
 
 from stormalert.errors import DeliveryError, Moved, Permanent, Retryable
+from stormalert.model import Alert
 from stormalert.settings import Settings
+from workers.bot import buttons
+from workers.bot.buttons import Button, Press, Verb
 from workers.render import Message, cut
 
 # What Telegram says of a chat that will never take a message again.
@@ -43,6 +46,7 @@ class TelegramSender:
             ParseMode.HTML,
             link_preview_options=LinkPreviewOptions(is_disabled=True),
             disable_notification=message.is_silent or None,
+            reply_markup=_under(chat, message.alert) if message.alert else None,
         )
         return str(sent.message_id)
 
@@ -81,6 +85,16 @@ def html(message: Message) -> str:
     text = cut(message.text, MessageLimit.MAX_TEXT_LENGTH)
     headline, rest = text[: len(message.headline)], text[len(message.headline) :]
     return f"<b>{escape(headline)}</b>{escape(rest)}"
+
+
+def keyboard(row: list[Button]) -> InlineKeyboardMarkup:
+    return InlineKeyboardMarkup([[InlineKeyboardButton(it.text, it.url or None, it.data or None) for it in row]])
+
+
+def _under(chat: str, alert: Alert) -> InlineKeyboardMarkup:
+    press = Press.of(Verb.SNOOZE, alert.token, alert.rule)
+    # Groups and channels have negative numbers.
+    return keyboard(buttons.under(press, alert.symbol, is_private=not chat.startswith("-")))
 
 
 def _cause(error: NetworkError) -> str:

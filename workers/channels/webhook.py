@@ -161,7 +161,9 @@ def payload(message: Message) -> bytes:
         }
     happened_s = message.alert.time_ms / 1000 if message.alert else time.time()
     stamp = datetime.fromtimestamp(happened_s, UTC).isoformat(timespec="milliseconds")
-    return json.dumps({"type": "alert", "timestamp": stamp, "data": data}, ensure_ascii=False).encode()
+    return json.dumps(
+        {"type": "alert" if message.alert else "message", "timestamp": stamp, "data": data}, ensure_ascii=False
+    ).encode()
 
 
 def signed(secret: str, delivery: str, time_s: int, body: bytes) -> dict[str, str]:

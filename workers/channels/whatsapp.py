@@ -81,9 +81,11 @@ class WhatsAppSender:
 
     def _content(self, message: Message) -> dict[str, Any]:
         known = {**message.fields, "headline": message.headline, "details": message.details}
+        # A code or a test has none of an alert's fields.
+        names = self._variables if message.fields else [*("headline", "details"), *self._variables][: len(self._variables)]
         most = _VARIABLES_MAX // max(1, len(self._variables))
         # WhatsApp refuses variables that are empty or hold line breaks.
-        texts = [cut(" ".join(known.get(name, "").split()), most) or "–" for name in self._variables]
+        texts = [cut(" ".join(known.get(name, "").split()), most) or "–" for name in names]
         variables = {str(number): text for number, text in enumerate(texts, 1)}
         return {"content_sid": self._template, "content_variables": json.dumps(variables, ensure_ascii=False)}
 

@@ -1,0 +1,116 @@
+"""How an address is proven in the browser, with the bot's process and the sandbox's providers behind it."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from stormalert.linking import link_chat
+from stormalert.model import Channel, ChannelKind, Kind, Rule, RuleState
+from tests.browser.running import NAME, PASSWORD, USER, Running, running, wait_until
+from tests.browser.watching import Watched, chromium, watched_page
+from tests.workers.conftest import sandbox_server  # noqa: F401 - a fixture
+from tests.workers.rig import TOKEN, Sandbox
+from workers.bot.buttons import Press, Verb, under
+from workers.channels.telegram import keyboard
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def linked_product(
+    redis_server: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    sandbox_server: Sandbox,  # noqa: F811
+) -> Iterator[Running]:
+    chromium()
+    directory = tmp_path_factory.mktemp("channels")
+    with running(redis_server, directory, "workers bot", **sandbox_server.environment()) as product:
+        yield product
+
+
+@pytest.fixture
+def settings_page(linked_product: Running) -> Iterator[Watched]:
+    with watched_page(linked_product.url) as watched:
+        watched.sign_in(NAME, PASSWORD)
+        watched.open("/settings")
+        watched.settle()
+        yield watched
+
+
+def only_channel(product: Running, kind: ChannelKind) -> Channel | None:
+    return next((it for it in product.store.channels_of(USER) if it.kind is kind), None)
+
+
+def test_an_address_is_verified_by_the_code_that_was_sent_to_it(
+    linked_product: Running,
+    settings_page: Watched,
+    sandbox_server: Sandbox,  # noqa: F811
+) -> None:
+    page = settings_page.page
+    page.get_by_role("combobox", name="Channel").click()
+    page.get_by_role("option", name="E-mail").click()
+    page.get_by_role("textbox", name="Address").fill("asha@storm.example")
+    page.get_by_role("button", name="Add channel").click()
+    expect(page.get_by_text("Not verified")).to_be_visible()
+    expect(page.get_by_text("The code was sent.")).to_be_visible()
+    (mail,) = sandbox_server.outbox("email")
+    code = mail["subject"].rpartition(" ")[2]
+    settings_page.screenshot("channel-code")
+    page.get_by_role("textbox", name="Code").fill("12345")
+    page.get_by_role("button", name="Verify", exact=True).click()
+    expect(page.get_by_text("A code has six digits, was '12345'.")).to_be_visible()
+    channel = only_channel(linked_product, ChannelKind.EMAIL)
+    assert channel is not None
+    assert not channel.takes_alerts
+    page.get_by_role("textbox", name="Code").fill(code)
+    page.get_by_role("button", name="Verify", exact=True).click()
+    expect(page.get_by_text("Not verified")).to_have_count(0)
+    channel = only_channel(linked_product, ChannelKind.EMAIL)
+    assert channel is not None
+    assert channel.takes_alerts
+    page.get_by_role("button", name="Test").click()
+    expect(page.get_by_text("The test message was sent.")).to_be_visible()
+    assert [it["subject"] for it in sandbox_server.outbox("email")][1:] == ["This is a test."]
+    settings_page.screenshot("channel-verified")
+
+
+def test_telegram_is_linked_by_a_link_that_is_waited_for(
+    linked_product: Running,
+    settings_page: Watched,
+    sandbox_server: Sandbox,  # noqa: F811
+) -> None:
+    page = settings_page.page
+    page.get_by_role("button", name="Link Telegram").click()
+    link = page.get_by_role("link", name="Open Telegram")
+    expect(link).to_have_attribute("href", re.compile(r"^https://t\.me/stormalert_sandbox_bot\?start=[\w-]{32}$"))
+    settings_page.screenshot("channel-link")
+    token = (link.get_attribute("href") or "").rpartition("=")[2]
+    sandbox_server.client.post("/control/telegram", json={"chat_id": 4242, "text": f"/start {token}"}).raise_for_status()
+    wait_until(lambda: only_channel(linked_product, ChannelKind.TELEGRAM), 20)
+    expect(page.get_by_text("4242", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Link Telegram")).to_be_visible()
+
+
+def test_in_the_outbox_a_person_writes_to_the_bot_and_presses_its_buttons(
+    linked_product: Running,
+    sandbox_server: Sandbox,  # noqa: F811
+) -> None:
+    chat = link_chat(linked_product.store, USER, "515151").address
+    rule = Rule(id="pressed", user=USER, token=408065, symbol="NSE:INFY", kind=Kind.DAY, direction="up", percent_e2=200)
+    linked_product.store.save_rule(rule)
+    row = keyboard(under(Press.of(Verb.PAUSE, rule.token, rule.id), rule.symbol)).to_json()
+    sent = {"chat_id": chat, "text": "an alert", "reply_markup": row}
+    sandbox_server.client.post(f"/bot{TOKEN}/sendMessage", data=sent).raise_for_status()
+    with watched_page(sandbox_server.http) as watched:
+        page = watched.open("/outbox")
+        page.get_by_role("button", name="Pause rule").click()
+        expect(page.get_by_text("Paused: NSE:INFY day up 2%.")).to_be_visible()
+        paused = linked_product.store.rule(rule.id)
+        assert paused is not None
+        assert paused.state is RuleState.PAUSED
+        page.get_by_label("Text").fill("/status")
+        page.get_by_role("button", name="Say").click()
+        expect(page.get_by_text("Rules: 0 active, 1 paused")).to_be_visible()
+        watched.screenshot("outbox")

@@ -1,0 +1,154 @@
+"""Runs the dashboard's errands: sends a code or a test message to one channel, and says what became of it."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from redis import Redis as ThreadRedis
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from stormalert import errands, keys
+from stormalert.errands import ErrandKind, ErrandState, Outcome
+from stormalert.errors import InputError, Retryable, StormError
+from stormalert.linking import Linking
+from stormalert.model import Channel, ChannelKind
+from stormalert.process import REDIS_ERRORS
+from stormalert.store import Store
+from stormalert.streams import written_ms
+from stormalert.units import SECOND_MS, now_ms
+from workers import post
+from workers.channels import Sender
+from workers.render import Message
+
+log = logging.getLogger("stormalert")
+
+# Below redis-py's socket time-out, and as long as stopping may take.
+BLOCK_MS = 1_000
+AWAY_S = 0.5
+# Longer than an errand may take, so that only a dead process's errands are taken over.
+CLAIM_IDLE_MS = 60_000
+CLAIM_EVERY_S = 10.0
+# Somebody waits before the screen: not long, then they are told.
+AGAIN_MAX_S = 10.0
+TRIES = 2
+# After this nobody waits any more.
+USEFUL_MS = errands.KEPT_S * SECOND_MS
+
+Entry = tuple[str, dict[str, str]]
+
+
+class Errands:
+    def __init__(
+        self,
+        client: Redis,
+        thread_client: ThreadRedis,
+        store: Store,
+        links: Linking,
+        channels: Mapping[ChannelKind, Sender],
+    ) -> None:
+        self._client = client
+        self._thread_client = thread_client
+        self._store = store
+        self._links = links
+        self._channels = channels
+        self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._has_group = False
+        self._claimed_s = float("-inf")
+        self.done = 0
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                for entry_id, fields in await self._left_behind() or await self._unread():
+                    await self._run(entry_id, fields)
+                    await self._client.xack(keys.ERRANDS, keys.ERRANDS_GROUP, entry_id)
+            except ResponseError as error:
+                if "NOGROUP" not in str(error):
+                    raise
+                # Somebody emptied the server.
+                self._has_group = False
+            except REDIS_ERRORS as error:
+                log.debug("redis is away", extra={"reason": type(error).__name__})
+                await asyncio.sleep(AWAY_S)
+
+    async def _run(self, entry_id: str, fields: dict[str, str]) -> None:
+        errand = fields.get("errand", "")
+        try:
+            kind = ErrandKind(fields.get("kind", ""))
+            if now_ms() - written_ms(entry_id) > USEFUL_MS:
+                raise InputError("nobody ran it in time")
+            await self._send(kind, fields.get("channel", ""))
+            outcome = Outcome(ErrandState.SENT)
+        except (StormError, ValueError) as error:
+            outcome = Outcome(ErrandState.FAILED, str(error))
+            log.warning("errand failed", extra={"errand": errand, "reason": str(error)})
+        if errand:
+            await asyncio.to_thread(errands.settle, self._thread_client, errand, outcome)
+        self.done += 1
+
+    async def _send(self, kind: ErrandKind, channel_id: str) -> None:
+        channel = await asyncio.to_thread(self._store.channel, channel_id)
+        if channel is None:
+            raise InputError("the channel was removed")
+        if kind is ErrandKind.TEST and not channel.is_verified:
+            raise InputError("the channel is not verified")
+        if kind is ErrandKind.CODE and channel.is_verified:
+            raise InputError("the channel is verified already")
+        # Made here and now, so that it is in no stream and no job.
+        code = await asyncio.to_thread(self._links.make_code, channel) if kind is ErrandKind.CODE else ""
+        await self._deliver(channel, _code_message(channel, code) if code else _test_message(channel))
+
+    async def _deliver(self, channel: Channel, message: Message) -> None:
+        for tries_left in reversed(range(TRIES)):
+            try:
+                await post.send(self._channels, channel.kind, channel.address, message)
+                return
+            except Retryable as error:
+                if not tries_left or (error.after_s or 0) > AGAIN_MAX_S:
+                    raise
+                await asyncio.sleep(error.after_s or 1.0)
+
+    async def _unread(self) -> list[Entry]:
+        if not self._has_group:
+            await self._make_group()
+        found: Any = await self._client.xreadgroup(
+            keys.ERRANDS_GROUP, self._name, {keys.ERRANDS: ">"}, count=10, block=BLOCK_MS
+        )
+        return [entry for _stream, entries in found for entry in entries]
+
+    async def _left_behind(self) -> list[Entry]:
+        """What a dead process had in its hands."""
+        if not self._has_group or time.monotonic() - self._claimed_s < CLAIM_EVERY_S:
+            return []
+        self._claimed_s = time.monotonic()
+        claimed = await self._client.xautoclaim(keys.ERRANDS, keys.ERRANDS_GROUP, self._name, CLAIM_IDLE_MS, count=10)
+        entries: list[Entry] = claimed[1]
+        return entries
+
+    async def _make_group(self) -> None:
+        try:
+            await self._client.xgroup_create(keys.ERRANDS, keys.ERRANDS_GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+        self._has_group = True
+
+
+def _code_message(channel: Channel, code: str) -> Message:
+    return Message(
+        f"code-{channel.id}-{now_ms()}",
+        f"Your StormAlert code is {code}",
+        "It is good for 10 minutes. Enter it in StormAlert under Settings, Channels. If you did not ask for it, ignore this.",
+        useful_s=600,
+        channel=channel.id,
+    )
+
+
+def _test_message(channel: Channel) -> Message:
+    details = "You asked for it in StormAlert; your alerts come the same way."
+    return Message(f"test-{channel.id}-{now_ms()}", "This is a test.", details, useful_s=600, channel=channel.id)

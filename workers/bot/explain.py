@@ -1,0 +1,26 @@
+"""What became of an alert, as Telegram's HTML."""
+
+from html import escape
+
+from stormalert import templates, words
+from stormalert.model import Alert, ChannelKind, Delivery, DeliveryState, Direction
+
+CHANNEL_NAMES = {
+    ChannelKind.TELEGRAM: "Telegram",
+    ChannelKind.WHATSAPP: "WhatsApp",
+    ChannelKind.EMAIL: "E-mail",
+    ChannelKind.WEBHOOK: "Webhook",
+}
+_FATES = {DeliveryState.QUEUED: "on its way since", DeliveryState.SUPPRESSED: "held back"}
+
+
+def explained(alert: Alert, deliveries: list[Delivery]) -> str:
+    arrow = "▲" if alert.direction is Direction.UP else "▼"
+    head = f"{words.moment(alert.time_ms)} {arrow} <b>{escape(alert.symbol)}</b> {words.price(alert.price_e4)}"
+    head += f" · {alert.direction} {templates.move(alert)} %"
+    return "\n".join([head, *(_fate(it) for it in deliveries)] if deliveries else [head, "no channel was on"])
+
+
+def _fate(it: Delivery) -> str:
+    reason = f": {escape(it.reason)}" if it.reason else ""
+    return f"{CHANNEL_NAMES[it.channel_kind]} {_FATES.get(it.state, it.state.value)} {words.moment(it.updated_ms)}{reason}"

@@ -1,0 +1,169 @@
+"""Asks Telegram for updates. One process at a time does, because Telegram answers a second one with 409 Conflict."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from datetime import timedelta
+
+from redis.asyncio import Redis
+from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError, TimedOut
+
+from stormalert import keys
+from stormalert.process import REDIS_ERRORS
+from workers.bot.talk import POLL_S, WANTED, App, menu
+
+log = logging.getLogger("stormalert")
+
+LOCK_MS = 15_000
+RENEW_S = 4.0
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+# Who has another program of theirs on the same token is not helped by a fight.
+CONFLICT_PAUSE_S = 15.0
+
+
+class Lock:
+    """Held by one process; lost when it cannot be renewed."""
+
+    def __init__(self, client: Redis, owner: str) -> None:
+        self._client = client
+        self._owner = owner
+        self._held_until_s = 0.0
+
+    async def take(self) -> bool:
+        """Whether it is ours for the next seconds, renewed or new."""
+        asked_s = time.monotonic()
+        try:
+            is_ours = bool(await self._client.set(keys.BOT_LOCK, self._owner, nx=True, px=LOCK_MS))
+            if not is_ours and await self._client.get(keys.BOT_LOCK) == self._owner:
+                # Between the two another could take it only if ours ended just then; the next renewal notices.
+                is_ours = bool(await self._client.pexpire(keys.BOT_LOCK, LOCK_MS))
+        except REDIS_ERRORS as error:
+            log.debug("lock not renewed", extra={"reason": type(error).__name__})
+            return time.monotonic() < self._held_until_s
+        self._held_until_s = asked_s + LOCK_MS / 1000 - RENEW_S if is_ours else 0.0
+        return is_ours
+
+    async def give_back(self) -> None:
+        with contextlib.suppress(*REDIS_ERRORS):
+            if await self._client.get(keys.BOT_LOCK) == self._owner:
+                await self._client.delete(keys.BOT_LOCK)
+
+
+class Outage:
+    """Tells the beginning and the end of a trouble, not every try in between; knows how long to wait."""
+
+    def __init__(self) -> None:
+        self._since_s: float | None = None
+        self._reason = ""
+        self._pause_s = FIRST_PAUSE_S
+
+    def begin(self, error: TelegramError) -> float:
+        """Seconds to wait now."""
+        reason, advice, pause_s = _explained(error)
+        if reason != self._reason:
+            log.warning("telegram not reached", extra={"reason": reason, "advice": advice})
+            self._reason = reason
+        if self._since_s is None:
+            self._since_s = time.monotonic()
+        pause_s = max(pause_s, self._pause_s)
+        self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 2)
+        return pause_s
+
+    def end(self) -> None:
+        if self._since_s is not None:
+            log.info("telegram back", extra={"after_s": round(time.monotonic() - self._since_s)})
+        self._since_s, self._reason, self._pause_s = None, "", FIRST_PAUSE_S
+
+
+async def initialize(application: App, stopping: asyncio.Event) -> bool:
+    """Whether Telegram knows us, sooner or later; False when we are to stop before."""
+    outage = Outage()
+    while not stopping.is_set():
+        try:
+            await application.initialize()
+        except TelegramError as error:
+            await _wait(stopping, outage.begin(error))
+            continue
+        outage.end()
+        with contextlib.suppress(TelegramError):
+            await application.bot.set_my_commands(menu())
+        return True
+    return False
+
+
+class Poller:
+    def __init__(self, application: App, lock: Lock) -> None:
+        self._application = application
+        self._lock = lock
+        self._offset = 0
+        self._outage = Outage()
+        self.is_polling = False
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            if not await self._lock.take():
+                await _wait(stopping, RENEW_S)
+                continue
+            await self._poll_while_locked(stopping)
+        await self._lock.give_back()
+
+    async def _poll_while_locked(self, stopping: asyncio.Event) -> None:
+        log.info("listening to telegram", extra={"bot": self._application.bot.username})
+        self.is_polling = True
+        polling = asyncio.create_task(self._poll())
+        try:
+            while not polling.done() and not stopping.is_set() and await self._lock.take():
+                await _wait(stopping, RENEW_S)
+        finally:
+            self.is_polling = False
+            polling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await polling
+            log.info("no longer listening to telegram")
+
+    async def _poll(self) -> None:
+        is_fresh = False
+        while True:
+            try:
+                if not is_fresh:
+                    # While a webhook is set, Telegram gives no updates to those who ask.
+                    await self._application.bot.delete_webhook()
+                    is_fresh = True
+                updates = await self._application.bot.get_updates(
+                    offset=self._offset, timeout=timedelta(seconds=POLL_S), allowed_updates=WANTED
+                )
+            except TelegramError as error:
+                is_fresh = False
+                await asyncio.sleep(self._outage.begin(error))
+                continue
+            self._outage.end()
+            for update in updates:
+                await self._application.process_update(update)
+                # The next question confirms it; what is not confirmed comes again.
+                self._offset = update.update_id + 1
+
+
+async def _wait(stopping: asyncio.Event, wait_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), wait_s)
+
+
+def _explained(error: TelegramError) -> tuple[str, str, float]:
+    """Reason, advice and least pause; never the error's own text, which may hold the token."""
+    match error:
+        case Conflict():
+            return (
+                "conflict",
+                "another program asks for this bot's updates: stop it, or give each a bot of its own",
+                CONFLICT_PAUSE_S,
+            )
+        case InvalidToken():
+            return "credentials refused", "check TELEGRAM_BOT_TOKEN", LONGEST_PAUSE_S
+        case RetryAfter(retry_after=after):
+            return "rate limited", "none needed", after if isinstance(after, int) else after.total_seconds()
+        case TimedOut():
+            return "timed out", "none needed", 0.0
+        case _:
+            return type(error).__name__, "check the network", 0.0

@@ -1,0 +1,108 @@
+"""`python -m workers bot`: wires the errands and, where there is a bot, its polling or its webhook."""
+
+import asyncio
+import logging
+import os
+import socket
+from contextlib import AsyncExitStack
+from functools import partial
+
+from redis.asyncio import Redis
+
+from stormalert import keys, process, security
+from stormalert.linking import Linking
+from stormalert.process import REDIS_ERRORS
+from stormalert.settings import Settings
+from stormalert.store import open_store
+from workers.bot import polling
+from workers.bot.errands import Errands
+from workers.bot.polling import Lock, Poller
+from workers.bot.talk import App, Talk
+from workers.bot.webhook import Webhook
+from workers.channels import open_channels
+
+log = logging.getLogger("stormalert")
+
+NAME_S = 30
+FACTS_S = 2.0
+SOON_S = 0.5
+
+
+def run() -> None:
+    process.run("bot", main)
+
+
+async def main(config: Settings, stopping: asyncio.Event) -> None:
+    client = process.connect(config.redis_url)
+    heartbeat = process.Heartbeat("bot", client)
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(client.aclose)
+        thread_client = process.connect_in_thread(config.redis_url)
+        closing.callback(thread_client.close)
+        store = await asyncio.to_thread(open_store, config.mongodb_uri, config.sqlite_path)
+        closing.callback(store.close)
+        channels = await open_channels(config)
+        for sender in channels.values():
+            closing.push_async_callback(sender.close)
+        links = Linking(thread_client, config)
+        errands = Errands(client, thread_client, store, links, channels)
+        talk = Talk(store, thread_client, links)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(heartbeat.beat_until(stopping))
+                tasks.create_task(errands.run_until(stopping))
+                if config.telegram_bot_token.get_secret_value():
+                    tasks.create_task(_listen(config, talk, client, heartbeat, stopping))
+                else:
+                    heartbeat.facts |= {"telegram": "off"}
+                    log.info("no telegram bot: TELEGRAM_BOT_TOKEN is not set; errands only")
+                tasks.create_task(_facts(heartbeat, errands, talk, stopping))
+        except ExceptionGroup as failed:
+            # The first one ended the others; it is what the log should say.
+            raise failed.exceptions[0] from None
+
+
+async def _listen(config: Settings, talk: Talk, client: Redis, heartbeat: process.Heartbeat, stopping: asyncio.Event) -> None:
+    application = talk.application(config)
+    heartbeat.facts |= {"telegram": "connecting"}
+    try:
+        if not await polling.initialize(application, stopping):
+            return
+        if config.telegram_webhook_url:
+            webhook = Webhook(application, config)
+            heartbeat.facts |= {"telegram": "webhook"}
+            await asyncio.gather(webhook.run_until(stopping), _tell_name(application, client, stopping, None))
+            return
+        poller = Poller(application, Lock(client, f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"))
+        heartbeat.facts |= {"telegram": "polling"}
+        await asyncio.gather(poller.run_until(stopping), _tell_name(application, client, stopping, poller))
+    finally:
+        await application.shutdown()
+        # Also when it was never initialized.
+        await application.bot.shutdown()
+
+
+async def _tell_name(application: App, client: Redis, stopping: asyncio.Event, poller: Poller | None) -> None:
+    """For the links that the dashboard shows: there as long as somebody listens."""
+    tell = partial(client.set, keys.BOT_NAME, application.bot.username, ex=NAME_S)
+    while not stopping.is_set():
+        is_listening = poller is None or poller.is_polling
+        if is_listening:
+            try:
+                await tell()
+            except REDIS_ERRORS as error:
+                log.debug("name not told", extra={"reason": type(error).__name__})
+        await _wait(stopping, NAME_S / 6 if is_listening else SOON_S)
+
+
+async def _facts(heartbeat: process.Heartbeat, errands: Errands, talk: Talk, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        heartbeat.facts |= {"errands": errands.done, **talk.counts}
+        await _wait(stopping, FACTS_S)
+
+
+async def _wait(stopping: asyncio.Event, wait_s: float) -> None:
+    try:
+        await asyncio.wait_for(stopping.wait(), wait_s)
+    except TimeoutError:
+        return
