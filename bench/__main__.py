@@ -10,7 +10,7 @@ from typing import Any
 
 import uvloop
 
-from bench import engine, ingest, latency, memory, sandbox, scale, versus
+from bench import delivery, engine, ingest, latency, memory, sandbox, scale, versus
 from bench.sizes import FULL, QUICK, Sizes
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -19,6 +19,7 @@ Tables = dict[str, list[dict[str, Any]]]
 PARTS: dict[str, Callable[[Sizes], Tables]] = {
     "engine": engine.run,
     "decoder": ingest.run,
+    "delivery": delivery.run,
     "ingest": lambda sizes: uvloop.run(ingest.measure(sizes)),
     "sandbox": lambda sizes: uvloop.run(sandbox.measure(sizes)),
     # Parts of `engine`.
@@ -27,7 +28,7 @@ PARTS: dict[str, Callable[[Sizes], Tables]] = {
     "latency": lambda sizes: uvloop.run(latency.measure(sizes)),
     "peers": lambda sizes: uvloop.run(versus.measure(sizes)),
 }
-ALL = ("engine", "decoder", "ingest", "sandbox")
+ALL = ("engine", "decoder", "ingest", "sandbox", "delivery")
 
 
 def main() -> None:

@@ -26,6 +26,12 @@ class Sizes:
     # Packets a second that the stand-in exchange is asked for, one run each.
     sandbox_rates: tuple[int, ...]
     sandbox_s: float
+    delivery_workers: int
+    delivery_alerts_a_second: int
+    delivery_s: int
+    delivery_burst: int
+    # So many chats get one message each.
+    delivery_limited: int
     # Tries to install a peer that is no requirement of the product.
     installs: bool
 
@@ -50,6 +56,11 @@ FULL = Sizes(
     sandbox_instruments=9_000,
     sandbox_rates=(10_000, 40_000, 100_000),
     sandbox_s=10.0,
+    delivery_workers=2,
+    delivery_alerts_a_second=50,
+    delivery_s=20,
+    delivery_burst=1_000,
+    delivery_limited=600,
     installs=True,
 )
 
@@ -73,5 +84,10 @@ QUICK = Sizes(
     sandbox_instruments=30,
     sandbox_rates=(300,),
     sandbox_s=1.0,
+    delivery_workers=1,
+    delivery_alerts_a_second=10,
+    delivery_s=2,
+    delivery_burst=20,
+    delivery_limited=40,
     installs=False,
 )

@@ -22,6 +22,7 @@ from sandbox.login import Login
 from sandbox.outbox import Outbox
 from sandbox.outbox_page import OutboxPage
 from sandbox.pages import STYLE, asset
+from sandbox.rates import Rates
 from sandbox.recording import RecordingError, read_ticks
 from sandbox.servers import PortTaken, listen, serve_http, serve_mail, serve_stream
 from sandbox.sessions import Sessions
@@ -70,6 +71,7 @@ async def serve(options: argparse.Namespace) -> None:
     database = open_database(options.state_dir)
     faults = Faults()
     outbox = Outbox(database)
+    rates = Rates(faults.rates)
     sessions = Sessions(database, options.kite_api_key, options.kite_api_secret)
     exchange = Exchange(
         sessions,
@@ -85,11 +87,11 @@ async def serve(options: argparse.Namespace) -> None:
         play_delay_s=options.play_delay,
     )
     history = History(exchange.board, exchange.market, exchange.playback)
-    telegram = Telegram(options.telegram_token, outbox, faults.telegram)
-    twilio = Twilio(options.twilio_sid, options.twilio_auth_token, options.twilio_inbound_url, outbox, faults.twilio)
+    telegram = Telegram(options.telegram_token, outbox, faults.telegram, rates)
+    twilio = Twilio(options.twilio_sid, options.twilio_auth_token, options.twilio_inbound_url, outbox, faults.twilio, rates)
     webhook = Webhook(outbox, faults.webhook)
     tls = certificate(options.state_dir) if options.smtp_tls else None
-    mailbox = Mailbox(outbox, faults.smtp, options.smtp_login, tls)
+    mailbox = Mailbox(outbox, faults.smtp, rates, options.smtp_login, tls)
     parts = (
         IndexPage(places(options), faults),
         Login(sessions, options.kite_redirect_url),
@@ -98,7 +100,7 @@ async def serve(options: argparse.Namespace) -> None:
         twilio,
         webhook,
         OutboxPage(outbox),
-        Control(exchange, telegram, twilio, webhook, outbox, faults),
+        Control(exchange, telegram, twilio, webhook, outbox, faults, rates),
     )
     app = Starlette(
         routes=[route for part in parts for route in part.routes()] + [asset("/style.css", STYLE)],

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from sandbox.exchange import Exchange
 from sandbox.faults import FaultError, Faults
 from sandbox.outbox import Outbox
+from sandbox.rates import Rates
 from sandbox.telegram import PersonError, Telegram
 from sandbox.twilio import Twilio
 from sandbox.webhook import Webhook
@@ -29,9 +30,16 @@ class Control:
     """What can be done to the sandbox over HTTP while it runs."""
 
     def __init__(
-        self, exchange: Exchange, telegram: Telegram, twilio: Twilio, webhook: Webhook, outbox: Outbox, faults: Faults
+        self,
+        exchange: Exchange,
+        telegram: Telegram,
+        twilio: Twilio,
+        webhook: Webhook,
+        outbox: Outbox,
+        faults: Faults,
+        rates: Rates,
     ) -> None:
-        self._exchange, self._outbox, self._faults = exchange, outbox, faults
+        self._exchange, self._outbox, self._faults, self._rates = exchange, outbox, faults, rates
         self._telegram, self._twilio, self._webhook = telegram, twilio, webhook
         self._timers: set[asyncio.TimerHandle] = set()
 
@@ -39,6 +47,7 @@ class Control:
         return [
             Route("/control", self._show, methods=["GET"]),
             Route("/control/faults", self._reset, methods=["DELETE"]),
+            Route("/control/rates", self._forget_rates, methods=["DELETE"]),
             self._route("/control/faults", self._change),
             self._route("/control/drop", self._drop),
             self._route("/control/close", self._close),
@@ -62,7 +71,8 @@ class Control:
         return Route(path, pull, methods=["POST"])
 
     async def _show(self, request: Request) -> Response:
-        return JSONResponse(self._exchange.status() | {"faults": asdict(self._faults), "outbox": self._outbox.counts()})
+        channels = {"faults": asdict(self._faults), "outbox": self._outbox.counts(), "rates": self._rates.as_json()}
+        return JSONResponse(self._exchange.status() | channels)
 
     async def _change(self, body: dict[str, Any]) -> Any:
         """Set faults, for good or for `for_s` seconds."""
@@ -75,6 +85,10 @@ class Control:
     async def _reset(self, request: Request) -> Response:
         self._faults.reset()
         return JSONResponse(asdict(self._faults))
+
+    async def _forget_rates(self, request: Request) -> Response:
+        self._rates.reset()
+        return JSONResponse(self._rates.as_json())
 
     async def _drop(self, body: dict[str, Any]) -> Any:
         return {"dropped": self._exchange.stream.drop()}

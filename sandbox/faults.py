@@ -107,6 +107,19 @@ class TwilioFaults(ChannelFaults):
 
 
 @dataclass
+class RateLimits:
+    """How many messages the providers take. What is more is counted, and with `enforce` refused."""
+
+    enforce: bool = _switch("refuse messages beyond the limits below (Telegram 429, Twilio 63018, SMTP 421)")
+    telegram_bot: float = _amount(30.0, "messages in any second of one bot")
+    telegram_chat: float = _amount(1.0, "messages in any second to one chat")
+    telegram_group: float = _amount(20.0, "messages in any minute to one group")
+    twilio_sender: float = _amount(80.0, "messages in any second of one sender")
+    twilio_recipient: float = _amount(1.0, "messages in any second to one recipient")
+    smtp: float = _amount(100.0, "messages in any second to the mail server")
+
+
+@dataclass
 class Faults:
     """All faults, by the part they belong to."""
 
@@ -116,6 +129,7 @@ class Faults:
     twilio: TwilioFaults = field(default_factory=TwilioFaults)
     smtp: ChannelFaults = field(default_factory=ChannelFaults)
     webhook: ChannelFaults = field(default_factory=ChannelFaults)
+    rates: RateLimits = field(default_factory=RateLimits)
 
     def change(self, wanted: object) -> dict[str, dict[str, Any]]:
         """Set what `wanted` names, all of it or nothing, and give the former values."""

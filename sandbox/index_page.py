@@ -14,6 +14,7 @@ LEVERS = (
     ("GET /control", "state of everything, as JSON"),
     ('POST /control/faults {"stream": {"mute": true}, "for_s": 10}', "set faults, for good or for some seconds"),
     ("DELETE /control/faults", "switch all faults off"),
+    ("DELETE /control/rates", "count anew how often the rate limits were broken"),
     ("POST /control/drop", "cut all Kite sockets without a word"),
     ("POST /control/close", "close all Kite sockets with code 1000"),
     ("POST /control/kill-tokens", "end all access tokens, as at 06:00; open sockets stay open"),

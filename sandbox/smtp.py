@@ -9,6 +9,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from sandbox.faults import ChannelFaults, Trouble, hang
 from sandbox.outbox import Outbox
+from sandbox.rates import Rates
 
 TAKEN = "250 2.0.0 OK"
 REPLIES = {
@@ -20,8 +21,10 @@ REPLIES = {
 class Mailbox:
     """Decides about recipients and messages; aiosmtpd calls the handle_* methods by their names."""
 
-    def __init__(self, outbox: Outbox, faults: ChannelFaults, login: str = "", tls: ssl.SSLContext | None = None) -> None:
-        self._outbox, self._faults = outbox, faults
+    def __init__(
+        self, outbox: Outbox, faults: ChannelFaults, rates: Rates, login: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._outbox, self._faults, self._rates = outbox, faults, rates
         self._login, self._tls = login, tls
 
     def protocol(self) -> asyncio.Protocol:
@@ -51,7 +54,7 @@ class Mailbox:
         return TAKEN
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        trouble = self._faults.next_trouble()
+        trouble = Trouble.TOO_MANY if self._rates.smtp() else self._faults.next_trouble()
         if trouble in REPLIES:
             return REPLIES[trouble]
         if trouble is Trouble.TIME_OUT:

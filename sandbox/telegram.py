@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from sandbox.faults import TelegramFaults, Trouble, hang
 from sandbox.outbox import Message, Outbox
+from sandbox.rates import Rates
 from sandbox.telegram_fields import Fields, TelegramError, check_buttons, fields_of, number_of, text_of
 from sandbox.telegram_text import entities
 
@@ -26,8 +27,8 @@ class PersonError(Exception):
 class Telegram:
     """One bot."""
 
-    def __init__(self, token: str, outbox: Outbox, faults: TelegramFaults) -> None:
-        self._token, self._outbox, self._faults = token, outbox, faults
+    def __init__(self, token: str, outbox: Outbox, faults: TelegramFaults, rates: Rates) -> None:
+        self._token, self._outbox, self._faults, self._rates = token, outbox, faults, rates
         self._bot = {
             "id": int(token.partition(":")[0]),
             "is_bot": True,
@@ -99,9 +100,10 @@ class Telegram:
         chat = self._chat_of(fields)
         html, text = text_of(fields)
         check_buttons(fields)
-        trouble = self._faults.next_trouble()
+        wait_s = self._rates.telegram(chat)
+        trouble = Trouble.TOO_MANY if wait_s else self._faults.next_trouble()
         if trouble is Trouble.TOO_MANY:
-            after_s = self._faults.retry_after_s
+            after_s = wait_s or self._faults.retry_after_s
             raise TelegramError(429, f"Too Many Requests: retry after {max(round(after_s), 1)}", after_s)
         if trouble is Trouble.SERVER_ERROR:
             raise TelegramError(500, "Internal Server Error")

@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 from sandbox.faults import Trouble, TwilioFaults, hang
 from sandbox.outbox import Message, Outbox
+from sandbox.rates import Rates
 
 MAX_BODY = 1600
 API = "2010-04-01"
@@ -46,9 +47,9 @@ class TwilioError(Exception):
 class Twilio:
     """One account."""
 
-    def __init__(self, sid: str, auth_token: str, inbound_url: str, outbox: Outbox, faults: TwilioFaults) -> None:
+    def __init__(self, sid: str, auth_token: str, inbound_url: str, outbox: Outbox, faults: TwilioFaults, rates: Rates) -> None:
         self._sid, self._auth_token, self._inbound_url = sid, auth_token, inbound_url
-        self._outbox, self._faults = outbox, faults
+        self._outbox, self._faults, self._rates = outbox, faults, rates
         self._reports: set[asyncio.Task[None]] = set()
         self._wrote_s: dict[str, float] = {}
 
@@ -81,6 +82,8 @@ class Twilio:
             self._authenticate(request)
             form = {name: str(value) for name, value in (await request.form()).items()}
             self._check(form)
+            if self._rates.twilio(form.get("From") or form["MessagingServiceSid"], form["To"]):
+                raise TwilioError(429, 63018, "Rate limit exceeded for Channel")
             trouble = self._faults.next_trouble()
             if trouble is Trouble.TOO_MANY:
                 raise TwilioError(429, 20429, "Too Many Requests")

@@ -102,6 +102,15 @@ def inbound(number: str) -> str:
     return f"storm:inbound:{hashlib.blake2b(number.encode(), digest_size=12).hexdigest()}"
 
 
+def window(limit: str) -> str:
+    """With a hash tag of its own: one script reads the windows of all limits of a message."""
+    return f"storm:{{limits}}:window:{limit}"
+
+
+def user_window(user: str) -> str:
+    return f"storm:{{limits}}:user:{user}"
+
+
 def errand(errand: str) -> str:
     return f"storm:errand:{errand}"
 
@@ -347,6 +356,27 @@ TABLE = (
         "there while WhatsApp takes free text for the number, a digest of it; when its owner wrote last, in ms",
         "dashboard; workers delete it when Twilio says that it is over",
         "expires after 24 hours",
+    ),
+    Family(
+        "storm:{limits}:window:<limit>",
+        "sorted set",
+        "messages that count against a limit of a provider, by when they stop to",
+        "lua/permit, lua/settle",
+        "as many as the limit allows; expires when none counts",
+    ),
+    Family(
+        "storm:{limits}:line:<limit>",
+        "sorted set",
+        "deliveries that wait for the limit, by their turn",
+        "lua/permit",
+        "one member per waiting delivery; expires 30 s after the last turn",
+    ),
+    Family(
+        "storm:{limits}:user:<user>",
+        "sorted set",
+        "alerts of the last hour that the user was sent one by one",
+        "lua/quota",
+        "as many as an hour allows; expires after an hour",
     ),
     Family("storm:errands", "stream", "errand kind channel: a code or a test message to send", "dashboard", "MAXLEN ~ 10,000"),
     Family("storm:errand:<errand>", "hash", "what became of it: state reason", "dashboard, bot", "expires after 10 minutes"),

@@ -235,6 +235,8 @@ class Delivery(Record):
     reason: str = ""
     provider_id: str = ""
     attempts: int = 0
+    # The message in which it is told together with others; empty when it has one of its own.
+    summary: str = ""
     queued_ms: TimeMs
     updated_ms: TimeMs
     revision: int = 0

@@ -164,7 +164,7 @@ def start_logging(name: str, config: Settings) -> None:
     handler.setFormatter(JsonFormatter(name) if config.log_format == "json" else TextFormatter(name))
     logging.basicConfig(level=config.log_level, handlers=[handler], force=True)
     # These log every request, some with tokens in its URL.
-    for chatty in ("httpx", "httpcore", "urllib3", "twilio.http_client", "websockets"):
+    for chatty in ("httpx", "httpcore", "urllib3", "telegram", "twilio.http_client", "websockets"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

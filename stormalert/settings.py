@@ -37,6 +37,7 @@ def _secret_at_least_32(secret: SecretStr) -> SecretStr:
 RedisUrl = Annotated[str, _one_of_schemes("redis", "rediss", "unix")]
 ShardedRedisUrl = Annotated[str, _one_of_schemes("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")]
 HttpUrl = Annotated[str, _one_of_schemes("http", "https")]
+Rate = Annotated[int, Field(ge=1, le=100_000)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 MasterSecret = Annotated[SecretStr, AfterValidator(_secret_at_least_32)]
 
@@ -81,6 +82,16 @@ class Settings(BaseModel):
     mail_from: str = Field("StormAlert <alerts@localhost>", alias="STORM_MAIL_FROM", description="sender of e-mails")
     webhook_private: Literal["refuse", "allow"] = Field("refuse", alias="STORM_WEBHOOK_PRIVATE", description="outgoing webhooks to private and loopback addresses and over plain http (development, one's own network)")
     public_url: HttpUrl = Field("", alias="STORM_PUBLIC_URL", description="the dashboard's address on the internet, for Twilio's call-backs and the links in e-mails; empty: none of both")
+
+    telegram_bot_rate: Rate = Field(30, alias="STORM_TELEGRAM_BOT_RATE", description="Telegram messages in any second, all chats together")
+    telegram_chat_rate: Rate = Field(1, alias="STORM_TELEGRAM_CHAT_RATE", description="Telegram messages in any second to one chat")
+    telegram_group_rate: Rate = Field(20, alias="STORM_TELEGRAM_GROUP_RATE", description="Telegram messages in any minute to one group")
+    whatsapp_sender_rate: Rate = Field(80, alias="STORM_WHATSAPP_SENDER_RATE", description="WhatsApp messages in any second, all recipients together")
+    whatsapp_recipient_rate: Rate = Field(1, alias="STORM_WHATSAPP_RECIPIENT_RATE", description="WhatsApp messages in any second to one recipient")
+    smtp_rate: Rate = Field(100, alias="STORM_SMTP_RATE", description="e-mails in any second that the mail server takes")
+
+    alerts_per_hour: Rate = Field(60, alias="STORM_ALERTS_PER_HOUR", description="alerts that a user is sent one by one in any hour; more are told together")
+    summary_s: int = Field(180, alias="STORM_SUMMARY_S", ge=1, le=3_600, description="seconds after which alerts that are told together go out at the latest")
 
     host: str = Field("127.0.0.1", alias="STORM_HOST", description="address that dashboard, relay and queue board listen on")
     port: Port = Field(8501, alias="STORM_PORT", description="port of the dashboard")

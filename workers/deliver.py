@@ -3,18 +3,23 @@
 At least once. A message goes out twice only when a worker dies, or the connection, between the provider's yes and our mark.
 """
 
+import asyncio
 import logging
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
 
 from stormalert import alarms, channels, templates, words
-from stormalert.errors import Conflict, Moved, Permanent, Retryable
+from stormalert.errors import Moved, Permanent, Retryable
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState
+from stormalert.process import UNREACHABLE
 from stormalert.store import Store
 from stormalert.units import HOUR_MS, SECOND_MS, now_ms
-from workers import render
+from workers import render, summary
+from workers.limits import Limits, Permit
 from workers.marks import Marks
 from workers.render import Message
 
@@ -25,6 +30,14 @@ USEFUL_MS = HOUR_MS
 LONGEST_PAUSE_S = 300.0
 # When another worker has the delivery: it will be done, or dead, soon.
 CLAIMED_PAUSE_S = 2.0
+# A worker keeps what may go as soon as this; the queue's clock ticks in seconds. What waits longer comes back a little early.
+HOLD_S = 2.0
+EARLY_S = 1.5
+LONGEST_HOLD_S = 6.0
+AWAY_S = 0.5
+# A killed worker may have sent what it did not mark: so sends start one after the other, the next one when the last is marked,
+# or after this when its provider takes its time.
+PACE_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +46,8 @@ class Done:
 
     state: DeliveryState
     reason: str = ""
+    attempts: int = field(default=0, compare=False)
+    provider_id: str = field(default="", compare=False)
 
     @property
     def is_failed(self) -> bool:
@@ -41,14 +56,28 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Not now, and why."""
+    """Not now, and why; waiting for a limit is no attempt."""
 
     after_s: float
     reason: str
+    attempts: int = field(default=0, compare=False)
 
 
-class Sends(Protocol):
-    def send(self, kind: ChannelKind, address: str, message: Message) -> str: ...
+Outcome = Done | Later
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How far a job came, and which deliveries with it: one, those of a summary, or none when the store has nothing to note."""
+
+    id: str
+    outcome: Outcome
+    deliveries: tuple[Delivery, ...] = ()
+
+
+class Carries(Protocol):
+    async def carry(self, kind: ChannelKind, address: str, message: Message) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,57 +90,111 @@ class Parcel:
     message: Message | None = None
 
 
-Outcome = Done | Later
+# A stage decides from what it is given and what the store says; it runs in a thread.
 Stage = Callable[[Parcel], Parcel | Outcome]
+Report = Callable[[Ended], None]
 
 
 class Courier:
-    def __init__(self, store: Store, marks: Marks, post: Sends, clock_ms: Callable[[], int] = now_ms) -> None:
+    """`deliver` belongs into one event loop; `record` into a thread."""
+
+    def __init__(self, store: Store, marks: Marks, limits: Limits, post: Carries, clock_ms: Callable[[], int] = now_ms) -> None:
         self._store = store
         self._marks = marks
+        self._limits = limits
         self._post = post
         self._now_ms = clock_ms
+        self._gate = asyncio.Lock()
         # How many deliveries ended how; the heartbeat shows it.
-        self.counts: dict[str, str | int | float] = {"sent": 0, "failed": 0, "suppressed": 0, "retries": 0}
+        self.counts: dict[str, str | int | float] = {"sent": 0, "failed": 0, "suppressed": 0, "retries": 0, "waits": 0}
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        return (self._not_sent, self._channel_is_on, self._is_news, self._not_muted, self._render, self._send)
+        return (self._channel_is_on, self._is_news, self._not_muted, self._render)
 
-    def deliver(self, delivery_id: str) -> Outcome:
-        """Take the delivery as far as it goes now, and record how far that was."""
-        delivery = self._store.delivery(delivery_id)
-        if delivery is None:
-            return Done(DeliveryState.FAILED, "the delivery is not in the store")
-        if delivery.state.is_out or delivery.state is DeliveryState.SUPPRESSED:
-            return Done(delivery.state, delivery.reason)
-        alert = self._store.alert(delivery.alert)
-        if alert is None:
-            return self._record(delivery, Done(DeliveryState.FAILED, "the alert is not in the store"))
-        step: Parcel | Outcome = Parcel(delivery, alert)
-        for stage in self.stages:
+    async def deliver(self, delivery_ids: Sequence[str], report: Report) -> None:
+        """Take each delivery as far as it goes now, and report each when it is there; the store is told by `record`."""
+        sent = await _with_redis(lambda: self._marks.provider_ids(delivery_ids))
+        steps = await asyncio.to_thread(self._prepare, delivery_ids, sent)
+        for step in steps:
+            if isinstance(step, Ended):
+                report(step)
+        parcels = [step for step in steps if isinstance(step, Parcel)]
+        await asyncio.gather(*(self._carry(each, report, each.delivery.id, (each.delivery,)) for each in parcels))
+
+    async def summarize(self, summary_ids: Sequence[str], report: Report) -> None:
+        """The same for summaries: what waits for each goes out as one message."""
+        await asyncio.gather(*(self._summarize(summary_id, report) for summary_id in summary_ids))
+
+    def record(self, ended: Sequence[Ended]) -> None:
+        """Tell the store how far they came."""
+        outcomes = {delivery.id: each.outcome for each in ended for delivery in each.deliveries}
+        before = [delivery for each in ended for delivery in each.deliveries]
+        changed = [self._changed(delivery, outcomes[delivery.id]) for delivery in before]
+        for delivery_id in self._store.save_deliveries([delivery for delivery in changed if delivery is not None]):
+            self._record_again(delivery_id, outcomes[delivery_id])
+        for each in ended:
+            self._tell(each)
+
+    def _prepare(self, delivery_ids: Sequence[str], sent: dict[str, str]) -> list[Parcel | Ended]:
+        """Through the stages that need no provider, with one question to the store for all of them."""
+        deliveries = {delivery.id: delivery for delivery in self._store.deliveries(delivery_ids)}
+        alerts = {alert.id: alert for alert in self._store.alerts([each.alert for each in deliveries.values()])}
+        found = {each.id: each for each in self._store.channels(list({each.channel for each in deliveries.values()}))}
+        steps: list[Parcel | Ended] = []
+        for delivery_id in delivery_ids:
+            delivery = deliveries.get(delivery_id)
+            if delivery is None:
+                steps.append(Ended(delivery_id, Done(DeliveryState.FAILED, "the delivery is not in the store")))
+            elif delivery.state.is_out or delivery.state is DeliveryState.SUPPRESSED:
+                steps.append(Ended(delivery_id, Done(delivery.state, delivery.reason)))
+            elif delivery_id in sent:
+                # It went out before its worker died.
+                steps.append(Ended(delivery_id, Done(DeliveryState.SENT, provider_id=sent[delivery_id]), (delivery,)))
+            elif (alert := alerts.get(delivery.alert)) is None:
+                steps.append(Ended(delivery_id, Done(DeliveryState.FAILED, "the alert is not in the store"), (delivery,)))
+            else:
+                steps.append(self._pass(Parcel(delivery, alert, found.get(delivery.channel)), self.stages))
+        return steps
+
+    def _collect(self, summary_id: str) -> tuple[Parcel | None, tuple[Delivery, ...], list[Ended]]:
+        """The message of a summary, the deliveries that it tells, and those that a stage stopped."""
+        deliveries = self._store.parked_deliveries(summary_id)
+        alerts = {alert.id: alert for alert in self._store.alerts([each.alert for each in deliveries])}
+        channel = self._store.channel(deliveries[0].channel) if deliveries else None
+        # An alert that is old by now is told all the same, and said to be old.
+        stages = [stage for stage in self.stages if stage not in (self._is_news, self._render)]
+        known = [each for each in deliveries if each.alert in alerts]
+        steps = [self._pass(Parcel(each, alerts[each.alert], channel), stages) for each in known]
+        stopped = [step for step in steps if isinstance(step, Ended)]
+        missing = Done(DeliveryState.FAILED, "the alert is not in the store")
+        stopped += [Ended(each.id, missing, (each,)) for each in deliveries if each.alert not in alerts]
+        told = [(step.delivery, step.alert) for step in steps if isinstance(step, Parcel)]
+        if not told:
+            return None, (), stopped
+        youngest, alert = max(told, key=lambda each: each[0].queued_ms)
+        whole = youngest.model_copy(update={"id": summary.message_id(summary_id, told)})
+        message = summary.message(whole.id, told, now_ms=self._now_ms(), useful_ms=USEFUL_MS, channel=whole.channel)
+        return Parcel(whole, alert, channel, message), tuple(delivery for delivery, _ in told), stopped
+
+    def _pass(self, parcel: Parcel, stages: Sequence[Stage]) -> Parcel | Ended:
+        step: Parcel | Outcome = parcel
+        for stage in stages:
             if not isinstance(step, Parcel):
                 break
             step = stage(step)
-        assert not isinstance(step, Parcel), "the last stage ends the delivery"
-        return step
-
-    def _not_sent(self, parcel: Parcel) -> Parcel | Outcome:
-        provider_id = self._marks.provider_id(parcel.delivery.id)
-        if provider_id is None:
-            return parcel
-        return self._record(parcel.delivery, Done(DeliveryState.SENT), provider_id=provider_id)
+        return step if isinstance(step, Parcel) else Ended(parcel.delivery.id, step, (parcel.delivery,))
 
     def _channel_is_on(self, parcel: Parcel) -> Parcel | Outcome:
-        channel = self._store.channel(parcel.delivery.channel)
+        channel = parcel.channel
         if channel is None:
-            return self._record(parcel.delivery, Done(DeliveryState.SUPPRESSED, "the channel was removed"))
+            return Done(DeliveryState.SUPPRESSED, "the channel was removed")
         if not channel.is_on:
             why = f": {channel.reason}" if channel.reason else ""
-            return self._record(parcel.delivery, Done(DeliveryState.SUPPRESSED, f"the channel is off{why}"))
+            return Done(DeliveryState.SUPPRESSED, f"the channel is off{why}")
         if not channel.is_verified:
-            return self._record(parcel.delivery, Done(DeliveryState.SUPPRESSED, "the channel is not verified"))
-        return replace(parcel, channel=channel)
+            return Done(DeliveryState.SUPPRESSED, "the channel is not verified")
+        return parcel
 
     def _is_news(self, parcel: Parcel) -> Parcel | Outcome:
         age_ms = self._age_ms(parcel.delivery)
@@ -119,14 +202,14 @@ class Courier:
             return parcel
         why = f"too old to be news: fired {render.age(age_ms)} ago"
         why += f"; last try: {parcel.delivery.reason}" if parcel.delivery.reason else ""
-        return self._record(parcel.delivery, Done(DeliveryState.SUPPRESSED, why))
+        return Done(DeliveryState.SUPPRESSED, why)
 
     def _not_muted(self, parcel: Parcel) -> Parcel | Outcome:
         mutes = self._store.mutes_of(parcel.delivery.user, self._now_ms())
         mute = next((mute for mute in mutes if mute.covers(parcel.alert)), None)
         if mute is None:
             return parcel
-        return self._record(parcel.delivery, Done(DeliveryState.SUPPRESSED, f"you {words.mute(mute, self._now_ms())}"))
+        return Done(DeliveryState.SUPPRESSED, f"you {words.mute(mute, self._now_ms())}")
 
     def _render(self, parcel: Parcel) -> Parcel:
         delivery = parcel.delivery
@@ -141,61 +224,133 @@ class Courier:
         )
         return replace(parcel, message=message)
 
-    def _send(self, parcel: Parcel) -> Outcome:
-        delivery, channel, message = parcel.delivery, parcel.channel, parcel.message
-        assert channel is not None and message is not None, "found by the stages before"
-        if not self._marks.claim(delivery.id):
+    async def _summarize(self, summary_id: str, report: Report) -> None:
+        parcel, told, stopped = await asyncio.to_thread(self._collect, summary_id)
+        for each in stopped:
+            report(each)
+        if parcel is None:
+            report(Ended(summary_id, Done(DeliveryState.SUPPRESSED, "nothing is left to tell")))
+            return
+        sent = await _with_redis(lambda: self._marks.provider_ids([parcel.delivery.id]))
+        how = f"told in a summary of {len(told)}"
+        if sent:
+            outcome = Done(DeliveryState.SENT, how, provider_id=sent[parcel.delivery.id])
+            report(Ended(summary_id, outcome, told))
+        else:
+            await self._carry(parcel, report, summary_id, told, how)
+
+    async def _carry(self, parcel: Parcel, report: Report, job: str, deliveries: tuple[Delivery, ...], how: str = "") -> None:
+        """Send the parcel, which stands for these deliveries; `how` is noted of what went out."""
+        delivery, channel = parcel.delivery, parcel.channel
+        assert channel is not None, "found by the stages before"
+        try:
+            outcome = await self._send(parcel, channel)
+        except Exception as error:  # boundary: the others in hand go on
+            log.exception("delivery broke", extra={"delivery": delivery.id})
+            report(Ended(job, Done(DeliveryState.FAILED, f"unexpected error: {type(error).__name__}")))
+            return
+        if isinstance(outcome, Done) and outcome.state is DeliveryState.SENT:
+            outcome = replace(outcome, reason=how)
+        report(Ended(job, outcome, deliveries))
+
+    async def _send(self, parcel: Parcel, channel: Channel) -> Outcome:
+        """As soon as the limits let it go, after a short wait at most."""
+        delivery, message = parcel.delivery, parcel.message
+        assert message is not None, "rendered by the stage before"
+        until_s = time.monotonic() + LONGEST_HOLD_S
+        while True:
+            async with self._paced():
+                permit = await _with_redis(lambda: self._limits.take(delivery.id, channel.kind, channel.address))
+                if isinstance(permit, Permit):
+                    return await self._send_now(delivery, channel, message, permit)
+            self._count("waits")
+            if permit > HOLD_S or time.monotonic() + permit > until_s:
+                return Later(max(0.0, permit - EARLY_S), "waiting for the rate limit")
+            await asyncio.sleep(permit)
+
+    @asynccontextmanager
+    async def _paced(self) -> AsyncIterator[None]:
+        await self._gate.acquire()
+        is_passed = False
+
+        def pass_on() -> None:
+            nonlocal is_passed
+            if not is_passed:
+                is_passed = True
+                self._gate.release()
+
+        timer = asyncio.get_running_loop().call_later(PACE_S, pass_on)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            pass_on()
+
+    async def _send_now(self, delivery: Delivery, channel: Channel, message: Message, permit: Permit) -> Outcome:
+        if not await _with_redis(lambda: self._marks.claim(delivery.id)):
+            await _with_redis(lambda: self._limits.settle(permit))
             return Later(CLAIMED_PAUSE_S, "another worker is at it")
         try:
-            provider_id = self._post.send(channel.kind, channel.address, message)
-        except Retryable as error:
-            self._marks.release(delivery.id)
-            if isinstance(error, Moved):
-                channels.change(self._store, channel, address=error.address)
-            return self._retry(delivery, error)
-        except Permanent as error:
-            self._marks.release(delivery.id)
+            provider_id = await self._post.carry(channel.kind, channel.address, message)
+        except (Retryable, Permanent) as error:
+            await _with_redis(lambda: self._marks.release(delivery.id))
+            pause_s = (error.after_s or 0.0) if isinstance(error, Retryable) else 0.0
+            await _with_redis(lambda: self._limits.settle(permit, pause_s))
+            if isinstance(error, Retryable):
+                if isinstance(error, Moved):
+                    await asyncio.to_thread(channels.change, self._store, channel, address=error.address)
+                return self._retry(delivery, error)
             if error.is_address_dead:
-                channels.change(self._store, channel, is_on=False, reason=str(error))
+                await asyncio.to_thread(channels.change, self._store, channel, is_on=False, reason=str(error))
             if error.needs_admin:
-                alarms.raise_alarm(self._store, channel.kind, str(error))
-            return self._record(delivery, Done(DeliveryState.FAILED, str(error)), attempts=1)
-        self._marks.mark_sent(delivery.id, provider_id)
-        return self._record(delivery, Done(DeliveryState.SENT), attempts=1, provider_id=provider_id)
+                await asyncio.to_thread(alarms.raise_alarm, self._store, channel.kind, str(error))
+            return Done(DeliveryState.FAILED, str(error), attempts=1)
+        await _with_redis(lambda: self._marks.mark_sent(delivery.id, provider_id))
+        await _with_redis(lambda: self._limits.settle(permit))
+        return Done(DeliveryState.SENT, attempts=1, provider_id=provider_id)
 
     def _retry(self, delivery: Delivery, error: Retryable) -> Outcome:
         jitter = random.random()  # noqa: S311
         after_s = pause_s(delivery.attempts, error.after_s, jitter)
         if self._age_ms(delivery) + after_s * SECOND_MS >= USEFUL_MS:
-            return self._record(delivery, Done(DeliveryState.FAILED, f"gave up: {error}"), attempts=1)
-        self._save(delivery, DeliveryState.QUEUED, str(error), attempts=1)
-        self._count("retries")
-        log.info("delivery put off", extra={"delivery": delivery.id, "reason": error.reason, "after_s": round(after_s, 1)})
-        return Later(after_s, str(error))
+            return Done(DeliveryState.FAILED, f"gave up: {error}", attempts=1)
+        return Later(after_s, str(error), attempts=1)
 
-    def _record(self, delivery: Delivery, done: Done, attempts: int = 0, provider_id: str = "") -> Done:
-        self._save(delivery, done.state, done.reason, attempts, provider_id)
-        self._count(done.state)
-        if done.state is not DeliveryState.SENT:
-            log.warning(f"delivery {done.state}", extra={"delivery": delivery.id, "reason": done.reason})
-        return done
+    def _changed(self, delivery: Delivery, outcome: Outcome) -> Delivery | None:
+        """The record as it is to be; None when there is nothing to tell."""
+        if isinstance(outcome, Later) and not outcome.attempts:
+            return None
+        changes = {
+            "state": DeliveryState.QUEUED if isinstance(outcome, Later) else outcome.state,
+            "reason": outcome.reason,
+            "attempts": delivery.attempts + outcome.attempts,
+            "provider_id": "" if isinstance(outcome, Later) else outcome.provider_id,
+            "updated_ms": self._now_ms(),
+        }
+        return delivery.model_copy(update=changes)
 
-    def _save(self, delivery: Delivery, state: DeliveryState, reason: str, attempts: int = 0, provider_id: str = "") -> None:
-        known: Delivery | None = delivery
+    def _record_again(self, delivery_id: str, outcome: Outcome) -> None:
+        """Somebody else changed the record meanwhile: what went out stays so."""
+        known = self._store.delivery(delivery_id)
         while known is not None and not known.state.is_out:
-            changes = {
-                "state": state,
-                "reason": reason,
-                "attempts": known.attempts + attempts,
-                "provider_id": provider_id,
-                "updated_ms": self._now_ms(),
-            }
-            try:
-                self._store.save_delivery(known.model_copy(update=changes))
-            except Conflict:
-                known = self._store.delivery(delivery.id)
-            else:
+            changed = self._changed(known, outcome)
+            if changed is None or not self._store.save_deliveries([changed]):
                 return
+            known = self._store.delivery(delivery_id)
+
+    def _tell(self, ended: Ended) -> None:
+        outcome = ended.outcome
+        if isinstance(outcome, Later):
+            if outcome.attempts:
+                self._count("retries")
+                extra = {"delivery": ended.id, "reason": outcome.reason, "after_s": round(outcome.after_s, 1)}
+                log.info("delivery put off", extra=extra)
+            return
+        if not ended.deliveries:
+            return
+        self._count(outcome.state)
+        if outcome.state is not DeliveryState.SENT:
+            log.warning(f"delivery {outcome.state}", extra={"delivery": ended.id, "reason": outcome.reason})
 
     def _age_ms(self, delivery: Delivery) -> int:
         return self._now_ms() - delivery.queued_ms
@@ -212,3 +367,13 @@ def pause_s(attempts: int, after_s: float | None, jitter: float) -> float:
     """
     back_off_s = min(LONGEST_PAUSE_S, 2.0 ** min(attempts, 16)) * (0.5 + jitter / 2)
     return back_off_s if after_s is None else max(after_s + jitter, back_off_s)
+
+
+async def _with_redis(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Asks until Redis answers: what is in hand must not be lost because it is away for a moment."""
+    while True:
+        try:
+            return await ask()
+        except UNREACHABLE as error:
+            log.debug("redis is away", extra={"reason": type(error).__name__})
+            await asyncio.sleep(AWAY_S)

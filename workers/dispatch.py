@@ -11,8 +11,10 @@ from stormalert import process
 from stormalert.keys import all_shards
 from stormalert.settings import Settings
 from stormalert.store import open_store
+from stormalert.units import SECOND_MS
 from workers.fanout import Fanout
-from workers.queues import counts, open_queue, open_scheduler
+from workers.queues import counts, open_queue, open_scheduler, open_summaries
+from workers.quota import Quota
 from workers.reader import Reader
 from workers.sweep import Sweeper
 
@@ -32,9 +34,10 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
     heartbeat = process.Heartbeat("dispatch", client)
     store = await asyncio.to_thread(open_store, config.mongodb_uri, config.sqlite_path)
     queue_client, plain_client = Redis.from_url(config.rq_url), process.connect_in_thread(config.redis_url)
-    queue, scheduler = open_queue(queue_client), open_scheduler(queue_client)
-    readers = [Reader(shard, client, Fanout(store, queue)) for shard in all_shards(config.shards)]
-    sweeper = Sweeper(store, queue, plain_client)
+    queue, summaries, scheduler = open_queue(queue_client), open_summaries(queue_client), open_scheduler(queue_client)
+    summary_ms, quota = config.summary_s * SECOND_MS, Quota(client, config)
+    readers = [Reader(shard, client, Fanout(store, queue, summary_ms), quota) for shard in all_shards(config.shards)]
+    sweeper = Sweeper(store, queue, summaries, plain_client, summary_ms)
 
     async def facts() -> None:
         heartbeat.facts |= await asyncio.to_thread(counts, queue)

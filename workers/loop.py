@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,6 +14,8 @@ from stormalert.process import Heartbeat
 
 # Encrypted connections that were closed still exchange a word.
 GOODBYE_S = 0.2
+# Of asyncio.to_thread: where a provider's library blocks, one for each message that hangs.
+THREADS = 64
 
 Result = TypeVar("Result")
 
@@ -21,6 +23,7 @@ Result = TypeVar("Result")
 class Loop:
     def __init__(self) -> None:
         self._loop = uvloop.new_event_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(THREADS, "loop"))
         self._thread = threading.Thread(target=self._loop.run_forever, name="loop", daemon=True)
 
     def __enter__(self) -> Self:

@@ -1,6 +1,8 @@
 """What is being sent and what went out, in Redis: the memory that survives between the provider's yes and the store's."""
 
-from redis import Redis
+from collections.abc import Sequence
+
+from redis.asyncio import Redis
 
 from stormalert import keys
 
@@ -16,17 +18,21 @@ class Marks:
     def __init__(self, client: Redis) -> None:
         self._client = client
 
-    def claim(self, delivery: str) -> bool:
+    async def claim(self, delivery: str) -> bool:
         """Whether it is ours to send; False when another worker is at it, or it went out."""
-        return bool(self._client.set(keys.sent(delivery), _SENDING, nx=True, px=CLAIM_MS))
+        return bool(await self._client.set(keys.sent(delivery), _SENDING, nx=True, px=CLAIM_MS))
 
-    def release(self, delivery: str) -> None:
-        self._client.delete(keys.sent(delivery))
+    async def release(self, delivery: str) -> None:
+        await self._client.delete(keys.sent(delivery))
 
-    def mark_sent(self, delivery: str, provider_id: str) -> None:
-        self._client.set(keys.sent(delivery), provider_id, ex=SENT_S)
+    async def mark_sent(self, delivery: str, provider_id: str) -> None:
+        await self._client.set(keys.sent(delivery), provider_id, ex=SENT_S)
 
-    def provider_id(self, delivery: str) -> str | None:
-        """Of what went out; None when nothing did, or not yet."""
-        mark = self._client.get(keys.sent(delivery))
-        return None if mark in (None, _SENDING) else str(mark)
+    async def provider_ids(self, deliveries: Sequence[str]) -> dict[str, str]:
+        """Of those that went out."""
+        # Not MGET: on a cluster the keys lie on different nodes.
+        async with self._client.pipeline(transaction=False) as pipe:
+            for delivery in deliveries:
+                pipe.get(keys.sent(delivery))
+            marks = await pipe.execute()
+        return {name: str(mark) for name, mark in zip(deliveries, marks, strict=True) if mark not in (None, _SENDING)}

@@ -12,7 +12,7 @@ from workers.render import Message
 
 log = logging.getLogger("stormalert")
 
-# For one message, connecting included; below marks.CLAIM_MS and queues.JOB_TIMEOUT_S.
+# For one message, connecting included; below marks.CLAIM_MS, limits.LEASE_MS and queues.JOB_TIMEOUT_S.
 SEND_S = 9.0
 
 
@@ -23,10 +23,10 @@ class Post:
         self._send_s = send_s
 
     def send(self, kind: ChannelKind, address: str, message: Message) -> str:
-        """The provider's id of the message. Raises Retryable and Permanent, and nothing else."""
-        return self._loop.run(self._send(kind, address, message))
+        """For threads: the same as carry."""
+        return self._loop.run(self.carry(kind, address, message))
 
-    async def _send(self, kind: ChannelKind, address: str, message: Message) -> str:
+    async def carry(self, kind: ChannelKind, address: str, message: Message) -> str:
         return await send(self._channels, kind, address, message, self._send_s)
 
 

@@ -1,12 +1,15 @@
-"""The RQ queue of deliveries: one job each, its id the delivery's, nothing but that id in it, and never a pickle."""
+"""The RQ queues of deliveries: one job each, its id the delivery's, nothing but that id in it, and never a pickle."""
+
+from collections.abc import Sequence
 
 import rq.serializers
 from redis import Redis
 from rq import Queue
-from rq.exceptions import DuplicateJobError
 from rq.job import Job, JobStatus
 from rq.scheduler import RQScheduler
+from rq.scripts import get_unique_enqueue_script
 from rq.serializers import JSONSerializer
+from rq.utils import now
 
 from stormalert.errors import StormError
 
@@ -16,6 +19,8 @@ rq.serializers.PickleSerializer = JSONSerializer  # type: ignore[assignment]
 
 SERIALIZER = JSONSerializer
 NAME = "deliveries"
+# Behind the other one: a worker takes from it what it has hands for.
+SUMMARIES = "summaries"
 DELIVER = "workers.jobs.deliver"
 
 # The last resort; the channels' own time-outs are shorter.
@@ -39,21 +44,23 @@ def open_queue(connection: Redis) -> Queue:
     return Queue(NAME, connection=connection, serializer=SERIALIZER, job_class=DeliveryJob)
 
 
-def enqueue(queue: Queue, delivery: str) -> bool:
-    """Whether a job was made; False when the delivery has one."""
-    try:
-        queue.enqueue_call(
-            DELIVER,
-            args=(delivery,),
-            job_id=delivery,
-            timeout=JOB_TIMEOUT_S,
-            result_ttl=RESULT_S,
-            failure_ttl=FAILURE_S,
-            unique=True,
-        )
-    except DuplicateJobError:
-        return False
-    return True
+def open_summaries(connection: Redis) -> Queue:
+    """Jobs of summaries; their one argument is the summary's id."""
+    return Queue(SUMMARIES, connection=connection, serializer=SERIALIZER, job_class=DeliveryJob)
+
+
+def enqueue(queue: Queue, *deliveries: str) -> None:
+    """Make a job for each delivery that has none, in one round trip."""
+    if not deliveries:
+        return
+    make = get_unique_enqueue_script(queue.connection)  # type: ignore[no-untyped-call]
+    with queue.connection.pipeline(transaction=False) as pipe:
+        pipe.sadd(queue.redis_queues_keys, queue.key)
+        for delivery in deliveries:
+            job = _new_job(queue, delivery)
+            fields = [part for pair in job.to_dict().items() if pair[1] is not None for part in pair]
+            make(keys=[job.key, queue.key], args=[job.id, "R", -1, *fields], client=pipe)
+        pipe.execute()
 
 
 def enqueue_again(queue: Queue, delivery: str) -> None:
@@ -64,17 +71,19 @@ def enqueue_again(queue: Queue, delivery: str) -> None:
     enqueue(queue, delivery)
 
 
-def unattended(queue: Queue, deliveries: list[str]) -> dict[str, str]:
+def unattended(queue: Queue, deliveries: Sequence[str]) -> dict[str, str]:
     """Deliveries that no job will bring forward by itself, and the worker that holds each: the empty text for none.
 
     A job that is waiting in the queue or scheduled is well; one that was started is as well as its worker is.
     """
-    found = {}
+    found: dict[str, str] = {}
+    if not deliveries:
+        return found
+    # Asked before the jobs: one that is taken meanwhile is seen as started.
+    waiting = set(queue.get_job_ids()) | set(queue.scheduled_job_registry.get_job_ids(cleanup=False))
     for delivery, job in zip(deliveries, _jobs(queue, deliveries), strict=True):
         status = job.get_status(refresh=False) if job is not None else None
-        if status is JobStatus.QUEUED and queue.get_job_position(delivery) is not None:
-            continue
-        if status is JobStatus.SCHEDULED and queue.connection.zscore(queue.scheduled_job_registry.key, delivery) is not None:
+        if status in (JobStatus.QUEUED, JobStatus.SCHEDULED) and delivery in waiting:
             continue
         found[delivery] = (job.worker_name or "") if job is not None and status is JobStatus.STARTED else ""
     return found
@@ -86,8 +95,8 @@ def open_scheduler(connection: Redis) -> RQScheduler:
     RQ's worker would fork a process for it, which outlives a killed worker and keeps its lock for a minute. Here the
     dispatcher calls it, without the lock: two that move the same job make it run twice, which delivering tolerates.
     """
-    scheduler = RQScheduler([NAME], connection, serializer=SERIALIZER)
-    scheduler.prepare_registries([NAME])
+    scheduler = RQScheduler([NAME, SUMMARIES], connection, serializer=SERIALIZER)
+    scheduler.prepare_registries([NAME, SUMMARIES])
     return scheduler
 
 
@@ -100,5 +109,19 @@ def counts(queue: Queue) -> dict[str, int]:
     }
 
 
-def _jobs(queue: Queue, deliveries: list[str]) -> list[Job | None]:
+def _new_job(queue: Queue, delivery: str) -> Job:
+    job: Job = queue.create_job(
+        DELIVER,
+        args=(delivery,),
+        job_id=delivery,
+        timeout=JOB_TIMEOUT_S,
+        result_ttl=RESULT_S,
+        failure_ttl=FAILURE_S,
+        status=JobStatus.QUEUED,
+    )
+    job.enqueued_at = now()
+    return job
+
+
+def _jobs(queue: Queue, deliveries: Sequence[str]) -> list[Job | None]:
     return DeliveryJob.fetch_many(deliveries, queue.connection, serializer=SERIALIZER)

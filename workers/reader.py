@@ -12,9 +12,11 @@ from redis.exceptions import ResponseError
 
 from stormalert.errors import InputError
 from stormalert.keys import DISPATCH_GROUP, Shard
+from stormalert.model import Alert
 from stormalert.process import UNREACHABLE
 from stormalert.streams import read_alert, written_ms
 from workers.fanout import Fanout
+from workers.quota import Quota
 
 log = logging.getLogger("stormalert")
 
@@ -32,10 +34,11 @@ Entry = tuple[str, dict[str, str]]
 
 
 class Reader:
-    def __init__(self, shard: Shard, client: Redis, fanout: Fanout) -> None:
+    def __init__(self, shard: Shard, client: Redis, fanout: Fanout, quota: Quota) -> None:
         self._stream = shard.alerts
         self._client = client
         self._fanout = fanout
+        self._quota = quota
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._claimed_s = float("-inf")
         self._lost_s: float | None = None
@@ -78,20 +81,21 @@ class Reader:
             # Somebody emptied the server.
             self._has_group = False
             return
-        for entry_id, fields in entries:
-            await self._dispatch(entry_id, fields)
-            await self._client.xack(self._stream, DISPATCH_GROUP, entry_id)
+        if not entries:
+            return
+        fired = [(alert, written_ms(entry_id)) for entry_id, fields in entries if (alert := self._alert(entry_id, fields))]
+        await asyncio.to_thread(self._fanout.dispatch, fired, await self._quota.over(fired))
+        self.alerts += len(fired)
+        await self._client.xack(self._stream, DISPATCH_GROUP, *(entry_id for entry_id, _ in entries))
 
-    async def _dispatch(self, entry_id: str, fields: dict[str, str]) -> None:
+    def _alert(self, entry_id: str, fields: dict[str, str]) -> Alert | None:
         try:
-            alert = read_alert(fields)
+            return read_alert(fields)
         except InputError as error:
             # It would come again for ever.
             self.refused += 1
             log.error("alert refused", extra={"entry": entry_id, "reason": str(error)})
-            return
-        await asyncio.to_thread(self._fanout.dispatch, alert, written_ms(entry_id))
-        self.alerts += 1
+            return None
 
     async def _make_group(self) -> None:
         try:

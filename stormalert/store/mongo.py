@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pymongo
 from pymongo import ASCENDING, DESCENDING, MongoClient, ReplaceOne, ReturnDocument, WriteConcern
-from pymongo.errors import ConnectionFailure, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, OperationFailure, PyMongoError
 
 from stormalert.errors import Conflict, StormError
 from stormalert.model import (
@@ -69,6 +69,7 @@ INDEXES = (
     (Instrument, "folded_symbol _id"),
     (AuditEntry, "-time_ms -_id"),
 )
+DUPLICATE_KEY = 11000
 NOT_DELETED = {"$ne": RuleState.DELETED.value}
 
 
@@ -107,6 +108,9 @@ class MongoStore:
     def rule(self, rule_id: str) -> Rule | None:
         return self._one(Rule, _id=rule_id)
 
+    def rules(self, rule_ids: Sequence[str]) -> list[Rule]:
+        return self._many(Rule, rule_ids)
+
     def rules_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Rule]:
         return self._newest(Rule, "updated_ms", {"user": user_id, "state": NOT_DELETED}, after, limit)
 
@@ -132,6 +136,9 @@ class MongoStore:
 
     def channel(self, channel_id: str) -> Channel | None:
         return self._one(Channel, _id=channel_id)
+
+    def channels(self, channel_ids: Sequence[str]) -> list[Channel]:
+        return self._many(Channel, channel_ids)
 
     def channels_of(self, user_id: str) -> list[Channel]:
         return self._all(Channel, {"user": user_id}, "_id")
@@ -166,8 +173,18 @@ class MongoStore:
             return False
         return True
 
+    def record_fired(self, alerts: Sequence[Alert], deliveries: Sequence[Delivery]) -> list[Delivery]:
+        # The alerts first: a delivery without its alert could not be sent.
+        self._insert_new(alerts)
+        self._insert_new([delivery.model_copy(update={"revision": 1}) for delivery in deliveries])
+        stored = {delivery.id: delivery for delivery in self.deliveries([delivery.id for delivery in deliveries])}
+        return [stored[delivery.id] for delivery in deliveries]
+
     def alert(self, alert_id: str) -> Alert | None:
         return self._one(Alert, _id=alert_id)
+
+    def alerts(self, alert_ids: Sequence[str]) -> list[Alert]:
+        return self._many(Alert, alert_ids)
 
     def alerts_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Alert]:
         return self._newest(Alert, "time_ms", {"user": user_id}, after, limit)
@@ -181,8 +198,23 @@ class MongoStore:
     def save_delivery(self, delivery: Delivery) -> Delivery:
         return self._save(delivery)
 
+    def save_deliveries(self, deliveries: Sequence[Delivery]) -> list[str]:
+        if not deliveries:
+            return []
+        stored = [delivery.model_copy(update={"revision": delivery.revision + 1}) for delivery in deliveries]
+        rows = [ReplaceOne({"_id": each.id, "revision": each.revision - 1}, _document(each)) for each in stored]
+        with self._asking():
+            saved = self._db["deliveries"].bulk_write(rows, ordered=False)
+        if saved.matched_count == len(rows):
+            return []
+        there = {delivery.id: delivery for delivery in self.deliveries([each.id for each in stored])}
+        return [each.id for each in stored if there.get(each.id) != each]
+
     def delivery(self, delivery_id: str) -> Delivery | None:
         return self._one(Delivery, _id=delivery_id)
+
+    def deliveries(self, delivery_ids: Sequence[str]) -> list[Delivery]:
+        return self._many(Delivery, delivery_ids)
 
     def deliveries_of(self, alert_id: str) -> list[Delivery]:
         return self._all(Delivery, {"alert": alert_id}, "_id")
@@ -190,6 +222,10 @@ class MongoStore:
     def unfinished_deliveries(self, before_ms: int, limit: int = 100) -> list[Delivery]:
         waiting = {"state": DeliveryState.QUEUED.value, "updated_ms": {"$lt": before_ms}}
         return self._all(Delivery, waiting, "updated_ms", limit)
+
+    def parked_deliveries(self, summary: str) -> list[Delivery]:
+        # Only what is queued is looked through: rarely more than some thousands.
+        return self._all(Delivery, {"state": DeliveryState.QUEUED.value, "summary": summary}, "updated_ms _id")
 
     def save_instruments(self, instruments: Iterable[Instrument]) -> int:
         rows = [ReplaceOne({"_id": row.token}, _document(row), upsert=True) for row in instruments]
@@ -275,6 +311,23 @@ class MongoStore:
     def _insert(self, record: Record) -> None:
         with self._asking():
             self._db[COLLECTIONS[type(record)]].insert_one(_document(record))
+
+    def _insert_new(self, records: Sequence[Record]) -> None:
+        """Those whose id is not taken."""
+        if not records:
+            return
+        with self._asking():
+            try:
+                self._db[COLLECTIONS[type(records[0])]].insert_many([_document(record) for record in records], ordered=False)
+            except BulkWriteError as error:
+                if any(problem["code"] != DUPLICATE_KEY for problem in error.details["writeErrors"]):
+                    raise
+
+    def _many(self, kind: type[Kept], ids: Sequence[str]) -> list[Kept]:
+        """Those that are there, in no order."""
+        with self._asking():
+            rows = self._db[COLLECTIONS[kind]].find({"_id": {"$in": list(ids)}})
+            return [_record(kind, row) for row in rows]
 
     def _one(self, kind: type[Kept], **where: object) -> Kept | None:
         with self._asking():

@@ -32,6 +32,8 @@ from stormalert.units import now_ms
 
 BUSY_S = 30
 PAGE_OF_CHANGES = 500
+# Ids in one query; SQLite takes some more.
+MANY = 500
 # Before every record that was ever stored, in a list that runs newest first.
 NEWEST: Cursor = (2**62, "")
 
@@ -118,6 +120,9 @@ class SqliteStore:
     def rule(self, rule_id: str) -> Rule | None:
         return self._one(Rule, "SELECT body FROM rules WHERE id = ?", rule_id)
 
+    def rules(self, rule_ids: Sequence[str]) -> list[Rule]:
+        return self._many(Rule, "rules", rule_ids)
+
     def rules_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Rule]:
         return self._all(
             Rule,
@@ -154,6 +159,9 @@ class SqliteStore:
     def channel(self, channel_id: str) -> Channel | None:
         return self._one(Channel, "SELECT body FROM channels WHERE id = ?", channel_id)
 
+    def channels(self, channel_ids: Sequence[str]) -> list[Channel]:
+        return self._many(Channel, "channels", channel_ids)
+
     def channels_of(self, user_id: str) -> list[Channel]:
         return self._all(Channel, "SELECT body FROM channels WHERE user = ? ORDER BY id", user_id)
 
@@ -182,8 +190,18 @@ class SqliteStore:
         row = (alert.id, alert.model_dump_json(), alert.user, alert.rule, alert.time_ms)
         return self._write("INSERT OR IGNORE INTO alerts (id, body, user, rule, time_ms) VALUES (?, ?, ?, ?, ?)", row) == 1
 
+    def record_fired(self, alerts: Sequence[Alert], deliveries: Sequence[Delivery]) -> list[Delivery]:
+        with self._transaction():
+            for alert in alerts:
+                self.record_alert(alert)
+            known = {delivery.id: delivery for delivery in self.deliveries([delivery.id for delivery in deliveries])}
+            return [known.get(delivery.id) or self.save_delivery(delivery) for delivery in deliveries]
+
     def alert(self, alert_id: str) -> Alert | None:
         return self._one(Alert, "SELECT body FROM alerts WHERE id = ?", alert_id)
+
+    def alerts(self, alert_ids: Sequence[str]) -> list[Alert]:
+        return self._many(Alert, "alerts", alert_ids)
 
     def alerts_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Alert]:
         return self._all(
@@ -204,8 +222,21 @@ class SqliteStore:
         columns = {"alert": delivery.alert, "state": delivery.state, "updated_ms": delivery.updated_ms}
         return self._save("deliveries", delivery, columns)
 
+    def save_deliveries(self, deliveries: Sequence[Delivery]) -> list[str]:
+        refused = []
+        with self._transaction():
+            for delivery in deliveries:
+                try:
+                    self.save_delivery(delivery)
+                except Conflict:
+                    refused.append(delivery.id)
+        return refused
+
     def delivery(self, delivery_id: str) -> Delivery | None:
         return self._one(Delivery, "SELECT body FROM deliveries WHERE id = ?", delivery_id)
+
+    def deliveries(self, delivery_ids: Sequence[str]) -> list[Delivery]:
+        return self._many(Delivery, "deliveries", delivery_ids)
 
     def deliveries_of(self, alert_id: str) -> list[Delivery]:
         return self._all(Delivery, "SELECT body FROM deliveries WHERE alert = ? ORDER BY id", alert_id)
@@ -217,6 +248,15 @@ class SqliteStore:
             DeliveryState.QUEUED,
             before_ms,
             limit,
+        )
+
+    def parked_deliveries(self, summary: str) -> list[Delivery]:
+        # Only what is queued is looked through: rarely more than some thousands.
+        return self._all(
+            Delivery,
+            "SELECT body FROM deliveries WHERE state = ? AND json_extract(body, '$.summary') = ? ORDER BY updated_ms, id",
+            DeliveryState.QUEUED,
+            summary,
         )
 
     def save_instruments(self, instruments: Iterable[Instrument]) -> int:
@@ -343,6 +383,14 @@ class SqliteStore:
     def _one(self, kind: type[Kept], sql: str, value: Any) -> Kept | None:
         rows = self._rows(sql, value)
         return kind.model_validate_json(rows[0][0]) if rows else None
+
+    def _many(self, kind: type[Kept], table: str, ids: Sequence[str]) -> list[Kept]:
+        """Those that are there, in no order."""
+        found: list[Kept] = []
+        for start in range(0, len(ids), MANY):
+            some = ids[start : start + MANY]
+            found += self._all(kind, f"SELECT body FROM {table} WHERE id IN ({', '.join('?' * len(some))})", *some)  # noqa: S608
+        return found
 
     def _all(self, kind: type[Kept], sql: str, *values: Any) -> list[Kept]:
         return [kind.model_validate_json(row[0]) for row in self._rows(sql, *values)]

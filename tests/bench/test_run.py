@@ -21,6 +21,7 @@ def test_a_quick_run_measures_every_part_and_writes_it_as_json(tmp_path: Path) -
         "decoder",
         "ingest",
         "sandbox",
+        *["delivery"] * 3,
     ]
     assert all(title in done.stdout and rows for title, rows in tables.items())
 

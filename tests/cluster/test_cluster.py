@@ -22,7 +22,7 @@ from stormalert.errands import ErrandKind, ErrandState, Outcome
 from stormalert.errors import SettingsError
 from stormalert.keys import FEED, all_shards, shard_of
 from stormalert.linking import Linking
-from stormalert.model import Channel, ChannelKind, Direction, Kind, Repeat, Rule, RuleState, Tick
+from stormalert.model import Alert, Channel, ChannelKind, Direction, Kind, Repeat, Rule, RuleState, Tick
 from stormalert.process import Heartbeat
 from stormalert.scripts import call_all, script
 from stormalert.settings import parse
@@ -34,7 +34,9 @@ from tests.evaluator.test_engine import make_rule
 from workers.bot.errands import Errands
 from workers.bot.numbers import Numbers
 from workers.bot.polling import Lock
+from workers.limits import Limits, Permit
 from workers.marks import Marks
+from workers.quota import Quota
 
 # redis-py leaves connections of a node that went away to the garbage collector.
 pytestmark = [
@@ -206,12 +208,20 @@ async def test_what_the_other_processes_ask_of_redis(cluster: Cluster) -> None:
             await redis.publish("storm:quotes", "{}")
             message = await topic.get_message(timeout=5)
         assert message and message["data"] == "{}"
-    with process.connect_in_thread(cluster.url) as client:
+    async with process.connect(cluster.url) as client:
         marks = Marks(client)
-        assert marks.claim("d1")
-        assert not marks.claim("d1")
-        marks.mark_sent("d1", "provider-1")
-        assert marks.provider_id("d1") == "provider-1"
+        assert await marks.claim("d1")
+        assert not await marks.claim("d1")
+        await marks.mark_sent("d1", "provider-1")
+        assert await marks.provider_ids(["d1", "d2"]) == {"d1": "provider-1"}
+        limits = Limits(client, parse({}))
+        permit = await limits.take("d1", ChannelKind.TELEGRAM, "-42")
+        assert isinstance(permit, Permit)
+        await limits.settle(permit)
+        assert not isinstance(await limits.take("d2", ChannelKind.TELEGRAM, "-42"), Permit)
+        alert = Alert(id="r1-1", rule="r1", user="u1", token=1, symbol="NSE:A", kind=Kind.DAY, direction=Direction.UP,
+                      price_e4=1, reference_e4=1, percent_e2=1, window_ms=0, time_ms=1)  # fmt: skip
+        assert await Quota(client, parse({})).over([(alert, 1)]) == set()
 
 
 async def test_a_script_that_reaches_for_another_shard_is_refused(cluster: Cluster) -> None:
@@ -254,7 +264,7 @@ async def test_links_codes_numbers_and_errands_of_the_bot(cluster: Cluster, stor
     assert numbers.rule(rule.user, "42", "1") == rule
     assert await Lock(client, "first").take()
     stopping = asyncio.Event()
-    running = asyncio.create_task(Errands(client, threads, store, links, {}).run_until(stopping))
+    running = asyncio.create_task(Errands(client, threads, store, links, {}, Limits(client, parse({}))).run_until(stopping))
     errand = errands.ask(threads, ErrandKind.TEST, "c1")
     while errands.outcome(threads, errand) == Outcome(ErrandState.WAITING):
         await asyncio.sleep(0.02)

@@ -400,6 +400,54 @@ def test_the_last_alert_of_a_watchlists_rule_is_the_newest_on_any_instrument(sto
     assert store.last_alert_ms("w_408065") == 500
 
 
+def test_what_fired_is_recorded_with_its_deliveries_and_what_was_there_stays(store: Store) -> None:
+    known = store.save_delivery(a_delivery("r1-1-c1", attempts=3))
+    store.record_alert(an_alert("r1-1"))
+    alerts = [an_alert("r1-1", price_e4=1), an_alert("r1-2")]
+    deliveries = [a_delivery("r1-1-c1"), a_delivery("r1-1-c2"), a_delivery("r1-2-c1", alert="r1-2")]
+    stored = store.record_fired(alerts, deliveries)
+    assert [delivery.id for delivery in stored] == ["r1-1-c1", "r1-1-c2", "r1-2-c1"]
+    assert stored[0] == known
+    assert [store.delivery(delivery.id) for delivery in stored] == stored
+    assert store.record_fired(alerts, deliveries) == stored
+    assert sorted(store.alerts(["r1-1", "r1-2", "nobody"]), key=lambda alert: alert.id) == [an_alert("r1-1"), an_alert("r1-2")]
+    assert store.record_fired([], []) == []
+
+
+def test_many_deliveries_are_saved_at_once_but_for_those_that_somebody_changed(store: Store) -> None:
+    first, second, third = (store.save_delivery(a_delivery(f"d{number}")) for number in range(3))
+    theirs = store.save_delivery(second.model_copy(update={"reason": "theirs"}))
+    ours = [each.model_copy(update={"state": DeliveryState.SENT}) for each in (first, second, third)]
+    assert store.save_deliveries(ours) == ["d1"]
+    stored = {delivery.id: delivery for delivery in store.deliveries(["d0", "d1", "d2", "nobody"])}
+    assert [stored[name].state for name in ("d0", "d2")] == [DeliveryState.SENT] * 2
+    assert (stored["d1"], stored["d0"].revision) == (theirs, first.revision + 1)
+    assert store.save_deliveries([]) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 1_201])
+def test_many_are_found_by_their_ids(store: Store, count: int) -> None:
+    store.record_fired([], [a_delivery(f"d{number}") for number in range(count)])
+    found = store.deliveries([f"d{number}" for number in range(count + 1)])
+    assert len({delivery.id for delivery in found}) == count
+
+
+def test_what_waits_for_a_summary_is_found_until_it_was_told(store: Store) -> None:
+    for number, summary in enumerate(["s1", "", "s2", "s1", "s1"]):
+        store.save_delivery(a_delivery(f"d{number}", summary=summary, updated_ms=500 - number))
+    told = store.delivery("d3")
+    assert told is not None
+    store.save_delivery(told.model_copy(update={"state": DeliveryState.SENT}))
+    assert [delivery.id for delivery in store.parked_deliveries("s1")] == ["d4", "d0"]
+    assert store.parked_deliveries("s3") == []
+
+
+def test_channels_and_rules_are_found_by_their_ids(store: Store) -> None:
+    channel, rule = store.save_channel(a_channel("c1")), store.save_rule(a_rule("r1"))
+    assert store.channels(["c1", "nobody"]) == [channel]
+    assert store.rules(["nobody", "r1"]) == [rule]
+
+
 def test_deliveries_of_an_alert_are_listed_by_id(store: Store) -> None:
     second, first = store.save_delivery(a_delivery("r1-1-c2")), store.save_delivery(a_delivery("r1-1-c1"))
     store.save_delivery(a_delivery("r1-2-c1", alert="r1-2"))

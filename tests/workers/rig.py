@@ -7,11 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
+from rq import Queue
 
 from stormalert.errors import DeliveryError
 from stormalert.model import Alert, ChannelKind
 from workers.post import Post
+from workers.queues import SERIALIZER, DeliveryJob
 from workers.render import Message, message
+from workers.worker import DeliveryWorker
 
 ADDRESSES = {
     ChannelKind.TELEGRAM: "424242",
@@ -106,3 +109,16 @@ def wait_until(condition: Callable[[], object], within_s: float, what: str = "it
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen within {within_s} s"
         time.sleep(0.02)
+
+
+def a_worker(queue: Queue, name: str = "") -> DeliveryWorker:
+    """One that delivers nothing: what it takes stays in its hands."""
+    return DeliveryWorker(
+        [queue],
+        name=name or None,
+        connection=queue.connection,
+        serializer=SERIALIZER,
+        job_class=DeliveryJob,
+        deliver={},
+        record=lambda _ended: None,
+    )

@@ -11,9 +11,10 @@ from werkzeug.test import TestResponse
 
 from stormalert import keys, settings
 from stormalert.security import SESSION_COOKIE, issue_session, read_session
+from tests.workers.rig import a_worker
 from workers import queues
 from workers.board import make_app
-from workers.work import DeliveryWorker
+from workers.worker import DeliveryWorker
 
 SECRET = "s" * 32
 PAGES = (
@@ -53,9 +54,7 @@ def busy_worker(redis: Redis) -> DeliveryWorker:
     queue = queues.open_queue(redis)
     queues.enqueue(queue, "rule1-1-channel1")
     queues.enqueue(queue, "rule1-1-channel2")
-    worker = DeliveryWorker(
-        [queue], name="host-1-abcdef", connection=redis, serializer=queues.SERIALIZER, job_class=queues.DeliveryJob
-    )
+    worker = a_worker(queue, "host-1-abcdef")
     worker.register_birth()
     dequeued = queue.dequeue_any([queue], None, redis, queues.DeliveryJob, queues.SERIALIZER)
     assert dequeued is not None

@@ -58,6 +58,7 @@ class Talk:
             "STORM_REDIS_URL": redis_url,
             "STORM_SQLITE_PATH": str(directory / "store.sqlite3"),
             "STORM_MASTER_SECRET": MASTER_SECRET,
+            "STORM_TELEGRAM_CHAT_RATE": "1000",
             "PYTHONPATH": str(ROOT),
         }
         self.processes: list[subprocess.Popen[bytes]] = []

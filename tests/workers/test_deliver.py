@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from stormalert import alarms, keys, settings, templates
+from stormalert import alarms, keys, process, settings, templates
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Mute, MuteScope
 from stormalert.store import Store, open_store
 from stormalert.units import HOUR_MS, MINUTE_MS
 from tests.workers.rig import ADDRESSES, Sandbox
+from workers import summary
 from workers.channels import open_channels
-from workers.deliver import CLAIMED_PAUSE_S, LONGEST_PAUSE_S, Courier, Done, Later, pause_s
+from workers.deliver import CLAIMED_PAUSE_S, LONGEST_PAUSE_S, Courier, Done, Ended, Later, Outcome, pause_s
+from workers.limits import Limits
 from workers.loop import Loop
 from workers.marks import Marks
 from workers.post import Post
@@ -62,13 +64,44 @@ def store(tmp_path: Path, alert: Alert) -> Iterator[Store]:
     store.close()
 
 
+class Rounds:
+    """A courier that takes one delivery at a time, as far as it goes, and has it recorded."""
+
+    def __init__(self, courier: Courier, loop: Loop, marks: Marks) -> None:
+        self._courier = courier
+        self._loop = loop
+        self._marks = marks
+
+    def deliver(self, delivery_id: str) -> Outcome:
+        ended: list[Ended] = []
+        self._loop.run(self._courier.deliver([delivery_id], ended.append))
+        self._courier.record(ended)
+        return ended[0].outcome
+
+    def summarize(self, summary_id: str) -> list[Ended]:
+        ended: list[Ended] = []
+        self._loop.run(self._courier.summarize([summary_id], ended.append))
+        self._courier.record(ended)
+        return ended
+
+    def claim(self, delivery_id: str) -> bool:
+        return self._loop.run(self._marks.claim(delivery_id))
+
+    def mark_sent(self, delivery_id: str, provider_id: str) -> None:
+        self._loop.run(self._marks.mark_sent(delivery_id, provider_id))
+
+
 @pytest.fixture
-def courier(store: Store, redis: Redis, sandbox: Sandbox, clock: Clock) -> Iterator[Courier]:
+def courier(store: Store, redis_url: str, sandbox: Sandbox, clock: Clock) -> Iterator[Rounds]:
+    config = settings.parse(sandbox.environment())
     with Loop() as loop:
-        channels = loop.run(open_channels(settings.parse(sandbox.environment())))
-        yield Courier(store, Marks(redis), Post(channels, loop), clock)
+        channels = loop.run(open_channels(config))
+        client = process.connect(redis_url)
+        marks = Marks(client)
+        yield Rounds(Courier(store, marks, Limits(client, config), Post(channels, loop), clock), loop, marks)
         for sender in channels.values():
             loop.run(sender.close())
+        loop.run(client.aclose())
 
 
 def stored(store: Store) -> Delivery:
@@ -77,9 +110,7 @@ def stored(store: Store) -> Delivery:
     return delivery
 
 
-def test_a_delivery_that_goes_out_is_marked_and_recorded(
-    courier: Courier, store: Store, redis: Redis, sandbox: Sandbox
-) -> None:
+def test_a_delivery_that_goes_out_is_marked_and_recorded(courier: Rounds, store: Store, redis: Redis, sandbox: Sandbox) -> None:
     assert courier.deliver(ID) == Done(DeliveryState.SENT)
     (message,) = sandbox.outbox()
     delivery = stored(store)
@@ -87,23 +118,23 @@ def test_a_delivery_that_goes_out_is_marked_and_recorded(
     assert delivery.provider_id == str(message["message_id"]) == redis.get(keys.sent(ID))
 
 
-def test_a_delivery_is_not_sent_twice(courier: Courier, sandbox: Sandbox) -> None:
+def test_a_delivery_is_not_sent_twice(courier: Rounds, sandbox: Sandbox) -> None:
     courier.deliver(ID)
     assert courier.deliver(ID) == Done(DeliveryState.SENT)
     assert len(sandbox.outbox()) == 1
 
 
 def test_what_went_out_before_its_worker_died_is_recorded_and_not_sent_again(
-    courier: Courier, store: Store, redis: Redis, sandbox: Sandbox
+    courier: Rounds, store: Store, redis: Redis, sandbox: Sandbox
 ) -> None:
-    Marks(redis).mark_sent(ID, "4711")
+    courier.mark_sent(ID, "4711")
     assert courier.deliver(ID) == Done(DeliveryState.SENT)
     assert stored(store).provider_id == "4711"
     assert sandbox.outbox() == []
 
 
-def test_two_workers_do_not_send_at_the_same_time(courier: Courier, store: Store, redis: Redis, sandbox: Sandbox) -> None:
-    assert Marks(redis).claim(ID)
+def test_two_workers_do_not_send_at_the_same_time(courier: Rounds, store: Store, redis: Redis, sandbox: Sandbox) -> None:
+    assert courier.claim(ID)
     outcome = courier.deliver(ID)
     assert isinstance(outcome, Later)
     assert outcome.after_s == CLAIMED_PAUSE_S
@@ -111,12 +142,12 @@ def test_two_workers_do_not_send_at_the_same_time(courier: Courier, store: Store
     assert sandbox.outbox() == []
 
 
-def test_a_claim_outlives_no_worker_by_long(redis: Redis) -> None:
-    Marks(redis).claim(ID)
+def test_a_claim_outlives_no_worker_by_long(courier: Rounds, redis: Redis) -> None:
+    courier.claim(ID)
     assert 0 < redis.pttl(keys.sent(ID)) <= 11_000
 
 
-def test_a_failed_try_is_recorded_and_leaves_no_claim(courier: Courier, store: Store, redis: Redis, sandbox: Sandbox) -> None:
+def test_a_failed_try_is_recorded_and_leaves_no_claim(courier: Rounds, store: Store, redis: Redis, sandbox: Sandbox) -> None:
     sandbox.faults(telegram={"server_error": 1.0})
     assert isinstance(courier.deliver(ID), Later)
     delivery = stored(store)
@@ -129,7 +160,7 @@ def test_a_failed_try_is_recorded_and_leaves_no_claim(courier: Courier, store: S
 
 
 def test_a_delivery_is_given_up_when_the_next_try_would_be_no_news(
-    courier: Courier, store: Store, sandbox: Sandbox, clock: Clock
+    courier: Rounds, store: Store, sandbox: Sandbox, clock: Clock
 ) -> None:
     sandbox.faults(telegram={"too_many": 1.0, "retry_after_s": 120.0})
     clock.now_ms = FIRED_MS + HOUR_MS - MINUTE_MS
@@ -137,7 +168,7 @@ def test_a_delivery_is_given_up_when_the_next_try_would_be_no_news(
     assert stored(store).state is DeliveryState.FAILED
 
 
-def test_a_failed_delivery_may_be_run_again_by_hand(courier: Courier, store: Store, sandbox: Sandbox) -> None:
+def test_a_failed_delivery_may_be_run_again_by_hand(courier: Rounds, store: Store, sandbox: Sandbox) -> None:
     sandbox.faults(telegram={"errors": {ADDRESSES[ChannelKind.TELEGRAM]: 401}})
     assert courier.deliver(ID) == Done(DeliveryState.FAILED, "credentials refused: check TELEGRAM_BOT_TOKEN")
     sandbox.faults(telegram={"errors": {}})
@@ -145,7 +176,7 @@ def test_a_failed_delivery_may_be_run_again_by_hand(courier: Courier, store: Sto
     assert (stored(store).state, stored(store).attempts, stored(store).reason) == (DeliveryState.SENT, 2, "")
 
 
-def test_a_channel_that_was_switched_off_is_not_used_and_the_reason_is_told(courier: Courier, store: Store) -> None:
+def test_a_channel_that_was_switched_off_is_not_used_and_the_reason_is_told(courier: Rounds, store: Store) -> None:
     channel = store.channel("channel1")
     assert channel is not None
     store.save_channel(channel.model_copy(update={"is_on": False, "reason": "paused by its owner"}))
@@ -154,7 +185,7 @@ def test_a_channel_that_was_switched_off_is_not_used_and_the_reason_is_told(cour
     assert stored(store).reason == why
 
 
-def test_a_channel_that_is_not_verified_gets_nothing(courier: Courier, store: Store, sandbox: Sandbox) -> None:
+def test_a_channel_that_is_not_verified_gets_nothing(courier: Rounds, store: Store, sandbox: Sandbox) -> None:
     channel = store.channel("channel1")
     assert channel is not None
     store.save_channel(channel.model_copy(update={"is_verified": False}))
@@ -178,7 +209,7 @@ HALF_PAST_MS = FIRED_MS + 30 * MINUTE_MS
     ],
 )
 def test_what_its_owner_muted_is_not_sent_and_the_history_says_so(
-    courier: Courier, store: Store, sandbox: Sandbox, mute: Mute, why: str
+    courier: Rounds, store: Store, sandbox: Sandbox, mute: Mute, why: str
 ) -> None:
     store.save_mute(mute)
     assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, why)
@@ -195,12 +226,12 @@ def test_what_its_owner_muted_is_not_sent_and_the_history_says_so(
         Mute.of("user1", MuteScope.RULE, "rule"),
     ],
 )
-def test_what_others_or_other_mutes_silence_is_sent(courier: Courier, store: Store, mute: Mute) -> None:
+def test_what_others_or_other_mutes_silence_is_sent(courier: Rounds, store: Store, mute: Mute) -> None:
     store.save_mute(mute)
     assert courier.deliver(ID) == Done(DeliveryState.SENT)
 
 
-def test_only_the_address_that_is_dead_is_switched_off(courier: Courier, store: Store, sandbox: Sandbox) -> None:
+def test_only_the_address_that_is_dead_is_switched_off(courier: Rounds, store: Store, sandbox: Sandbox) -> None:
     sandbox.faults(telegram={"blocked": [ADDRESSES[ChannelKind.TELEGRAM]]})
     outcome = courier.deliver(ID)
     assert isinstance(outcome, Done)
@@ -211,7 +242,7 @@ def test_only_the_address_that_is_dead_is_switched_off(courier: Courier, store: 
     assert channel.reason == outcome.reason
 
 
-def test_a_delivery_that_nobody_knows_fails_in_words(courier: Courier) -> None:
+def test_a_delivery_that_nobody_knows_fails_in_words(courier: Rounds) -> None:
     assert courier.deliver("nobody-1-channel1") == Done(DeliveryState.FAILED, "the delivery is not in the store")
 
 
@@ -267,3 +298,78 @@ def test_what_arrived_is_not_sent_again(courier: Courier, store: Store, sandbox:
     store.save_delivery(stored(store).model_copy(update={"state": state}))
     assert courier.deliver(ID) == Done(state)
     assert sandbox.outbox() == []
+
+
+SUMMARY = "sum-channel1-7"
+
+
+def park(store: Store, alert: Alert, number: int, **changes: str | int) -> Delivery:
+    fired = alert.model_copy(update={"id": f"rule{number}-9", "rule": f"rule{number}", "symbol": f"NSE:S{number}"} | changes)
+    store.record_alert(fired)
+    parked = Delivery(id=f"{fired.id}-channel1", alert=fired.id, user="user1", channel="channel1", summary=SUMMARY,
+                      channel_kind=ChannelKind.TELEGRAM, state=DeliveryState.QUEUED, queued_ms=FIRED_MS,
+                      updated_ms=FIRED_MS)  # fmt: skip
+    return store.save_delivery(parked)
+
+
+def test_what_waits_for_a_summary_is_told_in_one_message_and_says_so(
+    courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert
+) -> None:
+    parked = [park(store, alert, number) for number in (2, 3, 4)]
+    (ended,) = courier.summarize(SUMMARY)
+    assert (ended.id, ended.outcome) == (SUMMARY, Done(DeliveryState.SENT, "told in a summary of 3"))
+    (message,) = sandbox.outbox()
+    assert message["text"].startswith("3 more alerts")
+    assert all(f"NSE:S{number}" in message["text"] for number in (2, 3, 4))
+    for each in parked:
+        told = store.delivery(each.id)
+        assert told is not None
+        assert (told.state, told.reason, told.summary) == (DeliveryState.SENT, "told in a summary of 3", SUMMARY)
+        assert told.provider_id == str(message["message_id"])
+    # The one that has a message of its own is untouched.
+    assert stored(store).state is DeliveryState.QUEUED
+
+
+def test_a_summary_is_not_sent_twice_but_tells_what_came_late_for_it(
+    courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert
+) -> None:
+    park(store, alert, 2)
+    courier.summarize(SUMMARY)
+    assert courier.summarize(SUMMARY)[0].outcome == Done(DeliveryState.SUPPRESSED, "nothing is left to tell")
+    park(store, alert, 3)
+    courier.summarize(SUMMARY)
+    assert ["NSE:S3" in message["text"] for message in sandbox.outbox()] == [False, True]
+
+
+def test_a_summary_that_went_out_before_its_worker_died_is_recorded_and_not_sent_again(
+    courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert
+) -> None:
+    told = [(park(store, alert, number), alert) for number in (2, 3)]
+    courier.mark_sent(summary.message_id(SUMMARY, told), "4711")
+    courier.summarize(SUMMARY)
+    assert [delivery.provider_id for delivery in store.deliveries([each.id for each, _ in told])] == ["4711", "4711"]
+    assert sandbox.outbox() == []
+
+
+def test_a_summary_leaves_out_what_its_owner_muted_and_says_why(
+    courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert
+) -> None:
+    muted, told = park(store, alert, 2), park(store, alert, 3)
+    store.save_mute(Mute.of("user1", MuteScope.RULE, "rule2", name="NSE:S2"))
+    courier.summarize(SUMMARY)
+    assert [delivery.state for delivery in (store.delivery(muted.id), store.delivery(told.id)) if delivery] == [
+        DeliveryState.SUPPRESSED,
+        DeliveryState.SENT,
+    ]
+    (message,) = sandbox.outbox()
+    assert "NSE:S2" not in message["text"]
+
+
+def test_a_summary_that_fails_is_tried_again_whole(courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert) -> None:
+    parked = [park(store, alert, number) for number in (2, 3)]
+    sandbox.faults(telegram={"server_error": 1.0})
+    assert isinstance(courier.summarize(SUMMARY)[0].outcome, Later)
+    sandbox.faults(telegram={"server_error": 0.0})
+    courier.summarize(SUMMARY)
+    assert [delivery.attempts for delivery in store.deliveries([each.id for each in parked])] == [2, 2]
+    assert len(sandbox.outbox()) == 1

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -27,6 +28,7 @@ from tests.workers.rig import ADDRESSES, TOKEN, TWILIO_TOKEN, Sandbox, wait_unti
 ROOT = Path(__file__).resolve().parents[2]
 ALERTS = keys.Shard("s0").alerts
 JWT_SECRET = "j" * 32
+RATES = ("STORM_TELEGRAM_CHAT_RATE", "STORM_TELEGRAM_BOT_RATE", "STORM_WHATSAPP_RECIPIENT_RATE")
 
 
 class Product:
@@ -50,6 +52,9 @@ class Product:
             "PYTHONPATH": str(ROOT),
         }
         self._environment |= {"JWT_SECRET": JWT_SECRET, "STORM_QUEUE_BOARD_PORT": str(self.board_port), **settings}
+        # The providers' limits have tests of their own; here they would only make all wait.
+        self._environment |= {name: "1000" for name in RATES}
+        self._environment |= {"JWT_SECRET": JWT_SECRET, "STORM_QUEUE_BOARD_PORT": str(self.board_port)}
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def seed(self) -> None:
@@ -57,6 +62,15 @@ class Product:
         self.store.save_user(User(id="user1", name="demo", password_hash="x", role=Role.ADMIN, created_ms=now))
         for kind, address in ADDRESSES.items():
             self.store.save_channel(Channel(id=str(kind), user="user1", kind=kind, address=address))
+
+    def configure(self, **settings: str) -> None:
+        """From the next start on."""
+        self._environment |= settings
+
+    def limit(self) -> None:
+        """From the next start on, as by default."""
+        for name in RATES:
+            del self._environment[name]
 
     def start(self, command: str) -> subprocess.Popen[bytes]:
         return self.start_module("workers", command)
@@ -270,6 +284,37 @@ def test_a_provider_that_asks_to_wait_is_obeyed_and_then_served(product: Product
     assert len(product.texts()) == 3
 
 
+def test_beyond_the_hour_alerts_are_told_together_and_none_vanishes(product: Product) -> None:
+    product.configure(STORM_ALERTS_PER_HOUR="2", STORM_SUMMARY_S="1")
+    product.start("dispatch")
+    product.start_worker()
+    alerts = [product.fire(number, symbol=f"NSE:S{number}") for number in range(5)]
+    for alert in alerts:
+        product.wait_for(alert, DeliveryState.SENT, within_s=40)
+    for kind in ChannelKind:
+        texts = [text for channel, text in product.texts() if channel == kind]
+        for alert in range(5):
+            assert sum(f"NSE:S{alert} " in text for text in texts) == 1
+        assert len(texts) < 5
+    told = [delivery for alert in alerts for delivery in product.deliveries(alert).values() if delivery.summary]
+    assert len(told) == 9
+    assert all(delivery.reason.startswith("told in a summary of ") for delivery in told)
+
+
+def test_two_workers_break_no_limit_and_what_waits_is_no_failed_try(product: Product) -> None:
+    product.limit()
+    product.start("dispatch")
+    product.start_worker()
+    product.start_worker()
+    product.sandbox.client.delete("/control/rates")
+    alerts = [product.fire(number) for number in range(7)]
+    for alert in alerts:
+        product.wait_for(alert, DeliveryState.SENT)
+    rates = product.sandbox.client.get("/control").json()["rates"]
+    assert (rates["violations"], rates["most"]["telegram_chat"], rates["most"]["twilio_recipient"]) == ({}, 1, 1)
+    assert {delivery.attempts for alert in alerts for delivery in product.deliveries(alert).values()} == {1}
+
+
 def test_a_dead_address_is_switched_off_with_the_reason(product: Product) -> None:
     product.start("dispatch")
     product.start_worker()
@@ -310,20 +355,83 @@ def test_a_malformed_entry_is_refused_and_does_not_stop_the_next(product: Produc
     assert "Traceback" not in log
 
 
-def test_neither_logs_nor_redis_hold_a_secret_or_a_pickle(product: Product) -> None:
+SECRETS = {
+    "TELEGRAM_BOT_TOKEN": TOKEN,
+    "TWILIO_AUTH_TOKEN": TWILIO_TOKEN,
+    "JWT_SECRET": JWT_SECRET,
+    "STORM_MASTER_SECRET": "m" * 40,
+    "KITE_API_SECRET": "kite-api-secret",
+    "KITE_ACCESS_TOKEN": "kite-access-token",
+}
+MAIL_PASSWORD = "mail-pass%2Fword"
+PAGES = (
+    "/",
+    "/0/data/queues.json",
+    "/0/data/workers.json",
+    "/0/data/jobs/deliveries/failed/8/asc/1.json",
+    "/0/data/jobs/deliveries/finished/8/asc/1.json",
+    "/0/data/job/rule1-1-whatsapp.json",
+)
+
+
+def test_nothing_that_a_run_writes_holds_a_secret_or_a_pickle(product: Product, tmp_path: Path) -> None:
+    """Logs at their most talkative, jobs, streams and all else in Redis, the store, and the board's pages."""
+    sandbox, nobody = product.sandbox, f"http://127.0.0.1:{free_port()}"
+    mail = f"smtp://storm:{MAIL_PASSWORD}@127.0.0.1"
+    product.configure(**SECRETS, STORM_LOG_LEVEL="DEBUG", SMTP_URL=f"{mail}:{free_port()}")
+    product.configure(STORM_TELEGRAM_API_ROOT=nobody, STORM_TWILIO_API_ROOT=nobody)
+    product.start("board")
+    product.start("dispatch")
+    # First no provider is there at all: libraries put the address that they called into their errors.
+    worker = product.start_worker()
+    product.fire()
+    wait_until(lambda: product.log.read_text().count("delivery put off") >= 3, 20, "the failures")
+    kill(worker)
+    product.configure(**sandbox.environment() | {"SMTP_URL": f"{mail}:{sandbox.smtp_port}"})
+    sandbox.faults(telegram={"server_error": 0.5, "errors": {ADDRESSES[ChannelKind.TELEGRAM]: 401}},
+                   twilio={"blocked": [ADDRESSES[ChannelKind.WHATSAPP]]}, smtp={"server_error": 0.5})  # fmt: skip
+    product.start_worker()
+    product.fire(2)
+    product.wait_until_idle(60)
+    values = [value for key in product.raw.scan_iter() for value in (key, *values_of(product.raw, key))]
+    assert any(b"workers.jobs.deliver" in value for value in values)
+    assert not [value for value in values if value[:1] == b"\x80"]
+    with httpx.Client(base_url=f"http://127.0.0.1:{product.board_port}") as browser:
+        browser.cookies.set(SESSION_COOKIE, issue_session("user1", "admin", JWT_SECRET))
+        pages = [browser.get(page) for page in PAGES]
+    assert {page.status_code for page in pages} == {200}
+    files = [file.read_bytes() for file in tmp_path.iterdir() if file.is_file()]
+    written = [*values, *files, *(page.content for page in pages)]
+    assert b"credentials refused" in b"".join(written)
+    for secret in (*SECRETS.values(), MAIL_PASSWORD, unquote(MAIL_PASSWORD)):
+        assert not any(secret.encode() in each for each in written), f"{secret} was written"
+    for address in ADDRESSES.values():
+        assert not any(address.encode() in value for value in values)
+        assert address not in product.log.read_text()
+
+
+def test_a_failed_job_is_run_again_from_the_board(product: Product) -> None:
+    product.start("board")
     product.start("dispatch")
     product.start_worker()
-    product.sandbox.faults(telegram={"server_error": 1.0}, twilio={"blocked": [ADDRESSES[ChannelKind.WHATSAPP]]})
-    product.fire()
-    wait_until(lambda: "delivery put off" in product.log.read_text(), 20, "a failure")
-    product.sandbox.faults(telegram={"server_error": 0.0})
+    product.sandbox.faults(telegram={"errors": {ADDRESSES[ChannelKind.TELEGRAM]: 401}})
+    failed = [product.fire(number) for number in range(3)]
     product.wait_until_idle()
-    values = [value for key in product.raw.scan_iter() for value in values_of(product.raw, key)]
-    assert any(b"workers.jobs.deliver" in value for value in values)
-    for secret in (TOKEN, TWILIO_TOKEN, *ADDRESSES.values()):
-        assert not any(secret.encode() in value for value in values)
-        assert secret not in product.log.read_text()
-    assert not [value for value in values if value[:1] == b"\x80"]
+    wait_until(lambda: product.raw.zcard("rq:failed:deliveries") == 3, 10, "the failed jobs")
+    product.sandbox.faults(telegram={"errors": {}})
+    url = f"http://127.0.0.1:{product.board_port}"
+    with httpx.Client(base_url=url, headers={"Origin": url}) as browser:
+        browser.cookies.set(SESSION_COOKIE, issue_session("user1", "admin", JWT_SECRET))
+        wait_until(lambda: answers(browser), 20, "the board")
+        shown = browser.get("/0/data/jobs/deliveries/failed/8/asc/1.json").json()["jobs"]
+        assert {job["id"] for job in shown} == {f"{alert}-telegram" for alert in failed}
+        assert all("credentials refused: check TELEGRAM_BOT_TOKEN" in job["exc_info"] for job in shown)
+        assert browser.post(f"/job/{failed[0]}-telegram/requeue").status_code == 200
+        product.wait_for(failed[0], DeliveryState.SENT)
+        assert browser.post("/requeue/deliveries").status_code == 200
+    for alert in failed[1:]:
+        product.wait_for(alert, DeliveryState.SENT)
+    assert product.raw.zcard("rq:failed:deliveries") == 0
 
 
 def test_the_board_opens_for_a_signed_in_admin_only(product: Product) -> None:

@@ -10,12 +10,13 @@ from stormalert import keys
 from stormalert.model import ChannelKind, Delivery, DeliveryState
 from stormalert.store import Store, open_store
 from stormalert.units import now_ms
+from tests.workers.rig import a_worker
 from workers import queues
 from workers.sweep import QUIET_MS, WORKER_FACT, Sweeper
-from workers.work import DeliveryWorker
 
 ID = "rule1-1-channel1"
 WORKER = "some-host-17-abcdef"
+SUMMARY_MS = 60_000
 
 
 @pytest.fixture
@@ -40,7 +41,11 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture
 def sweeper(store: Store, queue: Queue, redis: Redis) -> Sweeper:
-    return Sweeper(store, queue, redis)
+    return a_sweeper(store, queue, redis)
+
+
+def a_sweeper(store: Store, queue: Queue, redis: Redis) -> Sweeper:
+    return Sweeper(store, queue, queues.open_summaries(queue.connection), redis, SUMMARY_MS)
 
 
 def delivery(age_ms: int = 2 * QUIET_MS) -> Delivery:
@@ -59,9 +64,7 @@ def delivery(age_ms: int = 2 * QUIET_MS) -> Delivery:
 def start_job(queue: Queue) -> None:
     """As a worker does that takes the job, and is killed in it."""
     queues.enqueue(queue, ID)
-    worker = DeliveryWorker(
-        [queue], name=WORKER, connection=queue.connection, serializer=queues.SERIALIZER, job_class=queues.DeliveryJob
-    )
+    worker = a_worker(queue, WORKER)
     dequeued = queue.dequeue_any([queue], None, queue.connection, queues.DeliveryJob, queues.SERIALIZER)
     assert dequeued is not None
     worker.prepare_execution(dequeued[0])
@@ -78,7 +81,7 @@ def test_a_delivery_without_a_job_gets_one(sweeper: Sweeper, queue: Queue) -> No
 def test_a_delivery_on_its_way_to_the_queue_is_left_alone(tmp_path: Path, queue: Queue, redis: Redis) -> None:
     store = open_store("", tmp_path / "young.sqlite3")
     store.save_delivery(delivery(age_ms=0))
-    Sweeper(store, queue, redis).sweep()
+    a_sweeper(store, queue, redis).sweep()
     store.close()
     assert queue.job_ids == []
 
@@ -126,7 +129,19 @@ def test_a_retry_that_is_due_is_moved_into_the_queue(queue: Queue) -> None:
 def test_a_job_that_names_another_function_is_not_run(queue: Queue, tmp_path: Path) -> None:
     written = tmp_path / "written"
     queue.enqueue("os.mkdir", str(written), job_id="evil")
-    worker = DeliveryWorker([queue], connection=queue.connection, serializer=queues.SERIALIZER, job_class=queues.DeliveryJob)
-    worker.work(burst=True, logging_level="CRITICAL")
+    a_worker(queue).work(burst=True, logging_level="CRITICAL")
     assert not written.exists()
     assert queue.failed_job_registry.get_job_ids() == ["evil"]
+
+
+def test_a_summary_whose_minutes_are_over_gets_a_job_and_its_alerts_get_none(
+    sweeper: Sweeper, store: Store, queue: Queue
+) -> None:
+    minute = now_ms() // SUMMARY_MS
+    for number, summary in enumerate([f"sum-channel1-{minute - 1}", f"sum-channel1-{minute + 1}"]):
+        parked = delivery().model_copy(update={"id": f"rule2-{number}-channel1", "summary": summary})
+        store.save_delivery(parked)
+    sweeper.sweep()
+    sweeper.sweep()
+    assert queue.job_ids == [ID]
+    assert queues.open_summaries(queue.connection).job_ids == [f"sum-channel1-{minute - 1}"]

@@ -23,6 +23,7 @@ from stormalert.streams import written_ms
 from stormalert.units import SECOND_MS, now_ms
 from workers import post
 from workers.channels import Sender
+from workers.limits import Limits
 from workers.render import Message
 
 log = logging.getLogger("stormalert")
@@ -50,12 +51,14 @@ class Errands:
         store: Store,
         links: Linking,
         channels: Mapping[ChannelKind, Sender],
+        limits: Limits,
     ) -> None:
         self._client = client
         self._thread_client = thread_client
         self._store = store
         self._links = links
         self._channels = channels
+        self._limits = limits
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._has_group = False
         self._claimed_s = float("-inf")
@@ -106,7 +109,8 @@ class Errands:
     async def _deliver(self, channel: Channel, message: Message) -> None:
         for tries_left in reversed(range(TRIES)):
             try:
-                await post.send(self._channels, channel.kind, channel.address, message)
+                async with self._limits.at_once(channel.kind, channel.address):
+                    await post.send(self._channels, channel.kind, channel.address, message)
                 return
             except Retryable as error:
                 if not tries_left or (error.after_s or 0) > AGAIN_MAX_S:

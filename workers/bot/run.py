@@ -20,6 +20,7 @@ from workers.bot.polling import Lock, Poller
 from workers.bot.talk import App, Talk
 from workers.bot.webhook import Webhook
 from workers.channels import open_channels
+from workers.limits import Limits
 
 log = logging.getLogger("stormalert")
 
@@ -45,8 +46,9 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
         for sender in channels.values():
             closing.push_async_callback(sender.close)
         links = Linking(thread_client, config)
-        errands = Errands(client, thread_client, store, links, channels)
-        talk = Talk(store, thread_client, links)
+        limits = Limits(client, config)
+        errands = Errands(client, thread_client, store, links, channels, limits)
+        talk = Talk(store, thread_client, links, limits)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(heartbeat.beat_until(stopping))

@@ -23,6 +23,7 @@ from telegram.request import HTTPXRequest
 from stormalert import keys, linking
 from stormalert.errors import StormError
 from stormalert.linking import Linking
+from stormalert.model import ChannelKind
 from stormalert.process import REDIS_ERRORS
 from stormalert.settings import Settings
 from stormalert.store import Store
@@ -30,6 +31,7 @@ from workers.bot import buttons
 from workers.bot.buttons import Press
 from workers.bot.commands import HELP, MENU, Commands, Said
 from workers.channels.telegram import keyboard
+from workers.limits import Limits
 
 log = logging.getLogger("stormalert")
 
@@ -50,10 +52,11 @@ App = Application[Any, Any, Any, Any, Any, Any]
 
 
 class Talk:
-    def __init__(self, store: Store, client: Redis, links: Linking) -> None:
+    def __init__(self, store: Store, client: Redis, links: Linking, limits: Limits) -> None:
         self._store = store
         self._client = client
         self._links = links
+        self._limits = limits
         self._commands = Commands(store, client)
         # The heartbeat shows them.
         self.counts: dict[str, int] = {"updates": 0, "failed": 0}
@@ -82,15 +85,15 @@ class Talk:
         user = await self._ask(lambda: self._links.use_link(token) if token else None)
         if user is not None:
             if await self._ask(lambda: linking.link_chat(self._store, user, chat)) is None:
-                await _reply(message, _AWAY)
+                await self._reply(message, _AWAY)
                 return
             log.info("chat linked", extra={"user": user})
             text = "<b>Linked.</b> Your alerts come here from now on."
-            await _reply(message, f"{text}\n\n{HELP}" if message.chat.type == ChatType.PRIVATE else text)
+            await self._reply(message, f"{text}\n\n{HELP}" if message.chat.type == ChatType.PRIVATE else text)
         elif await self._owner(message) is not None:
-            await _reply(message, _NO_LINK if token else HELP)
+            await self._reply(message, _NO_LINK if token else HELP)
         elif message.chat.type == ChatType.PRIVATE and await self._is_new(chat):
-            await _reply(message, _NO_LINK if token else _NOT_LINKED)
+            await self._reply(message, _NO_LINK if token else _NOT_LINKED)
 
     async def _message(self, update: Update, _context: Context) -> None:
         message = update.message
@@ -103,12 +106,12 @@ class Talk:
             return
         command, _, rest = message.text.partition(" ") if " " in message.text else message.text.partition("\n")
         if not command.startswith("/"):
-            await _reply(message, "I take commands only. /help lists them.")
+            await self._reply(message, "I take commands only. /help lists them.")
             return
         said = Said(user, str(message.chat.id), message.message_id, " ".join(rest.split()))
         name = command[1:].partition("@")[0]
         answer = await self._ask(lambda: self._commands.answer(name, said))
-        await _reply(message, _AWAY if answer is None else answer)
+        await self._reply(message, _AWAY if answer is None else answer)
 
     async def _press(self, update: Update, _context: Context) -> None:
         query = update.callback_query
@@ -150,6 +153,15 @@ class Talk:
             log.warning("message not answered", extra={"reason": type(error).__name__})
             return None
 
+    async def _reply(self, message: Message, html: str) -> None:
+        async def send() -> None:
+            async with self._limits.at_once(ChannelKind.TELEGRAM, str(message.chat.id)):
+                await message.reply_text(
+                    _cut(html), parse_mode=ParseMode.HTML, link_preview_options=LinkPreviewOptions(is_disabled=True)
+                )
+
+        await _patiently(send)
+
     async def _failed(self, _update: object, context: Context) -> None:
         self.counts["failed"] += 1
         # Its text may hold the URL, and that the token.
@@ -158,15 +170,6 @@ class Talk:
 
 def menu() -> list[BotCommand]:
     return [BotCommand(name, text) for name, text in MENU.items()]
-
-
-async def _reply(message: Message, html: str) -> None:
-    async def send() -> None:
-        await message.reply_text(
-            _cut(html), parse_mode=ParseMode.HTML, link_preview_options=LinkPreviewOptions(is_disabled=True)
-        )
-
-    await _patiently(send)
 
 
 async def _answer(query: CallbackQuery, text: str = "") -> None:

@@ -7,6 +7,7 @@ from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
+from functools import partial
 from html import escape
 from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
@@ -42,27 +43,32 @@ class EmailSender:
         self._public_url = config.public_url.rstrip("/")
         self._secret = config.jwt_secret.get_secret_value()
         self._password = unquote(urlsplit(config.smtp_url).password or "")
-        self._client = _client(config.smtp_url)
-        self._used_s = 0.0
+        self._new_client = partial(_client, config.smtp_url)
+        # Connections that nobody uses, and since when; one takes one mail at a time.
+        self._idle: list[tuple[SMTP, float]] = []
 
     async def send(self, address: str, message: Message) -> str:
         mail = compose(self._sender, address, message, self._unsubscribe_url(address, message))
+        client = self._free_client()
         is_sent = False
         try:
-            await self._connect()
-            await self._client.send_message(mail)
+            if not client.is_connected:
+                await client.connect()
+            await client.send_message(mail)
             is_sent = True
         except (SMTPException, OSError) as error:
             raise self._translated(error) from None
         finally:
             # Cancelled or failed half-way, the connection is of no use any more.
-            if not is_sent:
-                self._client.close()
-        self._used_s = time.monotonic()
+            if is_sent:
+                self._idle.append((client, time.monotonic()))
+            else:
+                client.close()
         return str(mail["Message-ID"])
 
     async def close(self) -> None:
-        self._client.close()
+        while self._idle:
+            self._idle.pop()[0].close()
 
     def _unsubscribe_url(self, address: str, message: Message) -> str:
         """Empty where nobody could open it."""
@@ -70,11 +76,13 @@ class EmailSender:
             return ""
         return f"{self._public_url}/unsubscribe/{unsubscribe_token(message.channel, address, self._secret)}"
 
-    async def _connect(self) -> None:
-        if self._client.is_connected and time.monotonic() - self._used_s < _IDLE_S:
-            return
-        self._client.close()
-        await self._client.connect()
+    def _free_client(self) -> SMTP:
+        while self._idle:
+            client, used_s = self._idle.pop()
+            if client.is_connected and time.monotonic() - used_s < _IDLE_S:
+                return client
+            client.close()
+        return self._new_client()
 
     def _translated(self, error: SMTPException | OSError) -> DeliveryError:
         match error:

@@ -1,0 +1,98 @@
+"""How many messages each provider takes in how long, counted in Redis for all workers together."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+from redis.asyncio import Redis
+
+from stormalert import keys, security
+from stormalert.model import ChannelKind
+from stormalert.scripts import script
+from stormalert.settings import Settings
+from stormalert.units import MINUTE_MS, SECOND_MS
+
+# The provider's clock may run slower than ours.
+MARGIN_MS = 10
+# Longer than sending takes (post.SEND_S): then a message without an answer counts as settled.
+LEASE_MS = 11_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """In no window of `window_ms` more than `most`; limits of one name are one."""
+
+    name: str
+    most: int
+    window_ms: int
+
+
+@dataclass(frozen=True)
+class Permit:
+    """One message that may go; to be settled when its provider has answered."""
+
+    limits: tuple[Limit, ...]
+    place: str
+
+    @cached_property
+    def windows(self) -> list[str]:
+        return [keys.window(limit.name) for limit in self.limits]
+
+
+class Limits:
+    def __init__(self, client: Redis, config: Settings) -> None:
+        self._client = client
+        self._config = config
+
+    @asynccontextmanager
+    async def at_once(self, kind: ChannelKind, address: str) -> AsyncIterator[None]:
+        """Send inside: for the answer to a person who waits, which goes before all that is in line."""
+        while not isinstance(permit := await self.take("", kind, address, is_urgent=True), Permit):
+            await asyncio.sleep(permit)
+        try:
+            yield
+        finally:
+            await self.settle(permit)
+
+    async def take(self, delivery: str, kind: ChannelKind, address: str, *, is_urgent: bool = False) -> Permit | float:
+        """Leave to send one message now, or the seconds after which to ask again; the delivery's turn is kept meanwhile."""
+        permit = Permit(limits_of(kind, address, self._config), security.new_id())
+        if not permit.limits:
+            return permit
+        wait_ms = await script("permit").call(
+            self._client,
+            windows=permit.windows,
+            id=delivery,
+            place=permit.place,
+            lease=LEASE_MS,
+            urgent=int(is_urgent),
+            limits=[number for limit in permit.limits for number in (limit.most, limit.window_ms + MARGIN_MS)],
+        )
+        return int(wait_ms) / SECOND_MS if wait_ms else permit
+
+    async def settle(self, permit: Permit, pause_s: float = 0.0) -> None:
+        """The provider has answered, or will not any more; it may have asked to be left alone for a while."""
+        if not permit.limits:
+            return
+        lengths = [max(limit.window_ms, round(pause_s * SECOND_MS)) + MARGIN_MS for limit in permit.limits]
+        await script("settle").call(self._client, windows=permit.windows, place=permit.place, lengths=lengths)
+
+
+def limits_of(kind: ChannelKind, address: str, config: Settings) -> tuple[Limit, ...]:
+    """What a message to the address counts against."""
+    # Addresses are people's; a key holds a digest.
+    recipient = f"{kind}:{hashlib.blake2s(address.encode(), digest_size=12).hexdigest()}"
+    if kind is ChannelKind.TELEGRAM:
+        limits = (Limit(kind, config.telegram_bot_rate, SECOND_MS), Limit(recipient, config.telegram_chat_rate, SECOND_MS))
+        # Telegram gives groups and channels negative ids.
+        is_group = address.startswith(("-", "@"))
+        return (*limits, Limit(f"{recipient}:minute", config.telegram_group_rate, MINUTE_MS)) if is_group else limits
+    if kind is ChannelKind.WHATSAPP:
+        per_recipient = Limit(recipient, config.whatsapp_recipient_rate, SECOND_MS)
+        return (Limit(kind, config.whatsapp_sender_rate, SECOND_MS), per_recipient)
+    if kind is ChannelKind.EMAIL:
+        return (Limit(kind, config.smtp_rate, SECOND_MS),)
+    return ()
