@@ -87,22 +87,22 @@ async def _take_report(delivery_id: str, form: FormData) -> None:
         if delivery is None or not reports.is_early(delivery, sid):
             break
         await asyncio.sleep(_WAIT_S)
-    if delivery is None:
-        return
-    is_new = await _record(delivery, sid, _text(form, "MessageStatus"), int(code) if code.isdecimal() else 0)
-    if is_new and code.isdecimal():
-        await _act(store, delivery, int(code), _text(form, "To").removeprefix(_WHATSAPP))
+    if delivery is not None:
+        await _record(delivery, sid, _text(form, "MessageStatus"), int(code) if code.isdecimal() else 0, _text(form, "To"))
 
 
-async def _record(delivery: Delivery | None, sid: str, status: str, code: int) -> bool:
-    """Whether the report said something new."""
+async def _record(first: Delivery, sid: str, status: str, code: int, to: str) -> None:
     store, has_template = resources.store(), bool(resources.config().twilio_content_sid)
+    delivery: Delivery | None = first
     while delivery is not None:
         changed = reports.after(delivery, sid, status, code, has_template=has_template, now_ms=now_ms())
         if changed is None:
-            return False
+            return
+        # Before it is recorded: a report comes once, and what was recorded says nothing new any more.
+        if code:
+            await _act(store, delivery, code, to.removeprefix(_WHATSAPP))
         if changed.state is DeliveryState.QUEUED:
-            # Before the sweeper can see it: with the mark the message would count as sent.
+            # With the mark the message would count as sent.
             await resources.loop_redis().delete(keys.sent(delivery.id))
         try:
             await asyncio.to_thread(store.save_delivery, changed)
@@ -110,8 +110,7 @@ async def _record(delivery: Delivery | None, sid: str, status: str, code: int) -
             delivery = await asyncio.to_thread(store.delivery, delivery.id)
         else:
             log.info("delivery reported", extra={"delivery": delivery.id, "state": changed.state, "reason": changed.reason})
-            return True
-    return False
+            return
 
 
 async def _act(store: Store, delivery: Delivery, code: int, number: str) -> None:
