@@ -23,7 +23,7 @@ from workers.render import Message, cut
 _TIMEOUT_S = 6.0
 _BODY_MAX = 1600
 # WhatsApp takes 1,024 characters, those of the template's own text included.
-_VARIABLES_MAX = 800
+_VARIABLES_MAX = 900
 _VALIDITY_MAX_S = 14_400
 _TOO_MANY = 429
 _VARIABLES = ("headline", "details", *templates.PLACEHOLDERS)
@@ -83,9 +83,8 @@ class WhatsAppSender:
         known = {**message.fields, "headline": message.headline, "details": message.details}
         # A code or a test has none of an alert's fields.
         names = self._variables if message.fields else [*("headline", "details"), *self._variables][: len(self._variables)]
-        most = _VARIABLES_MAX // max(1, len(self._variables))
         # WhatsApp refuses variables that are empty or hold line breaks.
-        texts = [cut(" ".join(known.get(name, "").split()), most) or "–" for name in names]
+        texts = _fitted([" ".join(known.get(name, "").split()) or "–" for name in names])
         variables = {str(number): text for number, text in enumerate(texts, 1)}
         return {"content_sid": self._template, "content_variables": json.dumps(variables, ensure_ascii=False)}
 
@@ -125,6 +124,15 @@ def _whatsapp(number: str) -> str:
 
 def _number(address: str) -> str:
     return address.removeprefix("whatsapp:")
+
+
+def _fitted(texts: list[str]) -> list[str]:
+    """Within what a template takes: what short ones leave is the long ones' share."""
+    left, fitted = _VARIABLES_MAX, dict(enumerate(texts))
+    for done, number in enumerate(sorted(fitted, key=lambda each: len(texts[each]))):
+        fitted[number] = cut(texts[number], left // (len(texts) - done))
+        left -= len(fitted[number])
+    return list(fitted.values())
 
 
 def _variables(text: str) -> list[str]:
