@@ -291,7 +291,7 @@ def test_beyond_the_hour_alerts_are_told_together_and_none_vanishes(product: Pro
     alerts = [product.fire(number, symbol=f"NSE:S{number}") for number in range(5)]
     for alert in alerts:
         product.wait_for(alert, DeliveryState.SENT, within_s=40)
-    for kind in ChannelKind:
+    for kind in ADDRESSES:
         texts = [text for channel, text in product.texts() if channel == kind]
         for alert in range(5):
             assert sum(f"NSE:S{alert} " in text for text in texts) == 1
