@@ -35,9 +35,10 @@ HOLD_S = 2.0
 EARLY_S = 1.5
 LONGEST_HOLD_S = 6.0
 AWAY_S = 0.5
-# A killed worker may have sent what it did not mark: so sends start one after the other, the next one when the last is marked,
-# or after this when its provider takes its time.
-PACE_S = 0.02
+# A killed worker may have sent what it did not mark: so few are on their way at once. One that its provider takes longer for
+# does not hold up the next.
+ON_THEIR_WAY = 2
+PACE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Courier:
         self._limits = limits
         self._post = post
         self._now_ms = clock_ms
-        self._gate = asyncio.Lock()
+        self._gate = asyncio.Semaphore(ON_THEIR_WAY)
         # How many deliveries ended how; the heartbeat shows it.
         self.counts: dict[str, str | int | float] = {"sent": 0, "failed": 0, "suppressed": 0, "retries": 0, "waits": 0}
 
