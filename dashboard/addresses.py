@@ -4,6 +4,7 @@ import re
 
 from stormalert.errors import InputError
 from stormalert.model import ChannelKind
+from stormalert.webhooks import checked_url
 
 # 0-9, not \d: that takes the digits of every script.
 _CHAT = re.compile(r"-?[1-9][0-9]{0,18}")
@@ -14,11 +15,12 @@ HELP = {
     ChannelKind.TELEGRAM: "Use the link above; or, for a group with the bot in it, the group's chat id.",
     ChannelKind.WHATSAPP: "The number with its country, such as +919812345678.",
     ChannelKind.EMAIL: "Such as you@example.com.",
+    ChannelKind.WEBHOOK: "The https:// address of a program of yours that takes alerts as signed JSON.",
 }
 
 
-def checked(kind: ChannelKind, text: str) -> str:
-    """The address as it is stored. Raises InputError."""
+def checked(kind: ChannelKind, text: str, *, allows_private: bool = False) -> str:
+    """The address as it is stored; `allows_private` is about webhooks. Raises InputError."""
     address = text.strip()
     if not address:
         raise InputError("Enter an address first.")
@@ -27,6 +29,11 @@ def checked(kind: ChannelKind, text: str) -> str:
     if kind is ChannelKind.WHATSAPP:
         number = re.sub(r"[\s()-]", "", address)
         return _matching(_NUMBER, number, "A WhatsApp number begins with + and its country, such as +919812345678")
+    if kind is ChannelKind.WEBHOOK:
+        try:
+            return checked_url(address, allows_private=allows_private)
+        except ValueError as error:
+            raise InputError(f"A webhook's address looks like https://example.com/hook: {error}, was {address!r}.") from None
     _matching(_EMAIL, address, "An e-mail address looks like you@example.com")
     if len(address) > 254 or ".." in address:
         raise InputError(f"An e-mail address looks like you@example.com, was {address!r}.")

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from dashboard import addresses, flash, proofs, resources, texts, viewer
+from dashboard import addresses, flash, message_settings, proofs, resources, texts, viewer
 from dashboard.sessions import SignedIn
 from stormalert.errands import ErrandKind
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Channel, ChannelKind
-from stormalert.security import new_id
+from stormalert.security import new_id, webhook_secret
 from stormalert.settings import Settings
 
 MOST = 20
@@ -16,13 +16,14 @@ MOST = 20
 def show(who: SignedIn) -> None:
     channels = resources.store().channels_of(who.user.id)
     if not channels:
-        st.info("Alerts go nowhere yet. Add a channel below: Telegram, WhatsApp or e-mail.")
+        st.info("Alerts go nowhere yet. Add a channel below: Telegram, WhatsApp, e-mail or a webhook.")
     for channel in channels:
         _row(channel)
     st.subheader("Add a channel", anchor=False)
     if ChannelKind.TELEGRAM in working_kinds(resources.config()):
         proofs.link_telegram()
     _addition(who, channels)
+    message_settings.show(who)
 
 
 def _row(channel: Channel) -> None:
@@ -35,6 +36,10 @@ def _row(channel: Channel) -> None:
                 st.caption(f"Switched off: {channel.reason}")
             if channel.kind not in working_kinds(resources.config()):
                 st.caption("This server is not set up for it; see the installation notes.")
+        if channel.kind is ChannelKind.WEBHOOK and channel.kind in working_kinds(resources.config()):
+            with st.popover("Secret", icon=":material/key:"):
+                st.caption("Each message is signed with it, as standardwebhooks.com says, so that you know that it is ours.")
+                st.code(webhook_secret(channel.id, resources.config().master_secret.get_secret_value()), language=None)
         if channel.is_verified:
             _switch(channel)
         else:
@@ -78,7 +83,7 @@ def _addition(who: SignedIn, channels: list[Channel]) -> None:
     if not is_sent or kind is None:
         return
     try:
-        address = addresses.checked(kind, address)
+        address = addresses.checked(kind, address, allows_private=resources.config().webhook_private == "allow")
         if len(channels) >= MOST:
             raise InputError(f"There are {MOST} channels already; remove one first.")
         if any((it.kind, it.address) == (kind, address) for it in channels):
@@ -111,5 +116,6 @@ def working_kinds(config: Settings) -> set[ChannelKind]:
         ChannelKind.TELEGRAM: config.telegram_bot_token.get_secret_value(),
         ChannelKind.WHATSAPP: config.twilio_sid and config.twilio_auth_token.get_secret_value(),
         ChannelKind.EMAIL: config.smtp_url,
+        ChannelKind.WEBHOOK: config.master_secret.get_secret_value(),
     }
     return {kind for kind, account in accounts.items() if account}

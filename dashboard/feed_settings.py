@@ -1,5 +1,6 @@
 """For admins: the Kite feed with its daily login, and the queue of deliveries."""
 
+import re
 from html import escape
 from typing import cast
 from urllib.parse import urlsplit
@@ -7,7 +8,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from dashboard import resources, status, texts, viewer
-from stormalert import keys, words
+from stormalert import alarms, keys, words
 from stormalert.process import REDIS_ERRORS
 
 _LINK = """<style>.go{display:inline-block;padding:.45rem .9rem;border-radius:.5rem;font-weight:600;
@@ -26,11 +27,28 @@ def show() -> None:
     else:
         st.info("There is no Kite API key. Set KITE_API_KEY and KITE_API_SECRET, then start StormAlert again.")
     st.subheader("Deliveries", anchor=False)
+    _alarms()
     host = urlsplit(st.context.url or "").hostname or config.host
     host = f"[{host}]" if ":" in host else host
     address = f"http://{host}:{config.queue_board_port}/"
     st.caption("The queue board shows what waits, runs and failed.")
     st.html(f'{_LINK}<a class="go" href="{escape(address)}" target="_blank" rel="noopener">Open the queue board</a>')
+
+
+def _alarms() -> None:
+    """What only an admin can mend."""
+    store = resources.store()
+    for alarm in alarms.alarms(store):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.error(f"{texts.CHANNEL_NAMES[alarm.kind]}, {words.moment(alarm.time_ms)}: {_plain(alarm.reason)}")
+            if st.button("Mended", key=f"alarm-{alarm.kind}") and viewer.required().is_admin:
+                alarms.clear_alarm(store, alarm.kind)
+                st.rerun()
+
+
+def _plain(text: str) -> str:
+    """A provider's words without a meaning in Markdown."""
+    return re.sub(r"([\\\[\]()*_`$~#<>:!|])", r"\\\1", text)
 
 
 @st.fragment(run_every=2)

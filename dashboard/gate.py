@@ -1,6 +1,7 @@
-"""Nothing but the sign-in page, health and static files is for strangers; Streamlit's websocket is not either."""
+"""Only sign-in, health, static files and what carries a signature are for strangers; Streamlit's websocket is not either."""
 
 import logging
+import re
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -16,6 +17,11 @@ log = logging.getLogger("stormalert")
 
 _OPEN = frozenset({"/login", "/healthz", "/_stcore/health", "/favicon.png"})
 _OPEN_FOLDER = "/static/"
+# These carry a signature of their own. Exactly the routes: any other path or method falls to Streamlit.
+_SIGNED = {
+    "POST": re.compile(r"/callbacks/(?:whatsapp|twilio/[A-Za-z0-9_-]+)|/unsubscribe/[A-Za-z0-9_.-]+"),
+    "GET": re.compile(r"/unsubscribe/[A-Za-z0-9_.-]+"),
+}
 _CLOSE_SIGNED_OUT = 4401
 _CLOSE_TRY_LATER = 1013
 _AWAY = "Redis does not answer, so nobody can be let in; try again in a moment."
@@ -33,7 +39,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         send = _hardened(send)
-        if _is_open(scope["path"]):
+        if _is_open(scope["path"]) or _is_signed(scope):
             await self._app(scope, receive, send)
             return
         try:
@@ -63,6 +69,11 @@ def signed_in(scope: Scope) -> SignedIn:
 def _is_open(path: str) -> bool:
     # Encoded dots were decoded before: /static/../ must not lead out of the open folder.
     return path in _OPEN or (path.startswith(_OPEN_FOLDER) and ".." not in path)
+
+
+def _is_signed(scope: Scope) -> bool:
+    pattern = _SIGNED.get(scope["method"]) if scope["type"] == "http" else None
+    return pattern is not None and pattern.fullmatch(scope["path"]) is not None
 
 
 def _to_sign_in(scope: Scope) -> Response:

@@ -63,6 +63,12 @@ def sentence_page(
     return _page(title, body, status)
 
 
+def question_page(title: str, question: str, button: str) -> HTMLResponse:
+    """Its button posts to the page's own address."""
+    body = f'<h1>{escape(title)}</h1><p>{escape(question)}</p><form method="post"><button>{escape(button)}</button></form>'
+    return _page(title, body, 200)
+
+
 def _page(title: str, body: str, status: int) -> HTMLResponse:
     text = f"""<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(title)} · StormAlert</title>

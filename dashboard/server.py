@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from streamlit.web import bootstrap
 
-from dashboard import api, kite, pages, resources, sign_in
+from dashboard import api, callbacks, kite, pages, resources, sign_in, unsubscribe
 from dashboard.gate import Gate
 from stormalert.errors import StormError
 from stormalert.process import Heartbeat
@@ -31,6 +31,10 @@ ROUTES = [
     Route("/logout", sign_in.get_logout, methods=["GET"]),
     Route("/kite/login", kite.to_kite, methods=["GET"]),
     Route("/kite/callback", kite.from_kite, methods=["GET"]),
+    Route("/callbacks/twilio/{delivery}", callbacks.status, methods=["POST"]),
+    Route("/callbacks/whatsapp", callbacks.inbound, methods=["POST"]),
+    Route("/unsubscribe/{token}", unsubscribe.ask, methods=["GET"]),
+    Route("/unsubscribe/{token}", unsubscribe.unsubscribe, methods=["POST"]),
     Route("/healthz", api.healthz, methods=["GET"]),
     Route("/api/admin/system-status", api.system_status, methods=["GET"]),
     *(Route(f"/{name}", pages.open_page, methods=["GET"]) for name in ("rules", "alerts", "settings")),

@@ -1,13 +1,18 @@
 """How records read on the screens: Indian digits, IST, plain words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stormalert import words
-from stormalert.model import Alert, ChannelKind, Delivery, DeliveryState, Direction, Kind, Repeat, Rule, RuleState
+from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Direction, Kind, Repeat, Rule, RuleState
 from stormalert.units import SECOND_MS, format_percent
 
-CHANNEL_NAMES = {ChannelKind.TELEGRAM: "Telegram", ChannelKind.WHATSAPP: "WhatsApp", ChannelKind.EMAIL: "E-mail"}
+CHANNEL_NAMES = {
+    ChannelKind.TELEGRAM: "Telegram",
+    ChannelKind.WHATSAPP: "WhatsApp",
+    ChannelKind.EMAIL: "E-mail",
+    ChannelKind.WEBHOOK: "Webhook",
+}
 KIND_NAMES = {
     Kind.ROLLING: "Move within a time",
     Kind.TRAILING: "Turn from the extreme",
@@ -97,11 +102,26 @@ def what_happened(alert: Alert) -> str:
 
 
 def delivery(it: Delivery) -> str:
-    """sent 09:15:02, or failed 09:15:02: address refused"""
+    """sent 09:15:02, read 09:15:09, or failed 09:15:02: address refused"""
     names = {DeliveryState.QUEUED: "on its way since", DeliveryState.SUPPRESSED: "held back"}
     text = f"{names.get(it.state, it.state.value)} {words.moment(it.updated_ms)}"
     attempts = f" ({it.attempts} attempts)" if it.attempts > 1 else ""
     return f"{text}{attempts}" + (f": {it.reason.replace('_', ' ')}" if it.reason else "")
+
+
+def without(deliveries: Iterable[Delivery], channels: Iterable[Channel]) -> list[Channel]:
+    """The channels that an alert was not for."""
+    tried = {it.channel for it in deliveries}
+    return [it for it in channels if it.id not in tried]
+
+
+def why_not_sent(channel: Channel) -> str:
+    """Of a channel that an alert has no delivery for."""
+    if not channel.is_verified:
+        return "it is not verified"
+    if channel.is_on:
+        return "it was off then, or was not there yet"
+    return f"it was off{f' ({channel.reason})' if channel.reason else ''}"
 
 
 def feed_state(state: str) -> str:

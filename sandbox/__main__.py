@@ -27,10 +27,12 @@ from sandbox.recording import RecordingError, read_ticks
 from sandbox.servers import PortTaken, listen, serve_http, serve_mail, serve_stream
 from sandbox.sessions import Sessions
 from sandbox.smtp import Mailbox
+from sandbox.smtp_certificate import certificate
 from sandbox.state import open_database
 from sandbox.telegram import Telegram
 from sandbox.tls import tls_context
 from sandbox.twilio import Twilio
+from sandbox.webhook import Webhook
 
 
 def main() -> int:
@@ -86,14 +88,19 @@ async def serve(options: argparse.Namespace) -> None:
     )
     history = History(exchange.board, exchange.market, exchange.playback)
     telegram = Telegram(options.telegram_token, outbox, faults.telegram, rates)
+    twilio = Twilio(options.twilio_sid, options.twilio_auth_token, options.twilio_inbound_url, outbox, faults.twilio, rates)
+    webhook = Webhook(outbox, faults.webhook)
+    tls = certificate(options.state_dir) if options.smtp_tls else None
+    mailbox = Mailbox(outbox, faults.smtp, rates, options.smtp_login, tls)
     parts = (
         IndexPage(places(options), faults),
         Login(sessions, options.kite_redirect_url),
         Kite(sessions, exchange.board, history, faults.rest),
         telegram,
-        Twilio(options.twilio_sid, options.twilio_auth_token, outbox, faults.twilio, rates),
+        twilio,
+        webhook,
         OutboxPage(outbox),
-        Control(exchange, telegram, outbox, faults, rates),
+        Control(exchange, telegram, twilio, webhook, outbox, faults, rates),
     )
     app = Starlette(
         routes=[route for part in parts for route in part.routes()] + [asset("/style.css", STYLE)],
@@ -104,7 +111,7 @@ async def serve(options: argparse.Namespace) -> None:
         for job in (
             serve_http(app, http),
             serve_stream(exchange.stream, stream),
-            serve_mail(Mailbox(outbox, faults.smtp, rates).protocol, mail),
+            serve_mail(mailbox.protocol, mail),
             exchange.stream.tend(),
             exchange.run(),
         )
@@ -144,7 +151,7 @@ def places(options: argparse.Namespace) -> list[tuple[str, str]]:
         *([(f"wss://{options.host}:{options.tls_port}", "the same over TLS")] if options.tls_port else []),
         (f"{http}/bot", "Telegram Bot API (base_url of python-telegram-bot)"),
         (http, "Twilio (api.base_url of its client)"),
-        (f"smtp://{options.host}:{options.smtp_port}", "mail, any user and password or none"),
+        (f"smtp://{options.host}:{options.smtp_port}", "mail, any user and password or none, unless --smtp-login names one"),
     ]
 
 

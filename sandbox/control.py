@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
+import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -15,6 +16,8 @@ from sandbox.faults import FaultError, Faults
 from sandbox.outbox import Outbox
 from sandbox.rates import Rates
 from sandbox.telegram import PersonError, Telegram
+from sandbox.twilio import Twilio
+from sandbox.webhook import Webhook
 
 Lever = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -26,9 +29,18 @@ class LeverError(ValueError):
 class Control:
     """What can be done to the sandbox over HTTP while it runs."""
 
-    def __init__(self, exchange: Exchange, telegram: Telegram, outbox: Outbox, faults: Faults, rates: Rates) -> None:
-        self._exchange, self._telegram, self._outbox = exchange, telegram, outbox
-        self._faults, self._rates = faults, rates
+    def __init__(
+        self,
+        exchange: Exchange,
+        telegram: Telegram,
+        twilio: Twilio,
+        webhook: Webhook,
+        outbox: Outbox,
+        faults: Faults,
+        rates: Rates,
+    ) -> None:
+        self._exchange, self._outbox, self._faults, self._rates = exchange, outbox, faults, rates
+        self._telegram, self._twilio, self._webhook = telegram, twilio, webhook
         self._timers: set[asyncio.TimerHandle] = set()
 
     def routes(self) -> list[Route]:
@@ -45,7 +57,8 @@ class Control:
             self._route("/control/say", self._say),
             self._route("/control/playback", self._play),
             self._route("/control/telegram", self._telegram_person),
-            Route("/webhook/{name}", self._webhook, methods=["POST"]),
+            self._route("/control/whatsapp", self._whatsapp_person),
+            self._route("/control/webhook", self._webhook_secret),
         ]
 
     def _route(self, path: str, lever: Lever) -> Route:
@@ -124,15 +137,20 @@ class Control:
             raise LeverError("expected chat_id and text, or message_id and press")
         return {"ok": True}
 
-    async def _webhook(self, request: Request) -> Response:
-        """Take what an outgoing webhook posts; it has no lever, but belongs to nobody else."""
-        text = (await request.body()).decode(errors="replace")
-        headers = dict(request.headers)
-        name = request.path_params["name"]
-        if name in self._faults.webhook.blocked:
-            return JSONResponse({"error": "gone"}, 410)
-        message = self._outbox.add("webhook", name, {"text": text, "raw": {"headers": headers, "body": text}})
-        return JSONResponse({"id": message.id})
+    async def _whatsapp_person(self, body: dict[str, Any]) -> Any:
+        number, text = str(body.get("from", "")), str(body.get("text", ""))
+        if not number.removeprefix("whatsapp:").startswith("+") or not text:
+            raise LeverError("expected from, such as +919812345678, and text")
+        try:
+            return {"ok": True, "call_back": await self._twilio.say(number, text)}
+        except httpx.HTTPError as error:
+            raise LeverError(f"the call-back for inbound messages failed: {type(error).__name__}") from None
+
+    async def _webhook_secret(self, body: dict[str, Any]) -> Any:
+        name, secret = str(body.get("name", "")), str(body.get("secret", ""))
+        if not name or not self._webhook.expect(name, secret):
+            raise LeverError("expected name, and secret such as whsec_..., or an empty one")
+        return {"ok": True}
 
     def _later(self, after_s: float, action: Callable[[], object]) -> None:
         def act() -> None:

@@ -89,6 +89,24 @@ class ChannelFaults:
 
 
 @dataclass
+class TelegramFaults(ChannelFaults):
+    """Faults of Telegram."""
+
+    migrated: dict[str, int] = field(
+        default_factory=dict, metadata={"help": "group to the supergroup that it became (400 migrate_to_chat_id)"}
+    )
+
+
+@dataclass
+class TwilioFaults(ChannelFaults):
+    """Faults of Twilio."""
+
+    at_once: bool = _switch("error codes of 63xxx refuse a message at once, instead of failing it later by call-back")
+    any_time: bool = _switch("free text goes through as if every recipient had just written; else 63016 without a template")
+    unordered: bool = _switch("status call-backs come in the wrong order, each twice")
+
+
+@dataclass
 class RateLimits:
     """How many messages the providers take. What is more is counted, and with `enforce` refused."""
 
@@ -107,8 +125,8 @@ class Faults:
 
     stream: StreamFaults = field(default_factory=StreamFaults)
     rest: RestFaults = field(default_factory=RestFaults)
-    telegram: ChannelFaults = field(default_factory=ChannelFaults)
-    twilio: ChannelFaults = field(default_factory=ChannelFaults)
+    telegram: TelegramFaults = field(default_factory=TelegramFaults)
+    twilio: TwilioFaults = field(default_factory=TwilioFaults)
     smtp: ChannelFaults = field(default_factory=ChannelFaults)
     webhook: ChannelFaults = field(default_factory=ChannelFaults)
     rates: RateLimits = field(default_factory=RateLimits)

@@ -36,6 +36,9 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
     add("--telegram-token", type=_bot_token, default="1000001:sandbox-telegram-token", help="(%(default)s)")
     add("--twilio-sid", default="ACsandbox00000000000000000000000000", help="(%(default)s)")
     add("--twilio-auth-token", default="sandbox-twilio-token", help="(%(default)s)")
+    add("--twilio-inbound-url", default="", help="where WhatsApp messages that people write are posted to")
+    add("--smtp-tls", action="store_true", help="offer STARTTLS, with the certificate smtp-certificate.pem in --state-dir")
+    add("--smtp-login", default="", metavar="USER:PASSWORD", help="take no mail without it; else any login will do, or none")
     add("--instruments", type=_number(int, 1, MAX_STOCKS), default=500, help="listed beside the indices (%(default)s)")
     add(
         "--segments",

@@ -27,6 +27,8 @@ LEVERS = (
     ('POST /control/playback {"speed": 60}', "play the recording from the start"),
     ('POST /control/telegram {"chat_id": 1001, "text": "/start"}', "let a person write to the bot"),
     ('POST /control/telegram {"message_id": 7, "press": "snooze"}', "let a person press a button"),
+    ('POST /control/whatsapp {"from": "+919800000001", "text": "hi"}', "let a person write: opens the 24 hours for free text"),
+    ('POST /control/webhook {"name": "NAME", "secret": "whsec_..."}', "check the signatures of what comes to /webhook/NAME"),
     ("GET /outbox.json?since=0&channel=telegram", "messages after an id, oldest first"),
     ("DELETE /outbox", "empty the outbox"),
     ("POST /webhook/NAME", "a receiver of outgoing webhooks"),

@@ -1,6 +1,7 @@
 """A mail server that delivers into the outbox."""
 
 import asyncio
+import ssl
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
@@ -20,19 +21,28 @@ REPLIES = {
 class Mailbox:
     """Decides about recipients and messages; aiosmtpd calls the handle_* methods by their names."""
 
-    def __init__(self, outbox: Outbox, faults: ChannelFaults, rates: Rates) -> None:
+    def __init__(
+        self, outbox: Outbox, faults: ChannelFaults, rates: Rates, login: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
         self._outbox, self._faults, self._rates = outbox, faults, rates
+        self._login, self._tls = login, tls
 
     def protocol(self) -> asyncio.Protocol:
-        """Make the protocol of one connection; any user and password will do."""
+        """Make the protocol of one connection; without a login of ours any user and password will do."""
         return SMTP(
             self,
             hostname="sandbox.invalid",
             ident="StormAlert sandbox",
-            authenticator=lambda *_: AuthResult(success=True, auth_data=LoginPassword(b"", b"")),
+            authenticator=self._authenticate,
+            auth_required=bool(self._login),
             auth_require_tls=False,
             enable_SMTPUTF8=True,
+            tls_context=self._tls,
         )
+
+    def _authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: object) -> AuthResult:
+        is_right = isinstance(given, LoginPassword) and given.login + b":" + given.password == self._login.encode()
+        return AuthResult(success=is_right or not self._login, handled=False, auth_data=given)
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         if address in self._faults.blocked:
@@ -49,10 +59,11 @@ class Mailbox:
             return REPLIES[trouble]
         if trouble is Trouble.TIME_OUT:
             await hang()
-            return REPLIES[Trouble.SERVER_ERROR]
+            return "451 4.4.2 Timed out"
         raw = envelope.content if isinstance(envelope.content, bytes) else str(envelope.content or "").encode()
         for recipient in envelope.rcpt_tos:
-            self._outbox.add("email", recipient, _content(raw, envelope.mail_from or ""))
+            content = _content(raw, envelope.mail_from or "") | {"encrypted": session.ssl is not None}
+            self._outbox.add("email", recipient, content)
         if trouble is Trouble.LOST_REPLY:
             await hang()
         return TAKEN

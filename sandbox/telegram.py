@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.faults import ChannelFaults, Trouble, hang
+from sandbox.faults import TelegramFaults, Trouble, hang
 from sandbox.outbox import Message, Outbox
 from sandbox.rates import Rates
 from sandbox.telegram_fields import Fields, TelegramError, check_buttons, fields_of, number_of, text_of
@@ -27,7 +27,7 @@ class PersonError(Exception):
 class Telegram:
     """One bot."""
 
-    def __init__(self, token: str, outbox: Outbox, faults: ChannelFaults, rates: Rates) -> None:
+    def __init__(self, token: str, outbox: Outbox, faults: TelegramFaults, rates: Rates) -> None:
         self._token, self._outbox, self._faults, self._rates = token, outbox, faults, rates
         self._bot = {
             "id": int(token.partition(":")[0]),
@@ -185,6 +185,9 @@ class Telegram:
             raise TelegramError(400, "Bad Request: chat not found" if text else "Bad Request: chat_id is empty")
         if text in self._faults.blocked:
             raise TelegramError(403, "Forbidden: bot was blocked by the user")
+        if text in self._faults.migrated:
+            reason = "Bad Request: group chat was upgraded to a supergroup chat"
+            raise TelegramError(400, reason, migrated_to=self._faults.migrated[text])
         code = self._faults.errors.get(text)
         if code is not None:
             reason = "chat not found" if code == 400 else HTTPStatus(code).phrase

@@ -17,11 +17,13 @@ Fields = dict[str, Any]
 class TelegramError(Exception):
     """An error as Telegram answers it."""
 
-    def __init__(self, code: int, description: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, code: int, description: str, retry_after_s: float | None = None, migrated_to: int | None = None) -> None:
         super().__init__(description)
         self.body: dict[str, Any] = {"ok": False, "error_code": code, "description": description}
         if retry_after_s is not None:
             self.body["parameters"] = {"retry_after": max(round(retry_after_s), 1)}
+        if migrated_to is not None:
+            self.body["parameters"] = {"migrate_to_chat_id": migrated_to}
 
 
 async def fields_of(request: Request) -> Fields:

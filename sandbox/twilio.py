@@ -1,10 +1,16 @@
-"""Twilio's Messages resource: accepts WhatsApp messages, then reports by signed call-backs how they fare."""
+"""Twilio's Messages resource: accepts WhatsApp messages, then reports by signed call-backs how they fare.
+
+Like WhatsApp, it lets free text through only within 24 hours after the recipient wrote; who writes is played by `say`.
+"""
 
 import asyncio
 import base64
 import hashlib
 import hmac
+import json
+import re
 import secrets
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -15,13 +21,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.faults import ChannelFaults, Trouble, hang
+from sandbox.faults import Trouble, TwilioFaults, hang
 from sandbox.outbox import Message, Outbox
 from sandbox.rates import Rates
 
 MAX_BODY = 1600
 API = "2010-04-01"
 STEP_S = 0.3  # between one status and the next
+WINDOW_S = 24 * 3600
+OUTSIDE_WINDOW = 63016
+# The templates that WhatsApp approved, and their texts.
+TEMPLATES = {"HX5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a": "{{1}} {{2}} (an alert that you set)"}
+MAX_TEMPLATE_TEXT = 1024
 
 
 class TwilioError(Exception):
@@ -36,10 +47,11 @@ class TwilioError(Exception):
 class Twilio:
     """One account."""
 
-    def __init__(self, sid: str, auth_token: str, outbox: Outbox, faults: ChannelFaults, rates: Rates) -> None:
-        self._sid, self._auth_token = sid, auth_token
+    def __init__(self, sid: str, auth_token: str, inbound_url: str, outbox: Outbox, faults: TwilioFaults, rates: Rates) -> None:
+        self._sid, self._auth_token, self._inbound_url = sid, auth_token, inbound_url
         self._outbox, self._faults, self._rates = outbox, faults, rates
         self._reports: set[asyncio.Task[None]] = set()
+        self._wrote_s: dict[str, float] = {}
 
     def routes(self) -> list[Route]:
         messages = f"/{API}/Accounts/{{sid}}/Messages"
@@ -47,6 +59,23 @@ class Twilio:
             Route(f"{messages}.json", self._create, methods=["POST"]),
             Route(f"{messages}/{{message}}.json", self._fetch, methods=["GET"]),
         ]
+
+    async def say(self, number: str, text: str) -> int | None:
+        """Let a person write to the sender, which opens the window; gives what the product's call-back answered."""
+        number = number.removeprefix("whatsapp:")
+        self._wrote_s[number] = time.monotonic()
+        if not self._inbound_url:
+            return None
+        form = {
+            "AccountSid": self._sid,
+            "MessageSid": f"SM{secrets.token_hex(16)}",
+            "From": f"whatsapp:{number}",
+            "To": "whatsapp:+14155238886",
+            "Body": text,
+            "NumMedia": "0",
+            "WaId": number.removeprefix("+"),
+        }
+        return await self._post(self._inbound_url, form)
 
     async def _create(self, request: Request) -> Response:
         try:
@@ -64,10 +93,10 @@ class Twilio:
             return error.response
         if trouble is Trouble.TIME_OUT:
             await hang()
+            # Not taken: its client left long ago, and tried again.
             return TwilioError(504, 20504, "Gateway Timeout").response
         sid = f"SM{secrets.token_hex(16)}"
-        text = form.get("Body") or f"{form['ContentSid']} {form.get('ContentVariables', '')}".strip()
-        content = {"sid": sid, "text": text, "status": "queued", "error_code": None, "raw": form}
+        content = {"sid": sid, "text": _text_of(form), "status": "queued", "error_code": None, "raw": form}
         message = self._outbox.add("whatsapp", form["To"], content, key=sid)
         report = asyncio.create_task(self._report(message))
         self._reports.add(report)
@@ -100,6 +129,8 @@ class Twilio:
             raise TwilioError(400, 21603, "A 'From' phone number is required.")
         if not form.get("Body") and not form.get("ContentSid"):
             raise TwilioError(400, 21602, "Message body is required.")
+        if not _are_variables(form.get("ContentVariables") or "{}"):
+            raise TwilioError(400, 21656, "The ContentVariables Parameter is invalid.")
         if len(form.get("Body", "")) > MAX_BODY:
             raise TwilioError(400, 21617, f"The concatenated message body exceeds the {MAX_BODY} character limit")
         number = to.removeprefix("whatsapp:")
@@ -107,17 +138,29 @@ class Twilio:
             raise TwilioError(400, 21211, f"The 'To' number {to} is not a valid phone number.")
         if number in self._faults.blocked or to in self._faults.blocked:
             raise TwilioError(400, 21610, "Attempt to send to unsubscribed recipient")
-        code = self._error_of(to)
-        if code and code < 63000:
+        code = self._faults.errors.get(to, self._faults.errors.get(number))
+        is_late = code is not None and code >= 63000 and not self._faults.at_once
+        if code and not is_late and not (code == OUTSIDE_WINDOW and form.get("ContentSid")):
             raise TwilioError(429 if code == 20429 else 400, code, f"Refused by the sandbox with error {code}")
 
-    def _error_of(self, to: str) -> int | None:
-        return self._faults.errors.get(to, self._faults.errors.get(to.removeprefix("whatsapp:")))
+    def _late_error(self, message: Message) -> int | None:
+        """What WhatsApp finds wrong with a message that Twilio took."""
+        to, form = message.to, message.content["raw"]
+        number = to.removeprefix("whatsapp:")
+        code = self._faults.errors.get(to, self._faults.errors.get(number))
+        is_template = bool(form.get("ContentSid"))
+        if code and not (code == OUTSIDE_WINDOW and is_template):
+            return code
+        if is_template:
+            return 63021 if len(message.content["text"]) > MAX_TEMPLATE_TEXT else None
+        is_open = time.monotonic() - self._wrote_s.get(number, -WINDOW_S) < WINDOW_S
+        return None if is_open or self._faults.any_time or not to.startswith("whatsapp:") else OUTSIDE_WINDOW
 
     async def _report(self, message: Message) -> None:
         """Take the message through its life, each step told to the status call-back."""
-        error = self._error_of(message.to)
-        for status in ("sent", "failed") if error else ("sent", "delivered", "read"):
+        error = self._late_error(message)
+        statuses = ["sent", "failed"] if error else ["sent", "delivered", "read"]
+        for status in [*reversed(statuses), *statuses] if self._faults.unordered else statuses:
             await asyncio.sleep(STEP_S)
             message = self._outbox.change(message, status=status, error_code=error if status == "failed" else None)
             url = message.content["raw"].get("StatusCallback")
@@ -138,13 +181,18 @@ class Twilio:
         }
         if message.content["error_code"]:
             form["ErrorCode"] = str(message.content["error_code"])
-        headers = {"X-Twilio-Signature": signature(self._auth_token, url, form)}
         try:
-            async with httpx.AsyncClient(timeout=5.0) as client:
-                await client.post(url, data=form, headers=headers)
+            status = await self._post(url, form)
         except httpx.HTTPError as error:
-            problem = f"{type(error).__name__}: {error}"
-            self._outbox.change(message, call_back_problem=problem)
+            self._outbox.change(message, call_back_problem=f"{type(error).__name__}: {error}")
+        else:
+            if status >= 400:
+                self._outbox.change(message, call_back_problem=f"answered {status}")
+
+    async def _post(self, url: str, form: Mapping[str, str]) -> int:
+        headers = {"X-Twilio-Signature": signature(self._auth_token, url, form)}
+        async with httpx.AsyncClient(timeout=5.0) as client:
+            return (await client.post(url, data=form, headers=headers)).status_code
 
     def _resource(self, message: Message) -> dict[str, Any]:
         raw, content = message.content["raw"], message.content
@@ -172,6 +220,28 @@ class Twilio:
             "to": message.to,
             "uri": f"{uri}.json",
         }
+
+
+def _are_variables(text: str) -> bool:
+    """A JSON object of texts that are not empty and hold no line break: all that WhatsApp takes."""
+    try:
+        variables = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(variables, dict) and all(
+        isinstance(each, str) and each.strip() and "\n" not in each for each in variables.values()
+    )
+
+
+def _text_of(form: Mapping[str, str]) -> str:
+    """What the phone shows: the text, or the template with its variables."""
+    if form.get("Body"):
+        return form["Body"]
+    template = TEMPLATES.get(form["ContentSid"])
+    if template is None:
+        return f"{form['ContentSid']} {form.get('ContentVariables', '')}".strip()
+    variables = json.loads(form.get("ContentVariables") or "{}")
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: str(variables.get(found[1], found[0])), template)
 
 
 def signature(auth_token: str, url: str, form: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@
     * LoginNeeded: Kite's access token is missing or dead.
     * DeliveryError
         * Retryable: the channel may accept the same message later.
+            * Moved: it will, at another address.
         * Permanent: the channel will never accept it.
 """
 
@@ -58,9 +59,18 @@ class Retryable(DeliveryError):
         self.after_s = after_s
 
 
-class Permanent(DeliveryError):
-    """Will not succeed by repeating; `is_address_dead` switches the channel off."""
+class Moved(Retryable):
+    """The recipient has another address now; the message did not go out to the old one."""
 
-    def __init__(self, reason: str, detail: str = "", *, is_address_dead: bool = False) -> None:
+    def __init__(self, address: str) -> None:
+        super().__init__("the address moved", after_s=0)
+        self.address = address
+
+
+class Permanent(DeliveryError):
+    """Will not succeed by repeating; `is_address_dead` switches the channel off, `needs_admin` raises an alarm."""
+
+    def __init__(self, reason: str, detail: str = "", *, is_address_dead: bool = False, needs_admin: bool = False) -> None:
         super().__init__(reason, detail)
         self.is_address_dead = is_address_dead
+        self.needs_admin = needs_admin

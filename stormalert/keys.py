@@ -5,6 +5,7 @@ Redis Cluster; the few keys that belong to no shard carry none. The scripts in l
 the same prefix; a test holds every key that the engine writes against the table below.
 """
 
+import hashlib
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -95,6 +96,10 @@ def sign_in_pause(subject: str) -> str:
 
 def sent(delivery: str) -> str:
     return f"storm:sent:{delivery}"
+
+
+def inbound(number: str) -> str:
+    return f"storm:inbound:{hashlib.blake2b(number.encode(), digest_size=12).hexdigest()}"
 
 
 def window(limit: str) -> str:
@@ -342,8 +347,15 @@ TABLE = (
         "storm:sent:<delivery>",
         "string",
         "the provider's id of what went out; `sending` while a worker is at it",
-        "workers",
+        "workers; dashboard deletes it when the provider reports that it must go out again",
         "expires after 7 days; `sending` after 11 s",
+    ),
+    Family(
+        "storm:inbound:<number>",
+        "string",
+        "there while WhatsApp takes free text for the number, a digest of it; when its owner wrote last, in ms",
+        "dashboard; workers delete it when Twilio says that it is over",
+        "expires after 24 hours",
     ),
     Family(
         "storm:{limits}:window:<limit>",

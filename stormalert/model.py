@@ -61,13 +61,23 @@ class ChannelKind(StrEnum):
     TELEGRAM = "telegram"
     WHATSAPP = "whatsapp"
     EMAIL = "email"
+    WEBHOOK = "webhook"
 
 
 class DeliveryState(StrEnum):
+    """QUEUED, then SENT, and what a provider tells of it later: DELIVERED, READ; or FAILED or SUPPRESSED, with a reason."""
+
     QUEUED = "queued"
     SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
     FAILED = "failed"
     SUPPRESSED = "suppressed"
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the provider has it."""
+        return self in (DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ)
 
 
 class MuteScope(StrEnum):
@@ -195,7 +205,7 @@ class Alert(Record):
 
 
 class Channel(Record):
-    """One address of one user; `address` is a Telegram chat id, a WhatsApp number or an e-mail address."""
+    """One address of one user: a Telegram chat id, a WhatsApp number, an e-mail address or a webhook's URL."""
 
     id: Id
     user: Id

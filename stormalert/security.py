@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import secrets
 import string
 import time
@@ -98,3 +99,21 @@ class Sealer:
             raise StormError(
                 "a sealed secret cannot be opened: STORM_MASTER_SECRET is not the one it was sealed with"
             ) from None
+
+
+def webhook_secret(channel: str, master_secret: str) -> str:
+    """What signs a webhook channel's messages, in the form of standardwebhooks.com; derived, so that it is stored nowhere."""
+    return "whsec_" + base64.b64encode(_derived(master_secret, "webhook", channel)).decode()
+
+
+def unsubscribe_token(channel: str, address: str, secret: str) -> str:
+    """Lets whoever reads the mail switch its channel off; good until the channel has another address."""
+    return f"{channel}.{_derived(secret, 'unsubscribe', f'{channel} {address}').hex()}"
+
+
+def is_unsubscribe_token(token: str, channel: str, address: str, secret: str) -> bool:
+    return hmac.compare_digest(token.encode(), unsubscribe_token(channel, address, secret).encode())
+
+
+def _derived(secret: str, purpose: str, text: str) -> bytes:
+    return hmac.new(secret.encode(), f"stormalert {purpose} {text}".encode(), hashlib.sha256).digest()

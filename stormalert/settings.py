@@ -75,9 +75,13 @@ class Settings(BaseModel):
     twilio_sid: str = Field("", alias="TWILIO_SID", description="Twilio account SID; empty: no WhatsApp")
     twilio_auth_token: SecretStr = Field(SecretStr(""), alias="TWILIO_AUTH_TOKEN", description="Twilio auth token")
     twilio_from_number: str = Field("", alias="TWILIO_FROM_NUMBER", description="WhatsApp sender, such as +14155238886")
+    twilio_content_sid: str = Field("", alias="STORM_TWILIO_CONTENT_SID", pattern=r"^(HX[0-9a-fA-F]{32})?$", description="approved WhatsApp template, HX and 32 hex digits, for who has not written to us for 24 hours; empty: free text always")
+    twilio_content_variables: str = Field("headline,details", alias="STORM_TWILIO_CONTENT_VARIABLES", description="what the template's {{1}}, {{2}}, ... stand for: headline, details or placeholders of messages, separated by commas")
     twilio_api_root: HttpUrl = Field("https://api.twilio.com", alias="STORM_TWILIO_API_ROOT", description="root of the Twilio API")
     smtp_url: Annotated[str, _one_of_schemes("smtp", "smtps")] = Field("", alias="SMTP_URL", repr=False, description="smtp://user:password@host:587 (STARTTLS when offered) or smtps:// (TLS); empty: no e-mail")
     mail_from: str = Field("StormAlert <alerts@localhost>", alias="STORM_MAIL_FROM", description="sender of e-mails")
+    webhook_private: Literal["refuse", "allow"] = Field("refuse", alias="STORM_WEBHOOK_PRIVATE", description="outgoing webhooks to private and loopback addresses and over plain http (development, one's own network)")
+    public_url: HttpUrl = Field("", alias="STORM_PUBLIC_URL", description="the dashboard's address on the internet, for Twilio's call-backs and the links in e-mails; empty: none of both")
 
     telegram_bot_rate: Rate = Field(30, alias="STORM_TELEGRAM_BOT_RATE", description="Telegram messages in any second, all chats together")
     telegram_chat_rate: Rate = Field(1, alias="STORM_TELEGRAM_CHAT_RATE", description="Telegram messages in any second to one chat")

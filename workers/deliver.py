@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
-from stormalert import words
-from stormalert.errors import Conflict, Permanent, Retryable
+from stormalert import alarms, channels, templates, words
+from stormalert.errors import Moved, Permanent, Retryable
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState
 from stormalert.process import UNREACHABLE
 from stormalert.store import Store
@@ -141,13 +141,13 @@ class Courier:
         """Through the stages that need no provider, with one question to the store for all of them."""
         deliveries = {delivery.id: delivery for delivery in self._store.deliveries(delivery_ids)}
         alerts = {alert.id: alert for alert in self._store.alerts([each.alert for each in deliveries.values()])}
-        channels = {each.id: each for each in self._store.channels(list({each.channel for each in deliveries.values()}))}
+        found = {each.id: each for each in self._store.channels(list({each.channel for each in deliveries.values()}))}
         steps: list[Parcel | Ended] = []
         for delivery_id in delivery_ids:
             delivery = deliveries.get(delivery_id)
             if delivery is None:
                 steps.append(Ended(delivery_id, Done(DeliveryState.FAILED, "the delivery is not in the store")))
-            elif delivery.state in (DeliveryState.SENT, DeliveryState.SUPPRESSED):
+            elif delivery.state.is_out or delivery.state is DeliveryState.SUPPRESSED:
                 steps.append(Ended(delivery_id, Done(delivery.state, delivery.reason)))
             elif delivery_id in sent:
                 # It went out before its worker died.
@@ -155,7 +155,7 @@ class Courier:
             elif (alert := alerts.get(delivery.alert)) is None:
                 steps.append(Ended(delivery_id, Done(DeliveryState.FAILED, "the alert is not in the store"), (delivery,)))
             else:
-                steps.append(self._pass(Parcel(delivery, alert, channels.get(delivery.channel)), self.stages))
+                steps.append(self._pass(Parcel(delivery, alert, found.get(delivery.channel)), self.stages))
         return steps
 
     def _collect(self, summary_id: str) -> tuple[Parcel | None, tuple[Delivery, ...], list[Ended]]:
@@ -175,7 +175,7 @@ class Courier:
             return None, (), stopped
         youngest, alert = max(told, key=lambda each: each[0].queued_ms)
         whole = youngest.model_copy(update={"id": summary.message_id(summary_id, told)})
-        message = summary.message(whole.id, told, now_ms=self._now_ms(), useful_ms=USEFUL_MS)
+        message = summary.message(whole.id, told, now_ms=self._now_ms(), useful_ms=USEFUL_MS, channel=whole.channel)
         return Parcel(whole, alert, channel, message), tuple(delivery for delivery, _ in told), stopped
 
     def _pass(self, parcel: Parcel, stages: Sequence[Stage]) -> Parcel | Ended:
@@ -215,7 +215,13 @@ class Courier:
     def _render(self, parcel: Parcel) -> Parcel:
         delivery = parcel.delivery
         message = render.message(
-            delivery.id, parcel.alert, now_ms=self._now_ms(), age_ms=self._age_ms(delivery), useful_ms=USEFUL_MS
+            delivery.id,
+            parcel.alert,
+            now_ms=self._now_ms(),
+            age_ms=self._age_ms(delivery),
+            useful_ms=USEFUL_MS,
+            channel=delivery.channel,
+            template=templates.template_of(self._store, delivery.user),
         )
         return replace(parcel, message=message)
 
@@ -292,9 +298,13 @@ class Courier:
             pause_s = (error.after_s or 0.0) if isinstance(error, Retryable) else 0.0
             await _with_redis(lambda: self._limits.settle(permit, pause_s))
             if isinstance(error, Retryable):
+                if isinstance(error, Moved):
+                    await asyncio.to_thread(channels.change, self._store, channel, address=error.address)
                 return self._retry(delivery, error)
             if error.is_address_dead:
-                await asyncio.to_thread(self._switch_off, channel, str(error))
+                await asyncio.to_thread(channels.change, self._store, channel, is_on=False, reason=str(error))
+            if error.needs_admin:
+                await asyncio.to_thread(alarms.raise_alarm, self._store, channel.kind, str(error))
             return Done(DeliveryState.FAILED, str(error), attempts=1)
         await _with_redis(lambda: self._marks.mark_sent(delivery.id, provider_id))
         await _with_redis(lambda: self._limits.settle(permit))
@@ -323,7 +333,7 @@ class Courier:
     def _record_again(self, delivery_id: str, outcome: Outcome) -> None:
         """Somebody else changed the record meanwhile: what went out stays so."""
         known = self._store.delivery(delivery_id)
-        while known is not None and known.state is not DeliveryState.SENT:
+        while known is not None and not known.state.is_out:
             changed = self._changed(known, outcome)
             if changed is None or not self._store.save_deliveries([changed]):
                 return
@@ -342,18 +352,6 @@ class Courier:
         self._count(outcome.state)
         if outcome.state is not DeliveryState.SENT:
             log.warning(f"delivery {outcome.state}", extra={"delivery": ended.id, "reason": outcome.reason})
-
-    def _switch_off(self, channel: Channel, reason: str) -> None:
-        known: Channel | None = channel
-        # Its owner may have entered another address meanwhile; that one is not dead.
-        while known is not None and known.is_on and known.address == channel.address:
-            try:
-                self._store.save_channel(known.model_copy(update={"is_on": False, "reason": reason}))
-            except Conflict:
-                known = self._store.channel(channel.id)
-            else:
-                log.warning("channel switched off", extra={"channel": channel.id, "reason": reason})
-                return
 
     def _age_ms(self, delivery: Delivery) -> int:
         return self._now_ms() - delivery.queued_ms

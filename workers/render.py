@@ -1,10 +1,11 @@
 """An alert in words that fit a phone's lock screen."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from stormalert import words
-from stormalert.model import Alert, Direction, Kind
-from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS, format_percent
+from stormalert import templates
+from stormalert.model import Alert
+from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
 
 # An alert that comes later than this after it fired says so.
 LATE_MS = 2 * MINUTE_MS
@@ -19,28 +20,44 @@ class Message:
     details: str
     # How long it is worth having; for providers that keep a message until the phone is reachable.
     useful_s: int
+    # The channel's id: what is signed for one recipient is made of it.
+    channel: str = ""
     # For channels that offer more than text; none for codes and tests.
     alert: Alert | None = None
+    # The placeholders of templates with their texts.
+    fields: Mapping[str, str] = field(default_factory=dict)
+    # Between headline and details where the channel has no other way to part them.
+    gap: str = " "
+    # It comes without a sound, where the channel can do that.
+    is_silent: bool = False
 
     @property
     def text(self) -> str:
-        return f"{self.headline} {self.details}"
+        return f"{self.headline}{self.gap}{self.details}".strip()
 
 
-def message(delivery: str, alert: Alert, *, now_ms: int, age_ms: int, useful_ms: int) -> Message:
-    """The message of a delivery: `age_ms` is how long ago the alert fired, `useful_ms` after how long it is no news."""
-    symbol = " ".join(alert.symbol.split())
-    headline = f"{_arrow(alert)} {symbol} {words.price(alert.price_e4)} · {alert.direction} {move(alert)} %"
-    details = f"{_reference(alert)} · {words.moment(alert.time_ms, now_ms)} IST"
+def message(
+    delivery: str, alert: Alert, *, now_ms: int, age_ms: int, useful_ms: int, channel: str = "", template: str = ""
+) -> Message:
+    """The message of a delivery: `age_ms` is how long ago the alert fired, `useful_ms` after how long it is no news.
+
+    `template` is the reader's own, empty for the usual one.
+    """
+    fields = templates.fields_of(alert, now_ms)
+    text = templates.fill(template, fields).strip()
+    headline, _, details = (text or templates.fill(templates.DEFAULTS[alert.kind], fields)).partition("\n")
     if age_ms > LATE_MS:
-        details += f" · late: fired {age(age_ms)} ago"
-    return Message(delivery, headline, details, useful_s=max(1, (useful_ms - age_ms) // SECOND_MS), alert=alert)
-
-
-def move(alert: Alert) -> str:
-    """The move in percent, exact, rounded half up to hundredths."""
-    moved_e4 = abs(alert.price_e4 - alert.reference_e4)
-    return format_percent((2 * moved_e4 * 10_000 + alert.reference_e4) // (2 * alert.reference_e4))
+        details = f"{details} · late: fired {age(age_ms)} ago".removeprefix(" · ")
+    return Message(
+        delivery,
+        headline,
+        details,
+        useful_s=max(1, (useful_ms - age_ms) // SECOND_MS),
+        channel=channel,
+        alert=alert,
+        fields=fields,
+        gap="\n" if text else " ",
+    )
 
 
 def age(age_ms: int) -> str:
@@ -48,14 +65,11 @@ def age(age_ms: int) -> str:
     return f"{age_ms // MINUTE_MS} min" if age_ms < 2 * HOUR_MS else f"{age_ms // HOUR_MS} h"
 
 
-def _arrow(alert: Alert) -> str:
-    return "▲" if alert.direction is Direction.UP else "▼"
-
-
-def _reference(alert: Alert) -> str:
-    reference = words.price(alert.reference_e4)
-    if alert.kind is Kind.ROLLING:
-        return f"from {reference} in {words.duration(alert.window_ms)}"
-    extreme = "low" if alert.direction is Direction.UP else "peak"
-    noun = {Kind.TRAILING: f"its {extreme}", Kind.DAY: "the previous close", Kind.LEVEL: "the level"}[alert.kind]
-    return f"from {noun} {reference}"
+def cut(text: str, most: int) -> str:
+    """The text within `most` UTF-16 units, as phones count; what is cut off is cut between words and says so."""
+    if len(text.encode("utf-16-le")) <= 2 * most:
+        return text
+    # Half a pair of surrogates is left out.
+    kept = text.encode("utf-16-le")[: 2 * (most - 1)].decode("utf-16-le", "ignore")
+    words = kept.rpartition(" ")[0]
+    return f"{words if len(words) > len(kept) // 2 else kept}…"

@@ -36,7 +36,7 @@ def message_id(summary: str, told: Told) -> str:
     return f"{summary}-{hashlib.blake2s(names.encode(), digest_size=6).hexdigest()}"
 
 
-def message(delivery: str, told: Told, *, now_ms: int, useful_ms: int) -> Message:
+def message(delivery: str, told: Told, *, now_ms: int, useful_ms: int, channel: str = "") -> Message:
     """One line an instrument and direction with its newest price, newest first."""
     newest_first = sorted(told, key=lambda each: each[1].time_ms, reverse=True)
     times = Counter((alert.symbol, alert.direction) for _, alert in told)
@@ -56,4 +56,4 @@ def message(delivery: str, told: Told, *, now_ms: int, useful_ms: int) -> Messag
     count = f"{len(told)} more alerts" if len(told) > 1 else "1 more alert"
     youngest_ms = min(now_ms - each.queued_ms for each, _ in told)
     useful_s = max(1, (useful_ms - youngest_ms) // SECOND_MS)
-    return Message(delivery, f"{count} in the last minutes", "\n" + "\n".join(shown), useful_s=useful_s)
+    return Message(delivery, f"{count} in the last minutes", "\n".join(shown), useful_s=useful_s, channel=channel, gap="\n")

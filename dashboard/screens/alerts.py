@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard import resources, texts, viewer
 from stormalert import words
-from stormalert.model import Alert, Delivery, Direction
+from stormalert.model import Alert, Channel, Delivery, Direction
 from stormalert.store import Cursor
 
 PAGE = 25
@@ -23,7 +23,7 @@ vertical-align:top}
 .alerts ul{list-style:none;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:.25rem .9rem}
 .alerts li{margin:0;font-size:.82rem}
 .alerts li::before{content:"●";margin-right:.35rem;font-size:.7rem;vertical-align:.08em}
-.alerts .sent::before{color:#1a9a5c}.alerts .failed::before{color:#d9534a}
+.alerts .sent::before,.alerts .delivered::before,.alerts .read::before{color:#1a9a5c}.alerts .failed::before{color:#d9534a}
 .alerts .queued::before{color:#c98a00}.alerts .suppressed::before{color:#8795a6}
 @media(max-width:640px){.alerts thead{display:none}
 .alerts,.alerts tbody{display:block}
@@ -58,16 +58,18 @@ def show() -> None:
 
 
 def _table(alerts: list[Alert]) -> str:
-    rows = "".join(_row(alert, resources.store().deliveries_of(alert.id)) for alert in alerts)
+    store = resources.store()
+    channels = store.channels_of(alerts[0].user) if alerts else []
+    rows = "".join(_row(alert, store.deliveries_of(alert.id), channels) for alert in alerts)
     heads = "".join(f"<th>{head}</th>" for head in ("Time", "Instrument", "What happened", "Price", "Deliveries"))
     return f'<table class="alerts"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _row(alert: Alert, deliveries: list[Delivery]) -> str:
+def _row(alert: Alert, deliveries: list[Delivery], channels: list[Channel]) -> str:
     side = "down" if alert.direction is Direction.DOWN else "up"
     arrow = "▼" if side == "down" else "▲"
-    sent = "".join(_delivery(it) for it in deliveries)
-    none = '<span class="soft">No channel was on</span>'
+    sent = "".join([*map(_delivery, deliveries), *map(_absence, texts.without(deliveries, channels))])
+    none = '<span class="soft">There was no channel</span>'
     return (
         f'<tr><td class="n soft">{words.moment(alert.time_ms)}</td><td class="n"><b>{escape(alert.symbol)}</b></td>'
         f'<td><span class="{side}">{arrow}</span> {escape(texts.what_happened(alert))}</td>'
@@ -80,3 +82,7 @@ def _delivery(it: Delivery) -> str:
     title = f"queued {words.moment(it.queued_ms)}, last change {words.moment(it.updated_ms)}"
     name = texts.CHANNEL_NAMES[it.channel_kind]
     return f'<li class="{it.state.value}" title="{escape(title)}">{name} {escape(texts.delivery(it))}</li>'
+
+
+def _absence(channel: Channel) -> str:
+    return f'<li class="suppressed">{texts.CHANNEL_NAMES[channel.kind]} not sent: {escape(texts.why_not_sent(channel))}</li>'

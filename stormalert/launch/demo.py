@@ -1,4 +1,4 @@
-"""What the demo puts into an empty store: a user, three channels, a watchlist, rules. All of it can be done twice."""
+"""What the demo puts into an empty store: a user, four channels, a watchlist, rules. All of it can be done twice."""
 
 from collections.abc import Iterator, Sequence
 
@@ -25,6 +25,7 @@ def ensure_channels(store: Store, user: User, config: Settings) -> int:
             (ChannelKind.TELEGRAM, "700000001", config.telegram_api_root),
             (ChannelKind.WHATSAPP, "+919800000001", config.twilio_api_root),
             (ChannelKind.EMAIL, "trader@example.com", config.smtp_url),
+            (ChannelKind.WEBHOOK, f"{config.kite_api_root}/webhook/demo", config.kite_api_root),
         )
         if f"//{LOOPBACK}:" in root
     ]

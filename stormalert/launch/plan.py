@@ -20,6 +20,7 @@ OWN_IN_REPLAY = (
     "STORM_KITE_API_ROOT", "STORM_KITE_WS_ROOT", "STORM_KITE_LOGIN_ROOT",
     "TELEGRAM_BOT_TOKEN", "STORM_TELEGRAM_API_ROOT", "STORM_TELEGRAM_WEBHOOK_URL", "SMTP_URL",
     "TWILIO_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM_NUMBER", "STORM_TWILIO_API_ROOT",
+    "STORM_TWILIO_CONTENT_SID", "STORM_PUBLIC_URL", "STORM_WEBHOOK_PRIVATE",
 )  # fmt: skip
 
 
@@ -49,7 +50,7 @@ class Plan:
 
     @property
     def dashboard_url(self) -> str:
-        return f"http://{_reachable(self.settings.host)}:{self.settings.port}"
+        return _dashboard_url(self.settings)
 
     @property
     def board_url(self) -> str:
@@ -128,6 +129,8 @@ def _stand_ins(asked: Settings, theirs: Mapping[str, str]) -> dict[str, str]:
         "STORM_KITE_WS_ROOT": f"ws://{LOOPBACK}:{asked.sandbox_ws_port}",
         "STORM_KITE_LOGIN_ROOT": http,
         "STORM_MARKET_HOURS": "always",
+        # The receiver of webhooks is the sandbox too.
+        "STORM_WEBHOOK_PRIVATE": "allow",
     }
     if "TELEGRAM_BOT_TOKEN" not in theirs:
         found |= {"TELEGRAM_BOT_TOKEN": "1000001:sandbox-telegram-token", "STORM_TELEGRAM_API_ROOT": http}
@@ -137,6 +140,9 @@ def _stand_ins(asked: Settings, theirs: Mapping[str, str]) -> dict[str, str]:
             "TWILIO_AUTH_TOKEN": "sandbox-twilio-token",
             "TWILIO_FROM_NUMBER": "+14155238886",
             "STORM_TWILIO_API_ROOT": http,
+            # The real Twilio would refuse it: nobody else can reach it.
+            "STORM_PUBLIC_URL": _dashboard_url(asked),
+            "STORM_TWILIO_CONTENT_SID": f"HX{'5a' * 16}",
         }
     if "SMTP_URL" not in theirs:
         found["SMTP_URL"] = f"smtp://{LOOPBACK}:{asked.sandbox_smtp_port}"
@@ -145,6 +151,10 @@ def _stand_ins(asked: Settings, theirs: Mapping[str, str]) -> dict[str, str]:
 
 def _sandbox_url(config: Settings) -> str:
     return f"http://{LOOPBACK}:{config.sandbox_http_port}"
+
+
+def _dashboard_url(config: Settings) -> str:
+    return f"http://{_reachable(config.host)}:{config.port}"
 
 
 def _reachable(host: str) -> str:

@@ -70,6 +70,7 @@ def _sandbox(plan: Plan) -> tuple[str, ...]:
         *("--ws-port", str(config.sandbox_ws_port)),
         *("--smtp-port", str(config.sandbox_smtp_port)),
         *("--state-dir", str(plan.data / "sandbox")),
+        *("--twilio-inbound-url", f"{plan.dashboard_url}/callbacks/whatsapp"),
         *("--kite-redirect-url", f"{plan.dashboard_url}/kite/callback"),
     )
     if plan.recording:

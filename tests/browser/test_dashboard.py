@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from stormalert import keys
-from stormalert.model import Direction, Kind, MuteScope, Rule, RuleState
+from stormalert import keys, templates
+from stormalert.model import Channel, ChannelKind, Direction, Kind, MuteScope, Rule, RuleState
 from stormalert.units import now_ms
 from tests.browser.running import NAME, PASSWORD, USER, Running, wait_until
 from tests.browser.watching import PHONE, Watched
@@ -132,6 +132,27 @@ def test_every_page_opens_by_its_own_address_on_a_desk_and_on_a_phone(signed_in:
         signed_in.settle()
         signed_in.screenshot(f"{heading.lower()}-phone")
         assert signed_in.page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+
+
+def test_messages_are_worded_and_signed_on_the_settings_page(product: Running, signed_in: Watched) -> None:
+    channel = Channel(id="c-hook", user=USER, kind=ChannelKind.WEBHOOK, address="https://example.com/hook")
+    product.store.save_channel(channel)
+    page = signed_in.open("/settings")
+    signed_in.settle()
+    wording = page.get_by_role("textbox", name="Your own message")
+    wording.fill("{prise}")
+    wording.press("Control+Enter")
+    expect(page.get_by_role("alert")).to_contain_text("There is no placeholder {prise}")
+    wording.fill("{symbol} jetzt <{price}>\nvon {reference}")
+    wording.press("Control+Enter")
+    expect(page.get_by_text("NSE:INFY jetzt <1,384.55>")).to_be_visible()
+    page.get_by_role("button", name="Save wording").click()
+    wait_until(lambda: templates.template_of(product.store, USER).startswith("{symbol} jetzt"), 10)
+    page.get_by_role("button", name="Secret").click()
+    expect(page.get_by_text("whsec_")).to_be_visible()
+    signed_in.screenshot("wording")
+    templates.save_template(product.store, USER, "")
+    product.store.delete_channel("c-hook")
 
 
 def test_signing_out_closes_the_door_and_the_live_connection(product: Running, signed_in: Watched) -> None:

@@ -4,7 +4,7 @@ from dashboard.addresses import HELP, checked
 from stormalert.errors import InputError
 from stormalert.model import Channel, ChannelKind
 
-TELEGRAM, WHATSAPP, EMAIL = ChannelKind.TELEGRAM, ChannelKind.WHATSAPP, ChannelKind.EMAIL
+TELEGRAM, WHATSAPP, EMAIL, WEBHOOK = ChannelKind.TELEGRAM, ChannelKind.WHATSAPP, ChannelKind.EMAIL, ChannelKind.WEBHOOK
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ TELEGRAM, WHATSAPP, EMAIL = ChannelKind.TELEGRAM, ChannelKind.WHATSAPP, ChannelK
         (WHATSAPP, "+1 (415) 523-8886", "+14155238886"),
         (EMAIL, "Asha.Rao@Example.COM", "Asha.Rao@example.com"),
         (EMAIL, "a+storm@mail.example.co.in", "a+storm@mail.example.co.in"),
+        (WEBHOOK, " https://example.com/hook?key=1 ", "https://example.com/hook?key=1"),
     ],
 )
 def test_an_address_is_stored_as_its_provider_takes_it(kind: ChannelKind, typed: str, stored: str) -> None:
@@ -26,6 +27,12 @@ def test_an_address_is_stored_as_its_provider_takes_it(kind: ChannelKind, typed:
 @pytest.mark.parametrize(
     ("kind", "typed"),
     [
+        (WEBHOOK, "http://example.com/hook"),
+        (WEBHOOK, "https://user:password@example.com/"),
+        (WEBHOOK, "https://example.com/a b"),
+        (WEBHOOK, "https://example.com:99999/"),
+        (WEBHOOK, "https:///hook"),
+        (WEBHOOK, "https://example.com/" + "x" * 250),
         (TELEGRAM, "@asha"),
         (TELEGRAM, "0"),
         (TELEGRAM, "007"),
@@ -58,7 +65,9 @@ def test_what_cannot_be_an_address_is_refused_with_an_example_and_what_it_was(ki
         checked(kind, typed)
     sentence = str(refusal.value)
     assert sentence.endswith(f", was {typed!r}.") or (kind is WHATSAPP and ", was '" in sentence)
-    assert any(example in sentence for example in ("700000001", "+919812345678", "you@example.com"))
+    assert any(
+        example in sentence for example in ("700000001", "+919812345678", "you@example.com", "https://example.com/hook:")
+    )
 
 
 @pytest.mark.parametrize("kind", ChannelKind)

@@ -5,7 +5,7 @@ import pytest
 from dashboard import texts
 from stormalert import words
 from stormalert.model import DeliveryState, Direction, Kind, Repeat, RuleState
-from tests.store.records import a_delivery, a_rule, an_alert
+from tests.store.records import a_channel, a_delivery, a_rule, an_alert
 
 MINUTE_MS = 60_000
 
@@ -68,6 +68,19 @@ def test_a_delivery_says_what_became_of_it_and_why() -> None:
     failed = a_delivery(state=DeliveryState.FAILED, attempts=3, reason="address_refused")
     assert texts.delivery(failed) == f"failed {at} (3 attempts): address refused"
     assert texts.delivery(a_delivery(state=DeliveryState.SUPPRESSED, reason="expired")) == f"held back {at}: expired"
+
+
+@pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.READ])
+def test_a_delivery_says_how_far_its_provider_brought_it(state: DeliveryState) -> None:
+    assert texts.delivery(a_delivery(state=state, attempts=1)) == f"{state} {words.moment(1_000)}"
+
+
+def test_every_channel_without_a_delivery_says_why() -> None:
+    tried, off, later = a_channel("c1"), a_channel("c2", is_on=False, reason="blocked"), a_channel("c3")
+    assert texts.without([a_delivery(channel="c1")], [tried, off, later]) == [off, later]
+    assert texts.why_not_sent(off) == "it was off (blocked)"
+    assert texts.why_not_sent(later) == "it was off then, or was not there yet"
+    assert texts.why_not_sent(a_channel("c4", is_verified=False)) == "it is not verified"
 
 
 def test_every_word_that_a_screen_chooses_by_is_there() -> None:

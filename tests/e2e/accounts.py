@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stormalert.keys import DISPATCH_GROUP, Shard
-from stormalert.model import Alert, ChannelKind, Delivery, DeliveryState, Direction, Kind, Rule, RuleState
+from stormalert.model import Alert, ChannelKind, Delivery, Direction, Kind, Rule, RuleState
 from stormalert.store import Store
 from stormalert.streams import read_alert
 from stormalert.units import now_ms
@@ -43,7 +43,7 @@ class Accounts:
 
     @property
     def unsent(self) -> list[Delivery]:
-        return [each for each in self.deliveries if each.state is not DeliveryState.SENT]
+        return [each for each in self.deliveries if not each.state.is_out]
 
 
 def draw_up(product: Product) -> Accounts:
@@ -118,12 +118,12 @@ def undispatched(client: Any) -> int:
 
 
 def went_out(store: Store, alerts: Iterable[Alert]) -> bool:
-    """Whether one of them at least has reached all three channels."""
+    """Whether one of them at least has reached every channel."""
     return any({each.channel_kind for each in _sent(store, alert)} == set(ChannelKind) for alert in alerts)
 
 
 def _sent(store: Store, alert: Alert) -> list[Delivery]:
-    return [each for each in store.deliveries_of(alert.id) if each.state is DeliveryState.SENT]
+    return [each for each in store.deliveries_of(alert.id) if each.state.is_out]
 
 
 def _key(delivery: Delivery) -> tuple[str, str]:
@@ -134,4 +134,6 @@ def _provider_id(message: dict[str, Any]) -> str:
     """By which the delivery knows it."""
     if message["channel"] == "telegram":
         return str(message["message_id"])
-    return str(message["sid"] if message["channel"] == "whatsapp" else message["raw"]["headers"]["Message-ID"])
+    if message["channel"] == "whatsapp":
+        return str(message["sid"])
+    return str(message["raw"]["headers"]["Message-ID" if message["channel"] == "email" else "webhook-id"])

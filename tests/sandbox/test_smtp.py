@@ -1,6 +1,8 @@
 """The real aiosmtplib against the stand-in."""
 
+import ssl
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import aiosmtplib
@@ -66,3 +68,21 @@ async def test_a_time_out_takes_nothing(sandbox: Any) -> None:
     with pytest.raises(aiosmtplib.SMTPTimeoutError):
         await send(sandbox, mail(), timeout=0.5)
     assert sandbox.outbox() == []
+
+
+async def test_starttls_is_offered_under_a_certificate_that_can_be_trusted(start_sandbox: Any, tmp_path: Path) -> None:
+    sandbox = start_sandbox("--smtp-tls", "--smtp-login=storm:secret", state=tmp_path)
+    trusting = ssl.create_default_context(cafile=tmp_path / "smtp-certificate.pem")
+    await send(sandbox, mail(), start_tls=True, tls_context=trusting, username="storm", password="secret")
+    assert [message["encrypted"] for message in sandbox.outbox("email")] == [True]
+
+
+async def test_a_login_that_was_asked_for_must_be_right(start_sandbox: Any) -> None:
+    sandbox = start_sandbox("--smtp-login=storm:secret")
+    with pytest.raises(aiosmtplib.SMTPAuthenticationError):
+        await send(sandbox, mail(), username="storm", password="wrong")
+    with pytest.raises(aiosmtplib.SMTPException):
+        await send(sandbox, mail())
+    assert sandbox.outbox() == []
+    await send(sandbox, mail(), username="storm", password="secret")
+    assert [message["encrypted"] for message in sandbox.outbox("email")] == [False]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup
-from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, RetryAfter, TelegramError, TimedOut
+from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, RetryAfter, TelegramError, TimedOut
 
 CHAT = 1001
 TOKEN = "1000001:sandbox-telegram-token"
@@ -136,6 +136,14 @@ async def test_a_lost_reply_leaves_the_message_in_the_outbox_and_a_time_out_does
     with pytest.raises(TimedOut):
         await bot.send_message(CHAT, "gone", read_timeout=0.3)
     assert [message["text"] for message in sandbox.outbox()] == ["kept"]
+
+
+async def test_a_group_that_became_a_supergroup_names_its_new_chat(sandbox: Any, bot: Bot) -> None:
+    sandbox.fault(telegram={"migrated": {"-42": -1001}})
+    with pytest.raises(ChatMigrated) as moved:
+        await bot.send_message(-42, "x")
+    assert moved.value.new_chat_id == -1001
+    assert (await bot.send_message(-1001, "x")).chat.id == -1001
 
 
 async def test_two_programs_that_ask_for_updates_are_in_conflict(sandbox: Any, bot: Bot) -> None:

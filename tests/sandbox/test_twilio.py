@@ -63,6 +63,11 @@ def wait_for(received: list[Any], count: int) -> None:
         time.sleep(0.02)
 
 
+def write(sandbox: Any) -> None:
+    status, answer = sandbox.call("POST", "/control/whatsapp", {"from": RECIPIENT, "text": "hi"})
+    assert status == 200, answer
+
+
 def test_a_message_is_queued_and_lands_in_the_outbox(sandbox: Any, client: Client) -> None:
     sent = client.messages.create(to=RECIPIENT, from_=SENDER, body="SBIN ↓", validity_period=60)
     assert (sent.status, sent.error_code, sent.direction) == ("queued", None, "outbound-api")
@@ -77,8 +82,9 @@ def test_a_template_is_kept_with_its_variables(sandbox: Any, client: Client) -> 
     assert sandbox.outbox("whatsapp")[0]["text"] == 'HX1 {"1": "SBIN"}'
 
 
-def test_status_call_backs_come_in_order_and_signed(client: Client, call_backs: Any) -> None:
+def test_status_call_backs_come_in_order_and_signed(sandbox: Any, client: Client, call_backs: Any) -> None:
     url, received = call_backs
+    write(sandbox)
     sent = client.messages.create(to=RECIPIENT, from_=SENDER, body="x", status_callback=url)
     wait_for(received, 3)
     assert [form["MessageStatus"] for _, form in received] == ["sent", "delivered", "read"]
@@ -94,6 +100,37 @@ def test_a_session_error_fails_the_message_later(sandbox: Any, client: Client, c
     wait_for(received, 2)
     assert received[-1][1]["MessageStatus"] == "failed"
     assert received[-1][1]["ErrorCode"] == "63016"
+
+
+def test_free_text_goes_through_only_after_the_recipient_wrote_and_a_template_always(
+    sandbox: Any, client: Client, call_backs: Any
+) -> None:
+    url, received = call_backs
+    stranger = "whatsapp:+919800000077"
+    client.messages.create(to=stranger, from_=SENDER, body="x", status_callback=url)
+    wait_for(received, 2)
+    assert (received[-1][1]["MessageStatus"], received[-1][1]["ErrorCode"]) == ("failed", "63016")
+    template = {"content_sid": "HX" + "5a" * 16, "content_variables": '{"1": "SBIN ↓", "2": "from 800"}'}
+    client.messages.create(to=stranger, from_=SENDER, status_callback=url, **template)
+    wait_for(received, 5)
+    assert received[-1][1]["MessageStatus"] == "read"
+    assert sandbox.outbox("whatsapp")[-1]["text"] == "SBIN ↓ from 800 (an alert that you set)"
+
+
+def test_what_a_person_writes_is_called_back_signed(start_sandbox: Any, call_backs: Any) -> None:
+    url, received = call_backs
+    sandbox = start_sandbox(f"--twilio-inbound-url={url}")
+    write(sandbox)
+    (signature, form), *others = received
+    assert (form["From"], form["Body"], others) == (RECIPIENT, "hi", [])
+    assert RequestValidator(TOKEN).validate(url, form, signature)
+
+
+@pytest.mark.parametrize("variables", ["no JSON", '{"1": ""}', '{"1": "two\\nlines"}', "[]"])
+def test_variables_that_whatsapp_would_not_take_are_refused(client: Client, variables: str) -> None:
+    with pytest.raises(TwilioRestException) as refused:
+        client.messages.create(to=RECIPIENT, from_=SENDER, content_sid="HX1", content_variables=variables)
+    assert refused.value.code == 21656
 
 
 @pytest.mark.parametrize(
@@ -123,6 +160,7 @@ def test_wrong_credentials_are_refused(stranger: Client) -> None:
         ({"server_error": 1.0}, 500, 20500),
         ({"blocked": ["+919812345678"]}, 400, 21610),
         ({"errors": {RECIPIENT: 21614}}, 400, 21614),
+        ({"errors": {RECIPIENT: 63007}, "at_once": True}, 400, 63007),
     ],
 )
 def test_faults_answer_as_twilio_does(sandbox: Any, client: Client, fault: dict[str, Any], status: int, code: int) -> None:

@@ -2,14 +2,19 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
+from stormalert import settings
 from stormalert.model import Alert, Direction, Kind
 from tests.conftest import free_port
-from tests.workers.rig import SID, TOKEN, TWILIO_TOKEN, Sandbox, wait_until
+from tests.workers.rig import SID, SMTP_PASSWORD, TOKEN, TWILIO_TOKEN, Sandbox, wait_until, written
+from workers.channels import open_channels
+from workers.loop import Loop
+from workers.post import Post
+from workers.render import Message
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +60,33 @@ def alert() -> Alert:
         window_ms=300_000,
         time_ms=1_700_000_000_123,
     )
+
+
+@pytest.fixture
+def text(alert: Alert) -> Message:
+    return written(alert)
+
+
+@pytest.fixture
+def open_post() -> Iterator[Callable[..., Post]]:
+    """Makes a post from an environment; its connections are closed at the end."""
+    opened = []
+    with Loop() as loop:
+
+        def open_one(environment: dict[str, str], send_s: float = 5) -> Post:
+            channels = loop.run(open_channels(settings.parse(environment)))
+            opened.extend(channels.values())
+            return Post(channels, loop, send_s)
+
+        yield open_one
+        for sender in opened:
+            loop.run(sender.close())
+
+
+@pytest.fixture
+def environment(sandbox: Sandbox, redis_url: str) -> dict[str, str]:
+    ours = {"SMTP_URL": f"smtp://storm:{SMTP_PASSWORD}@127.0.0.1:{sandbox.smtp_port}", "STORM_REDIS_URL": redis_url}
+    return sandbox.environment() | ours
 
 
 def _answers(client: httpx.Client) -> bool:

@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import pytest
 from rq import Queue
 
-from stormalert.model import ChannelKind
+from stormalert.errors import DeliveryError
+from stormalert.model import Alert, ChannelKind
+from workers.post import Post
 from workers.queues import SERIALIZER, DeliveryJob
+from workers.render import Message, message
 from workers.worker import DeliveryWorker
 
 ADDRESSES = {
@@ -17,10 +21,21 @@ ADDRESSES = {
     ChannelKind.WHATSAPP: "+919812345678",
     ChannelKind.EMAIL: "trader@storm.example",
 }
+# To this every alert may go; WhatsApp would else want that its owner wrote first.
+CONTENT_SID = "HX" + "5a" * 16
+MASTER_SECRET = "m" * 32
+SMTP_PASSWORD = "mail-secret"
+FAULTS = {
+    ChannelKind.TELEGRAM: "telegram",
+    ChannelKind.WHATSAPP: "twilio",
+    ChannelKind.EMAIL: "smtp",
+    ChannelKind.WEBHOOK: "webhook",
+}
 
 TOKEN = "1000001:sandbox-telegram-token"
 SID = "ACsandbox00000000000000000000000000"
 TWILIO_TOKEN = "sandbox-twilio-token"
+SECRETS = (TOKEN, TWILIO_TOKEN, SMTP_PASSWORD, MASTER_SECRET)
 
 
 @dataclass(frozen=True)
@@ -28,6 +43,10 @@ class Sandbox:
     http: str
     smtp_port: int
     client: httpx.Client = field(repr=False)
+
+    @property
+    def addresses(self) -> dict[ChannelKind, str]:
+        return ADDRESSES | {ChannelKind.WEBHOOK: f"{self.http}/webhook/trader"}
 
     def outbox(self, channel: str = "") -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = self.client.get("/outbox.json").json()["messages"]
@@ -44,9 +63,45 @@ class Sandbox:
             "TWILIO_AUTH_TOKEN": TWILIO_TOKEN,
             "TWILIO_FROM_NUMBER": "+14155238886",
             "STORM_TWILIO_API_ROOT": self.http,
+            "STORM_TWILIO_CONTENT_SID": CONTENT_SID,
+            "STORM_MASTER_SECRET": MASTER_SECRET,
+            "STORM_WEBHOOK_PRIVATE": "allow",
             "SMTP_URL": f"smtp://127.0.0.1:{self.smtp_port}",
             "STORM_MAIL_FROM": "StormAlert <alerts@storm.example>",
         }
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One channel, and the sandbox at its other end."""
+
+    kind: ChannelKind
+    post: Post
+    sandbox: Sandbox
+
+    @property
+    def address(self) -> str:
+        return self.sandbox.addresses[self.kind]
+
+    def send(self, text: Message, address: str = "") -> str:
+        return self.post.send(self.kind, address or self.address, text)
+
+    def fault(self, **values: Any) -> None:
+        self.sandbox.faults(**{FAULTS[self.kind]: values})
+
+
+def written(alert: Alert, **options: Any) -> Message:
+    usual = {"now_ms": alert.time_ms, "age_ms": 0, "useful_ms": 3_600_000, "channel": "channel1"}
+    return message("rule1-1-channel1", alert, **usual | options)
+
+
+def refused(bench: Bench, text: Message, address: str = "") -> DeliveryError:
+    with pytest.raises(DeliveryError) as caught:
+        bench.send(text, address)
+    for secret in SECRETS:
+        assert secret not in str(caught.value)
+        assert secret not in repr(caught.value.__cause__)
+    return caught.value
 
 
 def wait_until(condition: Callable[[], object], within_s: float, what: str = "it") -> None:

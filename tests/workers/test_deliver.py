@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from stormalert import keys, process, settings
+from stormalert import alarms, keys, process, settings, templates
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Mute, MuteScope
 from stormalert.store import Store, open_store
 from stormalert.units import HOUR_MS, MINUTE_MS
@@ -262,6 +262,42 @@ def test_pauses_double_and_are_never_shorter_than_asked_for(
     attempts: int, after_s: float | None, jitter: float, expected_s: float
 ) -> None:
     assert pause_s(attempts, after_s, jitter) == expected_s
+
+
+def test_a_group_that_moved_gets_its_new_address_and_then_the_message(courier: Courier, store: Store, sandbox: Sandbox) -> None:
+    sandbox.faults(telegram={"migrated": {ADDRESSES[ChannelKind.TELEGRAM]: -1001}})
+    outcome = courier.deliver(ID)
+    assert isinstance(outcome, Later)
+    assert outcome.after_s <= 1
+    channel = store.channel("channel1")
+    assert channel is not None
+    assert (channel.address, channel.is_on) == ("-1001", True)
+    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    assert [message["to"] for message in sandbox.outbox()] == ["-1001"]
+
+
+def test_what_only_an_admin_can_mend_raises_an_alarm_until_it_is_cleared(
+    courier: Courier, store: Store, sandbox: Sandbox
+) -> None:
+    sandbox.faults(telegram={"errors": {ADDRESSES[ChannelKind.TELEGRAM]: 401}})
+    courier.deliver(ID)
+    ((kind, reason, _time_ms),) = alarms.alarms(store)
+    assert (kind, reason) == (ChannelKind.TELEGRAM, "credentials refused: check TELEGRAM_BOT_TOKEN")
+    alarms.clear_alarm(store, kind)
+    assert alarms.alarms(store) == []
+
+
+def test_the_message_is_in_the_words_of_its_reader(courier: Courier, store: Store, sandbox: Sandbox) -> None:
+    templates.save_template(store, "user1", "{symbol} kostet <{price}>")
+    courier.deliver(ID)
+    assert [message["text"] for message in sandbox.outbox()] == ["NSE:INFY kostet <1,384.55>"]
+
+
+@pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.READ])
+def test_what_arrived_is_not_sent_again(courier: Courier, store: Store, sandbox: Sandbox, state: DeliveryState) -> None:
+    store.save_delivery(stored(store).model_copy(update={"state": state}))
+    assert courier.deliver(ID) == Done(state)
+    assert sandbox.outbox() == []
 
 
 SUMMARY = "sum-channel1-7"

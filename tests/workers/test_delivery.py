@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import unquote
 
 import httpx
@@ -33,7 +34,9 @@ RATES = ("STORM_TELEGRAM_CHAT_RATE", "STORM_TELEGRAM_BOT_RATE", "STORM_WHATSAPP_
 class Product:
     """The store, Redis, and the processes of the workers, which a test starts and kills."""
 
-    def __init__(self, redis_url: str, sandbox: Sandbox, directory: Path) -> None:
+    def __init__(
+        self, redis_url: str, sandbox: Sandbox, directory: Path, settings: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.redis = Redis.from_url(redis_url, decode_responses=True)
         self.raw = Redis.from_url(redis_url)
         self.sandbox = sandbox
@@ -48,6 +51,7 @@ class Product:
             "STORM_SQLITE_PATH": str(path),
             "PYTHONPATH": str(ROOT),
         }
+        self._environment |= {"JWT_SECRET": JWT_SECRET, "STORM_QUEUE_BOARD_PORT": str(self.board_port), **settings}
         # The providers' limits have tests of their own; here they would only make all wait.
         self._environment |= {name: "1000" for name in RATES}
         self._environment |= {"JWT_SECRET": JWT_SECRET, "STORM_QUEUE_BOARD_PORT": str(self.board_port)}
@@ -69,11 +73,12 @@ class Product:
             del self._environment[name]
 
     def start(self, command: str) -> subprocess.Popen[bytes]:
+        return self.start_module("workers", command)
+
+    def start_module(self, *module: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             # Not in the project's folder: a developer's .env is not ours to read.
-            process = subprocess.Popen(
-                [sys.executable, "-m", "workers", command], cwd=self._directory, env=self._environment, stderr=log
-            )
+            process = subprocess.Popen([sys.executable, "-m", *module], cwd=self._directory, env=self._environment, stderr=log)
         self._processes.append(process)
         return process
 
@@ -286,7 +291,7 @@ def test_beyond_the_hour_alerts_are_told_together_and_none_vanishes(product: Pro
     alerts = [product.fire(number, symbol=f"NSE:S{number}") for number in range(5)]
     for alert in alerts:
         product.wait_for(alert, DeliveryState.SENT, within_s=40)
-    for kind in ChannelKind:
+    for kind in ADDRESSES:
         texts = [text for channel, text in product.texts() if channel == kind]
         for alert in range(5):
             assert sum(f"NSE:S{alert} " in text for text in texts) == 1

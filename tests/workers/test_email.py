@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from cryptography.x509.oid import NameOID
 from stormalert import settings
 from stormalert.errors import DeliveryError, Permanent, Retryable
 from stormalert.model import ChannelKind
+from stormalert.security import is_unsubscribe_token
 from tests.conftest import free_port
+from tests.workers.rig import Bench, Sandbox, refused
 from workers.channels import open_channels
 from workers.loop import Loop
 from workers.post import Post
@@ -33,6 +36,12 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.encrypted: list[bool] = []
+        self.reply = ""
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+        if not self.reply:
+            envelope.rcpt_tos.append(address)
+        return self.reply or "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         self.encrypted.append(session.ssl is not None or server.transport.get_extra_info("sslcontext") is not None)
@@ -145,3 +154,94 @@ def test_a_password_is_not_sent_in_the_clear_to_another_host(
     with pytest.raises(DeliveryError):
         send(f"smtp://storm:{PASSWORD}@localhost:{port}")
     assert mailbox.encrypted == []
+
+
+# The sandbox's mail server, through the whole channel.
+
+
+@pytest.fixture
+def bench(sandbox: Sandbox, environment: dict[str, str], open_post: Callable[..., Post]) -> Bench:
+    linked = {"STORM_PUBLIC_URL": "https://storm.example/", "JWT_SECRET": "j" * 32}
+    return Bench(ChannelKind.EMAIL, open_post(environment | linked), sandbox)
+
+
+def test_a_mail_has_the_deliverys_own_message_id_and_two_bodies(bench: Bench, text: Message) -> None:
+    provider_id = bench.send(text)
+    (sent,) = bench.sandbox.outbox("email")
+    assert provider_id == "<rule1-1-channel1@storm.example>" == sent["raw"]["headers"]["Message-ID"]
+    assert sent["subject"].startswith("▲ NSE:INFY 1,384.55")
+    assert "<strong>▲ NSE:INFY" in sent["html"]
+
+
+def test_a_mail_has_a_signed_link_that_ends_it(bench: Bench, text: Message) -> None:
+    bench.send(text)
+    (sent,) = bench.sandbox.outbox("email")
+    headers = sent["raw"]["headers"]
+    link = headers["List-Unsubscribe"].strip("<>")
+    token = link.removeprefix("https://storm.example/unsubscribe/")
+    assert is_unsubscribe_token(token, "channel1", bench.address, "j" * 32)
+    assert not is_unsubscribe_token(token, "channel2", bench.address, "j" * 32)
+    assert not is_unsubscribe_token(token, "channel1", "else@storm.example", "j" * 32)
+    assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert link in sent["text"] and link in sent["html"]
+
+
+def test_without_a_public_address_a_mail_has_no_link(
+    sandbox: Sandbox, environment: dict[str, str], open_post: Callable[..., Post], text: Message
+) -> None:
+    Bench(ChannelKind.EMAIL, open_post(environment), sandbox).send(text)
+    assert "List-Unsubscribe" not in sandbox.outbox("email")[0]["raw"]["headers"]
+
+
+def test_no_header_can_be_slipped_in(bench: Bench, text: Message) -> None:
+    bench.send(replace(text, headline="x\r\nBcc: thief@storm.example\n\nbody " + "y" * 500))
+    (sent,) = bench.sandbox.outbox("email")
+    assert "Bcc" not in sent["raw"]["headers"]
+    assert sent["subject"].startswith("x Bcc: thief@storm.example body yyy") and len(sent["subject"]) <= 200
+    error = refused(bench, text, "trader@storm.example\nBcc: thief@storm.example")
+    assert isinstance(error, Permanent) and error.is_address_dead
+
+
+@pytest.mark.parametrize(
+    ("code", "error_class", "is_address_dead"),
+    [
+        (421, Retryable, False),
+        (450, Retryable, False),
+        (451, Retryable, False),
+        (452, Retryable, False),
+        (550, Permanent, True),
+        (551, Permanent, True),
+        (553, Permanent, True),
+        (554, Permanent, True),
+    ],
+)
+def test_a_code_does_what_its_row_says(
+    bench: Bench, text: Message, code: int, error_class: type[Exception], is_address_dead: bool
+) -> None:
+    bench.fault(errors={bench.address: code})
+    error = refused(bench, text)
+    assert type(error) is error_class
+    assert getattr(error, "is_address_dead", False) is is_address_dead
+    assert str(code) in str(error)
+
+
+@pytest.mark.parametrize(
+    ("reply", "is_dead"),
+    [
+        ("550 5.1.1 no such user", True),
+        ("550 no such user", True),
+        ("550 5.2.1 mailbox disabled", True),
+        ("552 5.2.2 mailbox full", False),
+        ("550 5.7.1 relaying denied", False),
+        ("553 5.1.8 sender's domain does not exist", False),
+        ("554 5.3.0 their system is broken", False),
+    ],
+)
+def test_only_what_is_about_the_address_switches_it_off(
+    serve: Callable[..., tuple[Mailbox, int]], send: Callable[[str], str], reply: str, is_dead: bool
+) -> None:
+    mailbox, port = serve()
+    mailbox.reply = reply
+    with pytest.raises(Permanent) as refusal:
+        send(f"smtp://localhost:{port}")
+    assert refusal.value.is_address_dead is is_dead

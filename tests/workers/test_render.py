@@ -36,17 +36,35 @@ def test_the_message_is_useful_for_what_is_left_of_its_life(alert: Alert) -> Non
     assert message.useful_s == 3000
 
 
+def test_ones_own_template_gives_headline_and_details(alert: Alert) -> None:
+    template = "{arrow} {symbol}: {price}\nvon {reference}\num {time}"
+    message = render.message("d1", alert, now_ms=NOON_MS, age_ms=0, useful_ms=HOUR_MS, template=template)
+    assert (message.headline, message.details) == ("▲ NSE:INFY: 1,384.55", "von 1,355.70\num 03:43:20")
+    assert message.text == "▲ NSE:INFY: 1,384.55\nvon 1,355.70\num 03:43:20"
+
+
+def test_a_late_alert_says_so_in_ones_own_words_too(alert: Alert) -> None:
+    message = render.message("d1", alert, now_ms=NOON_MS, age_ms=13 * MINUTE_MS, useful_ms=HOUR_MS, template="{symbol}")
+    assert message.text == "NSE:INFY\nlate: fired 13 min ago"
+
+
+def test_a_template_that_leaves_nothing_gives_the_usual_text(alert: Alert) -> None:
+    trailing = alert.model_copy(update={"kind": Kind.TRAILING, "window_ms": 0})
+    message = render.message("d1", trailing, now_ms=NOON_MS, age_ms=0, useful_ms=HOUR_MS, template="{window}")
+    assert message.text.startswith("▲ NSE:INFY 1,384.55 · up 2.13 % from its low")
+
+
 @pytest.mark.parametrize(
-    ("price_e4", "reference_e4", "words"),
+    ("text", "most", "kept"),
     [
-        (10_200, 10_000, "2.00"),
-        (9_800, 10_000, "2.00"),
-        (1_000_005, 1_000_000, "0.00"),
-        (1_000_050, 1_000_000, "0.01"),
-        (20_000, 10_000, "100.00"),
-        (10_001, 30_000, "66.66"),
-        (80_000_000_000, 1, "7999999999900.00"),
+        ("short", 5, "short"),
+        ("three words", 10, "three…"),
+        ("x" * 10, 5, "xxxx…"),
+        # A phone counts this sign as two, and half of it would be none.
+        ("📈" * 5, 6, "📈📈…"),
+        ("📈" * 3, 6, "📈📈📈"),
     ],
 )
-def test_the_move_is_exact_and_rounded_half_up(alert: Alert, price_e4: int, reference_e4: int, words: str) -> None:
-    assert render.move(alert.model_copy(update={"price_e4": price_e4, "reference_e4": reference_e4})) == words
+def test_a_text_is_cut_between_words_and_never_within_a_sign(text: str, most: int, kept: str) -> None:
+    assert render.cut(text, most) == kept
+    assert len(kept.encode("utf-16-le")) <= 2 * most

@@ -149,9 +149,10 @@ def _code_message(channel: Channel, code: str) -> Message:
         f"Your StormAlert code is {code}",
         "It is good for 10 minutes. Enter it in StormAlert under Settings, Channels. If you did not ask for it, ignore this.",
         useful_s=600,
+        channel=channel.id,
     )
 
 
 def _test_message(channel: Channel) -> Message:
     details = "You asked for it in StormAlert; your alerts come the same way."
-    return Message(f"test-{channel.id}-{now_ms()}", "This is a test.", details, useful_s=600)
+    return Message(f"test-{channel.id}-{now_ms()}", "This is a test.", details, useful_s=600, channel=channel.id)

@@ -2,18 +2,22 @@
 
 from html import escape
 
-from stormalert import words
+from stormalert import templates, words
 from stormalert.model import Alert, ChannelKind, Delivery, DeliveryState, Direction
-from workers import render
 
-CHANNEL_NAMES = {ChannelKind.TELEGRAM: "Telegram", ChannelKind.WHATSAPP: "WhatsApp", ChannelKind.EMAIL: "E-mail"}
+CHANNEL_NAMES = {
+    ChannelKind.TELEGRAM: "Telegram",
+    ChannelKind.WHATSAPP: "WhatsApp",
+    ChannelKind.EMAIL: "E-mail",
+    ChannelKind.WEBHOOK: "Webhook",
+}
 _FATES = {DeliveryState.QUEUED: "on its way since", DeliveryState.SUPPRESSED: "held back"}
 
 
 def explained(alert: Alert, deliveries: list[Delivery]) -> str:
     arrow = "▲" if alert.direction is Direction.UP else "▼"
     head = f"{words.moment(alert.time_ms)} {arrow} <b>{escape(alert.symbol)}</b> {words.price(alert.price_e4)}"
-    head += f" · {alert.direction} {render.move(alert)} %"
+    head += f" · {alert.direction} {templates.move(alert)} %"
     return "\n".join([head, *(_fate(it) for it in deliveries)] if deliveries else [head, "no channel was on"])
 
 

@@ -11,6 +11,7 @@ from stormalert.model import ChannelKind
 from stormalert.settings import Settings
 from workers.channels.email import open_email
 from workers.channels.telegram import open_telegram
+from workers.channels.webhook import open_webhook
 from workers.channels.whatsapp import open_whatsapp
 from workers.render import Message
 
@@ -28,6 +29,7 @@ CHANNELS: dict[ChannelKind, Callable[[Settings], Sender | None]] = {
     ChannelKind.TELEGRAM: open_telegram,
     ChannelKind.WHATSAPP: open_whatsapp,
     ChannelKind.EMAIL: open_email,
+    ChannelKind.WEBHOOK: open_webhook,
 }
 
 

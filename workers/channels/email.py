@@ -22,28 +22,33 @@ from aiosmtplib import (
 )
 
 from stormalert.errors import DeliveryError, Permanent, Retryable
+from stormalert.security import unsubscribe_token
 from stormalert.settings import Settings
-from workers.render import Message
+from workers.render import Message, cut
 
 _TIMEOUT_S = 6.0
 # Servers drop a connection that is idle for longer, the strict ones after some ten seconds.
 _IDLE_S = 8.0
 _RATE_PAUSE_S = 15.0
 _RATE_CODES = (421, 450)
-# 5.7.x refuses us (policy, spam, relaying), not the address.
-_POLICY = re.compile(r"5\.7\.\d+")
+# RFC 3463: what refuses us or this mail and not the address: the sender's address, a full mailbox or too long a mail, their
+# system, the protocol, the content, the policy.
+_NOT_THE_ADDRESS = re.compile(r"5\.(?:1\.[78]\b|2\.[23]\b|[3567]\.\d)")
+_SUBJECT_MAX = 200
 
 
 class EmailSender:
-    def __init__(self, smtp_url: str, sender: str) -> None:
-        self._sender = sender
-        self._password = unquote(urlsplit(smtp_url).password or "")
-        self._new_client = partial(_client, smtp_url)
+    def __init__(self, config: Settings) -> None:
+        self._sender = config.mail_from
+        self._public_url = config.public_url.rstrip("/")
+        self._secret = config.jwt_secret.get_secret_value()
+        self._password = unquote(urlsplit(config.smtp_url).password or "")
+        self._new_client = partial(_client, config.smtp_url)
         # Connections that nobody uses, and since when; one takes one mail at a time.
         self._idle: list[tuple[SMTP, float]] = []
 
     async def send(self, address: str, message: Message) -> str:
-        mail = compose(self._sender, address, message)
+        mail = compose(self._sender, address, message, self._unsubscribe_url(address, message))
         client = self._free_client()
         is_sent = False
         try:
@@ -65,6 +70,12 @@ class EmailSender:
         while self._idle:
             self._idle.pop()[0].close()
 
+    def _unsubscribe_url(self, address: str, message: Message) -> str:
+        """Empty where nobody could open it."""
+        if not (self._public_url and self._secret and message.channel):
+            return ""
+        return f"{self._public_url}/unsubscribe/{unsubscribe_token(message.channel, address, self._secret)}"
+
     def _free_client(self) -> SMTP:
         while self._idle:
             client, used_s = self._idle.pop()
@@ -78,7 +89,7 @@ class EmailSender:
             case SMTPTimeoutError():
                 return Retryable("timed out")
             case SMTPAuthenticationError(code=code) if code >= 500:
-                return Permanent("credentials refused", "check SMTP_URL")
+                return Permanent("credentials refused", "check SMTP_URL", needs_admin=True)
             case SMTPRecipientsRefused():
                 refusal = error.recipients[0]
                 return self._answer(refusal.code, refusal.message, is_about_address=True)
@@ -94,15 +105,15 @@ class EmailSender:
             return Retryable("rate limited", detail, after_s=_RATE_PAUSE_S)
         if code < 500:
             return Retryable("provider error", detail)
-        is_dead = is_about_address and not _POLICY.match(text)
+        is_dead = is_about_address and not _NOT_THE_ADDRESS.match(text)
         return Permanent("address refused" if is_dead else "refused", detail, is_address_dead=is_dead)
 
 
 def open_email(config: Settings) -> EmailSender | None:
-    return EmailSender(config.smtp_url, config.mail_from) if config.smtp_url else None
+    return EmailSender(config) if config.smtp_url else None
 
 
-def compose(sender: str, address: str, message: Message) -> EmailMessage:
+def compose(sender: str, address: str, message: Message, unsubscribe_url: str = "") -> EmailMessage:
     """Raises Permanent when the address is none."""
     mail = EmailMessage()
     try:
@@ -110,15 +121,26 @@ def compose(sender: str, address: str, message: Message) -> EmailMessage:
     except (MessageError, ValueError, IndexError):
         raise Permanent("not an e-mail address", is_address_dead=True) from None
     mail["From"] = sender
-    mail["Subject"] = message.headline
+    # In one line, and so are all other headers: EmailMessage takes no line break in one.
+    mail["Subject"] = cut(" ".join(message.headline.split()), _SUBJECT_MAX)
     mail["Date"] = formatdate()
     # The delivery's own, so that a mail that went out twice is recognized as one.
     mail["Message-ID"] = f"<{message.delivery}@{parseaddr(sender)[1].rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(f"{message.text}\n")
-    headline, details = escape(message.headline), escape(message.details)
-    mail.add_alternative(f"<p><strong>{headline}</strong><br>{details}</p>\n", subtype="html")
+    text, html = f"{message.text}\n", f"<p><strong>{escape(message.headline)}</strong><br>{_lines(message.details)}</p>\n"
+    if unsubscribe_url:
+        mail["List-Unsubscribe"] = f"<{unsubscribe_url}>"
+        # RFC 8058: the mail program may do it by itself, with one POST.
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        text += f"\n-- \nNo more alerts to this address: {unsubscribe_url}\n"
+        html += f'<p><small><a href="{escape(unsubscribe_url)}">No more alerts to this address</a></small></p>\n'
+    mail.set_content(text)
+    mail.add_alternative(html, subtype="html")
     return mail
+
+
+def _lines(text: str) -> str:
+    return "<br>".join(escape(line) for line in text.splitlines())
 
 
 def _client(smtp_url: str) -> SMTP:

@@ -12,16 +12,15 @@ from telegram.constants import MessageLimit, ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError, TimedOut
 from telegram.request import HTTPXRequest
 
-from stormalert.errors import DeliveryError, Permanent, Retryable
+from stormalert.errors import DeliveryError, Moved, Permanent, Retryable
 from stormalert.model import Alert
 from stormalert.settings import Settings
 from workers.bot import buttons
 from workers.bot.buttons import Button, Press, Verb
-from workers.render import Message
+from workers.render import Message, cut
 
 # What Telegram says of a chat that will never take a message again.
 _DEAD_CHAT = ("chat not found", "user is deactivated", "user not found", "peer_id_invalid", "group chat was deactivated")
-_HEADLINE_MAX = 512
 
 
 class TelegramSender:
@@ -33,10 +32,7 @@ class TelegramSender:
 
     async def send(self, address: str, message: Message) -> str:
         try:
-            try:
-                return await self._send(address, message)
-            except ChatMigrated as moved:
-                return await self._send(str(moved.new_chat_id), message)
+            return await self._send(address, message)
         except TelegramError as error:
             raise self._translated(error) from None
 
@@ -49,6 +45,7 @@ class TelegramSender:
             html(message),
             ParseMode.HTML,
             link_preview_options=LinkPreviewOptions(is_disabled=True),
+            disable_notification=message.is_silent or None,
             reply_markup=_under(chat, message.alert) if message.alert else None,
         )
         return str(sent.message_id)
@@ -60,10 +57,12 @@ class TelegramSender:
             case RetryAfter():
                 after = error.retry_after
                 return Retryable("rate limited", after_s=after.total_seconds() if isinstance(after, timedelta) else after)
+            case ChatMigrated():
+                return Moved(str(error.new_chat_id))
             case Forbidden():
                 return Permanent("blocked by the recipient", detail, is_address_dead=True)
             case InvalidToken():
-                return Permanent("credentials refused", "check TELEGRAM_BOT_TOKEN")
+                return Permanent("credentials refused", "check TELEGRAM_BOT_TOKEN", needs_admin=True)
             case BadRequest():
                 is_dead = any(words in detail.lower() for words in _DEAD_CHAT)
                 return Permanent("refused", detail, is_address_dead=is_dead)
@@ -82,9 +81,10 @@ def open_telegram(config: Settings) -> TelegramSender | None:
 
 def html(message: Message) -> str:
     """Bold headline and details, within Telegram's limit, which counts what is left after the markup is parsed."""
-    headline = message.headline[:_HEADLINE_MAX]
-    details = message.details[: MessageLimit.MAX_TEXT_LENGTH - _HEADLINE_MAX - 1]
-    return f"<b>{escape(headline)}</b> {escape(details)}"
+    # Cut first, then escaped: a cut never falls into an entity or a tag.
+    text = cut(message.text, MessageLimit.MAX_TEXT_LENGTH)
+    headline, rest = text[: len(message.headline)], text[len(message.headline) :]
+    return f"<b>{escape(headline)}</b>{escape(rest)}"
 
 
 def keyboard(row: list[Button]) -> InlineKeyboardMarkup:

@@ -1,73 +1,104 @@
-"""WhatsApp, by Twilio."""
+"""WhatsApp, by Twilio.
+
+WhatsApp takes free text only within 24 hours after the recipient wrote; at any other time it takes an approved template. Who
+wrote is known from Twilio's call-back to the dashboard.
+"""
 
 import asyncio
+import json
+from typing import Any
 
 import requests
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
-from stormalert.errors import DeliveryError, Permanent, Retryable
+from stormalert import keys, process, templates, twilio_codes
+from stormalert.errors import DeliveryError, Retryable, SettingsError
+from stormalert.process import REDIS_ERRORS
 from stormalert.settings import Settings
-from workers.render import Message
+from workers.render import Message, cut
 
 # Of each step of the connection; the library's default is to wait for ever.
 _TIMEOUT_S = 6.0
-# Twilio limits concurrent requests and does not say how long to wait.
-_RATE_PAUSE_S = 2.0
-_RECIPIENT_RATE_PAUSE_S = 10.0
 _BODY_MAX = 1600
+# WhatsApp takes 1,024 characters, those of the template's own text included.
+_VARIABLES_MAX = 900
 _VALIDITY_MAX_S = 14_400
-
-# Twilio's error codes (twilio.com/docs/api/errors). What is not listed is tried again.
-_RATE = {20429: _RATE_PAUSE_S, 63018: _RECIPIENT_RATE_PAUSE_S}
-_DEAD_ADDRESS = {
-    21610: "opted out by the recipient",
-    63014: "blocked by the recipient",
-    63015: "the recipient has not joined the sandbox",
-    21211: "not a WhatsApp number",
-    21614: "not a WhatsApp number",
-    63024: "not a WhatsApp number",
-}
-_PERMANENT = {
-    20003: "credentials refused",
-    63003: "the sender is not a WhatsApp channel",
-    63007: "the sender is not a WhatsApp channel",
-    63005: "content refused",
-    63021: "content refused",
-    63016: "outside the 24 hours after the recipient's last message",
-    63032: "declined by Meta",
-    63049: "declined by Meta",
-}
+_TOO_MANY = 429
+_VARIABLES = ("headline", "details", *templates.PLACEHOLDERS)
 
 
 class WhatsAppSender:
-    def __init__(self, sid: str, auth_token: str, from_number: str, api_root: str) -> None:
-        self._auth_token = auth_token
-        self._from = _whatsapp(from_number)
+    def __init__(self, config: Settings) -> None:
+        self._auth_token = config.twilio_auth_token.get_secret_value()
+        self._from = _whatsapp(config.twilio_from_number)
+        self._template = config.twilio_content_sid
+        self._variables = _variables(config.twilio_content_variables)
+        self._public_url = config.public_url.rstrip("/")
         self._http = TwilioHttpClient(timeout=_TIMEOUT_S)
-        self._client = Client(sid, auth_token, http_client=self._http)
-        self._client.api.base_url = api_root
+        self._client = Client(config.twilio_sid, self._auth_token, http_client=self._http)
+        self._client.api.base_url = config.twilio_api_root
+        self._redis = process.connect(config.redis_url, process.CONNECT_TIMEOUT_S)
 
     async def send(self, address: str, message: Message) -> str:
-        # In a thread: Twilio's asynchronous client makes its connection anew for each event loop and message.
-        return await asyncio.to_thread(self._send, address, message)
+        is_template = bool(self._template) and not await self._may_write_freely(address)
+        try:
+            return await self._create(address, message, is_template)
+        except TwilioRestException as error:
+            if not self._template or is_template or not twilio_codes.meaning(error.code or 0).wants_template:
+                raise self._translated(error) from None
+        await self._forget(address)
+        try:
+            return await self._create(address, message, is_template=True)
+        except TwilioRestException as error:
+            raise self._translated(error) from None
 
     async def close(self) -> None:
+        await self._redis.aclose()
         if self._http.session is not None:
             self._http.session.close()
 
-    def _send(self, address: str, message: Message) -> str:
+    async def _may_write_freely(self, address: str) -> bool:
+        try:
+            return bool(await self._redis.exists(keys.inbound(_number(address))))
+        except REDIS_ERRORS:
+            # A template may always be sent.
+            return False
+
+    async def _forget(self, address: str) -> None:
+        try:
+            await self._redis.delete(keys.inbound(_number(address)))
+        except REDIS_ERRORS:
+            return
+
+    async def _create(self, address: str, message: Message, is_template: bool) -> str:
+        content = self._content(message) if is_template else {"body": cut(message.text, _BODY_MAX)}
+        if self._public_url:
+            content["status_callback"] = f"{self._public_url}/callbacks/twilio/{message.delivery}"
+        # In a thread: Twilio's asynchronous client makes its connection anew for each event loop and message.
+        return await asyncio.to_thread(self._call, address, message.useful_s, content)
+
+    def _content(self, message: Message) -> dict[str, Any]:
+        known = {**message.fields, "headline": message.headline, "details": message.details}
+        # A code or a test has none of an alert's fields.
+        names = self._variables if message.fields else [*("headline", "details"), *self._variables][: len(self._variables)]
+        # WhatsApp refuses variables that are empty or hold line breaks.
+        texts = _fitted([" ".join(known.get(name, "").split()) or "–" for name in names])
+        variables = {str(number): text for number, text in enumerate(texts, 1)}
+        return {"content_sid": self._template, "content_variables": json.dumps(variables, ensure_ascii=False)}
+
+    def _call(self, address: str, useful_s: int, content: dict[str, Any]) -> str:
         try:
             sent = self._client.messages.create(
                 to=_whatsapp(address),
                 from_=self._from,
-                body=message.text[:_BODY_MAX],
                 # Twilio would else hold it for hours until the phone is reachable.
-                validity_period=min(message.useful_s, _VALIDITY_MAX_S),
+                validity_period=min(useful_s, _VALIDITY_MAX_S),
+                **content,
             )
-        except TwilioRestException as error:
-            raise self._translated(error) from None
+        except TwilioRestException:
+            raise
         except requests.Timeout:
             raise Retryable("timed out") from None
         except (requests.RequestException, TwilioException) as error:
@@ -76,22 +107,36 @@ class WhatsAppSender:
 
     def _translated(self, error: TwilioRestException) -> DeliveryError:
         detail = f"Twilio {error.code or error.status}: {error.msg}".replace(self._auth_token, "***")
-        code = error.code or 0
-        if code in _RATE or error.status == 429:
-            return Retryable("rate limited", detail, after_s=_RATE.get(code, _RATE_PAUSE_S))
-        if code in _DEAD_ADDRESS:
-            return Permanent(_DEAD_ADDRESS[code], detail, is_address_dead=True)
-        if code in _PERMANENT:
-            return Permanent(_PERMANENT[code], detail)
-        return Retryable("provider error", detail)
+        if error.status == _TOO_MANY and error.code not in twilio_codes.TABLE:
+            return twilio_codes.error_of(twilio_codes.RATE_LIMITED, detail)
+        return twilio_codes.error_of(error.code or 0, detail)
 
 
 def open_whatsapp(config: Settings) -> WhatsAppSender | None:
-    auth_token = config.twilio_auth_token.get_secret_value()
-    if not (config.twilio_sid and auth_token and config.twilio_from_number):
-        return None
-    return WhatsAppSender(config.twilio_sid, auth_token, config.twilio_from_number, config.twilio_api_root)
+    """Raises SettingsError when the template's variables are none."""
+    is_set_up = config.twilio_sid and config.twilio_auth_token.get_secret_value() and config.twilio_from_number
+    return WhatsAppSender(config) if is_set_up else None
 
 
 def _whatsapp(number: str) -> str:
-    return f"whatsapp:{number.removeprefix('whatsapp:')}"
+    return f"whatsapp:{_number(number)}"
+
+
+def _number(address: str) -> str:
+    return address.removeprefix("whatsapp:")
+
+
+def _fitted(texts: list[str]) -> list[str]:
+    """Within what a template takes: what short ones leave is the long ones' share."""
+    left, fitted = _VARIABLES_MAX, dict(enumerate(texts))
+    for done, number in enumerate(sorted(fitted, key=lambda each: len(texts[each]))):
+        fitted[number] = cut(texts[number], left // (len(texts) - done))
+        left -= len(fitted[number])
+    return list(fitted.values())
+
+
+def _variables(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in _VARIABLES]:
+        raise SettingsError([f"STORM_TWILIO_CONTENT_VARIABLES: expected some of {', '.join(_VARIABLES)}, was {unknown[0]!r}"])
+    return names

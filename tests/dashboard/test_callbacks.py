@@ -1,0 +1,145 @@
+"""Twilio's call-backs, signed as Twilio's own validator computes it, against the running dashboard behind a public address."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import redis
+from twilio.request_validator import RequestValidator
+
+from stormalert import alarms, keys, twilio_codes
+from stormalert.model import ChannelKind, Delivery, DeliveryState, User
+from tests.store.records import a_channel, a_delivery
+
+from .conftest import Rig, running
+
+PUBLIC_URL = "https://alerts.example.com"
+TOKEN = "twilio-token"
+NUMBER = "+919812345678"
+DEAD = [code for code, row in twilio_codes.TABLE.items() if row.is_address_dead]
+FOR_ADMINS = [code for code, row in twilio_codes.TABLE.items() if row.needs_admin]
+
+
+@pytest.fixture(scope="module")
+def reached(redis_server: str, tmp_path_factory: pytest.TempPathFactory, users: tuple[User, ...]) -> Iterator[Rig]:
+    settings = {
+        "STORM_PUBLIC_URL": f"{PUBLIC_URL}/",
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "STORM_TWILIO_CONTENT_SID": "HX" + "5a" * 16,
+    }
+    with running(redis_server, tmp_path_factory.mktemp("public"), users, **settings) as rig:
+        yield rig
+
+
+@pytest.fixture
+def rig(reached: Rig, redis_url: str) -> Rig:
+    return reached
+
+
+@pytest.fixture
+def delivery(rig: Rig, request: pytest.FixtureRequest) -> Delivery:
+    """Sent, each test's own."""
+    name = f"n{abs(hash(request.node.name))}"
+    channel = rig.store.save_channel(a_channel(name, kind=ChannelKind.WHATSAPP, address=NUMBER))
+    fields: dict[str, Any] = {"channel": channel.id, "channel_kind": ChannelKind.WHATSAPP, "provider_id": "SM1", "attempts": 1}
+    return rig.store.save_delivery(a_delivery(f"r1-1-{name}", state=DeliveryState.SENT, **fields))
+
+
+def post(
+    rig: Rig, path: str, form: dict[str, str], token: str = TOKEN, signed_path: str = "", **headers: str
+) -> httpx.Response:
+    signature = RequestValidator(token).compute_signature(PUBLIC_URL + (signed_path or path), form)
+    with rig.visitor() as twilio:
+        return twilio.post(path, data=form, headers={"X-Twilio-Signature": signature} | headers)
+
+
+def report(rig: Rig, delivery: Delivery, status: str, code: int | None = None) -> Delivery:
+    form = {"MessageSid": "SM1", "MessageStatus": status, "To": f"whatsapp:{NUMBER}", "EventType": "a new one"}
+    form |= {"ErrorCode": str(code)} if code is not None else {}
+    assert post(rig, f"/callbacks/twilio/{delivery.id}", form).status_code == 204
+    stored = rig.store.delivery(delivery.id)
+    assert stored is not None
+    return stored
+
+
+def is_on(rig: Rig, delivery: Delivery) -> bool:
+    channel = rig.store.channel(delivery.channel)
+    assert channel is not None
+    return channel.is_on
+
+
+def test_a_message_is_seen_to_arrive_and_to_be_read(rig: Rig, delivery: Delivery) -> None:
+    assert report(rig, delivery, "delivered").state is DeliveryState.DELIVERED
+    assert report(rig, delivery, "sent").state is DeliveryState.DELIVERED
+    assert report(rig, delivery, "read").state is DeliveryState.READ
+
+
+def test_who_is_not_twilio_is_refused_and_changes_nothing(rig: Rig, delivery: Delivery) -> None:
+    path = f"/callbacks/twilio/{delivery.id}"
+    form = {"MessageSid": "SM1", "MessageStatus": "failed", "ErrorCode": "63024"}
+    assert post(rig, path, form, token="another").status_code == 403
+    assert post(rig, path, form, signed_path="/callbacks/twilio/other").status_code == 403
+    assert post(rig, path, form, **{"X-Twilio-Signature": ""}).status_code == 403
+    assert post(rig, "/callbacks/whatsapp", {"From": f"whatsapp:{NUMBER}"}, token="another").status_code == 403
+    assert rig.store.delivery(delivery.id) == delivery
+    with rig.visitor() as visitor:
+        assert visitor.get(path).headers["location"] == "/login"
+        assert visitor.post(path, content=b"x" * 70_000).status_code == 413
+
+
+def test_a_delivery_that_nobody_knows_is_no_trouble(rig: Rig) -> None:
+    assert post(rig, "/callbacks/twilio/nobody-1-c", {"MessageSid": "SM1", "MessageStatus": "read"}).status_code == 204
+
+
+@pytest.mark.parametrize("code", DEAD)
+def test_a_code_about_the_recipient_switches_the_channel_off(rig: Rig, delivery: Delivery, code: int) -> None:
+    assert report(rig, delivery, "undelivered", code).state is DeliveryState.FAILED
+    channel = rig.store.channel(delivery.channel)
+    assert channel is not None and not channel.is_on
+    assert channel.reason == f"{twilio_codes.TABLE[code].reason}: Twilio {code}"
+
+
+def test_an_address_that_its_owner_changed_meanwhile_stays_on(rig: Rig, delivery: Delivery) -> None:
+    channel = rig.store.channel(delivery.channel)
+    assert channel is not None
+    rig.store.save_channel(channel.model_copy(update={"address": "+14155550100"}))
+    report(rig, delivery, "failed", DEAD[0])
+    assert is_on(rig, delivery)
+
+
+@pytest.mark.parametrize("code", FOR_ADMINS)
+def test_a_code_about_us_fails_and_raises_an_alarm(rig: Rig, delivery: Delivery, code: int) -> None:
+    alarms.clear_alarm(rig.store, ChannelKind.WHATSAPP)
+    assert report(rig, delivery, "failed", code).state is DeliveryState.FAILED
+    assert is_on(rig, delivery)
+    (alarm,) = alarms.alarms(rig.store)
+    assert str(code) in alarm.reason
+
+
+@pytest.mark.parametrize("code", [20429, 63018, 63016, 30001, None])
+def test_what_may_do_better_is_queued_again_without_the_mark_that_it_went_out(
+    rig: Rig, delivery: Delivery, code: int | None
+) -> None:
+    with redis.Redis.from_url(rig.redis_url) as client:
+        client.set(keys.sent(delivery.id), "SM1")
+        client.set(keys.inbound(NUMBER), 1)
+        assert report(rig, delivery, "failed", code).state is DeliveryState.QUEUED
+        assert not client.exists(keys.sent(delivery.id))
+        # Its next try is a template.
+        assert bool(client.exists(keys.inbound(NUMBER))) is (code != twilio_codes.OUTSIDE_WINDOW)
+    assert is_on(rig, delivery)
+
+
+def test_who_writes_may_get_free_text_for_24_hours(rig: Rig) -> None:
+    answer = post(rig, "/callbacks/whatsapp", {"From": f"whatsapp:{NUMBER}", "Body": "hi", "MessageSid": "SM9"})
+    assert (answer.status_code, answer.text) == (200, "<Response/>")
+    with redis.Redis.from_url(rig.redis_url) as client:
+        assert 23 * 3600 < client.ttl(keys.inbound(NUMBER)) <= 24 * 3600
+
+
+def test_a_query_is_part_of_what_is_signed(rig: Rig, delivery: Delivery) -> None:
+    path = f"/callbacks/twilio/{delivery.id}?try=1"
+    form = {"MessageSid": "SM1", "MessageStatus": "read"}
+    assert post(rig, path, form).status_code == 204
+    assert post(rig, path, form, signed_path=path.partition("?")[0]).status_code == 403
