@@ -11,10 +11,14 @@ from stormalert.launch.password import memorable_password
 from stormalert.settings import Settings
 
 LOOPBACK = "127.0.0.1"
+# The sandbox takes what comes, unless it is told to keep to its rates.
+UNLIMITED = "100000"
 # Kept in run.env beside the settings, for the demo user's sign-in.
 DEMO_PASSWORD = "DEMO_PASSWORD"  # noqa: S105 - a name, not a password
 # What a recording is played with is always the launcher's own: nothing of it may reach real people or servers.
 OWN_IN_REPLAY = (
+    "STORM_TELEGRAM_BOT_RATE", "STORM_TELEGRAM_CHAT_RATE", "STORM_WHATSAPP_SENDER_RATE", "STORM_WHATSAPP_RECIPIENT_RATE",
+    "STORM_SMTP_RATE", "STORM_ALERTS_PER_HOUR",
     "STORM_VAR", "STORM_REDIS_URL", "STORM_QUEUE_URL", "STORM_SQLITE_PATH", "MONGODB_URI", "STORM_MARKET_HOURS",
     "KITE_API_KEY", "KITE_API_SECRET", "KITE_ACCESS_TOKEN",
     "STORM_KITE_API_ROOT", "STORM_KITE_WS_ROOT", "STORM_KITE_LOGIN_ROOT",
@@ -131,9 +135,16 @@ def _stand_ins(asked: Settings, theirs: Mapping[str, str]) -> dict[str, str]:
         "STORM_MARKET_HOURS": "always",
         # The receiver of webhooks is the sandbox too.
         "STORM_WEBHOOK_PRIVATE": "allow",
+        # The generated market moves more than anybody would want to be told of; here each alert is to be seen.
+        "STORM_ALERTS_PER_HOUR": UNLIMITED,
     }
     if "TELEGRAM_BOT_TOKEN" not in theirs:
-        found |= {"TELEGRAM_BOT_TOKEN": "1000001:sandbox-telegram-token", "STORM_TELEGRAM_API_ROOT": http}
+        found |= {
+            "TELEGRAM_BOT_TOKEN": "1000001:sandbox-telegram-token",
+            "STORM_TELEGRAM_API_ROOT": http,
+            "STORM_TELEGRAM_BOT_RATE": UNLIMITED,
+            "STORM_TELEGRAM_CHAT_RATE": UNLIMITED,
+        }
     if "TWILIO_SID" not in theirs:
         found |= {
             "TWILIO_SID": "ACsandbox00000000000000000000000000",
@@ -143,9 +154,11 @@ def _stand_ins(asked: Settings, theirs: Mapping[str, str]) -> dict[str, str]:
             # The real Twilio would refuse it: nobody else can reach it.
             "STORM_PUBLIC_URL": _dashboard_url(asked),
             "STORM_TWILIO_CONTENT_SID": f"HX{'5a' * 16}",
+            "STORM_WHATSAPP_SENDER_RATE": UNLIMITED,
+            "STORM_WHATSAPP_RECIPIENT_RATE": UNLIMITED,
         }
     if "SMTP_URL" not in theirs:
-        found["SMTP_URL"] = f"smtp://{LOOPBACK}:{asked.sandbox_smtp_port}"
+        found |= {"SMTP_URL": f"smtp://{LOOPBACK}:{asked.sandbox_smtp_port}", "STORM_SMTP_RATE": UNLIMITED}
     return found
 
 
