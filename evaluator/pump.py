@@ -20,7 +20,6 @@ HOLD_MS = 3
 BURST = 50
 BATCH_MIN, BATCH_MAX = 16, 2_000
 BLOCK_MS = 1_000
-GATHER_S = 0.001
 TRIM_EVERY_S = 5
 # What stays readable behind the cursor.
 KEEP_MS = 60_000
@@ -43,10 +42,7 @@ class Pump:
         while not stopping.is_set():
             try:
                 taken, cursor = await self.step()
-                if 0 < taken < self._batch:
-                    # All that there was: what comes within this goes in one batch, for a third of the work.
-                    await asyncio.sleep(GATHER_S)
-                elif not taken:
+                if not taken:
                     await self._redis.xread({self._shard.ticks: cursor}, count=1, block=BLOCK_MS)
             except (*UNREACHABLE, ResponseError) as error:
                 # The step is atomic and repeatable, so it is simply tried again; the cursor has not moved.
