@@ -6,12 +6,13 @@ is counted and marked as a gap.
 """
 
 import asyncio
+import itertools
 import json
 import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -36,6 +37,7 @@ BATCH_KEPT_S = 3_600
 QUOTES_EVERY_S = 0.1
 # Screens hear of a change at once; the quote's hash, which they read when they open, is written every so many turns.
 HASH_EVERY_TURNS = 10
+QUOTES_AT_ONCE = 100
 RETRY_AFTER_S = 0.25
 
 OnGap = Callable[[Gap], None]
@@ -231,17 +233,22 @@ class _Screens:
                 self._written.add(token)
                 due[token] = row
         self._unwritten[turn] = {}
-        if not due:
-            return
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for token, row in due.items():
-                pipe.hset(shard_of(token, self._shards).quote(token), mapping=quote_fields(row))  # type: ignore[arg-type]
-            await pipe.execute()
+        for part in _parts(due):
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for token, row in part:
+                    pipe.hset(shard_of(token, self._shards).quote(token), mapping=quote_fields(row))  # type: ignore[arg-type]
+                await pipe.execute()
 
     async def _announce(self, rows: dict[int, Row]) -> None:
-        if rows:
-            changes = {token: [_price(token, row[1]), change_percent(row), row[8] * 1_000] for token, row in rows.items()}
+        for part in _parts(rows):
+            changes = {token: [_price(token, row[1]), change_percent(row), row[8] * 1_000] for token, row in part}
             await self._redis.publish(QUOTES_TOPIC, json.dumps(changes, separators=(",", ":")))
+
+
+def _parts(rows: dict[int, Row]) -> Iterator[list[tuple[int, Row]]]:
+    """So few that ticks, which share the event loop, do not wait for them."""
+    iterator = iter(rows.items())
+    return iter(lambda: list(itertools.islice(iterator, QUOTES_AT_ONCE)), [])
 
 
 def conflate(ticks: Iterable[Tick]) -> list[Tick]:
