@@ -29,7 +29,7 @@ from stormalert import keys
 from stormalert.errors import InputError, StormError
 from stormalert.keys import Shard, all_shards, shard_of
 from stormalert.model import Alert
-from stormalert.process import REDIS_ERRORS, UNREACHABLE, Heartbeat, run
+from stormalert.process import REDIS_ERRORS, UNREACHABLE, Heartbeat, Tasks, run
 from stormalert.settings import Settings
 from stormalert.store import Store
 from stormalert.streams import read_alert
@@ -265,7 +265,7 @@ async def serve_until(config: Settings, stopping: asyncio.Event) -> None:
         raise StormError(
             f"cannot listen on {config.host}:{config.relay_port} (STORM_HOST, STORM_RELAY_PORT): {reason}"
         ) from None
-    async with server, asyncio.TaskGroup() as tasks:
+    async with server, Tasks(stopping) as tasks:
         tasks.create_task(heart.beat_until(stopping))
         tasks.create_task(relay.run_until(stopping))
     await redis.aclose()

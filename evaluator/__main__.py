@@ -52,7 +52,7 @@ async def _evaluate(settings: Settings, stopping: asyncio.Event) -> None:
                 "alerts": int(heartbeat.facts["alerts"]) + alerts,
             }
 
-        async with asyncio.TaskGroup() as tasks:
+        async with process.Tasks(stopping) as tasks:
             tasks.create_task(heartbeat.beat_until(stopping))
             tasks.create_task(Rulebook(redis, store, settings.shards).run_until(stopping))
             for shard in all_shards(settings.shards):

@@ -64,14 +64,14 @@ class Ingest:
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         self._resume_ms = await self._last_frame_ms()
-        async with asyncio.TaskGroup() as tasks:
+        async with process.Tasks(stopping) as tasks:
             tasks.create_task(self._heartbeat.beat_until(stopping))
             tasks.create_task(self._session.run_until(stopping))
             tasks.create_task(self._publisher.run_until(stopping))
             tasks.create_task(self._gaps.run_until(stopping))
             tasks.create_task(self._show_feed(stopping))
             tasks.create_task(self._follow_store(stopping, tasks))
-            listing = tasks.create_task(self._listing.run())
+            listing = tasks.create_task(self._listing.run_until(stopping))
             await stopping.wait()
             listing.cancel()
 

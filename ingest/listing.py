@@ -63,8 +63,8 @@ class Listing:
         self._retry_after_s = 0.0
         self._token = ""
 
-    async def run(self) -> None:
-        while True:
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
             token = await self._session.wait_for_token()
             if token != self._token:
                 # A new login may mend what failed.

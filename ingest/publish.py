@@ -21,7 +21,7 @@ from ingest.decode import Packet, Row, price_e4
 from ingest.gaps import Gap
 from stormalert.keys import QUOTES_TOPIC, Shard, all_shards, shard_of
 from stormalert.model import Tick
-from stormalert.process import UNREACHABLE
+from stormalert.process import UNREACHABLE, Tasks
 from stormalert.scripts import script
 from stormalert.units import format_price, now_ms
 
@@ -76,7 +76,7 @@ class Publisher:
         self._screens.changed[row[0]] = row
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        async with asyncio.TaskGroup() as tasks:
+        async with Tasks(stopping) as tasks:
             tasks.create_task(self._screens.run_until(stopping))
             for lane in self._lanes:
                 tasks.create_task(lane.run_until(stopping))

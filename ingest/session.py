@@ -18,6 +18,7 @@ from kiteconnect.exceptions import KiteException, NetworkException, TokenExcepti
 
 from ingest.feed import Feed
 from stormalert.errors import InputError, StormError
+from stormalert.process import Tasks
 from stormalert.security import Sealer
 from stormalert.settings import Settings
 from stormalert.store import Store
@@ -61,7 +62,7 @@ class Session:
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         # Apart from each other: a Kite that answers slowly to the one must not delay the other.
-        async with asyncio.TaskGroup() as tasks:
+        async with Tasks(stopping) as tasks:
             tasks.create_task(_repeat(self._follow_login, stopping))
             tasks.create_task(_repeat(self._check_when_due, stopping))
 

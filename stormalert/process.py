@@ -104,6 +104,33 @@ def connect_in_thread(url: str, timeout_s: float = CONNECT_TIMEOUT_S, *, decode_
     return redis.Redis.from_url(url, **options)
 
 
+class Tasks(asyncio.TaskGroup):
+    """Tasks that cannot go on without each other: when one fails, the others end and its error is raised, alone.
+
+    They are told by `stopping` too: a cancellation can get lost on its way, since asyncio.wait_for of Python 3.11 swallows the
+    one that comes just as its work is done, and redis-py writes through it.
+    """
+
+    def __init__(self, stopping: asyncio.Event) -> None:
+        super().__init__()
+        self._stopping = stopping
+
+    def create_task(self, *arguments: Any, **options: Any) -> asyncio.Task[Any]:
+        task = super().create_task(*arguments, **options)
+        task.add_done_callback(self._look)
+        return task
+
+    def _look(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and task.exception():
+            self._stopping.set()
+
+    async def __aexit__(self, *raised: Any) -> None:
+        try:
+            await super().__aexit__(*raised)
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+
+
 async def wait_for_redis(client: redis.asyncio.Redis) -> None:
     """Returns when the server answers; logs the wait once."""
     is_told = False

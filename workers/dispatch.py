@@ -46,16 +46,13 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
         heartbeat.facts |= {"behind": sum([await reader.behind() for reader in readers])}
 
     try:
-        async with asyncio.TaskGroup() as tasks:
+        async with process.Tasks(stopping) as tasks:
             for reader in readers:
                 tasks.create_task(reader.run_until(stopping))
             for work, period_s in ((sweeper.sweep, SWEEP_S), (scheduler.enqueue_scheduled_jobs, SCHEDULE_S)):
                 tasks.create_task(repeat_until(stopping, period_s, partial(asyncio.to_thread, work)))
             tasks.create_task(repeat_until(stopping, FACTS_S, facts))
             tasks.create_task(heartbeat.beat_until(stopping))
-    except ExceptionGroup as failed:
-        # The first one ended the others; it is what the log should say.
-        raise failed.exceptions[0] from None
     finally:
         await client.aclose()
         for each in (queue_client, plain_client, store):

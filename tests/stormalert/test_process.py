@@ -100,6 +100,29 @@ def test_an_error_of_ours_is_one_sentence_and_exit_code_1(processes: Processes, 
     assert "Traceback" not in processes.log.read_text()
 
 
+DEAF = """
+    async def deaf():
+        while not stopping.is_set():
+            try:
+                await asyncio.wait_for(stopping.wait(), 60)
+            except asyncio.CancelledError:
+                pass
+
+    async def fails():
+        raise StormError("the port is taken")
+
+    async with process.Tasks(stopping) as tasks:
+        tasks.create_task(deaf())
+        tasks.create_task(fails())
+"""
+
+
+def test_a_task_that_fails_ends_also_those_to_which_no_cancellation_comes_through(processes: Processes, redis_url: str) -> None:
+    process = processes.start(DEAF, STORM_REDIS_URL=redis_url)
+    assert process.wait(20) == 1
+    assert processes.log.read_text().splitlines()[-1].endswith("error   tester: the port is taken")
+
+
 def test_settings_that_cannot_be_used_are_all_told_and_nothing_is_started(processes: Processes) -> None:
     process = processes.start(STORM_PORT="high", STORM_LOG_LEVEL="LOUD", STORM_COLOUR="red")
     assert process.wait(20) == 2

@@ -49,19 +49,15 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
         limits = Limits(client, config)
         errands = Errands(client, thread_client, store, links, channels, limits)
         talk = Talk(store, thread_client, links, limits)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(heartbeat.beat_until(stopping))
-                tasks.create_task(errands.run_until(stopping))
-                if config.telegram_bot_token.get_secret_value():
-                    tasks.create_task(_listen(config, talk, client, heartbeat, stopping))
-                else:
-                    heartbeat.facts |= {"telegram": "off"}
-                    log.info("no telegram bot: TELEGRAM_BOT_TOKEN is not set; errands only")
-                tasks.create_task(_facts(heartbeat, errands, talk, stopping))
-        except ExceptionGroup as failed:
-            # The first one ended the others; it is what the log should say.
-            raise failed.exceptions[0] from None
+        async with process.Tasks(stopping) as tasks:
+            tasks.create_task(heartbeat.beat_until(stopping))
+            tasks.create_task(errands.run_until(stopping))
+            if config.telegram_bot_token.get_secret_value():
+                tasks.create_task(_listen(config, talk, client, heartbeat, stopping))
+            else:
+                heartbeat.facts |= {"telegram": "off"}
+                log.info("no telegram bot: TELEGRAM_BOT_TOKEN is not set; errands only")
+            tasks.create_task(_facts(heartbeat, errands, talk, stopping))
 
 
 async def _listen(config: Settings, talk: Talk, client: Redis, heartbeat: process.Heartbeat, stopping: asyncio.Event) -> None:
@@ -73,11 +69,15 @@ async def _listen(config: Settings, talk: Talk, client: Redis, heartbeat: proces
         if config.telegram_webhook_url:
             webhook = Webhook(application, config)
             heartbeat.facts |= {"telegram": "webhook"}
-            await asyncio.gather(webhook.run_until(stopping), _tell_name(application, client, stopping, None))
+            async with process.Tasks(stopping) as tasks:
+                tasks.create_task(webhook.run_until(stopping))
+                tasks.create_task(_tell_name(application, client, stopping, None))
             return
         poller = Poller(application, Lock(client, f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"))
         heartbeat.facts |= {"telegram": "polling"}
-        await asyncio.gather(poller.run_until(stopping), _tell_name(application, client, stopping, poller))
+        async with process.Tasks(stopping) as tasks:
+            tasks.create_task(poller.run_until(stopping))
+            tasks.create_task(_tell_name(application, client, stopping, poller))
     finally:
         await application.shutdown()
         # Also when it was never initialized.

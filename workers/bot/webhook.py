@@ -19,6 +19,7 @@ from telegram import Update
 from telegram.error import TelegramError
 
 from stormalert.errors import StormError
+from stormalert.process import Tasks
 from stormalert.settings import Settings
 from workers.bot.polling import Outage
 from workers.bot.talk import WANTED, App
@@ -39,9 +40,9 @@ class Webhook:
         self._secret = secret(config)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        serving = asyncio.create_task(self._serve(stopping))
-        announcing = asyncio.create_task(self._announce(stopping))
-        await asyncio.gather(serving, announcing)
+        async with Tasks(stopping) as tasks:
+            tasks.create_task(self._serve(stopping))
+            tasks.create_task(self._announce(stopping))
 
     def app(self) -> Starlette:
         return Starlette(routes=[Route(urlsplit(self._url).path or "/", self._receive, methods=["POST"])])
