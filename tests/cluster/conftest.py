@@ -1,6 +1,6 @@
 """Three real nodes that are a cluster; a test may kill one and start it again."""
 
-import random
+import contextlib
 import socket
 import subprocess
 import time
@@ -12,11 +12,12 @@ import pytest
 import redis
 
 from stormalert.embedded import valkey_command
+from tests.conftest import free_port
 
 SLOTS = 16_384
 NODES = 3
-# A node's bus has its port + 10,000.
-PORTS = range(20_000, 45_000)
+# A node's bus has its port and that.
+BUS = 10_000
 
 
 class Node:
@@ -114,11 +115,7 @@ def wait_until(condition: Callable[[], object], within_s: float = 20) -> None:
 
 def _free_port() -> int:
     while True:
-        port = random.choice(PORTS)
-        try:
-            for each in (port, port + 10_000):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", each))
-        except OSError:
-            continue
-        return port
+        port = free_port()
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port + BUS))
+            return port

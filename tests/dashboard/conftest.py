@@ -1,7 +1,6 @@
 """The dashboard as its own process on a free port, with an empty store and Redis."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 from stormalert.model import Instrument, Role, User
 from stormalert.security import SESSION_COOKIE, hash_password
 from stormalert.store import Store, open_store
+from tests.conftest import free_port
 
 PASSWORD = "correct horse battery"
 JWT_SECRET = "j" * 32
@@ -54,12 +54,6 @@ def post_login(visitor: httpx.Client, name: str, password: str) -> httpx.Respons
     visitor.get("/login")
     form = {"csrf": visitor.cookies["storm_csrf"], "name": name, "password": password}
     return visitor.post("/login", data=form)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(redis_url: str, directory: Path, port: int) -> dict[str, str]:
