@@ -167,6 +167,17 @@ def test_signing_out_closes_the_door_and_the_live_connection(product: Running, s
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
+def open_with_first_rule_marked(signed_in: Watched) -> Page:
+    page = signed_in.open("/rules")
+    signed_in.settle()
+    # The table is drawn on a canvas: the mark is at the left edge of its first row.
+    page.get_by_test_id("stDataFrame").click(position={"x": 20, "y": 52})
+    expect(page.get_by_text("1 rule marked")).to_be_visible()
+    # A script that still runs would close a dialog that is opened meanwhile.
+    signed_in.settle()
+    return page
+
+
 def test_a_rule_on_the_watchlist_is_armed_on_all_of_it(product: Running, signed_in: Watched) -> None:
     page = signed_in.open("/rules")
     signed_in.settle()
@@ -209,11 +220,8 @@ def test_a_marked_rule_or_its_instrument_can_be_snoozed(product: Running, signed
     rule = product.store.save_rule(
         Rule(id="loud", user=USER, token=408065, symbol="NSE:INFY", kind=Kind.TRAILING, direction="up", percent_e2=200)
     )
-    page = signed_in.open("/rules")
     for what, scope in (("These rules", MuteScope.RULE), ("Their instruments", MuteScope.INSTRUMENT)):
-        signed_in.settle()
-        # The table is drawn on a canvas: the mark is at the left edge of its first row.
-        page.get_by_test_id("stDataFrame").click(position={"x": 20, "y": 52})
+        page = open_with_first_rule_marked(signed_in)
         page.get_by_role("button", name="Snooze", exact=True).click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_text(what).click()
