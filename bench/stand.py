@@ -38,6 +38,7 @@ NO_LIMITS = {
         "STORM_WHATSAPP_RECIPIENT_RATE",
         "STORM_SMTP_RATE",
         "STORM_ALERTS_PER_HOUR",
+        "STORM_BURST_ALERTS",
     )
 }
 TELEGRAM_TOKEN = "1000001:sandbox-telegram-token"

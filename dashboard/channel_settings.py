@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import addresses, flash, message_settings, proofs, resources, texts, viewer
+from dashboard import addresses, channel_wishes, flash, message_settings, proofs, resources, texts, viewer
 from dashboard.sessions import SignedIn
 from stormalert.errands import ErrandKind
 from stormalert.errors import Conflict, InputError
@@ -18,7 +18,7 @@ def show(who: SignedIn) -> None:
     if not channels:
         st.info("Alerts go nowhere yet. Add a channel below: Telegram, WhatsApp, e-mail or a webhook.")
     for channel in channels:
-        _row(channel)
+        _row(channel, channels)
     st.subheader("Add a channel", anchor=False)
     if ChannelKind.TELEGRAM in working_kinds(resources.config()):
         proofs.link_telegram()
@@ -26,7 +26,7 @@ def show(who: SignedIn) -> None:
     message_settings.show(who)
 
 
-def _row(channel: Channel) -> None:
+def _row(channel: Channel, channels: list[Channel]) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{texts.CHANNEL_NAMES[channel.kind]}**", width=90)
         with st.container(width="stretch", gap=None):
@@ -34,6 +34,8 @@ def _row(channel: Channel) -> None:
             st.code(channel.address, language=None, wrap_lines=True)
             if channel.reason:
                 st.caption(f"Switched off: {channel.reason}")
+            if told := channel_wishes.told(channel, channels):
+                st.caption(told)
             if channel.kind not in working_kinds(resources.config()):
                 st.caption("This server is not set up for it; see the installation notes.")
         if channel.kind is ChannelKind.WEBHOOK and channel.kind in working_kinds(resources.config()):
@@ -41,7 +43,7 @@ def _row(channel: Channel) -> None:
                 st.caption("Each message is signed with it, as standardwebhooks.com says, so that you know that it is ours.")
                 st.code(webhook_secret(channel.id, resources.config().master_secret.get_secret_value()), language=None)
         if channel.is_verified:
-            _switch(channel)
+            _switch(channel, channels)
         else:
             st.badge("Not verified", color="orange")
         if st.button("Remove", icon=":material/delete:", key=f"remove-{channel.id}"):
@@ -52,11 +54,24 @@ def _row(channel: Channel) -> None:
         proofs.enter_code(channel)
 
 
-def _switch(channel: Channel) -> None:
-    is_on = st.toggle("On", value=channel.is_on, key=f"on-{channel.id}-{channel.revision}")
-    if is_on != channel.is_on:
+def _switch(channel: Channel, channels: list[Channel]) -> None:
+    # Only Telegram sends without a sound.
+    choices = ["On", "Silent", "Off"] if channel.kind is ChannelKind.TELEGRAM else ["On", "Off"]
+    before = "Off" if not channel.is_on else "Silent" if channel.is_silent and "Silent" in choices else "On"
+    choice = st.segmented_control(
+        "Messages",
+        choices,
+        default=before,
+        required=True,
+        label_visibility="collapsed",
+        key=f"on-{channel.id}-{channel.revision}",
+    )
+    if choice and choice != before:
         # Who switches it on again takes the reason for read.
-        _save(channel.model_copy(update={"is_on": is_on, "reason": ""}), f"switched {'on' if is_on else 'off'}")
+        changes = {"is_on": choice != "Off", "is_silent": choice == "Silent", "reason": ""}
+        _save(channel.model_copy(update=changes), "is silent now" if choice == "Silent" else f"switched {choice.lower()}")
+    if changed := channel_wishes.ask(channel, channels):
+        _save(changed, "saved")
     if st.button("Test", icon=":material/send:", key=f"test-{channel.id}", help="Sends a message there now"):
         proofs.ask(channel, ErrandKind.TEST)
 

@@ -1,17 +1,23 @@
-"""How a user's alerts are worded, with a preview."""
+"""How a user's alerts are worded, with a preview, and when many are told together."""
 
 import streamlit as st
 
 from dashboard import flash, resources, viewer
 from dashboard.sessions import SignedIn
-from stormalert import templates
+from stormalert import templates, wishes
 from stormalert.errors import InputError
 from stormalert.units import now_ms
+from stormalert.wishes import Burst
 
 _KEY = "message-template"
 
 
 def show(who: SignedIn) -> None:
+    _wording(who)
+    _bursts(who)
+
+
+def _wording(who: SignedIn) -> None:
     st.subheader("Wording", anchor=False)
     stored = templates.template_of(resources.store(), who.user.id)
     text = st.text_area(
@@ -33,6 +39,24 @@ def show(who: SignedIn) -> None:
     st.code(example, language=None, wrap_lines=True)
     if st.button("Save wording", disabled=(text or "").strip() == stored):
         _save(text or "")
+
+
+def _bursts(who: SignedIn) -> None:
+    st.subheader("Many at once", anchor=False)
+    config = resources.config()
+    stored = wishes.burst(resources.store(), who.user.id)
+    before = stored or Burst(most=config.burst_alerts, within_s=config.burst_s)
+    st.caption("When the whole market moves, what is too much is told in one message a channel, the top movers first.")
+    with st.form("bursts", border=False):
+        left, right, button = st.columns([1, 1, 1], vertical_alignment="bottom")
+        most = left.number_input("Alerts one by one, at most", min_value=1, max_value=100_000, value=before.most)
+        within_s = right.number_input("In any seconds", min_value=1, max_value=300, value=before.within_s)
+        is_sent = button.form_submit_button("Save", width="stretch")
+    if is_sent:
+        user = viewer.required().user.id
+        wishes.save_burst(resources.store(), user, Burst(most=int(most), within_s=int(within_s)))
+        flash.leave("Saved; it counts within some seconds.")
+        st.rerun()
 
 
 def _save(text: str) -> None:

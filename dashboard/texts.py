@@ -4,15 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stormalert import words
-from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Direction, Kind, Repeat, Rule, RuleState
+from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction, Kind, Repeat, Rule, RuleState
 from stormalert.units import SECOND_MS, format_percent
 
-CHANNEL_NAMES = {
-    ChannelKind.TELEGRAM: "Telegram",
-    ChannelKind.WHATSAPP: "WhatsApp",
-    ChannelKind.EMAIL: "E-mail",
-    ChannelKind.WEBHOOK: "Webhook",
-}
+CHANNEL_NAMES = words.CHANNELS
 KIND_NAMES = {
     Kind.ROLLING: "Move within a time",
     Kind.TRAILING: "Turn from the extreme",
@@ -104,7 +99,8 @@ def what_happened(alert: Alert) -> str:
 def delivery(it: Delivery) -> str:
     """sent 09:15:02, read 09:15:09, or failed 09:15:02: address refused"""
     names = {DeliveryState.QUEUED: "on its way since", DeliveryState.SUPPRESSED: "held back"}
-    text = f"{names.get(it.state, it.state.value)} {words.moment(it.updated_ms)}"
+    name = "waiting since" if it.state is DeliveryState.QUEUED and it.due_ms else names.get(it.state, it.state.value)
+    text = f"{name} {words.moment(it.updated_ms)}"
     attempts = f" ({it.attempts} attempts)" if it.attempts > 1 else ""
     return f"{text}{attempts}" + (f": {it.reason.replace('_', ' ')}" if it.reason else "")
 

@@ -66,6 +66,7 @@ def _card(message: Message) -> str:
     content = message.content
     subject = f"<h3>{escape(content['subject'])}</h3>" if content.get("subject") else ""
     status = f"<span>{escape(content['status'])}{_error(content)}</span>" if content.get("status") else ""
+    status += "<span>without a sound</span>" if _is_silent(content) else ""
     time = datetime.fromtimestamp(message.time_ms / 1000, INDIA)
     return f"""
         <article class="card message {escape(message.channel)}">
@@ -89,6 +90,10 @@ def _mail(message: Message) -> str:
         return ""
     frame = f'<iframe sandbox srcdoc="{escape(html)}" title="The mail as HTML"></iframe>'
     return f"<details><summary>As HTML</summary>{frame}</details>"
+
+
+def _is_silent(content: dict[str, Any]) -> bool:
+    return str(content.get("raw", {}).get("disable_notification", "")).lower() == "true"
 
 
 def _buttons(content: dict[str, Any]) -> str:

@@ -111,6 +111,10 @@ def user_window(user: str) -> str:
     return f"storm:{{limits}}:user:{user}"
 
 
+def user_recent(user: str) -> str:
+    return f"storm:{{limits}}:recent:{user}"
+
+
 def errand(errand: str) -> str:
     return f"storm:errand:{errand}"
 
@@ -377,6 +381,13 @@ TABLE = (
         "alerts of the last hour that the user was sent one by one",
         "lua/quota",
         "as many as an hour allows; expires after an hour",
+    ),
+    Family(
+        "storm:{limits}:recent:<user>",
+        "sorted set",
+        "all alerts of the user's last seconds, to know a burst by",
+        "lua/quota",
+        "those of STORM_BURST_S or the user's own; expires with them",
     ),
     Family("storm:errands", "stream", "errand kind channel: a code or a test message to send", "dashboard", "MAXLEN ~ 10,000"),
     Family("storm:errand:<errand>", "hash", "what became of it: state reason", "dashboard, bot", "expires after 10 minutes"),

@@ -4,10 +4,12 @@ Every record is immutable and checks itself when it is made; a record that chang
 units: `_e4` is rupees x 10,000, `_e2` is percent x 100, `_ms` is milliseconds (epoch for moments).
 """
 
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stormalert.units import HOUR_MS, MINUTE_MS, PERCENT_MAX_E2, PRICE_MAX_E4, SECOND_MS
 
@@ -17,6 +19,9 @@ USUAL_COOLDOWN_MS = MINUTE_MS
 # Longer than a session, so that a day rule fires once a day.
 DAY_COOLDOWN_MS = 8 * HOUR_MS
 COOLDOWN_MAX_MS = 7 * 24 * HOUR_MS
+# A stand-in that waited longer would bring old news.
+STAND_IN_MAX_MIN = 45
+DAY_MIN = 24 * 60
 
 # RQ job ids are made of record ids and allow letters, digits, _ and - only.
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -77,7 +82,15 @@ class DeliveryState(StrEnum):
     @property
     def is_out(self) -> bool:
         """Whether the provider has it."""
-        return self in (DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ)
+        return self in _OUT
+
+    def reaches(self, state: "DeliveryState") -> bool:
+        """Whether a message is as far as that, or further."""
+        return self in _OUT and state in _OUT and _OUT.index(self) >= _OUT.index(state)
+
+
+# As a message goes from one to the next.
+_OUT = (DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ)
 
 
 class MuteScope(StrEnum):
@@ -203,6 +216,47 @@ class Alert(Record):
         """When the rule was armed that fired, in ms by the wall clock or later; never the same twice for a rule."""
         return int(self.id.rpartition("-")[2])
 
+    @property
+    def owners_rule(self) -> str:
+        """The rule as its owner knows it: a watchlist's rule fires as its part on one instrument."""
+        return self.rule.removesuffix(f"_{self.token}")
+
+
+class QuietHours(Record):
+    """From when to when a channel is left alone, every day, by the clocks of a time zone; it may go over midnight."""
+
+    from_min: int = Field(ge=0, lt=DAY_MIN, description="minutes after midnight")
+    to_min: int = Field(ge=0, lt=DAY_MIN)
+    zone: str = "Asia/Kolkata"
+
+    @field_validator("zone")
+    @classmethod
+    def _is_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("expected a time zone such as Asia/Kolkata") from None
+        return zone
+
+    @model_validator(mode="after")
+    def _has_length(self) -> Self:
+        if self.from_min == self.to_min:
+            raise ValueError("quiet hours need an end that is not their beginning")
+        return self
+
+    def until_ms(self, at_ms: int) -> int:
+        """When the quiet hours end that it is in; 0 when it is in none."""
+        now = datetime.fromtimestamp(at_ms / 1000, ZoneInfo(self.zone))
+        minute = now.hour * 60 + now.minute
+        if self.from_min < self.to_min:
+            is_quiet, days = self.from_min <= minute < self.to_min, 0
+        else:
+            is_quiet, days = minute >= self.from_min or minute < self.to_min, int(minute >= self.from_min)
+        if not is_quiet:
+            return 0
+        end = now.replace(hour=self.to_min // 60, minute=self.to_min % 60, second=0, microsecond=0, fold=0)
+        return round((end + timedelta(days=days)).timestamp() * 1000)
+
 
 class Channel(Record):
     """One address of one user: a Telegram chat id, a WhatsApp number, an e-mail address or a webhook's URL."""
@@ -216,6 +270,13 @@ class Channel(Record):
     is_verified: bool = True
     # Why it was switched off, in words for its owner.
     reason: str = ""
+    # Without a sound, where the provider can do that.
+    is_silent: bool = False
+    quiet: QuietHours | None = None
+    # The channel that comes first: this one gets an alert only if that one's message is not so far after some minutes.
+    stands_in_for: Id | Literal[""] = ""
+    stands_in_unless: DeliveryState = DeliveryState.READ
+    stands_in_after_min: int = Field(default=5, ge=1, le=STAND_IN_MAX_MIN)
     revision: int = 0
 
     @property
@@ -237,9 +298,14 @@ class Delivery(Record):
     attempts: int = 0
     # The message in which it is told together with others; empty when it has one of its own.
     summary: str = ""
+    due_ms: TimeMs = Field(default=0, description="it waits until then; 0: it does not wait")
     queued_ms: TimeMs
     updated_ms: TimeMs
     revision: int = 0
+
+    @staticmethod
+    def id_of(alert: str, channel: str) -> str:
+        return f"{alert}-{channel}"
 
 
 class Mute(Record):
@@ -265,8 +331,7 @@ class Mute(Record):
 
     def covers(self, alert: Alert) -> bool:
         if self.scope is MuteScope.RULE:
-            # A watchlist's rule fires as its part on one instrument.
-            return self.subject in (alert.rule, alert.rule.removesuffix(f"_{alert.token}"))
+            return self.subject in (alert.rule, alert.owners_rule)
         return self.scope is MuteScope.ALL or self.subject == str(alert.token)
 
 

@@ -91,6 +91,8 @@ class Settings(BaseModel):
     smtp_rate: Rate = Field(100, alias="STORM_SMTP_RATE", description="e-mails in any second that the mail server takes")
 
     alerts_per_hour: Rate = Field(60, alias="STORM_ALERTS_PER_HOUR", description="alerts that a user is sent one by one in any hour; more are told together")
+    burst_alerts: Rate = Field(20, alias="STORM_BURST_ALERTS", description="alerts that a user is sent one by one in any STORM_BURST_S; more are told together, the top movers first")
+    burst_s: int = Field(10, alias="STORM_BURST_S", ge=1, le=300, description="seconds; see STORM_BURST_ALERTS")
     summary_s: int = Field(180, alias="STORM_SUMMARY_S", ge=1, le=3_600, description="seconds after which alerts that are told together go out at the latest")
 
     host: str = Field("127.0.0.1", alias="STORM_HOST", description="address that dashboard, relay and queue board listen on")

@@ -2,8 +2,15 @@
 
 from datetime import datetime
 
-from stormalert.model import Mute, MuteScope
+from stormalert.model import ChannelKind, Mute, MuteScope
 from stormalert.units import HOUR_MS, IST, MINUTE_MS, SECOND_MS, format_price, now_ms
+
+CHANNELS = {
+    ChannelKind.TELEGRAM: "Telegram",
+    ChannelKind.WHATSAPP: "WhatsApp",
+    ChannelKind.EMAIL: "E-mail",
+    ChannelKind.WEBHOOK: "Webhook",
+}
 
 
 def grouped(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Delivering: the stages that a delivery passes, in order, and what stops it on the way.
+"""Delivering: what passes the stages (stages.py) goes to its provider, and the store is told how far it came.
 
 At least once. A message goes out twice only when a worker dies, or the connection, between the provider's yes and our mark.
 """
@@ -9,24 +9,23 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
-from stormalert import alarms, channels, templates, words
+from stormalert import alarms, channels
 from stormalert.errors import Moved, Permanent, Retryable
-from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState
+from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState
 from stormalert.process import UNREACHABLE
 from stormalert.store import Store
-from stormalert.units import HOUR_MS, SECOND_MS, now_ms
-from workers import render, summary
+from stormalert.units import SECOND_MS, now_ms
+from workers import summary
 from workers.limits import Limits, Permit
 from workers.marks import Marks
 from workers.render import Message
+from workers.stages import USEFUL_MS, Done, Ended, Later, Outcome, Parcel, Parked, Stages
 
 log = logging.getLogger("stormalert")
 
-# After this an alert is no news any more: it is not sent, and its history says why.
-USEFUL_MS = HOUR_MS
 LONGEST_PAUSE_S = 300.0
 # When another worker has the delivery: it will be done, or dead, soon.
 CLAIMED_PAUSE_S = 2.0
@@ -41,59 +40,12 @@ ON_THEIR_WAY = 2
 PACE_S = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The end of a delivery, in words."""
-
-    state: DeliveryState
-    reason: str = ""
-    attempts: int = field(default=0, compare=False)
-    provider_id: str = field(default="", compare=False)
-
-    @property
-    def is_failed(self) -> bool:
-        return self.state is DeliveryState.FAILED
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """Not now, and why; waiting for a limit is no attempt."""
-
-    after_s: float
-    reason: str
-    attempts: int = field(default=0, compare=False)
-
-
-Outcome = Done | Later
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How far a job came, and which deliveries with it: one, those of a summary, or none when the store has nothing to note."""
-
-    id: str
-    outcome: Outcome
-    deliveries: tuple[Delivery, ...] = ()
+Report = Callable[[Ended], None]
 
 
 class Carries(Protocol):
     async def carry(self, kind: ChannelKind, address: str, message: Message) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """A delivery with what the stages found for it."""
-
-    delivery: Delivery
-    alert: Alert
-    channel: Channel | None = None
-    message: Message | None = None
-
-
-# A stage decides from what it is given and what the store says; it runs in a thread.
-Stage = Callable[[Parcel], Parcel | Outcome]
-Report = Callable[[Ended], None]
 
 
 class Courier:
@@ -106,12 +58,9 @@ class Courier:
         self._post = post
         self._now_ms = clock_ms
         self._gate = asyncio.Semaphore(ON_THEIR_WAY)
+        self._stages = Stages(store, clock_ms)
         # How many deliveries ended how; the heartbeat shows it.
         self.counts: dict[str, str | int | float] = {"sent": 0, "failed": 0, "suppressed": 0, "retries": 0, "waits": 0}
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        return (self._channel_is_on, self._is_news, self._not_muted, self._render)
 
     async def deliver(self, delivery_ids: Sequence[str], report: Report) -> None:
         """Take each delivery as far as it goes now, and report each when it is there; the store is told by `record`."""
@@ -136,6 +85,17 @@ class Courier:
             self._record_again(delivery_id, outcomes[delivery_id])
         for each in ended:
             self._tell(each)
+            if isinstance(each.outcome, Done) and each.outcome.is_failed:
+                for delivery in each.deliveries:
+                    self._call_stand_ins(delivery)
+
+    def _call_stand_ins(self, failed: Delivery) -> None:
+        """Those that wait whether it arrives need not wait any longer."""
+        waiting = [it for it in self._store.deliveries_of(failed.alert) if it.due_ms > self._now_ms() and not it.summary]
+        stand_ins = {it.id for it in self._store.channels_of(failed.user) if it.stands_in_for == failed.channel}
+        called = [it.model_copy(update={"due_ms": self._now_ms()}) for it in waiting if it.channel in stand_ins]
+        # One that was changed meanwhile is at its work already.
+        self._store.save_deliveries(called)
 
     def _prepare(self, delivery_ids: Sequence[str], sent: dict[str, str]) -> list[Parcel | Ended]:
         """Through the stages that need no provider, with one question to the store for all of them."""
@@ -155,7 +115,7 @@ class Courier:
             elif (alert := alerts.get(delivery.alert)) is None:
                 steps.append(Ended(delivery_id, Done(DeliveryState.FAILED, "the alert is not in the store"), (delivery,)))
             else:
-                steps.append(self._pass(Parcel(delivery, alert, found.get(delivery.channel)), self.stages))
+                steps.append(self._stages.alone(Parcel(delivery, alert, found.get(delivery.channel))))
         return steps
 
     def _collect(self, summary_id: str) -> tuple[Parcel | None, tuple[Delivery, ...], list[Ended]]:
@@ -163,67 +123,21 @@ class Courier:
         deliveries = self._store.parked_deliveries(summary_id)
         alerts = {alert.id: alert for alert in self._store.alerts([each.alert for each in deliveries])}
         channel = self._store.channel(deliveries[0].channel) if deliveries else None
-        # An alert that is old by now is told all the same, and said to be old.
-        stages = [stage for stage in self.stages if stage not in (self._is_news, self._render)]
         known = [each for each in deliveries if each.alert in alerts]
-        steps = [self._pass(Parcel(each, alerts[each.alert], channel), stages) for each in known]
+        steps = [self._stages.together(Parcel(each, alerts[each.alert], channel)) for each in known]
         stopped = [step for step in steps if isinstance(step, Ended)]
         missing = Done(DeliveryState.FAILED, "the alert is not in the store")
         stopped += [Ended(each.id, missing, (each,)) for each in deliveries if each.alert not in alerts]
-        told = [(step.delivery, step.alert) for step in steps if isinstance(step, Parcel)]
-        if not told:
+        passed = [step for step in steps if isinstance(step, Parcel)]
+        if not passed:
             return None, (), stopped
+        told = [(parcel.delivery, parcel.alert) for parcel in passed]
         youngest, alert = max(told, key=lambda each: each[0].queued_ms)
         whole = youngest.model_copy(update={"id": summary.message_id(summary_id, told)})
-        message = summary.message(whole.id, told, now_ms=self._now_ms(), useful_ms=USEFUL_MS, channel=whole.channel)
+        why = summary.why_of(summary_id)
+        message = summary.message(whole.id, told, why, now_ms=self._now_ms(), useful_ms=USEFUL_MS, channel=whole.channel)
+        message = replace(message, is_silent=all(parcel.is_silent for parcel in passed))
         return Parcel(whole, alert, channel, message), tuple(delivery for delivery, _ in told), stopped
-
-    def _pass(self, parcel: Parcel, stages: Sequence[Stage]) -> Parcel | Ended:
-        step: Parcel | Outcome = parcel
-        for stage in stages:
-            if not isinstance(step, Parcel):
-                break
-            step = stage(step)
-        return step if isinstance(step, Parcel) else Ended(parcel.delivery.id, step, (parcel.delivery,))
-
-    def _channel_is_on(self, parcel: Parcel) -> Parcel | Outcome:
-        channel = parcel.channel
-        if channel is None:
-            return Done(DeliveryState.SUPPRESSED, "the channel was removed")
-        if not channel.is_on:
-            why = f": {channel.reason}" if channel.reason else ""
-            return Done(DeliveryState.SUPPRESSED, f"the channel is off{why}")
-        if not channel.is_verified:
-            return Done(DeliveryState.SUPPRESSED, "the channel is not verified")
-        return parcel
-
-    def _is_news(self, parcel: Parcel) -> Parcel | Outcome:
-        age_ms = self._age_ms(parcel.delivery)
-        if age_ms < USEFUL_MS:
-            return parcel
-        why = f"too old to be news: fired {render.age(age_ms)} ago"
-        why += f"; last try: {parcel.delivery.reason}" if parcel.delivery.reason else ""
-        return Done(DeliveryState.SUPPRESSED, why)
-
-    def _not_muted(self, parcel: Parcel) -> Parcel | Outcome:
-        mutes = self._store.mutes_of(parcel.delivery.user, self._now_ms())
-        mute = next((mute for mute in mutes if mute.covers(parcel.alert)), None)
-        if mute is None:
-            return parcel
-        return Done(DeliveryState.SUPPRESSED, f"you {words.mute(mute, self._now_ms())}")
-
-    def _render(self, parcel: Parcel) -> Parcel:
-        delivery = parcel.delivery
-        message = render.message(
-            delivery.id,
-            parcel.alert,
-            now_ms=self._now_ms(),
-            age_ms=self._age_ms(delivery),
-            useful_ms=USEFUL_MS,
-            channel=delivery.channel,
-            template=templates.template_of(self._store, delivery.user),
-        )
-        return replace(parcel, message=message)
 
     async def _summarize(self, summary_id: str, report: Report) -> None:
         parcel, told, stopped = await asyncio.to_thread(self._collect, summary_id)
@@ -313,7 +227,7 @@ class Courier:
     def _retry(self, delivery: Delivery, error: Retryable) -> Outcome:
         jitter = random.random()  # noqa: S311
         after_s = pause_s(delivery.attempts, error.after_s, jitter)
-        if self._age_ms(delivery) + after_s * SECOND_MS >= USEFUL_MS:
+        if self._now_ms() - delivery.queued_ms + after_s * SECOND_MS >= USEFUL_MS:
             return Done(DeliveryState.FAILED, f"gave up: {error}", attempts=1)
         return Later(after_s, str(error), attempts=1)
 
@@ -321,13 +235,16 @@ class Courier:
         """The record as it is to be; None when there is nothing to tell."""
         if isinstance(outcome, Later) and not outcome.attempts:
             return None
-        changes = {
-            "state": DeliveryState.QUEUED if isinstance(outcome, Later) else outcome.state,
-            "reason": outcome.reason,
-            "attempts": delivery.attempts + outcome.attempts,
-            "provider_id": "" if isinstance(outcome, Later) else outcome.provider_id,
-            "updated_ms": self._now_ms(),
-        }
+        changes: dict[str, Any] = {"reason": outcome.reason, "updated_ms": self._now_ms()}
+        if isinstance(outcome, Parked):
+            changes |= {"due_ms": outcome.due_ms, "summary": outcome.summary}
+        else:
+            changes |= {"attempts": delivery.attempts + outcome.attempts}
+        if isinstance(outcome, Done):
+            changes |= {"state": outcome.state, "provider_id": outcome.provider_id}
+        else:
+            # Also one that had failed, and is run again.
+            changes |= {"state": DeliveryState.QUEUED, "provider_id": ""}
         return delivery.model_copy(update=changes)
 
     def _record_again(self, delivery_id: str, outcome: Outcome) -> None:
@@ -347,14 +264,11 @@ class Courier:
                 extra = {"delivery": ended.id, "reason": outcome.reason, "after_s": round(outcome.after_s, 1)}
                 log.info("delivery put off", extra=extra)
             return
-        if not ended.deliveries:
+        if not ended.deliveries or isinstance(outcome, Parked):
             return
         self._count(outcome.state)
         if outcome.state is not DeliveryState.SENT:
             log.warning(f"delivery {outcome.state}", extra={"delivery": ended.id, "reason": outcome.reason})
-
-    def _age_ms(self, delivery: Delivery) -> int:
-        return self._now_ms() - delivery.queued_ms
 
     def _count(self, name: str) -> None:
         self.counts[name] = int(self.counts[name]) + 1

@@ -11,7 +11,6 @@ from stormalert import process
 from stormalert.keys import all_shards
 from stormalert.settings import Settings
 from stormalert.store import open_store
-from stormalert.units import SECOND_MS
 from workers.fanout import Fanout
 from workers.queues import counts, open_queue, open_scheduler, open_summaries
 from workers.quota import Quota
@@ -35,9 +34,9 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
     store = await asyncio.to_thread(open_store, config.mongodb_uri, config.sqlite_path)
     queue_client, plain_client = Redis.from_url(config.rq_url), process.connect_in_thread(config.redis_url)
     queue, summaries, scheduler = open_queue(queue_client), open_summaries(queue_client), open_scheduler(queue_client)
-    summary_ms, quota = config.summary_s * SECOND_MS, Quota(client, config)
-    readers = [Reader(shard, client, Fanout(store, queue, summary_ms), quota) for shard in all_shards(config.shards)]
-    sweeper = Sweeper(store, queue, summaries, plain_client, summary_ms)
+    quota = Quota(client, config)
+    readers = [Reader(shard, client, Fanout(store, queue, config), quota) for shard in all_shards(config.shards)]
+    sweeper = Sweeper(store, queue, summaries, plain_client)
 
     async def facts() -> None:
         heartbeat.facts |= await asyncio.to_thread(counts, queue)

@@ -1,14 +1,17 @@
-"""Alerts beyond a user's hour, told together: one message a channel and a few minutes.
+"""Alerts that are told together in one message: those beyond a user's hour, those of a burst, those of quiet hours.
 
-A summary is known by its channel and its minutes, so whoever makes it finds the same one; its alerts are the deliveries in the
-store that name it and are still queued.
+A summary is known by why, by its channel and by when it is due, so whoever makes it finds the same one; its alerts are the
+deliveries in the store that name it and are still queued. Left out of a message is only what the same line says already: an
+instrument's older alerts in the same direction, which are counted, and what is too much to list, which is named.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from enum import StrEnum
 
-from stormalert.model import Alert, Delivery
+from stormalert import words
+from stormalert.model import Alert, Delivery, Direction
 from stormalert.units import SECOND_MS
 from workers import render
 from workers.render import Message
@@ -20,14 +23,33 @@ MOST_SYMBOLS = 20
 Told = Sequence[tuple[Delivery, Alert]]
 
 
-def summary_id(channel: str, now_ms: int, every_ms: int) -> str:
-    """Of the summary that takes what fires now."""
-    return f"sum-{channel}-{now_ms // every_ms}"
+class Why(StrEnum):
+    """Why alerts are told together; ids of summaries begin with it."""
+
+    HOUR = "sum"
+    BURST = "burst"
+    QUIET = "quiet"
 
 
-def is_due(summary: str, now_ms: int, every_ms: int) -> bool:
-    """Whether its minutes are over."""
-    return int(summary.rpartition("-")[2]) < now_ms // every_ms
+_HEADLINES = {
+    Why.HOUR: "{count} more {alerts} in the last minutes",
+    Why.BURST: "{count} {alerts} at once",
+    Why.QUIET: "{count} {alerts} in your quiet hours",
+}
+
+
+def summary_id(why: Why, channel: str, due_ms: int) -> str:
+    return f"{why}-{channel}-{due_ms}"
+
+
+def due_after(now_ms: int, every_ms: int) -> int:
+    """When the summary is due that takes what fires now: the end of the minutes that it is in."""
+    return (now_ms // every_ms + 1) * every_ms
+
+
+def why_of(summary: str) -> Why:
+    name = summary.partition("-")[0]
+    return Why(name)
 
 
 def message_id(summary: str, told: Told) -> str:
@@ -36,24 +58,36 @@ def message_id(summary: str, told: Told) -> str:
     return f"{summary}-{hashlib.blake2s(names.encode(), digest_size=6).hexdigest()}"
 
 
-def message(delivery: str, told: Told, *, now_ms: int, useful_ms: int, channel: str = "") -> Message:
-    """One line an instrument and direction with its newest price, newest first."""
+def message(delivery: str, told: Told, why: Why, *, now_ms: int, useful_ms: int, channel: str = "") -> Message:
+    """One line an instrument and direction with its newest price; a burst's top movers first, else the newest."""
     newest_first = sorted(told, key=lambda each: each[1].time_ms, reverse=True)
     times = Counter((alert.symbol, alert.direction) for _, alert in told)
-    lines: dict[tuple[str, str], str] = {}
+    newest: dict[tuple[str, Direction], tuple[Delivery, Alert]] = {}
     for each, alert in newest_first:
-        key = (alert.symbol, alert.direction)
-        if key not in lines:
-            age_ms = now_ms - each.queued_ms
-            line = render.message(each.id, alert, now_ms=now_ms, age_ms=0, useful_ms=useful_ms).headline
-            line += f" · {times[key]} times" if times[key] > 1 else ""
-            lines[key] = f"{line} · old: fired {render.age(age_ms)} ago" if age_ms >= useful_ms else line
-    shown, left_out = list(lines.values())[:MOST_LINES], list(lines)[MOST_LINES:]
-    if left_out:
+        newest.setdefault((alert.symbol, alert.direction), (each, alert))
+    if why is Why.BURST:
+        newest = dict(sorted(newest.items(), key=lambda item: -_move(item[1][1])))
+    lines = []
+    for key, (each, alert) in list(newest.items())[:MOST_LINES]:
+        age_ms = now_ms - each.queued_ms
+        line = render.message(each.id, alert, now_ms=now_ms, age_ms=0, useful_ms=useful_ms).headline
+        line += f" · {times[key]} times" if times[key] > 1 else ""
+        if why is Why.QUIET:
+            line += f" · {words.clock(alert.time_ms, now_ms)}"
+        elif age_ms >= useful_ms:
+            line += f" · old: fired {render.age(age_ms)} ago"
+        lines.append(line)
+    if left_out := list(newest)[MOST_LINES:]:
         symbols = list(dict.fromkeys(" ".join(symbol.split()) for symbol, _ in left_out))
         more = ", ".join(symbols[:MOST_SYMBOLS]) + (", …" if len(symbols) > MOST_SYMBOLS else "")
-        shown.append(f"and {len(left_out)} more: {more}")
-    count = f"{len(told)} more alerts" if len(told) > 1 else "1 more alert"
+        lines.append(f"and {len(left_out)} more: {more}")
+    headline = _HEADLINES[why].format(count=len(told), alerts="alerts" if len(told) > 1 else "alert")
     youngest_ms = min(now_ms - each.queued_ms for each, _ in told)
-    useful_s = max(1, (useful_ms - youngest_ms) // SECOND_MS)
-    return Message(delivery, f"{count} in the last minutes", "\n".join(shown), useful_s=useful_s, channel=channel, gap="\n")
+    # What waited for the end of quiet hours is news to its reader.
+    useful_s = max(1, (useful_ms if why is Why.QUIET else useful_ms - youngest_ms) // SECOND_MS)
+    return Message(delivery, headline, "\n".join(lines), useful_s=useful_s, channel=channel, gap="\n")
+
+
+def _move(alert: Alert) -> float:
+    """How far it moved, as a share of where it came from."""
+    return abs(alert.price_e4 - alert.reference_e4) / alert.reference_e4

@@ -24,8 +24,9 @@ from rq.worker.base import WorkerStatus
 from stormalert.errors import StormError
 from stormalert.model import DeliveryState
 from stormalert.process import UNREACHABLE
-from workers.deliver import Done, Ended, Later, Outcome, Report
+from workers.deliver import Report
 from workers.queues import JOB_TIMEOUT_S, RESULT_S
+from workers.stages import Done, Ended, Later, Outcome
 
 log = logging.getLogger("stormalert")
 
@@ -187,7 +188,7 @@ class DeliveryWorker(SimpleWorker):
             # RQ's own schedule() knows whole seconds only.
             job.set_status(JobStatus.SCHEDULED, pipeline=pipe)
             pipe.zadd(Queue(job.origin, self.connection).scheduled_job_registry.key, {job.id: time.time() + outcome.after_s})
-        elif outcome.is_failed:
+        elif isinstance(outcome, Done) and outcome.is_failed:
             self._fail(job, execution, outcome.reason, pipe)
             return
         else:

@@ -4,10 +4,11 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import resources, texts, viewer
+from dashboard import flash, resources, texts, viewer
 from stormalert import words
-from stormalert.model import Alert, Channel, Delivery, Direction
+from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction
 from stormalert.store import Cursor
+from stormalert.units import now_ms
 
 PAGE = 25
 _TRAIL = "alerts-cursors"
@@ -34,6 +35,7 @@ vertical-align:top}
 
 def show() -> None:
     who = viewer.required()
+    flash.show()
     trail: list[Cursor] = st.session_state.setdefault(_TRAIL, [])
     st.title("Alerts", anchor=False)
     after = trail[-1] if trail else None
@@ -43,7 +45,9 @@ def show() -> None:
     if not page and not trail:
         st.info("No alerts yet. They appear here as soon as a rule fires; look at **Rules** whether some are armed.")
         return
-    st.html(_STYLE + _table(page))
+    deliveries = {alert.id: resources.store().deliveries_of(alert.id) for alert in page}
+    st.html(_STYLE + _table(page, deliveries))
+    _offer_failed([it for each in deliveries.values() for it in each if it.state is DeliveryState.FAILED])
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Newest", icon=":material/first_page:", disabled=not trail):
             trail.clear()
@@ -57,10 +61,24 @@ def show() -> None:
         st.caption(f"Page {len(trail) + 1} · times in IST")
 
 
-def _table(alerts: list[Alert]) -> str:
-    store = resources.store()
-    channels = store.channels_of(alerts[0].user) if alerts else []
-    rows = "".join(_row(alert, store.deliveries_of(alert.id), channels) for alert in alerts)
+def _offer_failed(failed: list[Delivery]) -> None:
+    """The way to send again what failed on this page."""
+    if not failed:
+        return
+    noun = "message that failed" if len(failed) == 1 else f"{len(failed)} messages that failed"
+    if st.button(f"Send the {noun} again", icon=":material/replay:"):
+        who = viewer.required()
+        # Workers find it as they find what a crash left behind; the record says that it was asked for.
+        asked = {"state": DeliveryState.QUEUED, "due_ms": now_ms(), "reason": "asked for again", "summary": ""}
+        wanted = [it.model_copy(update=asked) for it in failed if it.user == who.user.id]
+        refused = resources.store().save_deliveries(wanted)
+        flash.leave(f"{len(wanted) - len(refused)} on their way again, within some seconds.")
+        st.rerun()
+
+
+def _table(alerts: list[Alert], deliveries: dict[str, list[Delivery]]) -> str:
+    channels = resources.store().channels_of(alerts[0].user) if alerts else []
+    rows = "".join(_row(alert, deliveries[alert.id], channels) for alert in alerts)
     heads = "".join(f"<th>{head}</th>" for head in ("Time", "Instrument", "What happened", "Price", "Deliveries"))
     return f'<table class="alerts"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 

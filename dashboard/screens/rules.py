@@ -5,12 +5,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import flash, mutes, resources, rule_dialog, texts, viewer
-from stormalert import keys, words
+from dashboard import flash, mutes, resources, rule_dialog, rule_wishes, texts, viewer
+from stormalert import keys, wishes, words
 from stormalert.armed import read_armed
 from stormalert.errors import Conflict
 from stormalert.model import Mute, Rule, RuleState
 from stormalert.process import REDIS_ERRORS
+from stormalert.wishes import RuleWish
 
 MOST_SHOWN = 500
 
@@ -38,12 +39,13 @@ def show() -> None:
 def _table(rules: list[Rule], silent: list[Mute]) -> list[Rule]:
     """Draws them, and returns those that are marked."""
     states = _engine_states(rules)
+    wanted = wishes.of_rules(resources.store(), [rule.id for rule in rules])
     last_alerts = [resources.store().last_alert_ms(rule.id) for rule in rules]
     rows = pd.DataFrame(
         {
             "Instrument": [rule.symbol for rule in rules],
             "Condition": [texts.condition(rule) for rule in rules],
-            "State": [_state(rule, states, silent) for rule in rules],
+            "State": [_state(rule, states, silent, wanted[rule.id]) for rule in rules],
             "Fires": [texts.repetition(rule) for rule in rules],
             "Last alert (IST)": [words.moment(at_ms) if at_ms else "–" for at_ms in last_alerts],
         }
@@ -61,13 +63,14 @@ def _table(rules: list[Rule], silent: list[Mute]) -> list[Rule]:
     return [rules[row] for row in event["selection"]["rows"]]
 
 
-def _state(rule: Rule, states: dict[str, str], silent: list[Mute]) -> str:
-    return " · ".join(text for text in (texts.rule_state(rule, states.get(rule.id)), mutes.state(rule, silent)) if text)
+def _state(rule: Rule, states: dict[str, str], silent: list[Mute], wish: RuleWish) -> str:
+    told = (texts.rule_state(rule, states.get(rule.id)), mutes.state(rule, silent), rule_wishes.told(wish))
+    return " · ".join(text for text in told if text)
 
 
 def _actions(chosen: list[Rule], silent: list[Mute]) -> None:
     if not chosen:
-        st.caption("Mark rules at their left edge to edit, pause, resume, re-arm, snooze or delete them.")
+        st.caption("Mark rules at their left edge for what can be done with them.")
         return
     noun = "1 rule marked" if len(chosen) == 1 else f"{len(chosen)} rules marked"
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -81,6 +84,7 @@ def _actions(chosen: list[Rule], silent: list[Mute]) -> None:
         if st.button("Re-arm", icon=":material/restart_alt:", help="Starts over at the next tick, whatever happened before."):
             _move(chosen, RuleState.ACTIVE, "re-armed")
         mutes.offer(chosen, silent)
+        rule_wishes.offer(chosen)
         if st.button("Delete", icon=":material/delete:"):
             _confirm_deletion(chosen)
 

@@ -137,6 +137,7 @@ def _stand_ins(asked: Settings, theirs: Mapping[str, str]) -> dict[str, str]:
         "STORM_WEBHOOK_PRIVATE": "allow",
         # The generated market moves more than anybody would want to be told of; here each alert is to be seen.
         "STORM_ALERTS_PER_HOUR": UNLIMITED,
+        "STORM_BURST_ALERTS": UNLIMITED,
     }
     if "TELEGRAM_BOT_TOKEN" not in theirs:
         found |= {

@@ -33,7 +33,7 @@ from stormalert.store import LONGEST_SEARCH, Cursor
 from stormalert.units import now_ms
 
 DATABASE = "storm"
-SCHEMA = 1
+SCHEMA = 2
 # Finding a server, and one operation on it with its repeats; an election takes less.
 OPERATION_MS = 8_000
 # From reading the clock to the rule being stored. Below the overlap with which the evaluator reads changes again, so that one
@@ -65,7 +65,8 @@ INDEXES = (
     (Alert, "user -time_ms -_id"),
     (Alert, "rule -time_ms"),
     (Delivery, "alert _id"),
-    (Delivery, "state updated_ms"),
+    (Delivery, "state due_ms updated_ms"),
+    (Delivery, "state summary"),
     (Instrument, "folded_symbol _id"),
     (AuditEntry, "-time_ms -_id"),
 )
@@ -219,12 +220,12 @@ class MongoStore:
     def deliveries_of(self, alert_id: str) -> list[Delivery]:
         return self._all(Delivery, {"alert": alert_id}, "_id")
 
-    def unfinished_deliveries(self, before_ms: int, limit: int = 100) -> list[Delivery]:
-        waiting = {"state": DeliveryState.QUEUED.value, "updated_ms": {"$lt": before_ms}}
-        return self._all(Delivery, waiting, "updated_ms", limit)
+    def unfinished_deliveries(self, before_ms: int, due_ms: int, limit: int = 100) -> list[Delivery]:
+        # Not `$lte`: what an older StormAlert wrote has no such field.
+        waiting = {"state": DeliveryState.QUEUED.value, "due_ms": {"$not": {"$gt": due_ms}}, "updated_ms": {"$lt": before_ms}}
+        return self._all(Delivery, waiting, "due_ms updated_ms", limit)
 
     def parked_deliveries(self, summary: str) -> list[Delivery]:
-        # Only what is queued is looked through: rarely more than some thousands.
         return self._all(Delivery, {"state": DeliveryState.QUEUED.value, "summary": summary}, "updated_ms _id")
 
     def save_instruments(self, instruments: Iterable[Instrument]) -> int:
@@ -263,6 +264,10 @@ class MongoStore:
 
     def setting(self, name: str) -> str | None:
         return self._get("settings", name).get("value")
+
+    def settings(self, names: Sequence[str]) -> dict[str, str]:
+        with self._asking():
+            return {row["_id"]: row["value"] for row in self._db["settings"].find({"_id": {"$in": list(names)}})}
 
     def save_setting(self, name: str, value: str) -> None:
         self._put("settings", name, {"value": value})

@@ -67,6 +67,12 @@ MIGRATIONS = (
     CREATE INDEX mutes_by_user ON mutes (user, id);
     CREATE INDEX channels_by_address ON channels (json_extract(body, '$.address'));
     """,
+    """
+    ALTER TABLE deliveries ADD COLUMN due_ms INTEGER NOT NULL DEFAULT 0;
+    DROP INDEX deliveries_by_state;
+    CREATE INDEX deliveries_by_due ON deliveries (state, due_ms, updated_ms);
+    CREATE INDEX deliveries_by_summary ON deliveries (json_extract(body, '$.summary')) WHERE state = 'queued';
+    """,
 )
 
 Kept = TypeVar("Kept", bound=Record)
@@ -219,7 +225,12 @@ class SqliteStore:
         return rows[0][0] if rows else None
 
     def save_delivery(self, delivery: Delivery) -> Delivery:
-        columns = {"alert": delivery.alert, "state": delivery.state, "updated_ms": delivery.updated_ms}
+        columns = {
+            "alert": delivery.alert,
+            "state": delivery.state,
+            "updated_ms": delivery.updated_ms,
+            "due_ms": delivery.due_ms,
+        }
         return self._save("deliveries", delivery, columns)
 
     def save_deliveries(self, deliveries: Sequence[Delivery]) -> list[str]:
@@ -241,23 +252,23 @@ class SqliteStore:
     def deliveries_of(self, alert_id: str) -> list[Delivery]:
         return self._all(Delivery, "SELECT body FROM deliveries WHERE alert = ? ORDER BY id", alert_id)
 
-    def unfinished_deliveries(self, before_ms: int, limit: int = 100) -> list[Delivery]:
+    def unfinished_deliveries(self, before_ms: int, due_ms: int, limit: int = 100) -> list[Delivery]:
         return self._all(
             Delivery,
-            "SELECT body FROM deliveries WHERE state = ? AND updated_ms < ? ORDER BY updated_ms LIMIT ?",
+            "SELECT body FROM deliveries WHERE state = ? AND due_ms <= ? AND updated_ms < ?"
+            " ORDER BY due_ms, updated_ms LIMIT ?",
             DeliveryState.QUEUED,
+            due_ms,
             before_ms,
             limit,
         )
 
     def parked_deliveries(self, summary: str) -> list[Delivery]:
-        # Only what is queued is looked through: rarely more than some thousands.
-        return self._all(
-            Delivery,
-            "SELECT body FROM deliveries WHERE state = ? AND json_extract(body, '$.summary') = ? ORDER BY updated_ms, id",
-            DeliveryState.QUEUED,
-            summary,
+        # The state is part of the text, for the sake of the index.
+        sql = (
+            "SELECT body FROM deliveries WHERE state = 'queued' AND json_extract(body, '$.summary') = ? ORDER BY updated_ms, id"
         )
+        return self._all(Delivery, sql, summary)
 
     def save_instruments(self, instruments: Iterable[Instrument]) -> int:
         # The columns are folded, because LIKE and NOCASE are about ASCII only.
@@ -296,6 +307,13 @@ class SqliteStore:
     def setting(self, name: str) -> str | None:
         rows = self._rows("SELECT value FROM settings WHERE name = ?", name)
         return rows[0][0] if rows else None
+
+    def settings(self, names: Sequence[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for start in range(0, len(names), MANY):
+            some = names[start : start + MANY]
+            found |= self._rows(f"SELECT name, value FROM settings WHERE name IN ({', '.join('?' * len(some))})", *some)  # noqa: S608
+        return found
 
     def save_setting(self, name: str, value: str) -> None:
         self._write("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", (name, value))

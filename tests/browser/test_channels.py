@@ -1,13 +1,15 @@
 """How an address is proven in the browser, with the bot's process and the sandbox's providers behind it."""
 
+import contextlib
 import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from stormalert.linking import link_chat
-from stormalert.model import Channel, ChannelKind, Kind, Rule, RuleState
+from stormalert.model import Channel, ChannelKind, Kind, QuietHours, Rule, RuleState
 from tests.browser.running import NAME, PASSWORD, USER, Running, running, wait_until
 from tests.browser.watching import Watched, chromium, watched_page
 from tests.workers.conftest import sandbox_server  # noqa: F401 - a fixture
@@ -114,3 +116,52 @@ def test_in_the_outbox_a_person_writes_to_the_bot_and_presses_its_buttons(
         page.get_by_role("button", name="Say").click()
         expect(page.get_by_text("Rules: 0 active, 1 paused")).to_be_visible()
         watched.screenshot("outbox")
+
+
+def choose(page: Page, label: str, name: str) -> None:
+    """In a list that may be drawn anew, and so be closed, while it is opened."""
+    option = page.get_by_role("option", name=name)
+    for _ in range(5):
+        page.get_by_role("combobox", name=label).click()
+        with contextlib.suppress(PlaywrightTimeoutError):
+            return option.click(timeout=3_000)
+    raise AssertionError(f"{name} cannot be chosen")
+
+
+def test_a_channel_has_quiet_hours_and_stands_in_for_another(linked_product: Running, settings_page: Watched) -> None:
+    chat = link_chat(linked_product.store, USER, "616161")
+    mail = Channel(id="standin", user=USER, kind=ChannelKind.EMAIL, address="later@storm.example")
+    linked_product.store.save_channel(mail)
+    page = settings_page.open("/settings")
+    settings_page.settle()
+
+    def row(address: str) -> Locator:
+        return page.get_by_test_id("stLayoutWrapper").filter(has=page.get_by_text(address, exact=True)).first
+
+    def stored(channel: Channel) -> Channel:
+        found = linked_product.store.channel(channel.id)
+        assert found is not None
+        return found
+
+    row("616161").get_by_role("radio", name="Silent").click()
+    # What the script shows when it runs anew: one that still runs would close what is opened meanwhile.
+    expect(page.get_by_text("Telegram is silent now.")).to_be_visible()
+    assert stored(chat).is_silent
+    settings_page.settle()
+    row("later@storm.example").get_by_role("button", name="When").click()
+    page.get_by_text("Quiet hours", exact=True).click()
+    expect(page.get_by_role("combobox", name="Time zone")).to_be_visible()
+    settings_page.settle()
+    choose(page, "Gets alerts", "Only if Telegram 616161 fails")
+    expect(page.get_by_role("spinbutton", name="After minutes")).to_be_visible()
+    settings_page.settle()
+    settings_page.screenshot("channel-when")
+    page.get_by_test_id("stPopoverBody").get_by_role("button", name="Save").click()
+    wait_until(lambda: stored(mail).stands_in_for == chat.id, 10)
+    assert stored(mail).quiet == QuietHours(from_min=22 * 60, to_min=7 * 60)
+    expect(
+        page.get_by_text("Quiet from 22:00 to 07:00 (Asia/Kolkata). Only if Telegram is not sent after 5 min.")
+    ).to_be_visible()
+    settings_page.screenshot("channel-wishes")
+    for channel in (chat, mail):
+        linked_product.store.delete_channel(channel.id)

@@ -5,9 +5,21 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from stormalert import keys, templates
-from stormalert.model import Channel, ChannelKind, Direction, Kind, MuteScope, Rule, RuleState
+from stormalert import keys, templates, wishes
+from stormalert.model import (
+    Alert,
+    Channel,
+    ChannelKind,
+    Delivery,
+    DeliveryState,
+    Direction,
+    Kind,
+    MuteScope,
+    Rule,
+    RuleState,
+)
 from stormalert.units import now_ms
+from stormalert.wishes import Burst, Loudness
 from tests.browser.running import NAME, PASSWORD, USER, Running, wait_until
 from tests.browser.watching import PHONE, Watched
 
@@ -233,3 +245,45 @@ def test_a_marked_rule_or_its_instrument_can_be_snoozed(product: Running, signed
         page.get_by_test_id("stMain").get_by_role("button", name="Unmute").first.click()
         wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [], 10)
     product.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
+
+
+def test_what_a_rules_messages_do_is_said_without_arming_it_anew(product: Running, signed_in: Watched) -> None:
+    rule = product.store.save_rule(
+        Rule(id="hushed", user=USER, token=408065, symbol="NSE:INFY", kind=Kind.TRAILING, direction="up", percent_e2=200)
+    )
+    page = open_with_first_rule_marked(signed_in)
+    page.get_by_role("button", name="Messages", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Without a sound").click()
+    signed_in.screenshot("rule-messages")
+    dialog.get_by_role("button", name="Save messages").click()
+    expect(dialog).to_have_count(0)
+    wait_until(lambda: wishes.of_rule(product.store, rule.id).loudness is Loudness.SILENT, 10)
+    assert product.store.rule(rule.id) == rule
+    product.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
+
+
+def test_how_many_alerts_are_too_many_at_once_is_its_readers_to_say(product: Running, signed_in: Watched) -> None:
+    page = signed_in.open("/settings")
+    signed_in.settle()
+    page.get_by_role("spinbutton", name="Alerts one by one, at most").fill("5")
+    page.get_by_role("spinbutton", name="In any seconds").fill("30")
+    page.get_by_role("button", name="Save", exact=True).click()
+    wait_until(lambda: wishes.burst(product.store, USER) == Burst(most=5, within_s=30), 10)
+    wishes.save_burst(product.store, USER, None)
+
+
+def test_a_message_that_failed_is_sent_again_from_the_history(product: Running, signed_in: Watched) -> None:
+    fired = Alert(id="failed-1", rule="failed", user=USER, token=408065, symbol="NSE:INFY", kind=Kind.DAY, direction="up",
+                  price_e4=13_845_500, reference_e4=13_557_000, percent_e2=200, window_ms=0, time_ms=now_ms())  # fmt: skip
+    product.store.record_alert(fired)
+    failed = Delivery(id="failed-1-c", alert=fired.id, user=USER, channel="c", channel_kind=ChannelKind.EMAIL,
+                      state=DeliveryState.FAILED, reason="gave up: connection refused", queued_ms=now_ms(),
+                      updated_ms=now_ms() - 60_000)  # fmt: skip
+    product.store.save_delivery(failed)
+    page = signed_in.open("/alerts")
+    page.get_by_role("button", name="Send the message that failed again").click()
+    expect(page.get_by_text("asked for again")).to_be_visible()
+    signed_in.screenshot("alerts-again")
+    # As the sweeper looks for what is to be done.
+    assert "failed-1-c" in {it.id for it in product.store.unfinished_deliveries(now_ms() - 8_000, now_ms())}

@@ -9,7 +9,7 @@ from stormalert.keys import DISPATCH_GROUP, Shard
 from stormalert.model import Alert, ChannelKind, Delivery, Direction, Kind, Rule, RuleState
 from stormalert.store import Store
 from stormalert.streams import read_alert
-from stormalert.units import now_ms
+from stormalert.units import HOUR_MS, now_ms
 from tests.e2e.product import Product
 
 SHARD = Shard("s0")
@@ -103,7 +103,7 @@ def pause_all_rules(product: Product) -> None:
                 lambda: all(client.hexists(key, "paused") for key in rule_keys), QUIET_WITHIN_S, "rules are still armed"
             )
             product.wait_until(
-                lambda: not undispatched(client) and not store.unfinished_deliveries(now_ms(), 1),
+                lambda: not undispatched(client) and not store.unfinished_deliveries(now_ms(), now_ms() + HOUR_MS, 1),
                 QUIET_WITHIN_S,
                 "deliveries are still queued",
             )

@@ -9,7 +9,19 @@ from typing import Any, TypeVar
 import pytest
 
 from stormalert.errors import Conflict
-from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState, MuteScope, Repeat, Role, Rule, RuleState, User
+from stormalert.model import (
+    Channel,
+    ChannelKind,
+    Delivery,
+    DeliveryState,
+    MuteScope,
+    QuietHours,
+    Repeat,
+    Role,
+    Rule,
+    RuleState,
+    User,
+)
 from stormalert.store import Cursor, Store
 from stormalert.units import now_ms
 from tests.store.records import INFY, a_channel, a_delivery, a_mute, a_rule, a_user, an_alert, an_entry, an_instrument
@@ -468,15 +480,30 @@ def test_unfinished_deliveries_are_the_queued_ones_not_touched_since_oldest_firs
         ]
     ):
         store.save_delivery(a_delivery(f"d{number}", state=state, updated_ms=updated_ms))
-    assert [delivery.id for delivery in store.unfinished_deliveries(400)] == ["d1", "d6", "d0"]
-    assert [delivery.id for delivery in store.unfinished_deliveries(401, limit=2)] == ["d1", "d6"]
-    assert store.unfinished_deliveries(100) == []
+    assert [delivery.id for delivery in store.unfinished_deliveries(400, 0)] == ["d1", "d6", "d0"]
+    assert [delivery.id for delivery in store.unfinished_deliveries(401, 0, limit=2)] == ["d1", "d6"]
+    assert store.unfinished_deliveries(100, 0) == []
+
+
+def test_what_waits_for_a_moment_is_unfinished_from_then_on_and_behind_the_others(store: Store) -> None:
+    for number, due_ms in enumerate([800, 0, 700, 900]):
+        store.save_delivery(a_delivery(f"d{number}", updated_ms=100 + number, due_ms=due_ms))
+    assert [delivery.id for delivery in store.unfinished_deliveries(200, 699)] == ["d1"]
+    assert [delivery.id for delivery in store.unfinished_deliveries(200, 800)] == ["d1", "d2", "d0"]
+    assert [delivery.id for delivery in store.unfinished_deliveries(102, 900)] == ["d1", "d0"]
+
+
+def test_a_channel_keeps_what_its_owner_wants_of_it(store: Store) -> None:
+    quiet = QuietHours(from_min=22 * 60, to_min=7 * 60, zone="Europe/London")
+    channel = store.save_channel(a_channel("c1", quiet=quiet, is_silent=True, stands_in_for="c2"))
+    assert store.channel("c1") == channel
+    assert channel.quiet == quiet
 
 
 def test_a_delivery_that_was_sent_is_no_longer_unfinished(store: Store) -> None:
     queued = store.save_delivery(a_delivery(updated_ms=100))
     store.save_delivery(queued.model_copy(update={"state": DeliveryState.SENT}))
-    assert store.unfinished_deliveries(now_ms()) == []
+    assert store.unfinished_deliveries(now_ms(), now_ms()) == []
 
 
 # Instruments and watchlists.
@@ -592,6 +619,8 @@ def test_a_setting_is_the_text_that_was_saved_last(store: Store) -> None:
         assert store.setting("kite.api_key") == value
     store.save_setting("$odd.name", "kept")
     assert (store.setting("$odd.name"), store.setting("kite")) == ("kept", None)
+    assert store.settings(["kite", "$odd.name"]) == {"$odd.name": "kept"}
+    assert store.settings([]) == {}
 
 
 def test_a_setting_that_several_save_at_once_has_the_value_of_one(store: Store) -> None:

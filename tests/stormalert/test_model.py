@@ -1,9 +1,11 @@
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
 
-from stormalert.model import Alert, Direction, Kind, Rule, User, sentences
+from stormalert.model import Alert, Direction, Kind, QuietHours, Rule, User, sentences
 
 ROLLING: dict[str, Any] = {
     "id": "r1", "user": "u1", "token": 408065, "symbol": "NSE:INFY", "kind": "rolling", "direction": "up",
@@ -68,3 +70,46 @@ def test_an_alert_knows_when_its_rule_was_armed() -> None:
 def test_a_password_hash_is_not_shown() -> None:
     user = User(id="u", name="asha", password_hash="$argon2id$secret", created_ms=1)
     assert "argon2id" not in repr(user)
+
+
+def quiet_at(text: str, **fields: Any) -> str:
+    """By the clocks of the zone, until when it is quiet; the empty text when it is not."""
+    quiet = QuietHours(**{"from_min": 22 * 60 + 30, "to_min": 7 * 60} | fields)
+    zone = ZoneInfo(quiet.zone)
+    until_ms = quiet.until_ms(round(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp() * 1000))
+    return f"{datetime.fromtimestamp(until_ms / 1000, zone):%d %H:%M}" if until_ms else ""
+
+
+@pytest.mark.parametrize(
+    ("moment", "until"),
+    [
+        ("2026-11-23 22:29:59", ""),
+        ("2026-11-23 22:30:00", "24 07:00"),
+        ("2026-11-24 00:00:00", "24 07:00"),
+        ("2026-11-24 06:59:59", "24 07:00"),
+        ("2026-11-24 07:00:00", ""),
+    ],
+)
+def test_quiet_hours_go_over_midnight(moment: str, until: str) -> None:
+    assert quiet_at(moment) == until
+
+
+def test_quiet_hours_may_lie_within_a_day_and_keep_to_the_clocks_of_their_zone() -> None:
+    noon = {"from_min": 12 * 60, "to_min": 13 * 60, "zone": "Europe/London"}
+    assert quiet_at("2026-07-01 12:59", **noon) == "01 13:00"
+    assert quiet_at("2026-07-01 13:00", **noon) == ""
+    # In that night the clocks go back.
+    assert quiet_at("2026-10-24 23:00", zone="Europe/London") == "25 07:00"
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"zone": "India"}, "expected a time zone such as Asia/Kolkata"),
+        ({"to_min": 22 * 60 + 30}, "quiet hours need an end that is not their beginning"),
+        ({"from_min": 1440}, "less than 1440"),
+    ],
+)
+def test_quiet_hours_that_make_no_sense_are_refused(fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        quiet_at("2026-07-01 12:00", **fields)

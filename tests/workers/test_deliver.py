@@ -6,18 +6,21 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from stormalert import alarms, keys, process, settings, templates
-from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Mute, MuteScope
+from stormalert import alarms, keys, process, settings, templates, wishes
+from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Mute, MuteScope, QuietHours
 from stormalert.store import Store, open_store
 from stormalert.units import HOUR_MS, MINUTE_MS
+from stormalert.wishes import Loudness, RuleWish
 from tests.workers.rig import ADDRESSES, Sandbox
 from workers import summary
 from workers.channels import open_channels
-from workers.deliver import CLAIMED_PAUSE_S, LONGEST_PAUSE_S, Courier, Done, Ended, Later, Outcome, pause_s
+from workers.deliver import CLAIMED_PAUSE_S, LONGEST_PAUSE_S, Courier, pause_s
 from workers.limits import Limits
 from workers.loop import Loop
 from workers.marks import Marks
 from workers.post import Post
+from workers.stages import Done, Ended, Later, Outcome, Parked
+from workers.summary import Why
 
 FIRED_MS = 1_700_000_000_456
 ID = "rule1-1-channel1"
@@ -373,3 +376,135 @@ def test_a_summary_that_fails_is_tried_again_whole(courier: Rounds, store: Store
     courier.summarize(SUMMARY)
     assert [delivery.attempts for delivery in store.deliveries([each.id for each in parked])] == [2, 2]
     assert len(sandbox.outbox()) == 1
+
+
+# What its owner wants of a channel, and of a rule. The alert fired at 03:43 in India.
+
+
+def change(store: Store, **changes: object) -> None:
+    channel = store.channel("channel1")
+    assert channel is not None
+    store.save_channel(channel.model_copy(update=changes))
+
+
+QUIET = QuietHours(from_min=22 * 60, to_min=7 * 60)
+SEVEN_MS = 1_700_011_800_000
+
+
+def test_in_quiet_hours_an_alert_waits_for_their_end_and_is_told_together_with_others(
+    courier: Rounds, store: Store, sandbox: Sandbox, clock: Clock, alert: Alert
+) -> None:
+    change(store, quiet=QUIET)
+    digest = summary.summary_id(Why.QUIET, "channel1", SEVEN_MS)
+    reason = "quiet hours until 07:00 IST: told together with others then"
+    assert courier.deliver(ID) == Parked(SEVEN_MS, reason, digest)
+    waiting = stored(store)
+    assert (waiting.state, waiting.due_ms, waiting.attempts) == (DeliveryState.QUEUED, SEVEN_MS, 0)
+    # Those beyond the hour have a summary of their own, which waits too.
+    park(store, alert, 2)
+    (moved,) = courier.summarize(SUMMARY)[:-1]
+    assert moved.outcome == Parked(SEVEN_MS, reason, digest)
+    assert sandbox.outbox() == []
+    clock.now_ms = SEVEN_MS
+    courier.summarize(digest)
+    (message,) = sandbox.outbox()
+    assert message["text"].startswith("2 alerts in your quiet hours")
+    assert [delivery.state for delivery in store.deliveries([ID, "rule2-9-channel1"])] == [DeliveryState.SENT] * 2
+
+
+def test_outside_quiet_hours_nothing_waits(courier: Rounds, store: Store) -> None:
+    change(store, quiet=QUIET.model_copy(update={"zone": "America/New_York"}))
+    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+
+
+@pytest.mark.parametrize(
+    ("is_silent", "loudness", "is_heard"),
+    [(False, Loudness.ON, True), (True, Loudness.ON, False), (False, Loudness.SILENT, False)],
+)
+def test_a_channel_or_a_rule_may_be_silent(
+    courier: Rounds, store: Store, sandbox: Sandbox, is_silent: bool, loudness: Loudness, is_heard: bool
+) -> None:
+    change(store, is_silent=is_silent)
+    wishes.save_of_rule(store, "rule1", RuleWish(loudness=loudness))
+    courier.deliver(ID)
+    silent = [str(message["raw"].get("disable_notification", False)).lower() for message in sandbox.outbox()]
+    assert silent == [str(not is_heard).lower()]
+
+
+def test_a_rule_may_send_nothing_or_elsewhere(courier: Rounds, store: Store, sandbox: Sandbox) -> None:
+    wishes.save_of_rule(store, "rule1", RuleWish(loudness=Loudness.OFF))
+    assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, "the rule sends no messages")
+    store.save_delivery(stored(store).model_copy(update={"state": DeliveryState.QUEUED}))
+    wishes.save_of_rule(store, "rule1", RuleWish(channels=("channel2",)))
+    assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, "the rule sends to other channels")
+    store.save_delivery(stored(store).model_copy(update={"state": DeliveryState.QUEUED}))
+    wishes.save_of_rule(store, "rule1", RuleWish(channels=("channel1",)))
+    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    assert len(sandbox.outbox()) == 1
+
+
+def test_what_a_watchlists_rule_is_to_do_counts_on_every_instrument(courier: Rounds, store: Store, alert: Alert) -> None:
+    part = alert.model_copy(update={"id": f"rule7_{alert.token}-1", "rule": f"rule7_{alert.token}"})
+    store.record_alert(part)
+    store.save_delivery(stored(store).model_copy(update={"id": "of-a-part", "alert": part.id, "revision": 0}))
+    wishes.save_of_rule(store, "rule7", RuleWish(loudness=Loudness.OFF))
+    assert courier.deliver("of-a-part") == Done(DeliveryState.SUPPRESSED, "the rule sends no messages")
+
+
+def put_first(store: Store, **changes: object) -> Delivery:
+    """A WhatsApp channel that comes before channel1, with its delivery of the alert."""
+    change(store, stands_in_for="first", **changes)
+    store.save_channel(Channel(id="first", user="user1", kind=ChannelKind.WHATSAPP, address=ADDRESSES[ChannelKind.WHATSAPP]))
+    own = {"id": "rule1-1-first", "channel": "first", "channel_kind": ChannelKind.WHATSAPP, "revision": 0}
+    return store.save_delivery(stored(store).model_copy(update=own))
+
+
+def test_a_stand_in_waits_and_goes_out_when_the_first_was_not_read(
+    courier: Rounds, store: Store, sandbox: Sandbox, clock: Clock
+) -> None:
+    first = put_first(store, stands_in_after_min=2)
+    store.save_delivery(first.model_copy(update={"state": DeliveryState.DELIVERED}))
+    due_ms = FIRED_MS + 2 * MINUTE_MS
+    assert courier.deliver(ID) == Parked(due_ms, "goes out 03:45 IST, unless it is read on WhatsApp before")
+    assert stored(store).due_ms == due_ms
+    clock.now_ms = due_ms
+    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    assert len(sandbox.outbox("telegram")) == 1
+
+
+@pytest.mark.parametrize(
+    ("unless", "state", "is_needed"),
+    [
+        (DeliveryState.READ, DeliveryState.READ, False),
+        (DeliveryState.DELIVERED, DeliveryState.READ, False),
+        (DeliveryState.DELIVERED, DeliveryState.DELIVERED, False),
+        (DeliveryState.SENT, DeliveryState.SENT, False),
+        (DeliveryState.READ, DeliveryState.FAILED, True),
+        (DeliveryState.SENT, DeliveryState.SUPPRESSED, True),
+    ],
+)
+def test_a_stand_in_is_needed_unless_the_first_came_so_far(
+    courier: Rounds, store: Store, unless: DeliveryState, state: DeliveryState, is_needed: bool
+) -> None:
+    first = put_first(store, stands_in_unless=unless)
+    store.save_delivery(first.model_copy(update={"state": state}))
+    not_needed = Done(DeliveryState.SUPPRESSED, f"not needed: {state} on WhatsApp")
+    assert courier.deliver(ID) == (Done(DeliveryState.SENT) if is_needed else not_needed)
+
+
+def test_a_stand_in_for_a_channel_that_got_nothing_does_not_wait(courier: Rounds, store: Store) -> None:
+    change(store, stands_in_for="gone")
+    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+
+
+def test_when_the_first_fails_its_stand_in_is_called_at_once(
+    courier: Rounds, store: Store, sandbox: Sandbox, clock: Clock
+) -> None:
+    put_first(store)
+    assert isinstance(courier.deliver(ID), Parked)
+    sandbox.faults(twilio={"errors": {ADDRESSES[ChannelKind.WHATSAPP]: 21211}})
+    outcome = courier.deliver("rule1-1-first")
+    assert isinstance(outcome, Done)
+    assert outcome.is_failed
+    assert stored(store).due_ms == clock.now_ms
+    assert courier.deliver(ID) == Done(DeliveryState.SENT)

@@ -21,14 +21,14 @@ from stormalert import keys
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Kind, Repeat, Role, Rule, RuleState, User
 from stormalert.security import SESSION_COOKIE, issue_session
 from stormalert.store import Store, open_store
-from stormalert.units import now_ms
+from stormalert.units import HOUR_MS, now_ms
 from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, TOKEN, TWILIO_TOKEN, Sandbox, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 ALERTS = keys.Shard("s0").alerts
 JWT_SECRET = "j" * 32
-RATES = ("STORM_TELEGRAM_CHAT_RATE", "STORM_TELEGRAM_BOT_RATE", "STORM_WHATSAPP_RECIPIENT_RATE")
+RATES = ("STORM_TELEGRAM_CHAT_RATE", "STORM_TELEGRAM_BOT_RATE", "STORM_WHATSAPP_RECIPIENT_RATE", "STORM_BURST_ALERTS")
 
 
 class Product:
@@ -112,7 +112,7 @@ class Product:
         def is_idle() -> bool:
             groups = self.redis.xinfo_groups(ALERTS)
             is_read = [(group["pending"], group["lag"]) for group in groups] == [(0, 0)]
-            return bool(is_read and not self.store.unfinished_deliveries(now_ms() + 1))
+            return bool(is_read and not self.store.unfinished_deliveries(now_ms() + 1, now_ms() + HOUR_MS))
 
         wait_until(is_idle, within_s, "the end of all deliveries")
 
@@ -299,6 +299,23 @@ def test_beyond_the_hour_alerts_are_told_together_and_none_vanishes(product: Pro
     told = [delivery for alert in alerts for delivery in product.deliveries(alert).values() if delivery.summary]
     assert len(told) == 9
     assert all(delivery.reason.startswith("told in a summary of ") for delivery in told)
+
+
+def test_a_burst_is_told_in_one_message_a_channel_and_none_vanishes(product: Product) -> None:
+    product.configure(STORM_BURST_ALERTS="2", STORM_BURST_S="3")
+    product.start("dispatch")
+    product.start_worker()
+    alerts = [product.fire(number, symbol=f"NSE:S{number}") for number in range(7)]
+    for alert in alerts:
+        product.wait_for(alert, DeliveryState.SENT, within_s=40)
+    for kind in ADDRESSES:
+        texts = [text for channel, text in product.texts() if channel == kind]
+        for alert in range(7):
+            assert sum(f"NSE:S{alert} " in text for text in texts) == 1
+        # Two by themselves, and what fired before and after the end of the seconds.
+        assert len(texts) in (3, 4)
+    told = [delivery for alert in alerts for delivery in product.deliveries(alert).values() if delivery.summary]
+    assert len(told) == 15
 
 
 def test_two_workers_break_no_limit_and_what_waits_is_no_failed_try(product: Product) -> None:

@@ -1,6 +1,7 @@
 from stormalert.model import Alert, ChannelKind, Delivery, DeliveryState
 from stormalert.units import HOUR_MS, MINUTE_MS
 from workers import summary
+from workers.summary import Why
 
 NOW_MS = 1_700_000_000_123
 
@@ -18,8 +19,8 @@ def told(alert: Alert, *alerts: tuple[str, int, int]) -> list[tuple[Delivery, Al
     return found
 
 
-def text(each: list[tuple[Delivery, Alert]]) -> str:
-    return summary.message("d1", each, now_ms=NOW_MS, useful_ms=HOUR_MS).text
+def text(each: list[tuple[Delivery, Alert]], why: Why = Why.HOUR) -> str:
+    return summary.message("d1", each, why, now_ms=NOW_MS, useful_ms=HOUR_MS).text
 
 
 def test_the_newest_come_first_and_each_instrument_once_with_its_newest_price(alert: Alert) -> None:
@@ -52,7 +53,20 @@ def test_a_summary_is_known_by_its_alerts_in_any_order(alert: Alert) -> None:
     assert summary.message_id("s", fired) != summary.message_id("s", fired[:1])
 
 
-def test_a_summary_is_due_when_its_minutes_are_over() -> None:
-    name = summary.summary_id("c-1", 10_000, 5_000)
-    assert not summary.is_due(name, 14_999, 5_000)
-    assert summary.is_due(name, 15_000, 5_000)
+def test_a_summary_is_due_at_the_end_of_its_minutes_and_says_why_it_is() -> None:
+    assert [summary.due_after(now_ms, 5_000) for now_ms in (10_000, 14_999, 15_000)] == [15_000, 15_000, 20_000]
+    for why in Why:
+        assert summary.why_of(summary.summary_id(why, "c-1", 15_000)) is why
+
+
+def test_of_a_burst_the_top_movers_come_first(alert: Alert) -> None:
+    moves = (("NSE:A", 13_600_000, 1_000), ("NSE:B", 12_557_000, 3_000), ("NSE:C", 14_000_000, 2_000))
+    lines = text(told(alert, *moves), Why.BURST).splitlines()
+    assert lines[0].strip() == "3 alerts at once"
+    assert [line.split()[1] for line in lines[1:]] == ["NSE:B", "NSE:C", "NSE:A"]
+
+
+def test_after_quiet_hours_each_line_says_when_it_was_and_none_that_it_is_old(alert: Alert) -> None:
+    lines = text(told(alert, ("NSE:A", 13_900_000, 8 * HOUR_MS), ("NSE:B", 13_900_000, 0)), Why.QUIET).splitlines()
+    assert lines[0].strip() == "2 alerts in your quiet hours"
+    assert [line.rpartition(" · ")[2] for line in lines[1:]] == ["03:43 IST", "14 Nov 19:43 IST"]

@@ -16,7 +16,6 @@ from workers.sweep import QUIET_MS, WORKER_FACT, Sweeper
 
 ID = "rule1-1-channel1"
 WORKER = "some-host-17-abcdef"
-SUMMARY_MS = 60_000
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def sweeper(store: Store, queue: Queue, redis: Redis) -> Sweeper:
 
 
 def a_sweeper(store: Store, queue: Queue, redis: Redis) -> Sweeper:
-    return Sweeper(store, queue, queues.open_summaries(queue.connection), redis, SUMMARY_MS)
+    return Sweeper(store, queue, queues.open_summaries(queue.connection), redis)
 
 
 def delivery(age_ms: int = 2 * QUIET_MS) -> Delivery:
@@ -134,14 +133,22 @@ def test_a_job_that_names_another_function_is_not_run(queue: Queue, tmp_path: Pa
     assert queue.failed_job_registry.get_job_ids() == ["evil"]
 
 
-def test_a_summary_whose_minutes_are_over_gets_a_job_and_its_alerts_get_none(
-    sweeper: Sweeper, store: Store, queue: Queue
-) -> None:
-    minute = now_ms() // SUMMARY_MS
-    for number, summary in enumerate([f"sum-channel1-{minute - 1}", f"sum-channel1-{minute + 1}"]):
-        parked = delivery().model_copy(update={"id": f"rule2-{number}-channel1", "summary": summary})
-        store.save_delivery(parked)
+def park(store: Store, delivery_id: str, due_ms: int, summary: str = "") -> None:
+    store.save_delivery(delivery().model_copy(update={"id": delivery_id, "due_ms": due_ms, "summary": summary}))
+
+
+def test_a_summary_that_is_due_gets_a_job_and_its_alerts_get_none(sweeper: Sweeper, store: Store, queue: Queue) -> None:
+    park(store, "rule2-1-channel1", now_ms(), "sum-channel1-1")
+    park(store, "rule2-2-channel1", now_ms() + 60_000, "sum-channel1-2")
     sweeper.sweep()
     sweeper.sweep()
     assert queue.job_ids == [ID]
-    assert queues.open_summaries(queue.connection).job_ids == [f"sum-channel1-{minute - 1}"]
+    assert queues.open_summaries(queue.connection).job_ids == ["sum-channel1-1"]
+
+
+def test_what_waited_by_itself_gets_a_job_when_it_is_due(sweeper: Sweeper, store: Store, queue: Queue) -> None:
+    park(store, "rule2-1-channel1", now_ms())
+    park(store, "rule2-2-channel1", now_ms() + 60_000)
+    sweeper.sweep()
+    # It was not left behind: only the other one is told of.
+    assert (queue.job_ids, sweeper.swept) == ([ID, "rule2-1-channel1"], 1)

@@ -1,0 +1,108 @@
+"""When a channel is to get alerts: its quiet hours, and whether it stands in for another one."""
+
+from collections.abc import Sequence
+from datetime import time
+from functools import cache
+from zoneinfo import available_timezones
+
+import streamlit as st
+
+from dashboard import texts
+from stormalert.model import STAND_IN_MAX_MIN, Channel, ChannelKind, DeliveryState, QuietHours
+
+_USUAL = QuietHours(from_min=22 * 60, to_min=7 * 60)
+# What providers tell of a message that they took.
+_REPORTED = {ChannelKind.WHATSAPP: [DeliveryState.READ, DeliveryState.DELIVERED, DeliveryState.SENT]}
+
+
+def ask(channel: Channel, channels: Sequence[Channel]) -> Channel | None:
+    """Draws the way to it; the channel as it is to be, when its owner wants another one."""
+    with st.popover("When", icon=":material/schedule:"):
+        quiet = _quiet(channel)
+        changes = {"quiet": quiet, **_stand_in(channel, [it for it in channels if it.id != channel.id])}
+        if quiet and quiet.from_min == quiet.to_min:
+            st.error("Quiet hours need an end that is not their beginning.")
+            return None
+        if st.button("Save", key=f"save-when-{channel.id}", type="primary", width="stretch"):
+            return channel.model_copy(update=changes)
+    return None
+
+
+def told(channel: Channel, channels: Sequence[Channel]) -> str:
+    """In a sentence; empty when alerts come as they fire."""
+    parts = []
+    if channel.quiet:
+        parts.append(f"Quiet from {_clock(channel.quiet.from_min)} to {_clock(channel.quiet.to_min)} ({channel.quiet.zone}).")
+    first = next((it for it in channels if it.id == channel.stands_in_for), None)
+    if first:
+        name = texts.CHANNEL_NAMES[first.kind]
+        parts.append(f"Only if {name} is not {channel.stands_in_unless} after {channel.stands_in_after_min} min.")
+    return " ".join(parts)
+
+
+def _quiet(channel: Channel) -> QuietHours | None:
+    is_quiet = st.toggle(
+        "Quiet hours",
+        value=channel.quiet is not None,
+        key=f"quiet-{channel.id}",
+        help="What fires in them is told in one message at their end.",
+    )
+    if not is_quiet:
+        return None
+    before = channel.quiet or _USUAL
+    left, right = st.columns(2)
+    begins = left.time_input("From", _time(before.from_min), key=f"quiet-from-{channel.id}")
+    ends = right.time_input("To", _time(before.to_min), key=f"quiet-to-{channel.id}")
+    zone = st.selectbox("Time zone", _zones(), index=_zones().index(before.zone), key=f"quiet-zone-{channel.id}")
+    # Checked by the caller: two equal times are no quiet hours.
+    return QuietHours.model_construct(from_min=_minutes(begins), to_min=_minutes(ends), zone=zone)
+
+
+def _stand_in(channel: Channel, others: Sequence[Channel]) -> dict[str, object]:
+    names = {"": "Always", **{it.id: f"Only if {texts.CHANNEL_NAMES[it.kind]} {it.address} fails" for it in others}}
+    ids = list(names)
+    first = st.selectbox(
+        "Gets alerts",
+        ids,
+        index=ids.index(channel.stands_in_for) if channel.stands_in_for in ids else 0,
+        format_func=names.__getitem__,
+        key=f"first-{channel.id}",
+    )
+    kind = next((it.kind for it in others if it.id == first), None)
+    if kind is None:
+        return {"stands_in_for": ""}
+    states = _REPORTED.get(kind, [DeliveryState.SENT])
+    left, right = st.columns(2)
+    unless = left.selectbox(
+        "Unless it is",
+        states,
+        index=states.index(channel.stands_in_unless) if channel.stands_in_unless in states else 0,
+        format_func=str,
+        key=f"unless-{channel.id}",
+    )
+    after = right.number_input(
+        "After minutes",
+        min_value=1,
+        max_value=STAND_IN_MAX_MIN,
+        value=channel.stands_in_after_min,
+        key=f"after-{channel.id}",
+        help="When it fails, sooner.",
+    )
+    return {"stands_in_for": first, "stands_in_unless": unless, "stands_in_after_min": int(after)}
+
+
+@cache
+def _zones() -> list[str]:
+    return sorted(available_timezones())
+
+
+def _time(minutes: int) -> time:
+    return time(minutes // 60, minutes % 60)
+
+
+def _minutes(it: time) -> int:
+    return it.hour * 60 + it.minute
+
+
+def _clock(minutes: int) -> str:
+    return f"{_time(minutes):%H:%M}"
