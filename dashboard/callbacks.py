@@ -122,7 +122,7 @@ async def _act(store: Store, delivery: Delivery, code: int, number: str) -> None
         await asyncio.to_thread(alarms.raise_alarm, store, delivery.channel_kind, reason)
     channel = await asyncio.to_thread(store.channel, delivery.channel) if row.is_address_dead else None
     if channel is not None and channel.address == number:
-        await asyncio.to_thread(channels.change, store, channel, is_on=False, reason=reason)
+        await asyncio.to_thread(channels.switch_off, store, resources.thread_redis(), channel, reason)
 
 
 def _text(form: FormData, name: str) -> str:

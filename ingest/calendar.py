@@ -8,7 +8,7 @@ The holidays of a year stand in the place of those built in; special sessions an
 about all; `"auctioned": true` or `false` narrows hours to stocks that do or do not underlie derivatives.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, NamedTuple, Self
 
@@ -21,6 +21,8 @@ from stormalert.units import IST
 
 ALL = frozenset(Segment)
 DAY_MS = 86_400_000
+# Longer than the exchanges have ever been closed.
+LOOK_AHEAD_DAYS = 14
 
 
 def _segments(names: object) -> object:
@@ -215,6 +217,20 @@ class Sessions:
             if opens_ms <= time_ms < closes_ms + 1_000:
                 return True
         return False
+
+    def opens_ms(self, segments: Set[int], time_ms: int) -> int:
+        """When the trading that is on in one of the segments began, else when the next begins, within two weeks.
+
+        A stock that leaves continuous trading earlier than others does not close its segment.
+        """
+        today = datetime.fromtimestamp(time_ms / 1_000, IST).replace(hour=0, minute=0, second=0, microsecond=0)
+        for day in (today + timedelta(days=ahead) for ahead in range(LOOK_AHEAD_DAYS)):
+            midnight_ms = int(day.timestamp() * 1_000)
+            spans = sorted(span for each in segments for span in self._calendar.spans_on(day.date(), each, False))
+            for span in spans:
+                if time_ms < midnight_ms + _of_day_ms(span.closes):
+                    return midnight_ms + _of_day_ms(span.opens)
+        return time_ms + LOOK_AHEAD_DAYS * DAY_MS
 
     def _turn_to_day_of(self, time_ms: int) -> None:
         midnight = datetime.fromtimestamp(time_ms / 1_000, IST).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import time
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from redis.asyncio import Redis
 
 from ingest.admit import Admission
 from ingest.calendar import BUILT_IN, Calendar, Sessions, read_calendar
-from ingest.decode import decode
+from ingest.decode import Segment, decode
 from ingest.feed import Feed, Link
 from ingest.gaps import GapLog
 from ingest.listing import Listing
@@ -60,6 +61,8 @@ class Ingest:
         # When an earlier process had its last frame; until a socket goes on from there.
         self._resume_ms = 0
         self._left_out = 0
+        # When trading began or begins in what is subscribed; 0: it is always on.
+        self._opens_ms = 0
         self._faulty_frames = 0
 
     async def run_until(self, stopping: asyncio.Event) -> None:
@@ -103,6 +106,7 @@ class Ingest:
             else:
                 self._use_calendar(calendar)
                 self._subscribe(wanted, tasks)
+                self._note_hours(wanted)
             self._check_year()
             await _sleep_unless(stopping, FOLLOW_EVERY_S)
         for socket in self._sockets:
@@ -127,6 +131,11 @@ class Ingest:
         self._left_out = len(wanted) - sum(map(len, shares))
         told = f"{self._left_out} instruments are left out: Kite takes {SOCKETS_MAX * TOKENS_A_SOCKET}"
         self._feed.note_trouble("left_out", told if self._left_out else "")
+
+    def _note_hours(self, wanted: set[int]) -> None:
+        if self._settings.market_hours == "exchange":
+            segments = {token & 0xFF for token in wanted} or {Segment.NSE}
+            self._opens_ms = self._sessions.opens_ms(segments, now_ms())
 
     def _socket(self, tasks: asyncio.TaskGroup) -> Socket:
         link = Link(self._feed, self._gaps.note)
@@ -188,6 +197,8 @@ class Ingest:
             "since_ms": self._feed.since_ms,
             "frame_ms": self._feed.frame_ms,
             "trouble": "; ".join(self._feed.troubles.values()),
+            "troubles": json.dumps(self._feed.troubles),
+            "opens_ms": self._opens_ms,
             "instruments": sum(len(socket.tokens) for socket in self._sockets),
             "left_out": self._left_out,
             "sockets": len(self._sockets),

@@ -2,15 +2,22 @@
 
 import logging
 
+from redis import Redis
+
+from stormalert import errands, words
 from stormalert.errors import Conflict
 from stormalert.model import Channel
+from stormalert.process import REDIS_ERRORS
 from stormalert.store import Store
 
 log = logging.getLogger("stormalert")
 
 
-def change(store: Store, channel: Channel, **changes: str | bool) -> None:
-    """What a provider or a reader said of an address, unless its owner entered another one or switched it off meanwhile."""
+def change(store: Store, channel: Channel, **changes: str | bool) -> bool:
+    """What a provider or a reader said of an address, unless its owner entered another one or switched it off meanwhile.
+
+    Returns whether it was changed.
+    """
     known: Channel | None = channel
     while known is not None and known.is_on and known.address == channel.address:
         try:
@@ -19,4 +26,24 @@ def change(store: Store, channel: Channel, **changes: str | bool) -> None:
             known = store.channel(channel.id)
         else:
             log.warning("channel changed", extra={"channel": channel.id, "changed": ", ".join(changes)})
-            return
+            return True
+    return False
+
+
+def switch_off(store: Store, client: Redis, channel: Channel, reason: str) -> None:
+    """An address that takes nothing any more; its owner is told over their other channels."""
+    if not change(store, channel, is_on=False, reason=reason):
+        return
+    # Without the address, which is in no stream.
+    notice = {
+        "notice": f"off-{channel.id}-{channel.revision}",
+        "headline": f"⚠ {words.CHANNELS[channel.kind]} gets no alerts any more",
+        "details": f"It was switched off: {reason}. Switch it on again in StormAlert under Settings, Channels.",
+    }
+    others = [it for it in store.channels_of(channel.user) if it.takes_alerts and it.id != channel.id]
+    try:
+        for other in others:
+            errands.ask_notice(client, other.id, notice)
+    except REDIS_ERRORS as error:
+        # The settings page says it in any case.
+        log.warning("owner not told", extra={"channel": channel.id, "reason": type(error).__name__})

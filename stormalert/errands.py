@@ -1,8 +1,9 @@
-"""What the dashboard asks the workers to send, since it sends nothing itself: a code or a test message to one channel.
+"""What the workers are asked to send to one channel beside alerts: a code or a test message, or a notice to an admin.
 
 An errand says what and where; neither a code nor an address is in it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -19,6 +20,7 @@ _LENGTH_MAX = 10_000
 class ErrandKind(StrEnum):
     CODE = "code"
     TEST = "test"
+    NOTICE = "notice"
 
 
 class ErrandState(StrEnum):
@@ -41,6 +43,12 @@ def ask(client: Redis, kind: ErrandKind, channel: str) -> str:
     fields: dict[Any, Any] = {"errand": errand, "kind": kind.value, "channel": channel}
     client.xadd(keys.ERRANDS, fields, maxlen=_LENGTH_MAX, approximate=True)
     return errand
+
+
+def ask_notice(client: Redis, channel: str, notice: Mapping[str, str]) -> None:
+    """`notice` has an id, headline, details, ... as text. Asked twice under one id it goes out once; nobody waits for it."""
+    fields: dict[Any, Any] = {"kind": ErrandKind.NOTICE.value, "channel": channel, **notice}
+    client.xadd(keys.ERRANDS, fields, maxlen=_LENGTH_MAX, approximate=True)
 
 
 def settle(client: Redis, errand: str, outcome: Outcome) -> None:

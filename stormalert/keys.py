@@ -145,6 +145,10 @@ def stranger(chat: str) -> str:
 
 # What the dashboard asks the workers to send.
 ERRANDS = "storm:errands"
+# What admins were told, and which processes were there: only what was there can be missing.
+NOTICES = "storm:notices"
+ROLL = "storm:roll"
+NOTICES_LOCK = "storm:noticeslock"
 # The name of the Telegram bot that is listening, and which process listens.
 BOT_NAME = "storm:bot"
 BOT_LOCK = "storm:botlock"
@@ -320,7 +324,7 @@ TABLE = (
     Family(
         "storm:feed",
         "hash",
-        "state of the Kite feed: state, reason, since_ms, frame_ms, trouble, instruments, counts by reason",
+        "state of the Kite feed: state, reason, since_ms, frame_ms, trouble, troubles, opens_ms, instruments, counts by reason",
         "ingest",
         "one",
     ),
@@ -389,7 +393,13 @@ TABLE = (
         "lua/quota",
         "those of STORM_BURST_S or the user's own; expires with them",
     ),
-    Family("storm:errands", "stream", "errand kind channel: a code or a test message to send", "dashboard", "MAXLEN ~ 10,000"),
+    Family(
+        "storm:errands",
+        "stream",
+        "errand kind channel: a code, a test message or a notice with its text",
+        "dashboard, bot",
+        "MAXLEN ~ 10,000",
+    ),
     Family("storm:errand:<errand>", "hash", "what became of it: state reason", "dashboard, bot", "expires after 10 minutes"),
     Family(
         "storm:link:<digest>",
@@ -405,4 +415,13 @@ TABLE = (
     Family("storm:stranger:<chat>", "string", "a chat without a user was told so", "bot", "expires after an hour"),
     Family("storm:bot", "string", "name of the Telegram bot that listens", "bot", "expires after 30 s"),
     Family("storm:botlock", "string", "the process that asks Telegram for updates", "bot", "expires after 15 s"),
+    Family(
+        "storm:notices",
+        "hash",
+        "what is wrong, by name, as JSON: since when, whether admins were told, since when it is well again",
+        "bot",
+        "one field per thing that is wrong; deleted when it is over",
+    ),
+    Family("storm:roll", "set", "names of the processes that have beaten", "bot", "one member per kind of process"),
+    Family("storm:noticeslock", "string", "the process that looks what is wrong", "bot", "expires after 15 s"),
 )

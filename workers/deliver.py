@@ -51,15 +51,24 @@ class Carries(Protocol):
 class Courier:
     """`deliver` belongs into one event loop; `record` into a thread."""
 
-    def __init__(self, store: Store, marks: Marks, limits: Limits, post: Carries, clock_ms: Callable[[], int] = now_ms) -> None:
+    def __init__(
+        self,
+        store: Store,
+        marks: Marks,
+        limits: Limits,
+        post: Carries,
+        switch_off: Callable[[Channel, str], None],
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
         self._store = store
         self._marks = marks
         self._limits = limits
         self._post = post
         self._now_ms = clock_ms
+        self._switch_off = switch_off
         self._gate = asyncio.Semaphore(ON_THEIR_WAY)
         self._stages = Stages(store, clock_ms)
-        # How many deliveries ended how; the heartbeat shows it.
+        # How many deliveries ended how, and how many tries each provider took and refused; the heartbeat shows it.
         self.counts: dict[str, str | int | float] = {"sent": 0, "failed": 0, "suppressed": 0, "retries": 0, "waits": 0}
 
     async def deliver(self, delivery_ids: Sequence[str], report: Report) -> None:
@@ -208,6 +217,9 @@ class Courier:
         try:
             provider_id = await self._post.carry(channel.kind, channel.address, message)
         except (Retryable, Permanent) as error:
+            # What is wrong with one address says nothing of its provider.
+            if isinstance(error, Retryable) or not error.is_address_dead:
+                self._count(f"{channel.kind}_refused")
             await _with_redis(lambda: self._marks.release(delivery.id))
             pause_s = (error.after_s or 0.0) if isinstance(error, Retryable) else 0.0
             await _with_redis(lambda: self._limits.settle(permit, pause_s))
@@ -216,12 +228,13 @@ class Courier:
                     await asyncio.to_thread(channels.change, self._store, channel, address=error.address)
                 return self._retry(delivery, error)
             if error.is_address_dead:
-                await asyncio.to_thread(channels.change, self._store, channel, is_on=False, reason=str(error))
+                await asyncio.to_thread(self._switch_off, channel, str(error))
             if error.needs_admin:
                 await asyncio.to_thread(alarms.raise_alarm, self._store, channel.kind, str(error))
             return Done(DeliveryState.FAILED, str(error), attempts=1)
         await _with_redis(lambda: self._marks.mark_sent(delivery.id, provider_id))
         await _with_redis(lambda: self._limits.settle(permit))
+        self._count(f"{channel.kind}_taken")
         return Done(DeliveryState.SENT, attempts=1, provider_id=provider_id)
 
     def _retry(self, delivery: Delivery, error: Retryable) -> Outcome:
@@ -271,7 +284,7 @@ class Courier:
             log.warning(f"delivery {outcome.state}", extra={"delivery": ended.id, "reason": outcome.reason})
 
     def _count(self, name: str) -> None:
-        self.counts[name] = int(self.counts[name]) + 1
+        self.counts[name] = int(self.counts.get(name, 0)) + 1
 
 
 def pause_s(attempts: int, after_s: float | None, jitter: float) -> float:

@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from functools import cached_property
 from redis.asyncio import Redis
 
 from stormalert import keys, security
+from stormalert.errors import Retryable
 from stormalert.model import ChannelKind
 from stormalert.scripts import script
 from stormalert.settings import Settings
@@ -48,9 +51,15 @@ class Limits:
         self._config = config
 
     @asynccontextmanager
-    async def at_once(self, kind: ChannelKind, address: str) -> AsyncIterator[None]:
-        """Send inside: for the answer to a person who waits, which goes before all that is in line."""
+    async def at_once(self, kind: ChannelKind, address: str, within_s: float = math.inf) -> AsyncIterator[None]:
+        """Send inside: for the answer to a person who waits, which goes before all that is in line.
+
+        Raises Retryable when it would take longer.
+        """
+        until_s = time.monotonic() + within_s
         while not isinstance(permit := await self.take("", kind, address, is_urgent=True), Permit):
+            if time.monotonic() + permit > until_s:
+                raise Retryable("waiting for the rate limit")
             await asyncio.sleep(permit)
         try:
             yield

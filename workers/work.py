@@ -5,11 +5,12 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from redis import Redis
 from redis.exceptions import RedisError
 
-from stormalert import process, security
+from stormalert import channels, process, security
 from stormalert.errors import StormError
 from stormalert.settings import Settings
 from stormalert.store import open_store
@@ -49,21 +50,24 @@ def _work(config: Settings, loop: Loop) -> None:
     loop.run(process.wait_for_redis(client))
     name = f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"
     store = open_store(config.mongodb_uri, config.sqlite_path)
-    channels = loop.run(open_channels(config))
-    courier = Courier(store, Marks(client), Limits(client, config), Post(channels, loop))
+    senders = loop.run(open_channels(config))
+    thread_client = process.connect_in_thread(config.redis_url)
+    switch_off = partial(channels.switch_off, store, thread_client)
+    courier = Courier(store, Marks(client), Limits(client, config), Post(senders, loop), switch_off)
 
     heartbeat = process.Heartbeat("worker", client)
     # One dictionary: what the courier counts is what the heartbeat shows.
     heartbeat.facts = courier.counts
     heartbeat.facts[WORKER_FACT] = name
-    log.info("started", extra={"channels": ", ".join(sorted(channels)) or "none", WORKER_FACT: name})
+    log.info("started", extra={"channels": ", ".join(sorted(senders)) or "none", WORKER_FACT: name})
     try:
         with loop.beating(heartbeat):
             open_worker(Redis.from_url(config.rq_url), name, courier, loop).work(logging_level="WARNING")
     finally:
-        for sender in channels.values():
+        for sender in senders.values():
             loop.run(sender.close())
         loop.run(client.aclose())
+        thread_client.close()
         store.close()
     log.info("stopped")
 

@@ -111,6 +111,7 @@ async def test_the_newest_gaps_come_first(client: redis.asyncio.Redis) -> None:
 
 async def test_what_is_wrong_inside_is_for_admins(client: redis.asyncio.Redis) -> None:
     await client.hset(keys.FEED, mapping={"state": "streaming", "trouble": "the store /srv/x is away", "left_out": 3})
+    await client.hset(keys.FEED, "troubles", '{"store": "the store /srv/x is away"}')
     status = await read_status(client, CONFIG)
     assert status["feed"]["trouble"] == "the store /srv/x is away"
     assert for_everyone(status)["feed"] == {"state": "streaming", "left_out": 3}

@@ -48,6 +48,28 @@ def test_turns_from_day_to_day_and_back() -> None:
 
 
 @pytest.mark.parametrize(
+    ("segments", "moment", "opens"),
+    [
+        ({INFY & 0xFF}, "2026-11-23 06:00:00", "2026-11-23 09:15:00"),
+        ({INFY & 0xFF, USDINR & 0xFF}, "2026-11-23 06:00:00", "2026-11-23 09:00:00"),
+        # While trading is on, when it began.
+        ({INFY & 0xFF}, "2026-11-23 15:29:59", "2026-11-23 09:15:00"),
+        # Tuesday the 24th is a holiday.
+        ({INFY & 0xFF}, "2026-11-23 15:30:00", "2026-11-25 09:15:00"),
+        ({INFY & 0xFF}, "2026-11-21 11:00:00", "2026-11-23 09:15:00"),
+        ({INFY & 0xFF, USDINR & 0xFF}, "2026-11-23 16:00:00", "2026-11-23 09:00:00"),
+        ({INFY & 0xFF}, "2026-11-08 11:00:00", "2026-11-08 18:00:00"),
+    ],
+)
+def test_knows_when_trading_began_or_begins(segments: set[int], moment: str, opens: str) -> None:
+    assert Sessions().opens_ms(segments, at(moment)) == at(opens)
+
+
+def test_without_hours_trading_begins_after_all_that_is_known() -> None:
+    assert Sessions().opens_ms({250}, at("2026-11-23 11:00:00")) == at("2026-12-07 11:00:00")
+
+
+@pytest.mark.parametrize(
     ("day", "missing"), [("2026-11-30", None), ("2026-12-01", 2027), ("2027-01-01", 2027), ("2031-12-31", 2031)]
 )
 def test_tells_a_year_without_holidays_a_month_ahead(day: str, missing: int | None) -> None:

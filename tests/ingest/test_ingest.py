@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.instruments import listed
 from stormalert.keys import Shard
-from stormalert.units import IST
+from stormalert.units import IST, now_ms
 from tests.ingest.desk import FEED, GAPS, INFY, NIFTY, TICKS, Desk, until
 from tests.store.records import a_rule
 
@@ -130,8 +130,10 @@ def test_what_an_admin_changes_is_followed_without_a_restart(open_desk: Callable
     before = desk.last_tick()
     until(lambda: desk.count("refused_closed") > closed + 60, "more packets outside the session")
     assert desk.ticks_after(before) == []
+    until(lambda: desk.count("opens_ms") > now_ms(), "the next opening")
     desk.store.save_setting("calendar", '{"holidays": ["tomorrow"]}')
     until(lambda: "holidays.0.day: expected a day such as 2027-01-26, was 'tomorrow'" in desk.fact("trouble"), "the refusal")
+    assert "calendar" in json.loads(desk.fact("troubles"))
     desk.store.save_setting("calendar", _session_today("00:00", "23:59"))
     desk.until_ticks_flow()
     until(lambda: desk.fact("trouble") == "", "the end of the trouble")

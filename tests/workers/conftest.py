@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from stormalert import settings
 from stormalert.model import Alert, Direction, Kind
 from tests.conftest import free_port
 from tests.workers.rig import SID, SMTP_PASSWORD, TOKEN, TWILIO_TOKEN, Sandbox, wait_until, written
+from tests.workers.talk import Talk
 from workers.channels import open_channels
 from workers.loop import Loop
 from workers.post import Post
@@ -94,3 +96,12 @@ def _answers(client: httpx.Client) -> bool:
         return client.get("/outbox.json").is_success
     except httpx.TransportError:
         return False
+
+
+@pytest.fixture
+def talk(redis_url: str, sandbox: Sandbox, tmp_path: Path) -> Iterator[Talk]:
+    talk = Talk(redis_url, sandbox, tmp_path)
+    try:
+        yield talk
+    finally:
+        talk.stop()

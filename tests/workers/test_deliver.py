@@ -1,12 +1,13 @@
 """The stages of a delivery, with a real store, a real Redis and the sandbox's providers."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
-from stormalert import alarms, keys, process, settings, templates, wishes
+from stormalert import alarms, channels, errands, keys, process, settings, templates, wishes
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Mute, MuteScope, QuietHours
 from stormalert.store import Store, open_store
 from stormalert.units import HOUR_MS, MINUTE_MS
@@ -95,14 +96,15 @@ class Rounds:
 
 
 @pytest.fixture
-def courier(store: Store, redis_url: str, sandbox: Sandbox, clock: Clock) -> Iterator[Rounds]:
+def courier(store: Store, redis_url: str, redis: Redis, sandbox: Sandbox, clock: Clock) -> Iterator[Rounds]:
     config = settings.parse(sandbox.environment())
     with Loop() as loop:
-        channels = loop.run(open_channels(config))
+        senders = loop.run(open_channels(config))
         client = process.connect(redis_url)
         marks = Marks(client)
-        yield Rounds(Courier(store, marks, Limits(client, config), Post(channels, loop), clock), loop, marks)
-        for sender in channels.values():
+        switch_off = partial(channels.switch_off, store, redis)
+        yield Rounds(Courier(store, marks, Limits(client, config), Post(senders, loop), switch_off, clock), loop, marks)
+        for sender in senders.values():
             loop.run(sender.close())
         loop.run(client.aclose())
 
@@ -508,3 +510,16 @@ def test_when_the_first_fails_its_stand_in_is_called_at_once(
     assert outcome.is_failed
     assert stored(store).due_ms == clock.now_ms
     assert courier.deliver(ID) == Done(DeliveryState.SENT)
+
+
+def test_who_blocks_a_channel_is_told_over_the_others(courier: Rounds, store: Store, redis: Redis, sandbox: Sandbox) -> None:
+    store.save_channel(Channel(id="mail", user="user1", kind=ChannelKind.EMAIL, address=ADDRESSES[ChannelKind.EMAIL]))
+    store.save_channel(Channel(id="off", user="user1", kind=ChannelKind.EMAIL, address="x@storm.example", is_on=False))
+    sandbox.faults(telegram={"blocked": [ADDRESSES[ChannelKind.TELEGRAM]]})
+    courier.deliver(ID)
+    ((_, asked),) = redis.xrange(keys.ERRANDS)
+    assert (asked["kind"], asked["channel"]) == (errands.ErrandKind.NOTICE, "mail")
+    assert asked["headline"] == "⚠ Telegram gets no alerts any more"
+    channel = store.channel("channel1")
+    assert channel is not None
+    assert asked["details"].startswith(f"It was switched off: {channel.reason}.")

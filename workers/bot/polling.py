@@ -26,19 +26,20 @@ CONFLICT_PAUSE_S = 15.0
 class Lock:
     """Held by one process; lost when it cannot be renewed."""
 
-    def __init__(self, client: Redis, owner: str) -> None:
+    def __init__(self, client: Redis, owner: str, key: str = keys.BOT_LOCK) -> None:
         self._client = client
         self._owner = owner
+        self._key = key
         self._held_until_s = 0.0
 
     async def take(self) -> bool:
         """Whether it is ours for the next seconds, renewed or new."""
         asked_s = time.monotonic()
         try:
-            is_ours = bool(await self._client.set(keys.BOT_LOCK, self._owner, nx=True, px=LOCK_MS))
-            if not is_ours and await self._client.get(keys.BOT_LOCK) == self._owner:
+            is_ours = bool(await self._client.set(self._key, self._owner, nx=True, px=LOCK_MS))
+            if not is_ours and await self._client.get(self._key) == self._owner:
                 # Between the two another could take it only if ours ended just then; the next renewal notices.
-                is_ours = bool(await self._client.pexpire(keys.BOT_LOCK, LOCK_MS))
+                is_ours = bool(await self._client.pexpire(self._key, LOCK_MS))
         except REDIS_ERRORS as error:
             log.debug("lock not renewed", extra={"reason": type(error).__name__})
             return time.monotonic() < self._held_until_s
@@ -47,8 +48,8 @@ class Lock:
 
     async def give_back(self) -> None:
         with contextlib.suppress(*REDIS_ERRORS):
-            if await self._client.get(keys.BOT_LOCK) == self._owner:
-                await self._client.delete(keys.BOT_LOCK)
+            if await self._client.get(self._key) == self._owner:
+                await self._client.delete(self._key)
 
 
 class Outage:

@@ -1,4 +1,4 @@
-"""`python -m workers bot`: wires the errands and, where there is a bot, its polling or its webhook."""
+"""`python -m workers bot`: wires the errands, the watch and, where there is a bot, its polling or its webhook."""
 
 import asyncio
 import logging
@@ -18,6 +18,7 @@ from workers.bot import polling
 from workers.bot.errands import Errands
 from workers.bot.polling import Lock, Poller
 from workers.bot.talk import App, Talk
+from workers.bot.watch import Watch
 from workers.bot.webhook import Webhook
 from workers.channels import open_channels
 from workers.limits import Limits
@@ -48,19 +49,24 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
         links = Linking(thread_client, config)
         limits = Limits(client, config)
         errands = Errands(client, thread_client, store, links, channels, limits)
+        owner = f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"
+        watch = Watch(client, thread_client, store, config, owner)
         talk = Talk(store, thread_client, links, limits)
         async with process.Tasks(stopping) as tasks:
             tasks.create_task(heartbeat.beat_until(stopping))
             tasks.create_task(errands.run_until(stopping))
+            tasks.create_task(watch.run_until(stopping))
             if config.telegram_bot_token.get_secret_value():
-                tasks.create_task(_listen(config, talk, client, heartbeat, stopping))
+                tasks.create_task(_listen(config, talk, Lock(client, owner), client, heartbeat, stopping))
             else:
                 heartbeat.facts |= {"telegram": "off"}
                 log.info("no telegram bot: TELEGRAM_BOT_TOKEN is not set; errands only")
             tasks.create_task(_facts(heartbeat, errands, talk, stopping))
 
 
-async def _listen(config: Settings, talk: Talk, client: Redis, heartbeat: process.Heartbeat, stopping: asyncio.Event) -> None:
+async def _listen(
+    config: Settings, talk: Talk, lock: Lock, client: Redis, heartbeat: process.Heartbeat, stopping: asyncio.Event
+) -> None:
     application = talk.application(config)
     heartbeat.facts |= {"telegram": "connecting"}
     try:
@@ -73,7 +79,7 @@ async def _listen(config: Settings, talk: Talk, client: Redis, heartbeat: proces
                 tasks.create_task(webhook.run_until(stopping))
                 tasks.create_task(_tell_name(application, client, stopping, None))
             return
-        poller = Poller(application, Lock(client, f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"))
+        poller = Poller(application, lock)
         heartbeat.facts |= {"telegram": "polling"}
         async with process.Tasks(stopping) as tasks:
             tasks.create_task(poller.run_until(stopping))

@@ -1,0 +1,100 @@
+"""Admins are told of what is wrong through the bot's process and the sandbox's providers: once, and once that it is over."""
+
+import time
+
+import pytest
+
+from stormalert import alarms, keys
+from stormalert.model import Channel, ChannelKind, Role, User
+from stormalert.units import HOUR_MS, MINUTE_MS, now_ms
+from tests.workers.rig import ADDRESSES, wait_until
+from tests.workers.talk import CHAT, Talk
+
+MEMBERS_CHAT = 555_000
+LOOKS_S = 7.0
+
+
+@pytest.fixture
+def admin(talk: Talk) -> Talk:
+    """Somebody with a chat and an address, and a member with a chat."""
+    talk.store.save_user(User(id="a1", name="ravi", password_hash="x", role=Role.ADMIN, created_ms=1))
+    chats = {"admins": ("a1", str(CHAT)), "members": ("u1", str(MEMBERS_CHAT))}
+    for channel, (user, address) in chats.items():
+        talk.store.save_channel(Channel(id=channel, user=user, kind=ChannelKind.TELEGRAM, address=address))
+    mail = Channel(id="mail", user="a1", kind=ChannelKind.EMAIL, address=ADDRESSES[ChannelKind.EMAIL])
+    talk.store.save_channel(mail)
+    talk.store.save_channel(mail.model_copy(update={"id": "unproven", "address": "x@storm.example", "is_verified": False}))
+    beat(talk, "ingest", "evaluator")
+    return talk
+
+
+def beat(talk: Talk, *processes: str) -> None:
+    """As processes do that will be alive for an hour."""
+    talk.redis.zadd(keys.BEATS, {keys.alive(process, "host", 1): now_ms() + HOUR_MS for process in processes})
+
+
+def feed(talk: Talk, state: str, since_ms: int) -> None:
+    talk.redis.hset(keys.FEED, mapping={"state": state, "reason": "no frame", "since_ms": since_ms, "opens_ms": 0})
+
+
+def headlines(talk: Talk) -> list[str]:
+    return [text.splitlines()[0] for text in talk.texts()]
+
+
+def wait_for_looks() -> None:
+    """As long as two looks take: what would be told again would be told by then."""
+    time.sleep(LOOKS_S)
+
+
+def let_a_minute_pass(talk: Talk) -> None:
+    """For what is in somebody's hands."""
+    group = keys.ERRANDS_GROUP
+    (entry,) = talk.redis.xpending_range(keys.ERRANDS, group, "-", "+", 10)
+    talk.redis.xclaim(keys.ERRANDS, group, entry["consumer"], 0, [entry["message_id"]], idle=60_000, retrycount=1)
+
+
+DOWN, BACK = "⚠ Feed down: no prices from Kite", "✓ The feed is back after 5 min"
+
+
+def test_what_is_wrong_is_told_to_admins_once_and_once_that_it_is_over(admin: Talk) -> None:
+    began_ms = now_ms() - 10 * MINUTE_MS
+    feed(admin, "stale", began_ms)
+    admin.listening()
+    wait_until(lambda: headlines(admin) == [DOWN], 30, "the notice")
+    # Another process takes over, and what was told is known.
+    admin.processes[0].terminate()
+    admin.processes[0].wait(15)
+    admin.start()
+    admin.start()
+    wait_for_looks()
+    assert headlines(admin) == [DOWN]
+    feed(admin, "streaming", began_ms + 5 * MINUTE_MS)
+    wait_until(lambda: headlines(admin) == [DOWN, BACK], 30, "the end")
+    wait_for_looks()
+    assert headlines(admin) == [DOWN, BACK]
+    assert [mail["subject"] for mail in admin.sandbox.outbox("email")] == [DOWN, BACK]
+    assert {mail["to"] for mail in admin.sandbox.outbox("email")} == {ADDRESSES[ChannelKind.EMAIL]}
+    assert admin.texts(MEMBERS_CHAT) == []
+
+
+def test_a_notice_that_a_provider_refuses_for_now_goes_out_later(admin: Talk) -> None:
+    admin.sandbox.faults(telegram={"server_error": 1.0})
+    alarms.raise_alarm(admin.store, ChannelKind.WHATSAPP, "the account is suspended")
+    admin.start()
+    wait_until(lambda: admin.sandbox.outbox("email"), 30, "the notice by mail")
+    wait_until(lambda: "notice put off" in admin.log.read_text(), 20, "the failed try")
+    assert headlines(admin) == []
+    admin.sandbox.faults(telegram={"server_error": 0.0})
+    let_a_minute_pass(admin)
+    wait_until(lambda: headlines(admin) == ["⚠ WhatsApp takes no messages from us"], 30, "the notice by Telegram")
+    assert len(admin.sandbox.outbox("email")) == 1
+
+
+def test_a_process_that_stops_beating_is_missed(admin: Talk) -> None:
+    # Nobody has looked yet, so that it would be timed from the first look on: an earlier one saw it an hour ago.
+    admin.redis.sadd(keys.ROLL, "dispatch")
+    began_ms = now_ms() - HOUR_MS
+    seen = f'{{"since_ms": {began_ms}, "over": "dispatch is running again", "seen_ms": {now_ms()}}}'
+    admin.redis.hset(keys.NOTICES, "missing-dispatch", seen)
+    admin.start()
+    wait_until(lambda: headlines(admin) == ["⚠ dispatch is not running: alerts are late or missing"], 30, "the notice")

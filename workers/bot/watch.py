@@ -1,0 +1,168 @@
+"""Looks every few seconds what is wrong, and has every admin told; one process at a time does.
+
+It asks for errands and sends nothing itself. It runs beside those who run them, so that admins are told of a dispatcher or a
+worker that is gone; of a bot that is gone the status page tells.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, cast
+
+from redis import Redis as ThreadRedis
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from stormalert import alarms, errands, keys
+from stormalert.errors import StormError
+from stormalert.model import ChannelKind, Role
+from stormalert.process import ALIVE_MS, REDIS_ERRORS
+from stormalert.settings import Settings
+from stormalert.store import Store
+from stormalert.streams import written_ms
+from stormalert.units import MINUTE_MS, now_ms
+from workers import conditions, notices
+from workers.bot.polling import Lock
+from workers.conditions import DELIVERY_WAITS_MS, Facts, Gap, Tries
+from workers.notices import Incident, Level, Notice
+
+log = logging.getLogger("stormalert")
+
+LOOK_S = 3.0
+# So far back a provider's answers count.
+TRIES_MS = 5 * MINUTE_MS
+GAPS_MAX = 100
+DELIVERIES_MAX = 1_000
+# Addresses that mean every interface lead nowhere from outside.
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened at
+
+# Of one worker by the name of its heartbeat: what it counted.
+Counts = Mapping[str, Mapping[str, int]]
+
+
+class Watch:
+    def __init__(self, client: Redis, thread_client: ThreadRedis, store: Store, config: Settings, owner: str) -> None:
+        self._client = client
+        self._thread_client = thread_client
+        self._store = store
+        self._shards = keys.all_shards(config.shards)
+        self._dashboard = dashboard_url(config)
+        self._lock = Lock(client, owner, keys.NOTICES_LOCK)
+        self._is_blind = False
+        self._counted: deque[tuple[int, Counts]] = deque()
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                if await self._lock.take():
+                    await self.look()
+                self._log_edge(None)
+            except (StormError, ValueError, *REDIS_ERRORS) as error:
+                self._log_edge(error)
+            try:
+                await asyncio.wait_for(stopping.wait(), LOOK_S)
+            except TimeoutError:
+                continue
+        await self._lock.give_back()
+
+    async def look(self) -> None:
+        kept = cast(dict[str, str], await self._client.hgetall(keys.NOTICES))
+        read = {name: Incident.read(name, text) for name, text in kept.items()}
+        known = {name: incident for name, incident in read.items() if incident is not None}
+        facts = await self._facts()
+        after, due = notices.look(known, conditions.readings(facts, known), facts.now_ms)
+        # Asked for first: what is asked for again, because we died in between, has the same id and goes out once.
+        for notice in due:
+            await asyncio.to_thread(self._tell, notice)
+        await self._keep(known, after)
+
+    def _tell(self, notice: Notice) -> None:
+        log.warning("notice", extra={"notice": notice.id, "headline": notice.headline})
+        fields = {
+            "notice": notice.id,
+            "headline": notice.headline,
+            "details": notice.details,
+            "silent": str(int(notice.level is Level.QUIET)),
+            "incident": notice.incident,
+        }
+        admins = [user for user in self._store.users() if user.role is Role.ADMIN]
+        for channel in [each for user in admins for each in self._store.channels_of(user.id) if each.takes_alerts]:
+            errands.ask_notice(self._thread_client, channel.id, fields)
+
+    async def _keep(self, known: Mapping[str, Incident], after: Mapping[str, Incident]) -> None:
+        changed: dict[Any, Any] = {name: each.text for name, each in after.items() if known.get(name) != each}
+        if changed:
+            await self._client.hset(keys.NOTICES, mapping=changed)
+        if gone := known.keys() - after.keys():
+            await self._client.hdel(keys.NOTICES, *gone)
+
+    def _log_edge(self, error: Exception | None) -> None:
+        if error and not self._is_blind:
+            log.warning("cannot look what is wrong", extra={"reason": type(error).__name__})
+        if not error and self._is_blind:
+            log.info("looking again what is wrong")
+        self._is_blind = error is not None
+
+    async def _facts(self) -> Facts:
+        at_ms = now_ms()
+        beats = cast(list[str], await self._client.zrangebyscore(keys.BEATS, at_ms - ALIVE_MS, "+inf"))
+        beating = {beat.split(":")[2] for beat in beats}
+        if beating:
+            await self._client.sadd(keys.ROLL, *beating)
+        before_ms = at_ms - DELIVERY_WAITS_MS
+        # Those that wait for a moment to come are where they belong.
+        waiting = await asyncio.to_thread(self._store.unfinished_deliveries, before_ms, before_ms, DELIVERIES_MAX)
+        return Facts(
+            now_ms=at_ms,
+            feed=cast(dict[str, str], await self._client.hgetall(keys.FEED)),
+            gaps=await self._gaps(),
+            beating=beating,
+            roll=cast(set[str], await self._client.smembers(keys.ROLL)),
+            unread_ticks_ms={it.tag: await self._oldest_unread_ms(it.ticks, keys.EVALUATOR_GROUP) for it in self._shards},
+            unread_alerts_ms={it.tag: await self._oldest_unread_ms(it.alerts, keys.DISPATCH_GROUP) for it in self._shards},
+            waiting=len(waiting),
+            waiting_since_ms=min((max(delivery.updated_ms, delivery.due_ms) for delivery in waiting), default=0),
+            tries=await self._tries(at_ms, [beat for beat in beats if beat.split(":")[2] == "worker"]),
+            alarms=await asyncio.to_thread(alarms.alarms, self._store),
+            dashboard=self._dashboard,
+        )
+
+    async def _gaps(self) -> list[Gap]:
+        entries = cast(list[tuple[str, dict[str, str]]], await self._client.xrevrange(keys.GAPS, count=GAPS_MAX))
+        return [Gap(int(entry["from"]), int(entry["to"])) for _, entry in entries]
+
+    async def _oldest_unread_ms(self, stream: str, group: str) -> int:
+        """When it was written; 0 when the group has read all."""
+        try:
+            groups = await self._client.xinfo_groups(stream)
+        except ResponseError:
+            # No stream yet.
+            return 0
+        read = next((str(each["last-delivered-id"]) for each in groups if each["name"] == group), "0-0")
+        unread = cast(list[tuple[str, Any]], await self._client.xrange(stream, min=f"({read}", count=1))
+        return written_ms(unread[0][0]) if unread else 0
+
+    async def _tries(self, at_ms: int, workers: list[str]) -> dict[ChannelKind, Tries]:
+        """What the workers counted since the oldest look that is remembered; one that is new began at nothing."""
+        names = [f"{kind}_{what}" for kind in ChannelKind for what in Tries._fields]
+        now: Counts = {
+            worker: dict(zip(names, [int(count or 0) for count in await self._client.hmget(worker, names)], strict=True))
+            for worker in workers
+        }
+        self._counted.append((at_ms, now))
+        while self._counted[0][0] < at_ms - TRIES_MS:
+            self._counted.popleft()
+        before = self._counted[0][1]
+
+        def lately(name: str) -> int:
+            return sum(counts[name] - before.get(worker, {}).get(name, 0) for worker, counts in now.items())
+
+        return {kind: Tries(*(max(0, lately(f"{kind}_{what}")) for what in Tries._fields)) for kind in ChannelKind}
+
+
+def dashboard_url(config: Settings) -> str:
+    """For links in messages; empty when only a browser knows."""
+    if config.public_url or config.host in _EVERYWHERE:
+        return config.public_url.rstrip("/")
+    return f"http://{config.host}:{config.port}"

@@ -1,0 +1,135 @@
+"""When admins are told that something is wrong, and when that it is over: once each, and neither for a blip.
+
+Pure. What was seen and told is a handful of incidents, which the caller keeps between two looks.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Self
+
+from stormalert import words
+from stormalert.units import MINUTE_MS, SECOND_MS
+
+# What was told is over when it has been well for so long; else it still is the same incident.
+STEADY_MS = 30 * SECOND_MS
+# What nobody looked at for so long may have been well meanwhile: it is timed anew, unless it was told already.
+UNSEEN_MS = 20 * SECOND_MS
+
+
+class Level(StrEnum):
+    """Whether it comes with a sound."""
+
+    URGENT = "urgent"
+    QUIET = "quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One thing that may be wrong, as it is now.
+
+    `is_bad` is None when nobody can tell, or it does not matter now: then nothing begins and nothing ends.
+    """
+
+    # Letters, digits, _ and -: it becomes part of message ids.
+    name: str
+    is_bad: bool | None
+    headline: str = ""
+    details: str = ""
+    # In words, before "after 3 min".
+    over: str = ""
+    level: Level = Level.URGENT
+    # It must have lasted so long to be told.
+    after_ms: int = 0
+    # Since when it is so, bad or well; 0 when only the looking tells.
+    since_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that is wrong, or was until a moment ago."""
+
+    name: str
+    since_ms: int
+    over: str
+    # The last look at which it was not told yet.
+    seen_ms: int
+    is_told: bool = False
+    # Since when it is well again; 0 while it is not.
+    well_ms: int = 0
+
+    @property
+    def id(self) -> str:
+        """Of the message that tells it; the same whoever makes it."""
+        return f"notice-{self.name}-{self.since_ms}"
+
+    @property
+    def text(self) -> str:
+        return json.dumps({name: value for name, value in asdict(self).items() if name != "name"})
+
+    @classmethod
+    def read(cls, name: str, text: str) -> Self | None:
+        """None when another version wrote it."""
+        try:
+            return cls(name, **json.loads(text))
+        except (ValueError, TypeError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message to every admin."""
+
+    id: str
+    headline: str
+    details: str
+    level: Level
+    # What it tells the beginning of; empty when it tells an end.
+    incident: str = ""
+
+
+def look(known: Mapping[str, Incident], readings: Iterable[Reading], now_ms: int) -> tuple[dict[str, Incident], list[Notice]]:
+    """The incidents after this look, and what is to be told of them."""
+    after = dict(known)
+    notices = []
+    for reading in readings:
+        incident, notice = _next(after.pop(reading.name, None), reading, now_ms)
+        if incident is not None:
+            after[reading.name] = incident
+        if notice is not None:
+            notices.append(notice)
+    return after, notices
+
+
+def _next(incident: Incident | None, reading: Reading, now_ms: int) -> tuple[Incident | None, Notice | None]:
+    if reading.is_bad is None:
+        return (incident if incident and incident.is_told else None), None
+    if not reading.is_bad:
+        return _well(incident, reading, now_ms) if incident and incident.is_told else (None, None)
+    if incident is None or (not incident.is_told and now_ms - incident.seen_ms > UNSEEN_MS):
+        incident = Incident(reading.name, min(reading.since_ms or now_ms, now_ms), reading.over, now_ms)
+    incident = replace(incident, well_ms=0)
+    if incident.is_told:
+        return incident, None
+    incident = replace(incident, seen_ms=now_ms)
+    if now_ms - incident.since_ms < reading.after_ms:
+        return incident, None
+    details = f"Since {words.moment(incident.since_ms, now_ms)} IST. {reading.details}"
+    notice = Notice(incident.id, f"⚠ {reading.headline}", details, reading.level, incident.name)
+    return replace(incident, is_told=True), notice
+
+
+def _well(incident: Incident, reading: Reading, now_ms: int) -> tuple[Incident | None, Notice | None]:
+    well_ms = incident.well_ms or min(max(reading.since_ms or now_ms, incident.since_ms), now_ms)
+    if now_ms - well_ms < STEADY_MS:
+        return replace(incident, well_ms=well_ms), None
+    headline = f"✓ {incident.over} after {lasted(well_ms - incident.since_ms)}"
+    details = f"It began {words.moment(incident.since_ms, now_ms)} IST."
+    return None, Notice(f"{incident.id}-over", headline, details, Level.QUIET)
+
+
+def lasted(duration_ms: int) -> str:
+    """45 s, 3 min, 2 h 5 min: as exact as anybody wants to know."""
+    unit_ms = SECOND_MS if duration_ms < 2 * MINUTE_MS else MINUTE_MS
+    return words.duration(max(SECOND_MS, duration_ms // unit_ms * unit_ms))
