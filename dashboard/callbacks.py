@@ -79,19 +79,29 @@ async def _form(request: Request) -> FormData:
     return form
 
 
-async def _take_report(delivery_id: str, form: FormData) -> None:
-    store = resources.store()
+async def _take_report(message: str, form: FormData) -> None:
     sid, code = _text(form, "MessageSid"), _text(form, "ErrorCode")
     for _ in range(_WAITS):
-        delivery = await asyncio.to_thread(store.delivery, delivery_id)
-        if delivery is None or not reports.is_early(delivery, sid):
+        told, is_early = await asyncio.to_thread(_told, resources.store(), message, sid)
+        if not is_early:
             break
         await asyncio.sleep(_WAIT_S)
-    if delivery is not None:
-        await _record(delivery, sid, _text(form, "MessageStatus"), int(code) if code.isdecimal() else 0, _text(form, "To"))
+    for delivery in told:
+        status, number = _text(form, "MessageStatus"), int(code) if code.isdecimal() else 0
+        await _record(delivery, message, sid, status, number, _text(form, "To"))
 
 
-async def _record(first: Delivery, sid: str, status: str, code: int, to: str) -> None:
+def _told(store: Store, message: str, sid: str) -> tuple[list[Delivery], bool]:
+    """The deliveries that a message told, and whether its worker may not have recorded that yet."""
+    if delivery := store.delivery(message):
+        return [delivery], reports.is_early(delivery, sid)
+    # One of several: its id is the summary's and a digest.
+    together = store.deliveries_in(message.rpartition("-")[0])
+    told = [delivery for delivery in together if delivery.provider_id == sid]
+    return told, bool(together) and not told
+
+
+async def _record(first: Delivery, message: str, sid: str, status: str, code: int, to: str) -> None:
     store, has_template = resources.store(), bool(resources.config().twilio_content_sid)
     delivery: Delivery | None = first
     while delivery is not None:
@@ -103,7 +113,7 @@ async def _record(first: Delivery, sid: str, status: str, code: int, to: str) ->
             await _act(store, delivery, code, to.removeprefix(_WHATSAPP))
         if changed.state is DeliveryState.QUEUED:
             # With the mark the message would count as sent.
-            await resources.loop_redis().delete(keys.sent(delivery.id))
+            await resources.loop_redis().delete(keys.sent(message))
         try:
             await asyncio.to_thread(store.save_delivery, changed)
         except Conflict:

@@ -36,7 +36,8 @@ def after(delivery: Delivery, sid: str, status: str, code: int, *, has_template:
     state = DeliveryState(status)
     if delivery.state.is_out and _ORDER.index(state) <= _ORDER.index(delivery.state):
         return None
-    return delivery.model_copy(update=changes | {"state": state, "reason": ""})
+    # How it was told stays true of one that was told with others.
+    return delivery.model_copy(update=changes | {"state": state, "reason": delivery.reason if delivery.summary else ""})
 
 
 def _may_do_better(code: int, has_template: bool) -> bool:

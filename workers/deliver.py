@@ -129,7 +129,7 @@ class Courier:
 
     def _collect(self, summary_id: str) -> tuple[Parcel | None, tuple[Delivery, ...], list[Ended]]:
         """The message of a summary, the deliveries that it tells, and those that a stage stopped."""
-        deliveries = self._store.parked_deliveries(summary_id)
+        deliveries = [each for each in self._store.deliveries_in(summary_id) if each.state is DeliveryState.QUEUED]
         alerts = {alert.id: alert for alert in self._store.alerts([each.alert for each in deliveries])}
         channel = self._store.channel(deliveries[0].channel) if deliveries else None
         known = [each for each in deliveries if each.alert in alerts]

@@ -111,8 +111,8 @@ class Store(Protocol):
         """
         ...
 
-    def parked_deliveries(self, summary: str) -> list[Delivery]:
-        """QUEUED ones that wait to be told in this summary, oldest first."""
+    def deliveries_in(self, summary: str) -> list[Delivery]:
+        """Those that wait to be told in this summary, and those that were, oldest change first."""
         ...
 
     # Instruments and watchlists.

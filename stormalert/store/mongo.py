@@ -66,7 +66,7 @@ INDEXES = (
     (Alert, "rule -time_ms"),
     (Delivery, "alert _id"),
     (Delivery, "state due_ms updated_ms"),
-    (Delivery, "state summary"),
+    (Delivery, "summary updated_ms"),
     (Instrument, "folded_symbol _id"),
     (AuditEntry, "-time_ms -_id"),
 )
@@ -225,8 +225,8 @@ class MongoStore:
         waiting = {"state": DeliveryState.QUEUED.value, "due_ms": {"$not": {"$gt": due_ms}}, "updated_ms": {"$lt": before_ms}}
         return self._all(Delivery, waiting, "due_ms updated_ms", limit)
 
-    def parked_deliveries(self, summary: str) -> list[Delivery]:
-        return self._all(Delivery, {"state": DeliveryState.QUEUED.value, "summary": summary}, "updated_ms _id")
+    def deliveries_in(self, summary: str) -> list[Delivery]:
+        return self._all(Delivery, {"summary": summary}, "updated_ms _id")
 
     def save_instruments(self, instruments: Iterable[Instrument]) -> int:
         rows = [ReplaceOne({"_id": row.token}, _document(row), upsert=True) for row in instruments]

@@ -71,7 +71,8 @@ MIGRATIONS = (
     ALTER TABLE deliveries ADD COLUMN due_ms INTEGER NOT NULL DEFAULT 0;
     DROP INDEX deliveries_by_state;
     CREATE INDEX deliveries_by_due ON deliveries (state, due_ms, updated_ms);
-    CREATE INDEX deliveries_by_summary ON deliveries (json_extract(body, '$.summary')) WHERE state = 'queued';
+    CREATE INDEX deliveries_by_summary ON deliveries (json_extract(body, '$.summary'))
+    WHERE json_extract(body, '$.summary') <> '';
     """,
 )
 
@@ -263,11 +264,10 @@ class SqliteStore:
             limit,
         )
 
-    def parked_deliveries(self, summary: str) -> list[Delivery]:
-        # The state is part of the text, for the sake of the index.
-        sql = (
-            "SELECT body FROM deliveries WHERE state = 'queued' AND json_extract(body, '$.summary') = ? ORDER BY updated_ms, id"
-        )
+    def deliveries_in(self, summary: str) -> list[Delivery]:
+        # Both conditions, for the sake of the index.
+        column = "json_extract(body, '$.summary')"
+        sql = f"SELECT body FROM deliveries WHERE {column} <> '' AND {column} = ? ORDER BY updated_ms, id"  # noqa: S608
         return self._all(Delivery, sql, summary)
 
     def save_instruments(self, instruments: Iterable[Instrument]) -> int:

@@ -75,6 +75,37 @@ def test_a_message_is_seen_to_arrive_and_to_be_read(rig: Rig, delivery: Delivery
     assert report(rig, delivery, "read").state is DeliveryState.READ
 
 
+def test_what_was_told_together_arrives_together(rig: Rig, delivery: Delivery) -> None:
+    summary = f"burst-{delivery.channel}-1"
+    fields = {"summary": summary, "reason": "told in a summary of 2", "revision": 0}
+    told = [delivery.model_copy(update=fields | {"id": f"{delivery.id}-{number}"}) for number in range(2)]
+    late = told[0].model_copy(update={"id": f"{delivery.id}-late", "state": DeliveryState.QUEUED, "provider_id": ""})
+    for each in (*told, late):
+        rig.store.save_delivery(each)
+
+    def after(status: str, code: str = "") -> list[tuple[DeliveryState, str]]:
+        form = {"MessageSid": "SM1", "MessageStatus": status, "To": f"whatsapp:{NUMBER}", "ErrorCode": code}
+        assert post(rig, f"/callbacks/twilio/{summary}-0123456789ab", form).status_code == 204
+        return sorted((each.state, each.reason) for each in rig.store.deliveries_in(summary))
+
+    waiting = (DeliveryState.QUEUED, "told in a summary of 2")
+    assert after("delivered") == [(DeliveryState.DELIVERED, "told in a summary of 2")] * 2 + [waiting]
+    assert after("read") == [waiting] + [(DeliveryState.READ, "told in a summary of 2")] * 2
+
+
+def test_a_summary_that_may_do_better_is_queued_again_without_its_mark(rig: Rig, delivery: Delivery) -> None:
+    summary = f"quiet-{delivery.channel}-1"
+    changes = {"summary": summary, "revision": 0, "id": f"{delivery.id}-told"}
+    told = rig.store.save_delivery(delivery.model_copy(update=changes))
+    message = f"{summary}-0123456789ab"
+    form = {"MessageSid": "SM1", "MessageStatus": "failed", "To": f"whatsapp:{NUMBER}", "ErrorCode": "63018"}
+    with redis.Redis.from_url(rig.redis_url) as client:
+        client.set(keys.sent(message), "SM1")
+        assert post(rig, f"/callbacks/twilio/{message}", form).status_code == 204
+        assert not client.exists(keys.sent(message))
+    assert [each.state for each in rig.store.deliveries([told.id])] == [DeliveryState.QUEUED]
+
+
 def test_who_is_not_twilio_is_refused_and_changes_nothing(rig: Rig, delivery: Delivery) -> None:
     path = f"/callbacks/twilio/{delivery.id}"
     form = {"MessageSid": "SM1", "MessageStatus": "failed", "ErrorCode": "63024"}

@@ -444,14 +444,14 @@ def test_many_are_found_by_their_ids(store: Store, count: int) -> None:
     assert len({delivery.id for delivery in found}) == count
 
 
-def test_what_waits_for_a_summary_is_found_until_it_was_told(store: Store) -> None:
+def test_what_is_told_together_is_found_by_its_summary(store: Store) -> None:
     for number, summary in enumerate(["s1", "", "s2", "s1", "s1"]):
         store.save_delivery(a_delivery(f"d{number}", summary=summary, updated_ms=500 - number))
     told = store.delivery("d3")
     assert told is not None
     store.save_delivery(told.model_copy(update={"state": DeliveryState.SENT}))
-    assert [delivery.id for delivery in store.parked_deliveries("s1")] == ["d4", "d0"]
-    assert store.parked_deliveries("s3") == []
+    assert [delivery.id for delivery in store.deliveries_in("s1")] == ["d4", "d3", "d0"]
+    assert store.deliveries_in("s3") == []
 
 
 def test_channels_and_rules_are_found_by_their_ids(store: Store) -> None:
