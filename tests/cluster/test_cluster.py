@@ -28,6 +28,7 @@ from stormalert.scripts import call_all, script
 from stormalert.settings import parse
 from stormalert.store import Store, open_store
 from stormalert.streams import read_alert
+from stormalert.wishes import Burst
 from tests.cluster.conftest import Cluster, wait_until
 from tests.evaluator.oracle import Expected, expected_alerts
 from tests.evaluator.test_engine import make_rule
@@ -221,7 +222,7 @@ async def test_what_the_other_processes_ask_of_redis(cluster: Cluster) -> None:
         assert not isinstance(await limits.take("d2", ChannelKind.TELEGRAM, "-42"), Permit)
         alert = Alert(id="r1-1", rule="r1", user="u1", token=1, symbol="NSE:A", kind=Kind.DAY, direction=Direction.UP,
                       price_e4=1, reference_e4=1, percent_e2=1, window_ms=0, time_ms=1)  # fmt: skip
-        assert await Quota(client, parse({})).over([(alert, 1)]) == set()
+        assert await Quota(client, parse({})).over([(alert, 1)], {alert.user: Burst(most=9, within_s=9)}) == {}
 
 
 async def test_a_script_that_reaches_for_another_shard_is_refused(cluster: Cluster) -> None:
