@@ -106,6 +106,28 @@ class Role(StrEnum):
     MEMBER = "member"
 
 
+class Scope(StrEnum):
+    """What a script's token may be used for; WRITE includes READ, ADMIN is for what only admins may."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+class SessionKind(StrEnum):
+    """BROWSER: begun by a sign-in; SCRIPT: a bearer token that its user made."""
+
+    BROWSER = "browser"
+    SCRIPT = "script"
+
+
+class TicketKind(StrEnum):
+    """INVITATION: to make an account; RESET: to choose a new password for an account."""
+
+    INVITATION = "invitation"
+    RESET = "reset"
+
+
 class Tick(NamedTuple):
     """One price of one instrument; a tuple because thousands pass each second. Bounds are checked by ingest/admit."""
 
@@ -137,8 +159,54 @@ class User(Record):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.@+-]{1,63}$")
     password_hash: str = Field(repr=False)
     role: Role = Role.MEMBER
+    # Of the house's plans; empty: the usual one.
+    plan: str = Field(default="", max_length=32)
+    # Cannot sign in, and gets no alerts.
+    is_off: bool = False
+    # The second factor's secret, sealed; empty: there is none.
+    totp_sealed: str = Field(default="", repr=False)
+    # Digests of the codes that help when the phone with the second factor is lost; each is good once.
+    recovery_digests: tuple[str, ...] = Field(default=(), repr=False)
     created_ms: TimeMs
     revision: int = 0
+
+    @property
+    def has_second_factor(self) -> bool:
+        return bool(self.totp_sealed)
+
+
+class Session(Record):
+    """One sign-in in one browser, or one token of a script; it ends when it expires or when this record is deleted."""
+
+    id: Id
+    user: Id
+    kind: SessionKind
+    # Which browser it was, or what its user calls the token.
+    label: str = Field(default="", max_length=200)
+    address: str = Field(default="", max_length=64)
+    scopes: tuple[Scope, ...] = tuple(Scope)
+    # Of the secret that gets a browser its next access token.
+    refresh_digest: str = Field(default="", repr=False)
+    created_ms: TimeMs
+    seen_ms: TimeMs
+    expires_ms: TimeMs
+
+    def allows(self, scope: Scope) -> bool:
+        return scope in self.scopes or (scope is Scope.READ and Scope.WRITE in self.scopes)
+
+
+class Ticket(Record):
+    """A one-time link; `id` is the digest of what is in the link."""
+
+    id: Id
+    kind: TicketKind
+    made_by: str
+    # Of the account that it makes, or whose password it resets.
+    role: Role = Role.MEMBER
+    plan: str = Field(default="", max_length=32)
+    user: str = ""
+    created_ms: TimeMs
+    expires_ms: TimeMs
 
 
 class Rule(Record):
@@ -333,6 +401,17 @@ class Mute(Record):
         if self.scope is MuteScope.RULE:
             return self.subject in (alert.rule, alert.owners_rule)
         return self.scope is MuteScope.ALL or self.subject == str(alert.token)
+
+
+class AlertFilter(Record):
+    """Which alerts of a user; each field that is set narrows it. Times are of the alert, `until_ms` not included."""
+
+    rule: str = ""
+    token: int = 0
+    kind: Kind | None = None
+    direction: Direction | None = None
+    since_ms: TimeMs = 0
+    until_ms: TimeMs = 0
 
 
 class AuditEntry(Record):

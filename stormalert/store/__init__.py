@@ -10,7 +10,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from stormalert.model import Alert, AuditEntry, Channel, ChannelKind, Delivery, Instrument, Mute, Rule, User
+from stormalert.model import (
+    Alert,
+    AlertFilter,
+    AuditEntry,
+    Channel,
+    ChannelKind,
+    Delivery,
+    Instrument,
+    Mute,
+    Rule,
+    Session,
+    Ticket,
+    User,
+)
 
 # (time in ms, id) of the last record seen; the next page goes on after it.
 Cursor = tuple[int, str]
@@ -27,7 +40,39 @@ class Store(Protocol):
     def save_user(self, user: User) -> User: ...
     def user(self, user_id: str) -> User | None: ...
     def user_by_name(self, name: str) -> User | None: ...
-    def users(self) -> list[User]: ...
+    def users(self) -> list[User]:
+        """All of them, by name."""
+        ...
+
+    def erase_user(self, user_id: str) -> None:
+        """The user with all that is theirs, alerts and deliveries too. Their rules stay as deleted ones without an owner's name
+        until the engine has dropped them; see `forget`. The audit log keeps the id.
+        """
+        ...
+
+    # Sign-ins.
+    def save_session(self, session: Session) -> None:
+        """In the place of the one of the same id."""
+        ...
+
+    def session(self, session_id: str) -> Session | None: ...
+    def sessions_of(self, user_id: str) -> list[Session]:
+        """Newest first, expired ones too."""
+        ...
+
+    def delete_session(self, session_id: str) -> bool:
+        """Whether it was there."""
+        ...
+
+    def save_ticket(self, ticket: Ticket) -> None: ...
+    def ticket(self, ticket_id: str) -> Ticket | None: ...
+    def tickets(self) -> list[Ticket]:
+        """Newest first, expired ones too."""
+        ...
+
+    def take_ticket(self, ticket_id: str) -> Ticket | None:
+        """The ticket, for whoever asks first; it is gone then."""
+        ...
 
     # Rules.
     def save_rule(self, rule: Rule) -> Rule: ...
@@ -35,6 +80,10 @@ class Store(Protocol):
     def rules(self, rule_ids: Sequence[str]) -> list[Rule]: ...
     def rules_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Rule]:
         """Not the deleted ones; newest change first; `after` is (updated_ms, id)."""
+        ...
+
+    def count_rules(self, user_id: str) -> int:
+        """Not the deleted ones."""
         ...
 
     def rules_changed(self, since_ms: int) -> Iterator[Rule]:
@@ -89,7 +138,9 @@ class Store(Protocol):
 
     def alert(self, alert_id: str) -> Alert | None: ...
     def alerts(self, alert_ids: Sequence[str]) -> list[Alert]: ...
-    def alerts_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Alert]:
+    def alerts_of(
+        self, user_id: str, after: Cursor | None = None, limit: int = 100, only: AlertFilter | None = None
+    ) -> list[Alert]:
         """`after` is (time_ms, id)."""
         ...
 
@@ -140,7 +191,17 @@ class Store(Protocol):
 
     def save_setting(self, name: str, value: str) -> None: ...
     def record_audit(self, entry: AuditEntry) -> None: ...
-    def audit(self, after: Cursor | None = None, limit: int = 100) -> list[AuditEntry]: ...
+    def audit(self, after: Cursor | None = None, limit: int = 100, user: str = "") -> list[AuditEntry]:
+        """`user`: only what this one did."""
+        ...
+
+    def forget(self, before_ms: int, audit_before_ms: int, limit: int = 1_000) -> int:
+        """Deletes what is older: alerts with their deliveries and deleted rules (by `before_ms`), entries of the audit log (by
+        `audit_before_ms`), and what expired before now: sessions and tickets. At most `limit` of each, oldest first.
+
+        Returns how many in all, so that the caller goes on until it is 0.
+        """
+        ...
 
 
 def open_store(mongodb_uri: str, sqlite_path: Path) -> Store:

@@ -17,6 +17,7 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError,
 from stormalert.errors import Conflict, StormError
 from stormalert.model import (
     Alert,
+    AlertFilter,
     AuditEntry,
     Channel,
     ChannelKind,
@@ -27,13 +28,15 @@ from stormalert.model import (
     Record,
     Rule,
     RuleState,
+    Session,
+    Ticket,
     User,
 )
 from stormalert.store import LONGEST_SEARCH, Cursor
 from stormalert.units import now_ms
 
 DATABASE = "storm"
-SCHEMA = 2
+SCHEMA = 3
 # Finding a server, and one operation on it with its repeats; an election takes less.
 OPERATION_MS = 8_000
 # From reading the clock to the rule being stored. Below the overlap with which the evaluator reads changes again, so that one
@@ -54,6 +57,8 @@ COLLECTIONS: Mapping[type[Record], str] = {
     Delivery: "deliveries",
     Instrument: "instruments",
     AuditEntry: "audit",
+    Session: "sessions",
+    Ticket: "tickets",
 }
 # One index each, as `_order` reads them.
 INDEXES = (
@@ -64,11 +69,15 @@ INDEXES = (
     (Mute, "user _id"),
     (Alert, "user -time_ms -_id"),
     (Alert, "rule -time_ms"),
+    (Alert, "time_ms"),
     (Delivery, "alert _id"),
     (Delivery, "state due_ms updated_ms"),
     (Delivery, "summary updated_ms"),
     (Instrument, "folded_symbol _id"),
     (AuditEntry, "-time_ms -_id"),
+    (AuditEntry, "user -time_ms -_id"),
+    (Session, "user -created_ms -_id"),
+    (Session, "expires_ms"),
 )
 DUPLICATE_KEY = 11000
 NOT_DELETED = {"$ne": RuleState.DELETED.value}
@@ -102,6 +111,45 @@ class MongoStore:
     def users(self) -> list[User]:
         return self._all(User, {}, "name")
 
+    def erase_user(self, user_id: str) -> None:
+        # The user last: whoever finds the account still there knows that this has to be done again.
+        ruled = [rule["_id"] for rule in self._db["rules"].find({"user": user_id}, {"_id": True})]
+        for rule in self.rules(ruled):
+            if rule.state is not RuleState.DELETED:
+                self.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
+        with self._asking():
+            self._db["settings"].delete_many({"_id": {"$in": [*(f"wish.{rule}" for rule in ruled), f"burst.{user_id}"]}})
+            for collection in ("deliveries", "alerts", "channels", "mutes", "sessions", "tickets"):
+                self._db[collection].delete_many({"user": user_id})
+            self._db["watchlists"].delete_one({"_id": user_id})
+            self._db["users"].delete_one({"_id": user_id})
+
+    def save_session(self, session: Session) -> None:
+        self._replace(session)
+
+    def session(self, session_id: str) -> Session | None:
+        return self._one(Session, _id=session_id)
+
+    def sessions_of(self, user_id: str) -> list[Session]:
+        return self._all(Session, {"user": user_id}, "-created_ms -_id")
+
+    def delete_session(self, session_id: str) -> bool:
+        return self._delete("sessions", session_id)
+
+    def save_ticket(self, ticket: Ticket) -> None:
+        self._replace(ticket)
+
+    def ticket(self, ticket_id: str) -> Ticket | None:
+        return self._one(Ticket, _id=ticket_id)
+
+    def tickets(self) -> list[Ticket]:
+        return self._all(Ticket, {}, "-created_ms -_id")
+
+    def take_ticket(self, ticket_id: str) -> Ticket | None:
+        with self._asking():
+            document = self._db["tickets"].find_one_and_delete({"_id": ticket_id})
+        return _record(Ticket, document) if document else None
+
     def save_rule(self, rule: Rule) -> Rule:
         with self._asking(), pymongo.timeout(CHANGE_S):
             return self._save(rule.model_copy(update={"updated_ms": self._next_change_ms()}))
@@ -114,6 +162,10 @@ class MongoStore:
 
     def rules_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Rule]:
         return self._newest(Rule, "updated_ms", {"user": user_id, "state": NOT_DELETED}, after, limit)
+
+    def count_rules(self, user_id: str) -> int:
+        with self._asking():
+            return int(self._db["rules"].count_documents({"user": user_id, "state": NOT_DELETED}))
 
     def rules_changed(self, since_ms: int) -> Iterator[Rule]:
         # Page by page, not one server cursor: the reader may take its time, and a page is read by whichever thread asks.
@@ -148,8 +200,7 @@ class MongoStore:
         return self._all(Channel, {"address": address, "kind": kind.value}, "_id")
 
     def delete_channel(self, channel_id: str) -> None:
-        with self._asking():
-            self._db["channels"].delete_one({"_id": channel_id})
+        self._delete("channels", channel_id)
 
     def save_mute(self, mute: Mute) -> None:
         with self._asking():
@@ -164,8 +215,7 @@ class MongoStore:
         return self._all(Mute, {"user": user_id, "$or": [{"until_ms": 0}, {"until_ms": {"$gt": at_ms}}]}, "_id")
 
     def delete_mute(self, mute_id: str) -> bool:
-        with self._asking():
-            return self._db["mutes"].delete_one({"_id": mute_id}).deleted_count == 1
+        return self._delete("mutes", mute_id)
 
     def record_alert(self, alert: Alert) -> bool:
         try:
@@ -187,13 +237,13 @@ class MongoStore:
     def alerts(self, alert_ids: Sequence[str]) -> list[Alert]:
         return self._many(Alert, alert_ids)
 
-    def alerts_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Alert]:
-        return self._newest(Alert, "time_ms", {"user": user_id}, after, limit)
+    def alerts_of(
+        self, user_id: str, after: Cursor | None = None, limit: int = 100, only: AlertFilter | None = None
+    ) -> list[Alert]:
+        return self._newest(Alert, "time_ms", {"user": user_id, **_narrowed(only)}, after, limit)
 
     def last_alert_ms(self, rule_id: str) -> int | None:
-        # "`" is the letter after "_".
-        parts = {"rule": {"$gt": f"{rule_id}_", "$lt": f"{rule_id}`"}}
-        newest = self._all(Alert, {"$or": [{"rule": rule_id}, parts]}, "-time_ms", 1)
+        newest = self._all(Alert, _of_rule(rule_id), "-time_ms", 1)
         return newest[0].time_ms if newest else None
 
     def save_delivery(self, delivery: Delivery) -> Delivery:
@@ -275,8 +325,25 @@ class MongoStore:
     def record_audit(self, entry: AuditEntry) -> None:
         self._insert(entry)
 
-    def audit(self, after: Cursor | None = None, limit: int = 100) -> list[AuditEntry]:
-        return self._newest(AuditEntry, "time_ms", {}, after, limit)
+    def audit(self, after: Cursor | None = None, limit: int = 100, user: str = "") -> list[AuditEntry]:
+        return self._newest(AuditEntry, "time_ms", {"user": user} if user else {}, after, limit)
+
+    def forget(self, before_ms: int, audit_before_ms: int, limit: int = 1_000) -> int:
+        old_alerts = self._oldest("alerts", {"time_ms": {"$lt": before_ms}}, "time_ms", limit)
+        with self._asking():
+            # First: without their alert nobody would find them any more.
+            self._db["deliveries"].delete_many({"alert": {"$in": old_alerts}})
+        over = {"expires_ms": {"$lt": now_ms()}}
+        gone = {"state": RuleState.DELETED.value, "updated_ms": {"$lt": before_ms}}
+        old = {
+            "alerts": old_alerts,
+            "rules": self._oldest("rules", gone, "updated_ms", limit),
+            "audit": self._oldest("audit", {"time_ms": {"$lt": audit_before_ms}}, "time_ms", limit),
+            "sessions": self._oldest("sessions", over, "expires_ms", limit),
+            "tickets": self._oldest("tickets", over, "expires_ms", limit),
+        }
+        with self._asking():
+            return sum(self._db[name].delete_many({"_id": {"$in": ids}}).deleted_count for name, ids in old.items() if ids)
 
     def _prepare(self) -> None:
         with self._asking():
@@ -312,6 +379,18 @@ class MongoStore:
         if before is None:
             raise Conflict(f"{record.id} in {collection.name} was changed by somebody else")
         return stored
+
+    def _oldest(self, collection: str, where: Document, order: str, limit: int) -> list[str]:
+        with self._asking():
+            return [row["_id"] for row in self._db[collection].find(where, {"_id": True}).sort(_order(order)).limit(limit)]
+
+    def _replace(self, record: Session | Ticket) -> None:
+        with self._asking():
+            self._db[COLLECTIONS[type(record)]].replace_one({"_id": record.id}, _document(record), upsert=True)
+
+    def _delete(self, collection: str, record_id: str) -> bool:
+        with self._asking():
+            return self._db[collection].delete_one({"_id": record_id}).deleted_count == 1
 
     def _insert(self, record: Record) -> None:
         with self._asking():
@@ -410,3 +489,18 @@ def _beyond(time: str, comparison: str, after: Cursor) -> Document:
 def _order(fields: str) -> list[tuple[str, int]]:
     """Names with a minus where it falls, such as `user -time_ms`."""
     return [(name.removeprefix("-"), DESCENDING if name.startswith("-") else ASCENDING) for name in fields.split()]
+
+
+def _narrowed(only: AlertFilter | None) -> Document:
+    if only is None:
+        return {}
+    fields = only.model_dump(mode="json")
+    asked: Document = {name: fields[name] for name in ("token", "kind", "direction") if fields[name]}
+    bounds = {"$gte": only.since_ms} | ({"$lt": only.until_ms} if only.until_ms else {})
+    conditions = [asked, *([_of_rule(only.rule)] if only.rule else []), {"time_ms": bounds}]
+    return {"$and": conditions}
+
+
+def _of_rule(rule: str) -> Document:
+    """A rule's alerts, and those of its parts on a watchlist's instruments; "`" is the letter after "_"."""
+    return {"$or": [{"rule": rule}, {"rule": {"$gt": f"{rule}_", "$lt": f"{rule}`"}}]}

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from stormalert.errors import Conflict, StormError
 from stormalert.model import (
     Alert,
+    AlertFilter,
     AuditEntry,
     Channel,
     ChannelKind,
@@ -25,6 +26,8 @@ from stormalert.model import (
     Record,
     Rule,
     RuleState,
+    Session,
+    Ticket,
     User,
 )
 from stormalert.store import LONGEST_SEARCH, Cursor
@@ -74,10 +77,22 @@ MIGRATIONS = (
     CREATE INDEX deliveries_by_summary ON deliveries (json_extract(body, '$.summary'))
     WHERE json_extract(body, '$.summary') <> '';
     """,
+    """
+    CREATE TABLE sessions (id TEXT PRIMARY KEY, body TEXT NOT NULL, user TEXT NOT NULL, created_ms INTEGER NOT NULL,
+                           expires_ms INTEGER NOT NULL);
+    CREATE INDEX sessions_by_user ON sessions (user, created_ms DESC, id DESC);
+    CREATE INDEX sessions_by_end ON sessions (expires_ms);
+    CREATE TABLE tickets (id TEXT PRIMARY KEY, body TEXT NOT NULL, created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL);
+    CREATE INDEX alerts_by_time ON alerts (time_ms);
+    CREATE INDEX audit_by_user ON audit (json_extract(body, '$.user'), time_ms DESC, id DESC);
+    """,
 )
 
 Kept = TypeVar("Kept", bound=Record)
 Revised = TypeVar("Revised", User, Rule, Channel, Delivery)
+
+
+_BY_USER = " AND json_extract(body, '$.user') = ?"
 
 
 class SqliteStore:
@@ -118,6 +133,46 @@ class SqliteStore:
     def users(self) -> list[User]:
         return self._all(User, "SELECT body FROM users ORDER BY name")
 
+    def erase_user(self, user_id: str) -> None:
+        with self._transaction():
+            for rule in self._all(Rule, "SELECT body FROM rules WHERE user = ? AND state <> 'deleted'", user_id):
+                self.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
+            wishes = [f"wish.{rule}" for (rule,) in self._rows("SELECT id FROM rules WHERE user = ?", user_id)]
+            self._db.executemany("DELETE FROM settings WHERE name = ?", [(name,) for name in (*wishes, f"burst.{user_id}")])
+            self._db.execute("DELETE FROM deliveries WHERE alert IN (SELECT id FROM alerts WHERE user = ?)", (user_id,))
+            for table in ("alerts", "channels", "mutes", "watchlists", "sessions"):
+                self._db.execute(f"DELETE FROM {table} WHERE user = ?", (user_id,))  # noqa: S608
+            self._db.execute("DELETE FROM tickets WHERE json_extract(body, '$.user') = ?", (user_id,))
+            self._db.execute("DELETE FROM users WHERE id = ?", (user_id,))
+
+    def save_session(self, session: Session) -> None:
+        row = (session.id, session.model_dump_json(), session.user, session.created_ms, session.expires_ms)
+        self._write("INSERT OR REPLACE INTO sessions (id, body, user, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?)", row)
+
+    def session(self, session_id: str) -> Session | None:
+        return self._one(Session, "SELECT body FROM sessions WHERE id = ?", session_id)
+
+    def sessions_of(self, user_id: str) -> list[Session]:
+        return self._all(Session, "SELECT body FROM sessions WHERE user = ? ORDER BY created_ms DESC, id DESC", user_id)
+
+    def delete_session(self, session_id: str) -> bool:
+        return self._write("DELETE FROM sessions WHERE id = ?", (session_id,)) == 1
+
+    def save_ticket(self, ticket: Ticket) -> None:
+        row = (ticket.id, ticket.model_dump_json(), ticket.created_ms, ticket.expires_ms)
+        self._write("INSERT OR REPLACE INTO tickets (id, body, created_ms, expires_ms) VALUES (?, ?, ?, ?)", row)
+
+    def ticket(self, ticket_id: str) -> Ticket | None:
+        return self._one(Ticket, "SELECT body FROM tickets WHERE id = ?", ticket_id)
+
+    def tickets(self) -> list[Ticket]:
+        return self._all(Ticket, "SELECT body FROM tickets ORDER BY created_ms DESC, id DESC")
+
+    def take_ticket(self, ticket_id: str) -> Ticket | None:
+        with self._transaction():
+            ticket = self.ticket(ticket_id)
+            return ticket if self._write("DELETE FROM tickets WHERE id = ?", (ticket_id,)) else None
+
     def save_rule(self, rule: Rule) -> Rule:
         with self._transaction():
             rule = rule.model_copy(update={"updated_ms": self._next_change_ms()})
@@ -139,6 +194,9 @@ class SqliteStore:
             *(after or NEWEST),
             limit,
         )
+
+    def count_rules(self, user_id: str) -> int:
+        return int(self._rows("SELECT COUNT(*) FROM rules WHERE user = ? AND state <> 'deleted'", user_id)[0][0])
 
     def rules_changed(self, since_ms: int) -> Iterator[Rule]:
         after: Cursor = (since_ms, "")
@@ -210,19 +268,22 @@ class SqliteStore:
     def alerts(self, alert_ids: Sequence[str]) -> list[Alert]:
         return self._many(Alert, "alerts", alert_ids)
 
-    def alerts_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Alert]:
+    def alerts_of(
+        self, user_id: str, after: Cursor | None = None, limit: int = 100, only: AlertFilter | None = None
+    ) -> list[Alert]:
+        narrowed, values = _narrowed(only)
         return self._all(
             Alert,
-            "SELECT body FROM alerts WHERE user = ? AND (time_ms, id) < (?, ?) ORDER BY time_ms DESC, id DESC LIMIT ?",
+            f"SELECT body FROM alerts WHERE user = ? AND (time_ms, id) < (?, ?){narrowed}"  # noqa: S608
+            " ORDER BY time_ms DESC, id DESC LIMIT ?",
             user_id,
             *(after or NEWEST),
+            *values,
             limit,
         )
 
     def last_alert_ms(self, rule_id: str) -> int | None:
-        # "`" is the letter after "_".
-        parts = (rule_id, f"{rule_id}_", f"{rule_id}`")
-        rows = self._rows("SELECT MAX(time_ms) FROM alerts WHERE rule = ? OR (rule > ? AND rule < ?)", *parts)
+        rows = self._rows("SELECT MAX(time_ms) FROM alerts WHERE rule = ? OR (rule > ? AND rule < ?)", *_parts(rule_id))
         return rows[0][0] if rows else None
 
     def save_delivery(self, delivery: Delivery) -> Delivery:
@@ -323,13 +384,31 @@ class SqliteStore:
             "INSERT INTO audit (id, body, time_ms) VALUES (?, ?, ?)", (entry.id, entry.model_dump_json(), entry.time_ms)
         )
 
-    def audit(self, after: Cursor | None = None, limit: int = 100) -> list[AuditEntry]:
+    def audit(self, after: Cursor | None = None, limit: int = 100, user: str = "") -> list[AuditEntry]:
         return self._all(
             AuditEntry,
-            "SELECT body FROM audit WHERE (time_ms, id) < (?, ?) ORDER BY time_ms DESC, id DESC LIMIT ?",
+            f"SELECT body FROM audit WHERE (time_ms, id) < (?, ?){_BY_USER if user else ''}"  # noqa: S608
+            " ORDER BY time_ms DESC, id DESC LIMIT ?",
             *(after or NEWEST),
+            *([user] if user else []),
             limit,
         )
+
+    def forget(self, before_ms: int, audit_before_ms: int, limit: int = 1_000) -> int:
+        now = now_ms()
+        oldest = "SELECT id FROM alerts WHERE time_ms < ? ORDER BY time_ms LIMIT ?"
+        with self._transaction():
+            self._db.execute(f"DELETE FROM deliveries WHERE alert IN ({oldest})", (before_ms, limit))  # noqa: S608
+            counts = [self._db.execute(f"DELETE FROM alerts WHERE id IN ({oldest})", (before_ms, limit)).rowcount]  # noqa: S608
+            for table, where, bound_ms in (
+                ("rules", "state = 'deleted' AND updated_ms < ?", before_ms),
+                ("audit", "time_ms < ?", audit_before_ms),
+                ("sessions", "expires_ms < ?", now),
+                ("tickets", "expires_ms < ?", now),
+            ):
+                some = f"SELECT id FROM {table} WHERE {where} LIMIT ?"  # noqa: S608
+                counts.append(self._db.execute(f"DELETE FROM {table} WHERE id IN ({some})", (bound_ms, limit)).rowcount)  # noqa: S608
+        return sum(counts)
 
     def _migrate(self) -> None:
         with self._transaction():
@@ -412,3 +491,25 @@ class SqliteStore:
 
     def _all(self, kind: type[Kept], sql: str, *values: Any) -> list[Kept]:
         return [kind.model_validate_json(row[0]) for row in self._rows(sql, *values)]
+
+
+def _narrowed(only: AlertFilter | None) -> tuple[str, list[Any]]:
+    """Conditions to go behind others, in this file's own words, and the values for them."""
+    if only is None:
+        return "", []
+    found: list[tuple[str, tuple[Any, ...]]] = []
+    if only.rule:
+        found.append(("(rule = ? OR (rule > ? AND rule < ?))", _parts(only.rule)))
+    if only.since_ms:
+        found.append(("time_ms >= ?", (only.since_ms,)))
+    if only.until_ms:
+        found.append(("time_ms < ?", (only.until_ms,)))
+    for name, value in (("token", only.token), ("kind", only.kind), ("direction", only.direction)):
+        if value:
+            found.append((f"json_extract(body, '$.{name}') = ?", (value,)))
+    return "".join(f" AND {sql}" for sql, _ in found), [value for _, values in found for value in values]
+
+
+def _parts(rule: str) -> tuple[str, str, str]:
+    """The rule, and what lies around the ids of its parts on a watchlist's instruments; "`" is the letter after "_"."""
+    return rule, f"{rule}_", f"{rule}`"

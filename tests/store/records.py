@@ -16,6 +16,10 @@ from stormalert.model import (
     MuteScope,
     Repeat,
     Rule,
+    Session,
+    SessionKind,
+    Ticket,
+    TicketKind,
     User,
 )
 
@@ -91,3 +95,13 @@ def an_instrument(token: int = INFY, symbol: str = "NSE:INFY", name: str = "INFO
 
 def an_entry(entry_id: str = "e1", time_ms: int = 1_000, **fields: Any) -> AuditEntry:
     return AuditEntry(**{"id": entry_id, "time_ms": time_ms, "user": "asha", "action": "signed in"} | fields)
+
+
+def a_session(session_id: str = "s1", **fields: Any) -> Session:
+    usual = {"id": session_id, "user": "u1", "kind": SessionKind.BROWSER, "created_ms": 1, "seen_ms": 1, "expires_ms": 2**42}
+    return Session(**usual | fields)
+
+
+def a_ticket(ticket_id: str = "t1", **fields: Any) -> Ticket:
+    usual = {"id": ticket_id, "kind": TicketKind.INVITATION, "made_by": "u1", "created_ms": 1, "expires_ms": 2**42}
+    return Ticket(**usual | fields)

@@ -10,10 +10,13 @@ import pytest
 
 from stormalert.errors import Conflict
 from stormalert.model import (
+    AlertFilter,
     Channel,
     ChannelKind,
     Delivery,
     DeliveryState,
+    Direction,
+    Kind,
     MuteScope,
     QuietHours,
     Repeat,
@@ -24,7 +27,19 @@ from stormalert.model import (
 )
 from stormalert.store import Cursor, Store
 from stormalert.units import now_ms
-from tests.store.records import INFY, a_channel, a_delivery, a_mute, a_rule, a_user, an_alert, an_entry, an_instrument
+from tests.store.records import (
+    INFY,
+    a_channel,
+    a_delivery,
+    a_mute,
+    a_rule,
+    a_session,
+    a_ticket,
+    a_user,
+    an_alert,
+    an_entry,
+    an_instrument,
+)
 
 TCS = 2953217
 NIFTY = 256265
@@ -686,3 +701,127 @@ def _pages(read: Callable[[Cursor | None], list[T]], cursor: Callable[[T], Curso
     while page := read(cursor(pages[-1][-1]) if pages else None):
         pages.append(page)
     return pages
+
+
+# Sign-ins.
+
+
+def test_a_session_is_there_until_it_is_deleted(store: Store) -> None:
+    store.save_session(a_session("s1", created_ms=1))
+    store.save_session(a_session("s2", created_ms=2, expires_ms=3))
+    store.save_session(a_session("s3", user="u2"))
+    assert store.session("s1") == a_session("s1", created_ms=1)
+    assert [it.id for it in store.sessions_of("u1")] == ["s2", "s1"]
+    store.save_session(a_session("s1", seen_ms=9))
+    assert [it.seen_ms for it in store.sessions_of("u1")] == [1, 9]
+    assert (store.delete_session("s1"), store.delete_session("s1")) == (True, False)
+    assert store.session("s1") is None
+
+
+def test_a_ticket_is_for_whoever_takes_it_first(store: Store) -> None:
+    store.save_ticket(a_ticket("t1", role=Role.ADMIN))
+    store.save_ticket(a_ticket("t2", created_ms=2))
+    assert [it.id for it in store.tickets()] == ["t2", "t1"]
+    taken = [it for it in _at_once(lambda _: store.take_ticket("t1")) if it]
+    assert taken == [a_ticket("t1", role=Role.ADMIN)]
+    assert store.ticket("t1") is None and store.ticket("t2") == a_ticket("t2", created_ms=2)
+
+
+# Alerts that are looked for.
+
+
+@pytest.mark.parametrize(
+    ("only", "expected"),
+    [
+        (AlertFilter(), ["d", "c", "b", "a"]),
+        (AlertFilter(rule="r1"), ["c", "a"]),
+        (AlertFilter(rule=f"r1_{TCS}"), ["c"]),
+        (AlertFilter(token=TCS), ["d", "c"]),
+        (AlertFilter(kind=Kind.DAY), ["b"]),
+        (AlertFilter(direction=Direction.UP), ["d"]),
+        (AlertFilter(since_ms=20, until_ms=40), ["c", "b"]),
+        (AlertFilter(rule="r1", token=TCS, since_ms=30), ["c"]),
+        (AlertFilter(rule="r"), []),
+    ],
+)
+def test_alerts_are_filtered(store: Store, only: AlertFilter, expected: list[str]) -> None:
+    store.record_alert(an_alert("a", time_ms=10))
+    store.record_alert(an_alert("b", time_ms=20, rule="r2", kind=Kind.DAY))
+    store.record_alert(an_alert("c", time_ms=30, rule=f"r1_{TCS}", token=TCS))
+    store.record_alert(an_alert("d", time_ms=40, rule="r3", token=TCS, direction=Direction.UP))
+    store.record_alert(an_alert("e", time_ms=50, user="u2"))
+    assert [it.id for it in store.alerts_of("u1", only=only)] == expected
+    after: Cursor = (30, "c")
+    assert [it.id for it in store.alerts_of("u1", after, only=only)] == [it for it in expected if it in "ab"]
+
+
+# What is forgotten.
+
+
+def test_what_is_too_old_is_forgotten_some_at_a_time(store: Store) -> None:
+    for number in range(5):
+        store.record_fired([an_alert(f"a{number}", time_ms=number)], [a_delivery(f"a{number}-c", alert=f"a{number}")])
+        store.record_audit(an_entry(f"e{number}", time_ms=number))
+    old = store.save_rule(a_rule("r1"))
+    store.save_rule(old.model_copy(update={"state": RuleState.DELETED}))
+    store.save_rule(a_rule("r2"))
+    store.save_session(a_session("s1", expires_ms=1))
+    store.save_session(a_session("s2"))
+    store.save_ticket(a_ticket("t1", expires_ms=1))
+    store.save_ticket(a_ticket("t2"))
+    # Two alerts, two entries, a session and a ticket; then one of each; then nothing is left.
+    assert [store.forget(3, 3, limit=2) for _ in range(3)] == [6, 2, 0]
+    assert [it.id for it in store.alerts_of("u1")] == ["a4", "a3"]
+    assert store.deliveries_of("a2") == [] and len(store.deliveries_of("a3")) == 1
+    assert [it.id for it in store.audit()] == ["e4", "e3"]
+    assert store.session("s1") is None and store.session("s2")
+    assert [it.id for it in store.tickets()] == ["t2"]
+    assert store.rule("r1") is not None
+    assert store.forget(now_ms() + 10_000, 0) == 3
+    assert store.rule("r1") is None and store.rule("r2")
+
+
+def test_of_a_user_who_is_erased_nothing_stays_but_the_audit_log(store: Store) -> None:
+    for user in ("u1", "u2"):
+        store.save_user(a_user(user, user))
+        store.save_rule(a_rule(f"r{user}", user=user))
+        store.save_channel(a_channel(f"c{user}", user=user))
+        store.save_mute(a_mute(user=user))
+        store.save_watchlist(user, [INFY])
+        store.save_session(a_session(f"s{user}", user=user))
+        store.save_ticket(a_ticket(f"t{user}", user=user))
+        store.save_setting(f"burst.{user}", "{}")
+        store.save_setting(f"wish.r{user}", "{}")
+        store.record_fired([an_alert(f"a{user}", user=user)], [a_delivery(f"a{user}-c", alert=f"a{user}", user=user)])
+        store.record_audit(an_entry(f"e{user}", user=user))
+    store.erase_user("u1")
+    assert store.user("u1") is None and store.user_by_name("u1") is None
+    assert (store.rules_of("u1"), store.channels_of("u1"), store.mutes_of("u1", 0), store.watchlist("u1")) == ([], [], [], [])
+    assert (store.alerts_of("u1"), store.deliveries_of("au1"), store.sessions_of("u1"), store.ticket("tu1")) == (
+        [],
+        [],
+        [],
+        None,
+    )
+    assert store.settings(["burst.u1", "wish.ru1"]) == {}
+    assert len(store.audit()) == 2
+    # The engine still has to hear of it.
+    assert [it.state for it in store.rules_changed(0) if it.user == "u1"] == [RuleState.DELETED]
+    assert store.user("u2") and store.rules_of("u2") and store.channels_of("u2") and store.watchlist("u2") == [INFY]
+    assert store.mutes_of("u2", 0) and store.sessions_of("u2") and store.ticket("tu2") and store.deliveries_of("au2")
+    assert len(store.settings(["burst.u2", "wish.ru2"])) == 2
+
+
+def test_rules_are_counted_without_the_deleted_ones(store: Store) -> None:
+    store.save_rule(a_rule("r1"))
+    store.save_rule(a_rule("r2", state=RuleState.PAUSED))
+    store.save_rule(a_rule("r3", state=RuleState.DELETED))
+    store.save_rule(a_rule("r4", user="u2"))
+    assert store.count_rules("u1") == 2
+
+
+def test_the_audit_log_of_one_user(store: Store) -> None:
+    for number, user in enumerate(("u1", "u2", "u1")):
+        store.record_audit(an_entry(f"e{number}", time_ms=number, user=user))
+    assert [it.id for it in store.audit(user="u1")] == ["e2", "e0"]
+    assert [it.id for it in store.audit((2, "e2"), user="u1")] == ["e0"]
