@@ -48,7 +48,7 @@ class BadTable(InputError):
     """A table that was refused as a whole; `rows` has one entry for each bad cell, in the order of the file."""
 
     def __init__(self, rows: list[BadRow]) -> None:
-        super().__init__("\n".join(str(row) for row in rows))
+        super().__init__(str(rows[0]) + (f"; and {len(rows) - 1} more" if len(rows) > 1 else ""))
         self.rows = rows
 
 
@@ -100,10 +100,10 @@ def write(rules: Iterable[Rule]) -> Iterator[str]:
 def read(text: str | bytes, find: Find, known: Mapping[str, Rule], user: str, limit: int) -> list[Rule]:
     """The rules that have to be saved, in the order of the file: new ones (revision 0) and changed versions of known ones.
 
-    `known` has the user's own rules by id; a deleted one among them comes back by its row. Columns may have any order. One that
-    is missing, as well as an empty cell, means the default: both, every, the usual cooldown, no armed_at, active, a new id;
-    so it does for a known rule. `find` is asked once for each symbol, and not for the one that a known rule has already.
-    Raises BadTable, also when there are more than `limit` rows.
+    `known` has the user's own rules by id. A deleted one comes back by its row, if it is among them; else the store refuses the
+    row's id, which is still taken. Columns may have any order. One that is missing, as well as an empty cell, means a default,
+    also for a known rule: both, every, the usual cooldown, no armed_at, active, a new id. `find` is asked once for each symbol,
+    and not for the one that a known rule has already. Raises BadTable, also when there are more than `limit` rows.
     """
     table = _Table(functools.cache(find), known, user)
     for row in _rows(text, limit, table.bad):

@@ -2,6 +2,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from stormalert.model import (
     RuleState,
 )
 from stormalert.rule_table import COLUMNS, STATES, BadRow, BadTable
+from stormalert.store import open_store
 from stormalert.units import HOUR_MS, MINUTE_MS, PERCENT_MAX_E2, PRICE_MAX_E4
 
 LISTED = {
@@ -51,7 +53,7 @@ def read(text: str | bytes, known: Mapping[str, Rule] | None = None, limit: int 
 def refused(text: str | bytes, **options: Any) -> list[BadRow]:
     with pytest.raises(BadTable) as raised:
         read(text, **options)
-    assert str(raised.value).count("line ") >= len(raised.value.rows) > 0
+    assert str(raised.value).startswith(f"line {raised.value.rows[0].line}")
     return raised.value.rows
 
 
@@ -174,6 +176,27 @@ def test_what_spreadsheets_save_is_read(end: str, mark: str) -> None:
 def test_a_deleted_rule_comes_back_by_its_row() -> None:
     rule = a_rule(revision=4, state="deleted")
     assert read(export([a_rule()]), {"r1": rule}) == [rule.model_copy(update={"state": RuleState.ACTIVE})]
+
+
+def test_an_export_restores_what_was_changed_and_deleted_since(tmp_path: Path) -> None:
+    store = open_store("", tmp_path / "store.sqlite3")
+    saved = store.save_rules([a_rule(f"r{number}") for number in range(4)])
+    table = export(saved)
+    store.save_rules(
+        [saved[1].model_copy(update={"state": RuleState.DELETED}), saved[2].model_copy(update={"percent_e2": 900})]
+    )
+    restored = store.save_rules(read(table, {rule.id: rule for rule in store.rules_changed(0)}))
+    assert [rule.id for rule in restored] == ["r1", "r2"]
+    assert export(sorted(store.rules_of("u1"), key=lambda rule: rule.id)) == table
+    store.close()
+
+
+def test_a_refused_table_is_said_in_one_sentence() -> None:
+    with pytest.raises(BadTable) as raised:
+        read("symbol,kind,percent\nNSE:INFY,day,0\nNSE:INFY,,1\nNSE:INFI,day,1\n")
+    expected = "expected a percent above 0 and at most 1000, with at most two decimals"
+    assert str(raised.value) == f"line 2, percent: found '0', {expected}; and 2 more"
+    assert str(raised.value.rows[1]) == "line 3, kind: found nothing, expected rolling, trailing, day or level"
 
 
 def test_a_known_rule_on_what_kite_lists_no_more_is_still_known() -> None:
