@@ -1,7 +1,7 @@
 """The CSV files of `python -m evaluator replay`: ticks and rules in, alerts out. Pure but for the files themselves."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from stormalert.errors import InputError
 from stormalert.model import Direction, Kind, Repeat, Rule, Tick, sentences
-from stormalert.units import parse_duration_ms, parse_percent_e2, parse_price_e4
+from stormalert.rule_line import one_of
+from stormalert.units import parse_duration_ms, parse_epoch_ms, parse_percent_e2, parse_price_e4
 
 TICK_COLUMNS = ("time", "symbol", "price")
 RULE_COLUMNS = ("id", "symbol", "kind", "direction", "percent", "window", "repeat", "cooldown", "armed_at")
@@ -45,7 +46,9 @@ def read_market(path: Path) -> Market:
 
     def parse(row: Row) -> Tick:
         symbol = _symbol(row)
-        return Tick(tokens.setdefault(symbol, len(tokens) + 1), parse_price_e4(row["price"]), _epoch_ms(row["time"], "time"))
+        return Tick(
+            tokens.setdefault(symbol, len(tokens) + 1), parse_price_e4(row["price"]), parse_epoch_ms(row["time"], "time")
+        )
 
     ticks = _parse_rows(path, TICK_COLUMNS, parse)
     return Market(tuple(tokens), ticks)
@@ -70,19 +73,19 @@ def read_rules(path: Path, symbols: Iterable[str]) -> dict[str, Rule]:
         return name, row
 
     def rule(row: Row, inner_id: str, token: int) -> Rule:
-        kind = _word(row, "kind", RECORDED_KINDS)
+        kind = one_of(RECORDED_KINDS, row["kind"], "kind")
         return Rule(
             id=inner_id,
             user="replay",
             token=token,
             symbol=row["symbol"].strip(),
             kind=kind,
-            direction=_word(row, "direction", tuple(Direction)),
+            direction=one_of(tuple(Direction), row["direction"], "direction"),
             percent_e2=parse_percent_e2(row["percent"]),
             window_ms=_window_ms(row["window"], kind),
-            repeat=_word(row, "repeat", tuple(Repeat)),
+            repeat=one_of(tuple(Repeat), row["repeat"], "repeat"),
             cooldown_ms=parse_duration_ms(row["cooldown"]) if row["cooldown"].strip() else None,  # type: ignore[arg-type]
-            armed_at_ms=_epoch_ms(row["armed_at"], "armed_at") if row["armed_at"].strip() else 0,
+            armed_at_ms=parse_epoch_ms(row["armed_at"], "armed_at") if row["armed_at"].strip() else 0,
             revision=1,
         )
 
@@ -153,24 +156,7 @@ def _symbol(row: Row) -> str:
     return symbol
 
 
-def _epoch_ms(text: str, column: str) -> int:
-    if not text.strip().isascii() or not text.strip().isdigit() or len(text.strip()) > 14:
-        raise InputError(f"{column} must be epoch milliseconds, was {text.strip()!r}")
-    return int(text)
-
-
 def _window_ms(text: str, kind: Kind) -> int:
     if kind is Kind.TRAILING and text.strip():
         raise InputError(f"window must be empty for a trailing rule, was {text.strip()!r}")
     return parse_duration_ms(text) if kind is Kind.ROLLING else 0
-
-
-Word = TypeVar("Word", Kind, Direction, Repeat)
-
-
-def _word(row: Row, column: str, words: Sequence[Word]) -> Word:
-    text = row[column].strip()
-    for word in words:
-        if word == text:
-            return word
-    raise InputError(f"{column} must be one of {', '.join(words)}, was {text!r}")

@@ -6,8 +6,9 @@ Behind the kind the order is free. Nothing is guessed: what does not fit is refu
 """
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -53,6 +54,7 @@ _DURATION = re.compile(r"[0-9]+(ms|s|m|h)")
 _AMOUNT = re.compile(r"[0-9.]+%?")
 
 Find = Callable[[str], Instrument | None]
+Word = TypeVar("Word", bound=StrEnum)
 
 
 def read(line: str, find: Find, *, id: str, user: str) -> Rule:
@@ -82,7 +84,7 @@ def write(rule: Rule) -> str:
     parts = [WATCHLIST_WORD if rule.is_on_watchlist else rule.symbol, str(rule.kind)]
     if rule.direction is not Direction.BOTH:
         parts.append(str(rule.direction))
-    parts.append(format_price(rule.price_e4) if rule.kind is Kind.LEVEL else f"{_trimmed(rule.percent_e2)}%")
+    parts.append(format_price(rule.price_e4) if rule.kind is Kind.LEVEL else f"{short_percent(rule.percent_e2)}%")
     if rule.window_ms:
         parts.append(short_duration(rule.window_ms))
     if rule.repeat is Repeat.ONCE:
@@ -125,6 +127,39 @@ def short_duration(duration_ms: int) -> str:
     return f"{duration_ms}ms" if duration_ms else "0s"
 
 
+def short_percent(percent_e2: int) -> str:
+    """As a person types it: 2, 2.5."""
+    return format_percent(percent_e2).rstrip("0").rstrip(".")
+
+
+def plain_price(text: str) -> str:
+    """A price without what a person may write around its digits: ₹12,500.05."""
+    return text.removeprefix("₹").replace(",", "")
+
+
+def window_ms(text: str) -> int:
+    """Raises InputError."""
+    return _duration("window", text, WINDOW_MIN_MS, WINDOW_MAX_MS)
+
+
+def cooldown_ms(text: str) -> int:
+    """Raises InputError."""
+    return _duration("cooldown", text, 0, COOLDOWN_MAX_MS)
+
+
+def falls_by_all(direction: Direction | None, percent_e2: int) -> bool:
+    """Whether it waits for a fall that no price can have."""
+    return direction is Direction.DOWN and percent_e2 >= ALL_OF_IT_E2
+
+
+def one_of(words: Sequence[Word], text: str, noun: str) -> Word:
+    """The word that the text is. Raises InputError."""
+    for word in words:
+        if word == text.strip():
+            return word
+    raise InputError(f"{noun} must be one of {', '.join(words)}, was {text.strip()!r}")
+
+
 _NOUNS = {
     "direction": "direction",
     "repeat": "every or once",
@@ -146,12 +181,12 @@ def _field(kind: Kind, word: str, rest: Any) -> tuple[str, Any]:
         if not _DURATION.fullmatch(following.lower()):
             found = f"{following!r}" if following else "nothing"
             raise InputError(f"found {found} after cooldown, expected a duration such as 10m")
-        return "cooldown_ms", _duration("cooldown", following, 0, COOLDOWN_MAX_MS)
+        return "cooldown_ms", cooldown_ms(following)
     if _DURATION.fullmatch(folded):
         if kind is not Kind.ROLLING:
             raise InputError(f"found the window {word!r}, but only a rolling rule has one; a pause is written: cooldown {word}")
-        return "window_ms", _duration("window", word, WINDOW_MIN_MS, WINDOW_MAX_MS)
-    amount = folded.removeprefix("₹").replace(",", "") if kind is Kind.LEVEL else folded
+        return "window_ms", window_ms(word)
+    amount = plain_price(folded) if kind is Kind.LEVEL else folded
     if not _AMOUNT.fullmatch(amount):
         raise InputError(f"found {word!r}, expected {_expected(kind)}, up, down, both, every, once or cooldown 10m")
     if kind is Kind.LEVEL:
@@ -171,9 +206,9 @@ def _check(kind: Kind, fields: dict[str, Any]) -> None:
         raise InputError(f"found no {'price' if kind is Kind.LEVEL else 'percent'} after {kind}, expected {_expected(kind)}")
     if kind is Kind.ROLLING and "window_ms" not in fields:
         raise InputError("found no window, expected how fast it must happen, such as 5m: a rolling rule needs one")
-    if fields.get("direction") is Direction.DOWN and fields.get("percent_e2", 0) >= ALL_OF_IT_E2:
+    if falls_by_all(fields.get("direction"), fields.get("percent_e2", 0)):
         raise InputError(
-            f"found down {_trimmed(fields['percent_e2'])}%, expected less than 100%: a price cannot fall by all of itself"
+            f"found down {short_percent(fields['percent_e2'])}%, expected less than 100%: a price cannot fall by all of itself"
         )
 
 
@@ -181,7 +216,3 @@ def _expected(kind: Kind) -> str:
     return {Kind.LEVEL: "a price such as 1500", Kind.ROLLING: "a percent such as 2%, a window such as 5m"}.get(
         kind, "a percent such as 2%"
     )
-
-
-def _trimmed(percent_e2: int) -> str:
-    return format_percent(percent_e2).rstrip("0").rstrip(".")

@@ -19,8 +19,8 @@ MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 
 # No exponents: 1e999999999 is a decimal that would not fit into memory.
-_DECIMAL = re.compile(r"[+-]?\d{1,12}(\.\d{1,12})?")
-_DURATION = re.compile(r"(\d{1,9})\s*(ms|s|m|h)")
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,12})?")
+_DURATION = re.compile(r"([0-9]{1,9})\s*(ms|s|m|h)")
 _UNIT_MS = {"ms": 1, "s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS}
 
 
@@ -51,6 +51,14 @@ def parse_duration_ms(text: str) -> int:
     if not match:
         raise InputError(f"a duration is a whole number and a unit such as 300s, 5m or 1h, was {text.strip()!r}")
     return int(match[1]) * _UNIT_MS[match[2]]
+
+
+def parse_epoch_ms(text: str, noun: str) -> int:
+    """A moment in epoch milliseconds. Raises InputError."""
+    digits = text.strip()
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 14:
+        raise InputError(f"{noun} must be epoch milliseconds, was {digits!r}")
+    return int(digits)
 
 
 def format_price(price_e4: int) -> str:

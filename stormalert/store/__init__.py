@@ -76,6 +76,17 @@ class Store(Protocol):
 
     # Rules.
     def save_rule(self, rule: Rule) -> Rule: ...
+    def save_rules(self, rules: Sequence[Rule]) -> list[Rule]:
+        """All of them or none, each as `save_rule` does, changed in the order given. Raises Conflict.
+
+        MongoDB has no transaction over several records unless it is a replica set, so it is not asked for one: there everything
+        is checked first, and what was written is undone when a later write fails. The undo is a change like any other, because
+        an evaluator may know the rules already: a changed rule gets its former content and a new revision, a new rule is
+        deleted. A crash before that, or a server that is away by then, leaves what was written; the same call made anew, with
+        the revisions that are there now, goes on from it.
+        """
+        ...
+
     def rule(self, rule_id: str) -> Rule | None: ...
     def rules(self, rule_ids: Sequence[str]) -> list[Rule]: ...
     def rules_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Rule]:

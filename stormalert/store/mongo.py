@@ -2,16 +2,16 @@
 
 A document is the record itself: `_id` is its id (of an instrument its token), the other fields are plain values under the
 model's names and enums are their text, so that a person can ask for them in mongosh. No transaction is needed: every write
-touches one document, and the clock below orders the changes of rules.
+touches one document, but for many rules at once, which are undone together; and the clock below orders the changes of rules.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
 import pymongo
-from pymongo import ASCENDING, DESCENDING, MongoClient, ReplaceOne, ReturnDocument, WriteConcern
+from pymongo import ASCENDING, DESCENDING, InsertOne, MongoClient, ReplaceOne, ReturnDocument, WriteConcern
 from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, OperationFailure, PyMongoError
 
 from stormalert.errors import Conflict, StormError
@@ -43,6 +43,8 @@ OPERATION_MS = 8_000
 # which overtook another hides none.
 CHANGE_S = 3.0
 PAGE_OF_CHANGES = 500
+# So few that they are stored within CHANGE_S.
+RULES_AT_ONCE = 500
 
 Document = dict[str, Any]
 Kept = TypeVar("Kept", bound=Record)
@@ -153,6 +155,17 @@ class MongoStore:
     def save_rule(self, rule: Rule) -> Rule:
         with self._asking(), pymongo.timeout(CHANGE_S):
             return self._save(rule.model_copy(update={"updated_ms": self._next_change_ms()}))
+
+    def save_rules(self, rules: Sequence[Rule]) -> list[Rule]:
+        before = {rule.id: rule for rule in self.rules([rule.id for rule in rules])}
+        _check_revisions(rules, before)
+        tried: list[Rule] = []
+        with ExitStack() as undo:
+            undo.callback(self._take_back, tried, before)
+            for start in range(0, len(rules), RULES_AT_ONCE):
+                self._change_rules(rules[start : start + RULES_AT_ONCE], tried)
+            undo.pop_all()
+        return tried
 
     def rule(self, rule_id: str) -> Rule | None:
         return self._one(Rule, _id=rule_id)
@@ -354,10 +367,45 @@ class MongoStore:
             for kind, fields in INDEXES:
                 self._db[COLLECTIONS[kind]].create_index(_order(fields))
 
-    def _next_change_ms(self) -> int:
-        """Later than every change before it, so that a reader who goes on from the last one misses none."""
+    def _change_rules(self, rules: Sequence[Rule], tried: list[Rule]) -> None:
+        """Adds to `tried` what it is about to store. Raises Conflict, after those that could be stored were."""
+        with self._asking(), pymongo.timeout(CHANGE_S):
+            first_ms = self._next_change_ms(len(rules))
+            stored = [
+                rule.model_copy(update={"revision": rule.revision + 1, "updated_ms": first_ms + place})
+                for place, rule in enumerate(rules)
+            ]
+            tried += stored
+            try:
+                saved = self._db["rules"].bulk_write([_change(rule) for rule in stored], ordered=False)
+            except BulkWriteError as error:
+                problems = error.details["writeErrors"]
+                if not problems or any(problem["code"] != DUPLICATE_KEY for problem in problems):
+                    raise
+                raise Conflict(f"rules has {stored[problems[0]['index']].id} already") from None
+        if saved.inserted_count + saved.matched_count < len(stored):
+            raise Conflict("one of the rules was changed by somebody else")
+
+    def _take_back(self, tried: Sequence[Rule], before: Mapping[str, Rule]) -> None:
+        if not tried:
+            return
+        # No two changes have one time: by it one's own are known.
+        times = {rule.id: rule.updated_ms for rule in tried}
+        own = [rule for rule in self.rules(list(times)) if rule.updated_ms == times[rule.id]]
+        # A document that was removed could not tell an evaluator to disarm the rule.
+        former = [before.get(rule.id) or rule.model_copy(update={"state": RuleState.DELETED}) for rule in own]
+        undone = [was.model_copy(update={"revision": rule.revision}) for was, rule in zip(former, own, strict=True)]
+        for start in range(0, len(undone), RULES_AT_ONCE):
+            # Who changed one in this very moment has seen the new version and means it.
+            with suppress(Conflict):
+                self._change_rules(undone[start : start + RULES_AT_ONCE], [])
+
+    def _next_change_ms(self, count: int = 1) -> int:
+        """The first of so many moments, each later than every change before it, so that a reader who goes on from the last
+        change misses none.
+        """
         self._bump("clock", {"$max": {"ms": now_ms() - 1}})
-        return int(self._bump("clock", {"$inc": {"ms": 1}})["ms"])
+        return int(self._bump("clock", {"$inc": {"ms": count}})["ms"]) - count + 1
 
     def _bump(self, name: str, change: Document) -> Document:
         after = ReturnDocument.AFTER
@@ -452,6 +500,23 @@ class MongoStore:
             # The text of an OperationFailure repeats the whole answer.
             reason = (error.details or {}).get("errmsg", "") if isinstance(error, OperationFailure) else ""
             raise StormError(f"the store {self._host} refused: {reason or error}") from None
+
+
+def _check_revisions(rules: Iterable[Rule], before: Mapping[str, Rule]) -> None:
+    """Raises Conflict as one save after the other would."""
+    revisions = {rule.id: rule.revision for rule in before.values()}
+    for rule in rules:
+        if rule.revision == 0 and rule.id in revisions:
+            raise Conflict(f"rules has {rule.id} already")
+        if rule.revision and revisions.get(rule.id) != rule.revision:
+            raise Conflict(f"{rule.id} in rules was changed by somebody else")
+        revisions[rule.id] = rule.revision + 1
+
+
+def _change(rule: Rule) -> "InsertOne[Document] | ReplaceOne[Document]":
+    if rule.revision == 1:
+        return InsertOne(_document(rule))
+    return ReplaceOne({"_id": rule.id, "revision": rule.revision - 1}, _document(rule))
 
 
 def _connect(uri: str) -> "MongoClient[Document]":

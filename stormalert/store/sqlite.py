@@ -174,10 +174,12 @@ class SqliteStore:
             return ticket if self._write("DELETE FROM tickets WHERE id = ?", (ticket_id,)) else None
 
     def save_rule(self, rule: Rule) -> Rule:
+        return self.save_rules([rule])[0]
+
+    def save_rules(self, rules: Sequence[Rule]) -> list[Rule]:
         with self._transaction():
-            rule = rule.model_copy(update={"updated_ms": self._next_change_ms()})
-            columns = {"user": rule.user, "token": rule.token, "state": rule.state, "updated_ms": rule.updated_ms}
-            return self._save("rules", rule, columns)
+            first_ms = self._next_change_ms()
+            return [self._save_rule(rule, first_ms + place) for place, rule in enumerate(rules)]
 
     def rule(self, rule_id: str) -> Rule | None:
         return self._one(Rule, "SELECT body FROM rules WHERE id = ?", rule_id)
@@ -423,6 +425,11 @@ class SqliteStore:
         """Later than every change before it, so that a reader who goes on from the last one misses none."""
         (last_ms,) = self._db.execute("SELECT MAX(updated_ms) FROM rules").fetchone()
         return max(now_ms(), (last_ms or 0) + 1)
+
+    def _save_rule(self, rule: Rule, change_ms: int) -> Rule:
+        rule = rule.model_copy(update={"updated_ms": change_ms})
+        columns = {"user": rule.user, "token": rule.token, "state": rule.state, "updated_ms": change_ms}
+        return self._save("rules", rule, columns)
 
     def _save(self, table: str, record: Revised, columns: dict[str, Any]) -> Revised:
         """Compare-and-set by revision; the table's and columns' names are this file's own."""

@@ -297,6 +297,72 @@ def test_an_owner_who_read_the_rule_before_it_was_spent_gets_a_conflict(store: S
         store.save_rule(rule.model_copy(update={"repeat": Repeat.EVERY}))
 
 
+def test_many_rules_are_saved_in_their_order_new_and_changed_ones(store: Store) -> None:
+    known = store.save_rule(a_rule("r1"))
+    changed = known.model_copy(update={"percent_e2": 300})
+    given = [a_rule("r3", updated_ms=5), changed, a_rule("r2", state=RuleState.PAUSED)]
+    saved = store.save_rules(given)
+    own = {"revision", "updated_ms"}
+    assert [rule.model_dump(exclude=own) for rule in saved] == [rule.model_dump(exclude=own) for rule in given]
+    assert [rule.revision for rule in saved] == [1, 2, 1]
+    assert known.updated_ms < saved[0].updated_ms
+    assert list(store.rules_changed(0)) == saved
+    assert store.save_rules([]) == []
+
+
+def test_more_rules_than_go_over_at_once_have_each_a_time_of_their_own(store: Store) -> None:
+    first = store.save_rule(a_rule("first"))
+    saved = store.save_rules([a_rule(f"r{number}") for number in range(1_203)])
+    last = store.save_rule(a_rule("last"))
+    times = [rule.updated_ms for rule in (first, *saved, last)]
+    assert times == sorted(set(times))
+    assert list(store.rules_changed(first.updated_ms + 1)) == [*saved, last]
+
+
+@pytest.mark.parametrize(
+    ("refused", "said"),
+    [
+        (a_rule("r1"), "r1 already"),
+        (a_rule("r1", revision=1, percent_e2=300), "r1 .* changed by somebody else"),
+        (a_rule("r9", revision=3), "r9 .* changed by somebody else"),
+        (a_rule("new"), "new already"),
+    ],
+)
+def test_one_rule_in_conflict_keeps_all_others_out(store: Store, refused: Rule, said: str) -> None:
+    kept = [store.save_rule(store.save_rule(a_rule("r1"))), store.save_rule(a_rule("r2"))]
+    for place in (1, 700):
+        given = [a_rule("new"), *(a_rule(f"n{number}") for number in range(700)), kept[1]]
+        given.insert(place, refused)
+        with pytest.raises(Conflict, match=said):
+            store.save_rules(given)
+        assert list(store.rules_changed(0)) == kept
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_of_several_who_save_the_same_rules_at_once_one_wins_at_most_and_no_half_of_another_is_left(
+    store: Store, is_new: bool
+) -> None:
+    base = [a_rule(f"r{number}") for number in range(5)]
+    if not is_new:
+        base = store.save_rules(base)
+
+    def save(number: int) -> list[Rule]:
+        return store.save_rules([rule.model_copy(update={"percent_e2": 100 + number}) for rule in base])
+
+    won = _at_once(save)
+    found = store.rules_of("u1")[::-1]
+    assert len(won) <= 1
+    if won or is_new:
+        assert found == (won[0] if won else [])
+    else:
+        assert {rule.percent_e2 for rule in found} == {150}
+
+
+def test_no_two_changes_of_rules_that_many_save_at_once_have_one_time(store: Store) -> None:
+    saved = _at_once(lambda number: store.save_rules([a_rule(f"r{number}-{each}") for each in range(20)]))
+    assert len({rule.updated_ms for rules in saved for rule in rules}) == AT_ONCE * 20
+
+
 # Channels.
 
 

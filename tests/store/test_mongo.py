@@ -5,9 +5,11 @@ from typing import Any
 
 import mongomock
 import pytest
+from mongomock.collection import Collection
+from pymongo.errors import AutoReconnect
 
 from stormalert.errors import Conflict, StormError
-from stormalert.model import DeliveryState
+from stormalert.model import DeliveryState, Rule
 from stormalert.store import mongo as product
 from stormalert.store.mongo import CHANGE_S, INDEXES, SCHEMA, MongoStore
 from tests.conftest import free_port
@@ -46,6 +48,58 @@ def test_a_document_is_the_record_in_plain_fields(client: Any) -> None:
     assert document == {**rule.model_dump(mode="json", exclude={"id"}), "_id": "r1"}
     assert (document["kind"], document["state"], document["percent_e2"]) == ("rolling", "active", 150)
     assert {type(value) for value in document.values()} == {str, int}
+
+
+def test_rules_that_are_undone_midway_are_undone_as_changes_that_an_evaluator_hears_of(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "RULES_AT_ONCE", 2)
+    uri = "mongodb://localhost/shares"
+    store, other = MongoStore(uri, client), MongoStore(uri, client)
+    known = store.save_rules([a_rule("r1"), a_rule("r2", percent_e2=200), a_rule("r3")])
+    given = [a_rule("new"), *(rule.model_copy(update={"percent_e2": 900}) for rule in known), a_rule("late")]
+    won: list[Rule] = []
+    write = Collection.bulk_write
+
+    def overtaken(self: Any, *arguments: Any, **options: Any) -> Any:
+        result = write(self, *arguments, **options)
+        if not won:
+            # Between the first two and the next two somebody changes one of the latter.
+            won.append(other.save_rule(known[1].model_copy(update={"percent_e2": 333})))
+        return result
+
+    monkeypatch.setattr(Collection, "bulk_write", overtaken)
+    with pytest.raises(Conflict, match="changed by somebody else"):
+        store.save_rules(given)
+    ours = {"percent_e2", "state", "revision"}
+    assert {rule.id: rule.model_dump(include=ours) for rule in store.rules_changed(won[0].updated_ms)} == {
+        "new": {"percent_e2": 150, "state": "deleted", "revision": 2},
+        "r1": {"percent_e2": 150, "state": "active", "revision": 3},
+        "r2": {"percent_e2": 333, "state": "active", "revision": 2},
+        "r3": {"percent_e2": 150, "state": "active", "revision": 3},
+    }
+    assert store.rule("late") is None
+
+
+def test_a_write_that_fails_for_another_reason_than_a_conflict_is_undone_too(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "RULES_AT_ONCE", 1)
+    store = MongoStore("mongodb://localhost/shares", client)
+    known = store.save_rule(a_rule("r1"))
+    write, calls = Collection.bulk_write, iter(range(100))
+
+    def failing(self: Any, *arguments: Any, **options: Any) -> Any:
+        if next(calls) == 1:
+            raise AutoReconnect("connection closed")
+        return write(self, *arguments, **options)
+
+    monkeypatch.setattr(Collection, "bulk_write", failing)
+    with pytest.raises(StormError, match=r"^the store localhost cannot be reached: connection closed$"):
+        store.save_rules([known.model_copy(update={"percent_e2": 900}), a_rule("r2")])
+    (undone,) = store.rules_changed(0)
+    assert undone == known.model_copy(update={"revision": 3, "updated_ms": undone.updated_ms})
+    assert undone.updated_ms > known.updated_ms
 
 
 def test_a_person_may_add_a_field_to_a_document(client: Any) -> None:
@@ -89,6 +143,17 @@ def test_a_change_of_a_rule_is_abandoned_before_the_evaluator_could_miss_it(serv
     store.mark_spent("r1", 1)
     assert len(server.commands) == 6
     assert all(0 < command["maxTimeMS"] <= CHANGE_S * 1_000 for command in server.commands)
+
+
+def test_many_rules_go_over_in_few_commands_and_are_abandoned_as_one_is(server: Server, store: MongoStore) -> None:
+    server.answers["insert"] = {"ok": 1, "n": 500}
+    server.answers["find"] = {"ok": 1, "cursor": {"id": 0, "ns": "shares.rules", "firstBatch": []}}
+    assert len(store.save_rules([a_rule(f"r{number}") for number in range(1_000)])) == 1_000
+    assert [next(iter(command)) for command in server.commands] == ["find", *["findAndModify", "findAndModify", "insert"] * 2]
+    assert [len(command["documents"]) for command in server.named("insert")] == [500, 500]
+    assert all(0 < command["maxTimeMS"] <= CHANGE_S * 1_000 for command in server.commands[1:])
+    clock = [command["update"] for command in server.named("findAndModify")]
+    assert [change["$inc"] for change in clock if "$inc" in change] == [{"ms": 500}] * 2
 
 
 def test_a_change_is_one_conditional_replacement(server: Server, store: MongoStore) -> None:

@@ -9,6 +9,7 @@ from stormalert.units import (
     format_percent,
     format_price,
     parse_duration_ms,
+    parse_epoch_ms,
     parse_percent_e2,
     parse_price_e4,
 )
@@ -49,7 +50,7 @@ def test_reads_percents_exactly(text: str, percent_e2: int) -> None:
     assert parse_percent_e2(format_percent(percent_e2)) == percent_e2
 
 
-@pytest.mark.parametrize("text", ["0", "-2", "0.001", "two", "1000.01", ""])
+@pytest.mark.parametrize("text", ["0", "-2", "0.001", "two", "1000.01", "٢", ""])
 def test_refuses_what_is_not_a_percent(text: str) -> None:
     with pytest.raises(InputError, match="percent"):
         parse_percent_e2(text)
@@ -61,7 +62,18 @@ def test_reads_durations(text: str, duration_ms: int) -> None:
     assert parse_duration_ms(format_duration(duration_ms)) == duration_ms
 
 
-@pytest.mark.parametrize("text", ["", "5", "-5s", "1.5h", "5 days"])
+@pytest.mark.parametrize("text", ["", "5", "-5s", "1.5h", "5 days", "٥m"])
 def test_refuses_what_is_not_a_duration(text: str) -> None:
     with pytest.raises(InputError, match="duration"):
         parse_duration_ms(text)
+
+
+@pytest.mark.parametrize(("text", "time_ms"), [("0", 0), (" 1795405500000 ", 1_795_405_500_000), ("9" * 14, 10**14 - 1)])
+def test_reads_moments(text: str, time_ms: int) -> None:
+    assert parse_epoch_ms(text, "armed_at") == time_ms
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "noon", "²", "٥", "1" * 15])
+def test_refuses_what_is_not_a_moment_and_names_what_it_was_for(text: str) -> None:
+    with pytest.raises(InputError, match="armed_at must be epoch milliseconds"):
+        parse_epoch_ms(text, "armed_at")
