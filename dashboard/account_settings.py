@@ -2,29 +2,26 @@
 
 import streamlit as st
 
-from dashboard import flash, resources, sign_in, viewer
-from dashboard.sessions import SignedIn
+from dashboard import authentication, flash, passwords, resources, viewer
 from stormalert.errors import Conflict, InputError
 from stormalert.security import hash_password, is_password
-
-# NIST SP 800-63B: length counts, composition rules do not.
-LEAST, MOST = 12, 1024
+from stormalert.sessions import SignedIn
 
 
 def show(who: SignedIn) -> None:
     with st.form("password", clear_on_submit=True, border=False, width=420):
         st.markdown(f"You are signed in as **{who.user.name}**.")
         current = st.text_input("Current password", type="password", autocomplete="current-password")
-        new = st.text_input("New password", type="password", autocomplete="new-password", help=f"At least {LEAST} characters")
+        new = st.text_input("New password", type="password", autocomplete="new-password", help=passwords.RULE)
         again = st.text_input("New password again", type="password", autocomplete="new-password")
         is_sent = st.form_submit_button("Change password", type="primary")
     if not is_sent:
         return
     who = viewer.required()
     try:
-        check_new(new, again, current)
+        passwords.check_new(new, again, current)
         if not is_password(current, who.user.password_hash):
-            sign_in.record(who.user.id, "password change refused")
+            authentication.record(who.user.id, "password change refused")
             raise InputError("The current password is wrong.")
         resources.store().save_user(who.user.model_copy(update={"password_hash": hash_password(new)}))
     except InputError as error:
@@ -33,16 +30,6 @@ def show(who: SignedIn) -> None:
     except Conflict:
         st.error("Your account changed meanwhile. Please try again.")
         return
-    sign_in.record(who.user.id, "password changed")
+    authentication.record(who.user.id, "password changed")
     flash.leave("The password is changed.")
     st.rerun()
-
-
-def check_new(new: str, again: str, current: str) -> None:
-    """Raises InputError."""
-    if not LEAST <= len(new) <= MOST:
-        raise InputError(f"The new password needs at least {LEAST} characters, has {len(new)}.")
-    if new != again:
-        raise InputError("The two new passwords differ.")
-    if new == current:
-        raise InputError("The new password is the old one.")

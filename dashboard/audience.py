@@ -8,7 +8,7 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection, broadcast
 
-from stormalert.security import Session
+from stormalert.model import Session
 
 log = logging.getLogger("stormalert")
 

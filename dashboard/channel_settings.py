@@ -3,11 +3,11 @@
 import streamlit as st
 
 from dashboard import addresses, channel_wishes, flash, message_settings, proofs, resources, texts, viewer
-from dashboard.sessions import SignedIn
 from stormalert.errands import ErrandKind
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Channel, ChannelKind
 from stormalert.security import new_id, webhook_secret
+from stormalert.sessions import SignedIn
 from stormalert.settings import Settings
 
 MOST = 20

@@ -1,69 +1,88 @@
-"""Only sign-in, health, static files and what carries a signature are for strangers; Streamlit's websocket is not either."""
+"""Everything passes here first: who is it, may they come in, and is it their own page that asks."""
 
+import asyncio
 import logging
-import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard import sessions
+from dashboard import resources, sessions
+from dashboard.doors import Door, DoorMount, DoorRoute, route_of
 from dashboard.html import sentence_page
-from dashboard.sessions import SignedIn
+from dashboard.problems import problem
 from stormalert.errors import StormError
 from stormalert.process import REDIS_ERRORS
+from stormalert.sessions import SignedIn
 
 log = logging.getLogger("stormalert")
 
-_OPEN = frozenset({"/login", "/healthz", "/_stcore/health", "/favicon.png"})
+# Streamlit's own that strangers may have: its health, and files of its wheel.
+_OPEN = frozenset({"/_stcore/health", "/favicon.png"})
 _OPEN_FOLDER = "/static/"
-# These carry a signature of their own. Exactly the routes: any other path or method falls to Streamlit.
-_SIGNED = {
-    "POST": re.compile(r"/callbacks/(?:whatsapp|twilio/[A-Za-z0-9_-]+)|/unsubscribe/[A-Za-z0-9_.-]+"),
-    "GET": re.compile(r"/unsubscribe/[A-Za-z0-9_.-]+"),
-}
+_SAFE = ("GET", "HEAD", "OPTIONS")
 _CLOSE_SIGNED_OUT = 4401
+_CLOSE_NOT_ALLOWED = 4403
 _CLOSE_TRY_LATER = 1013
 _AWAY = "Redis does not answer, so nobody can be let in; try again in a moment."
 _NO_STORE = "The store does not answer, so nobody can be let in; try again in a moment."
+_OTHER_SITE = "This request came from another site's page, so it was not carried out."
+_ADMINS_ONLY = "Only admins may do this."
 
 
 class Gate:
     """Pure ASGI, so that it guards websockets too; puts who is signed in into the request's state."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, routes: Sequence[DoorRoute | DoorMount]) -> None:
         self._app = app
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         send = _hardened(send)
-        if _is_open(scope["path"]) or _is_signed(scope):
+        route = route_of(self._routes, scope)
+        # What is not ours is for members.
+        door = Door.ANYBODY if _is_open(scope["path"]) else route.door if route else Door.MEMBER
+        if door in (Door.ANYBODY, Door.SIGNED):
             await self._app(scope, receive, send)
             return
         try:
-            signed_in = await sessions.find(sessions.cookie_of(scope))
-        except REDIS_ERRORS as error:
-            log.warning("session not checked", extra={"reason": type(error).__name__})
-            await _refuse(scope, receive, send, sentence_page("One moment", _AWAY, 503), _CLOSE_TRY_LATER)
+            who = await asyncio.to_thread(_find, scope, route)
+        except (*REDIS_ERRORS, StormError) as error:
+            is_redis = not isinstance(error, StormError)
+            log.warning("session not checked", extra={"reason": type(error).__name__ if is_redis else str(error)})
+            await _refuse(scope, receive, send, 503, _AWAY if is_redis else _NO_STORE, _CLOSE_TRY_LATER)
             return
-        except StormError as error:
-            log.warning("session not checked", extra={"reason": str(error)})
-            await _refuse(scope, receive, send, sentence_page("One moment", _NO_STORE, 503), _CLOSE_TRY_LATER)
-            return
-        if signed_in is None:
-            await _refuse(scope, receive, send, _to_sign_in(scope), _CLOSE_SIGNED_OUT)
-            return
-        scope.setdefault("state", {})["signed_in"] = signed_in
-        await self._app(scope, receive, send)
+        if who and _is_from_another_site(scope, who):
+            await _refuse(scope, receive, send, 403, _OTHER_SITE, _CLOSE_NOT_ALLOWED)
+        elif who is None and door is not Door.INSIDE:
+            await _refuse(scope, receive, send, 401, "Sign in first.", _CLOSE_SIGNED_OUT)
+        elif who and door is Door.ADMIN and not who.is_admin:
+            await _refuse(scope, receive, send, 403, _ADMINS_ONLY, _CLOSE_NOT_ALLOWED)
+        else:
+            scope.setdefault("state", {})["signed_in"] = who
+            await self._app(scope, receive, _renewing(send, scope, who) if who and who.renewed else send)
 
 
 def signed_in(scope: Scope) -> SignedIn:
-    """Who it is, behind the gate."""
+    """Who it is, behind a door for members."""
     found = scope["state"]["signed_in"]
     assert isinstance(found, SignedIn)
     return found
+
+
+def _find(scope: Scope, route: DoorRoute | DoorMount | None) -> SignedIn | None:
+    kind, _, bearer = sessions.header_of(scope, "authorization").partition(" ")
+    if kind.lower() != "bearer":
+        return sessions.find(sessions.cookies_of(scope))
+    who = resources.sessions().find_script(bearer.strip())
+    if who is None or isinstance(route, DoorMount):
+        return who
+    return who if route and route.scope and who.session.allows(route.scope) else None
 
 
 def _is_open(path: str) -> bool:
@@ -71,25 +90,46 @@ def _is_open(path: str) -> bool:
     return path in _OPEN or (path.startswith(_OPEN_FOLDER) and ".." not in path)
 
 
-def _is_signed(scope: Scope) -> bool:
-    pattern = _SIGNED.get(scope["method"]) if scope["type"] == "http" else None
-    return pattern is not None and pattern.fullmatch(scope["path"]) is not None
+def _is_from_another_site(scope: Scope, who: SignedIn) -> bool:
+    """Whether a browser sent its cookies along for a page that is not ours; where SameSite is known, it does not."""
+    if scope["type"] != "http" or scope["method"] in _SAFE or not sessions.cookies_of(scope):
+        return False
+    if site := sessions.header_of(scope, "sec-fetch-site"):
+        return site not in ("same-origin", "none")
+    origin = sessions.header_of(scope, "origin")
+    return bool(origin) and urlsplit(origin).netloc != sessions.header_of(scope, "host")
 
 
-def _to_sign_in(scope: Scope) -> Response:
-    if scope["type"] == "http" and scope["path"].startswith("/api/"):
-        return JSONResponse({"error": "Sign in first."}, 401)
-    is_page = scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and not scope["path"].startswith("/_stcore/")
-    return RedirectResponse("/login", 303) if is_page else PlainTextResponse("Sign in first.\n", 401)
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send, response: Response, close_code: int) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, sentence: str, close_code: int) -> None:
     if scope["type"] == "http":
-        await response(scope, receive, send)
+        await _refusal(scope, status, sentence)(scope, receive, send)
         return
     # Closed before it was accepted: the client sees 403.
     await receive()
     await send({"type": "websocket.close", "code": close_code})
+
+
+def _refusal(scope: Scope, status: int, sentence: str) -> Response:
+    if scope["path"].startswith("/api/"):
+        return problem(status, sentence)
+    is_page = scope["method"] in ("GET", "HEAD") and not scope["path"].startswith("/_stcore/")
+    if status == 401:
+        return RedirectResponse("/login", 303) if is_page else PlainTextResponse(f"{sentence}\n", status)
+    return sentence_page("One moment" if status == 503 else "Not allowed", sentence, status)
+
+
+def _renewing(send: Send, scope: Scope, who: SignedIn) -> Send:
+    """Sends the new access token with the answer."""
+    carrier = Response()
+    sessions.set_access(carrier, who.renewed, who.session, is_https=sessions.is_https(scope))
+    cookie = carrier.headers["set-cookie"]
+
+    async def send_with_cookie(message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.accept"):
+            MutableHeaders(scope=message).append("set-cookie", cookie)
+        await send(message)
+
+    return send_with_cookie
 
 
 def _hardened(send: Send) -> Send:

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from dashboard import resources, sign_in
+from dashboard import authentication, resources
 from dashboard.gate import signed_in
 from dashboard.html import sentence_page
-from stormalert.security import Sealer
+from stormalert.security import sealer
 from stormalert.units import now_ms
 
 SETTING = "kite.request_token"
@@ -25,8 +25,6 @@ _BACK = ("/settings", "Back to Settings")
 
 
 async def to_kite(request: Request) -> Response:
-    if not signed_in(request.scope).is_admin:
-        return _only_admins()
     if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         return _refused("Start the Kite login with the button on the Settings page.", 403)
     config = resources.config()
@@ -50,8 +48,6 @@ async def to_kite(request: Request) -> Response:
 
 async def from_kite(request: Request) -> Response:
     who = signed_in(request.scope)
-    if not who.is_admin:
-        return _only_admins()
     if not request.cookies.get(COOKIE):
         return _refused("This login was not started here. Start it with the button on the Settings page.", 403)
     if not resources.config().master_secret.get_secret_value():
@@ -66,14 +62,9 @@ async def from_kite(request: Request) -> Response:
 
 
 def _keep(request_token: str, user: str) -> None:
-    sealer = Sealer(resources.config().master_secret.get_secret_value())
-    sealed = sealer.seal(json.dumps({"request_token": request_token, "time_ms": now_ms()}))
+    sealed = sealer(resources.config()).seal(json.dumps({"request_token": request_token, "time_ms": now_ms()}))
     resources.store().save_setting(SETTING, sealed)
-    sign_in.record(user, "logged in to Kite")
-
-
-def _only_admins() -> Response:
-    return _refused("Only admins may log in to Kite.", 403)
+    authentication.record(user, "logged in to Kite")
 
 
 def _refused(sentence: str, status: int) -> Response:

@@ -3,9 +3,9 @@
 import streamlit as st
 
 from dashboard import flash, resources, viewer
-from dashboard.sessions import SignedIn
 from stormalert import templates, wishes
 from stormalert.errors import InputError
+from stormalert.sessions import SignedIn
 from stormalert.units import now_ms
 from stormalert.wishes import Burst
 

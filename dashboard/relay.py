@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import os
-import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
@@ -33,6 +32,7 @@ from stormalert.process import REDIS_ERRORS, UNREACHABLE, Heartbeat, Tasks, run
 from stormalert.settings import Settings
 from stormalert.store import Store
 from stormalert.streams import read_alert
+from stormalert.units import now_ms
 
 log = logging.getLogger("stormalert")
 
@@ -84,8 +84,9 @@ class Relay:
         if not is_own_page(_only(request, "Origin"), _only(request, "Host"), self._config):
             return connection.respond(HTTPStatus.FORBIDDEN, "Only StormAlert's own pages may listen; see STORM_ORIGINS.\n")
         try:
+            cookies = sessions.cookies_among(request.headers.get_all("Cookie"))
             async with self._asking:
-                signed_in = await sessions.find(sessions.among(request.headers.get_all("Cookie")))
+                signed_in = await asyncio.to_thread(sessions.find, cookies)
         except REDIS_ERRORS:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Redis does not answer; try again in a moment.\n")
         except StormError as error:
@@ -216,7 +217,7 @@ class Relay:
         over = [
             listener
             for listener, is_revoked in zip(listeners, revoked, strict=True)
-            if is_revoked or listener.session.expires_s <= time.time()
+            if is_revoked or listener.session.expires_ms <= now_ms()
         ]
         # At once: one that does not read takes its time to close.
         await asyncio.gather(*(listener.close(CLOSE_SIGNED_OUT, "signed out") for listener in over))

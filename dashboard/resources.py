@@ -9,6 +9,7 @@ import redis
 import redis.asyncio
 
 from stormalert import process, settings
+from stormalert.sessions import Sessions
 from stormalert.settings import Settings
 from stormalert.store import Store, open_store
 
@@ -35,3 +36,8 @@ def thread_redis() -> redis.Redis:
 def loop_redis() -> redis.asyncio.Redis:
     """For the routes, and for the relay, which blocks for a second at most."""
     return process.connect(config().redis_url, REDIS_TIMEOUT_S)
+
+
+@cache
+def sessions() -> Sessions:
+    return Sessions(store(), thread_redis(), config())

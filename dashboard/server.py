@@ -11,12 +11,14 @@ from pathlib import Path
 import streamlit as st
 import uvicorn
 from starlette.middleware import Middleware
-from starlette.routing import Route
 from streamlit.web import bootstrap
 
-from dashboard import api, callbacks, kite, pages, resources, sign_in, unsubscribe
+from dashboard import callbacks, health, kite, metrics, pages, resources, sign_in, tickets, unsubscribe
+from dashboard.api import make_api
+from dashboard.doors import Door, DoorMount, DoorRoute
 from dashboard.gate import Gate
 from stormalert.errors import StormError
+from stormalert.model import Scope
 from stormalert.process import Heartbeat
 from stormalert.settings import Settings
 
@@ -24,21 +26,32 @@ SCRIPT = Path(__file__).with_name("main.py")
 # Open pages keep a websocket; a stop does not wait for them longer.
 LAST_ANSWERS_S = 1
 
-ROUTES = [
-    Route("/login", sign_in.get_login, methods=["GET"]),
-    Route("/login", sign_in.post_login, methods=["POST"]),
-    Route("/logout", sign_in.post_logout, methods=["POST"]),
-    Route("/logout", sign_in.get_logout, methods=["GET"]),
-    Route("/kite/login", kite.to_kite, methods=["GET"]),
-    Route("/kite/callback", kite.from_kite, methods=["GET"]),
-    Route("/callbacks/twilio/{delivery}", callbacks.status, methods=["POST"]),
-    Route("/callbacks/whatsapp", callbacks.inbound, methods=["POST"]),
-    Route("/unsubscribe/{token}", unsubscribe.ask, methods=["GET"]),
-    Route("/unsubscribe/{token}", unsubscribe.unsubscribe, methods=["POST"]),
-    Route("/healthz", api.healthz, methods=["GET"]),
-    Route("/api/admin/system-status", api.system_status, methods=["GET"]),
-    *(Route(f"/{name}", pages.open_page, methods=["GET"]) for name in ("rules", "alerts", "settings")),
-]
+
+def routes() -> list[DoorRoute | DoorMount]:
+    """All that is ours; everything else is Streamlit's."""
+    return [
+        DoorRoute("/login", sign_in.get_login, Door.ANYBODY),
+        DoorRoute("/login", sign_in.post_login, Door.ANYBODY, "POST"),
+        DoorRoute("/login/code", sign_in.post_code, Door.ANYBODY, "POST"),
+        DoorRoute("/login/enrol", sign_in.post_enrolment, Door.ANYBODY, "POST"),
+        DoorRoute("/logout", sign_in.post_logout, Door.MEMBER, "POST"),
+        DoorRoute("/logout", sign_in.get_logout, Door.MEMBER),
+        DoorRoute("/join/{token}", tickets.get_join, Door.SIGNED),
+        DoorRoute("/join/{token}", tickets.post_join, Door.SIGNED, "POST"),
+        DoorRoute("/reset/{token}", tickets.get_reset, Door.SIGNED),
+        DoorRoute("/reset/{token}", tickets.post_reset, Door.SIGNED, "POST"),
+        DoorRoute("/kite/login", kite.to_kite, Door.ADMIN),
+        DoorRoute("/kite/callback", kite.from_kite, Door.ADMIN),
+        DoorRoute("/callbacks/twilio/{delivery}", callbacks.status, Door.SIGNED, "POST"),
+        DoorRoute("/callbacks/whatsapp", callbacks.inbound, Door.SIGNED, "POST"),
+        DoorRoute("/unsubscribe/{token}", unsubscribe.ask, Door.SIGNED),
+        DoorRoute("/unsubscribe/{token}", unsubscribe.unsubscribe, Door.SIGNED, "POST"),
+        DoorRoute("/healthz", health.healthz, Door.ANYBODY),
+        DoorRoute("/readyz", health.readyz, Door.ANYBODY),
+        DoorRoute("/metrics", metrics.metrics, Door.ADMIN, scope=Scope.READ),
+        DoorMount("/api", make_api()),
+        *(DoorRoute(f"/{name}", pages.open_page, Door.MEMBER) for name in ("rules", "alerts", "settings")),
+    ]
 
 
 def make_app(config: Settings) -> st.App:
@@ -53,7 +66,8 @@ def make_app(config: Settings) -> st.App:
             "server_cookieSecret": secrets.token_hex(32),
         }
     )
-    return st.App(SCRIPT, routes=ROUTES, middleware=[Middleware(Gate)])
+    ours = routes()
+    return st.App(SCRIPT, routes=ours, middleware=[Middleware(Gate, routes=ours)])
 
 
 async def serve(config: Settings, stopping: asyncio.Event) -> None:

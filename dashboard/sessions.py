@@ -1,58 +1,54 @@
-"""Who is signed in: the session that a cookie carries, unless it was revoked or its user is gone."""
+"""Who sends a request: by its cookies, or, where scripts may come, by its bearer token."""
 
-import asyncio
 import hashlib
 import hmac
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from starlette.requests import cookie_parser
+from starlette.responses import Response
 from starlette.types import Scope
 
 from dashboard import resources
-from stormalert import keys
-from stormalert.model import Role, User
-from stormalert.security import SESSION_COOKIE, Session, read_session
+from stormalert.model import Session
+from stormalert.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Begun, SignedIn
+from stormalert.units import SECOND_MS, now_ms
+
+Cookies = dict[str, str]
 
 
-class SignedIn(NamedTuple):
-    user: User
-    session: Session
-
-    @property
-    def is_admin(self) -> bool:
-        # From the store, not from the session: a role that was taken away is away at once.
-        return self.user.role is Role.ADMIN
+def header_of(scope: Scope, name: str) -> str:
+    """Empty when it is not there."""
+    return next((value.decode("latin-1") for found, value in scope["headers"] if found == name.encode()), "")
 
 
-def cookie_of(scope: Scope) -> str:
-    """The session cookie of an ASGI request; empty when it has none."""
-    return among(value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie")
+def cookies_of(scope: Scope) -> Cookies:
+    return cookies_among(value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie")
 
 
-def among(cookie_headers: Iterable[str]) -> str:
-    """The session cookie among others; empty when it is not there."""
-    for header in cookie_headers:
-        # Not SimpleCookie: it finds nothing at all beside another site's cookie on the same host that holds, say, JSON.
-        if session := cookie_parser(header).get(SESSION_COOKIE):
-            return session
-    return ""
+def cookies_among(headers: Iterable[str]) -> Cookies:
+    # Not SimpleCookie: it finds nothing at all beside another site's cookie on the same host that holds, say, JSON.
+    return {name: value for header in headers for name, value in cookie_parser(header).items()}
 
 
-async def find(cookie: str) -> SignedIn | None:
-    """For the event loop. Raises RedisError when Redis is away: nobody passes unchecked."""
-    session = _read(cookie)
-    if session is None or await resources.loop_redis().exists(keys.revoked(session.id)):
-        return None
-    return _with_user(session, await asyncio.to_thread(resources.store().user, session.user))
+def find(cookies: Cookies) -> SignedIn | None:
+    """For threads. Raises RedisError or StormError when nobody can be checked."""
+    return resources.sessions().find(cookies.get(ACCESS_COOKIE, ""), cookies.get(REFRESH_COOKIE, ""))
 
 
-def find_in_thread(cookie: str) -> SignedIn | None:
-    """For the pages' threads. Raises RedisError."""
-    session = _read(cookie)
-    if session is None or resources.thread_redis().exists(keys.revoked(session.id)):
-        return None
-    return _with_user(session, resources.store().user(session.user))
+def set_cookies(response: Response, begun: Begun, *, is_https: bool) -> None:
+    """Those of a new session."""
+    set_access(response, begun.access, begun.session, is_https=is_https)
+    _set(response, REFRESH_COOKIE, begun.refresh, begun.session, is_https=is_https)
+
+
+def set_access(response: Response, access: str, session: Session, *, is_https: bool) -> None:
+    # Kept as long as the session, so that the browser still sends it when it ran out; what counts is the time inside.
+    _set(response, ACCESS_COOKIE, access, session, is_https=is_https)
+
+
+def clear_cookies(response: Response, *, is_https: bool) -> None:
+    for name in (ACCESS_COOKIE, REFRESH_COOKIE):
+        response.delete_cookie(name, httponly=True, samesite="lax", secure=is_https)
 
 
 def sign_out_token(session: Session) -> str:
@@ -61,10 +57,10 @@ def sign_out_token(session: Session) -> str:
     return hmac.new(secret.encode(), f"sign out {session.id}".encode(), hashlib.sha256).hexdigest()
 
 
-def _read(cookie: str) -> Session | None:
-    secret = resources.config().jwt_secret.get_secret_value()
-    return read_session(cookie, secret) if secret and cookie else None
+def is_https(scope: Scope) -> bool:
+    return scope["scheme"] in ("https", "wss")
 
 
-def _with_user(session: Session, user: User | None) -> SignedIn | None:
-    return SignedIn(user, session) if user else None
+def _set(response: Response, name: str, value: str, session: Session, *, is_https: bool) -> None:
+    left_s = max((session.expires_ms - now_ms()) // SECOND_MS, 1)
+    response.set_cookie(name, value, max_age=left_s, httponly=True, samesite="lax", secure=is_https, path="/")

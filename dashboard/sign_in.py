@@ -1,34 +1,32 @@
-"""GET and POST /login, POST /logout."""
+"""The pages of signing in and out: /login with its second step, and /logout."""
 
 import asyncio
 import hmac
-import logging
+import io
+import json
 import secrets
-import time
 
+import segno
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from dashboard import resources, sessions, throttle
+from dashboard import authentication, resources, sessions
+from dashboard.authentication import NotSignedIn
 from dashboard.gate import signed_in
-from dashboard.html import sentence_page, sign_in_page
-from stormalert import keys
-from stormalert.errors import StormError
-from stormalert.model import AuditEntry, User
+from dashboard.html import code_page, enrolment_page, recovery_page, sentence_page, sign_in_page
+from stormalert import second_factor
+from stormalert.errors import Conflict, StormError
+from stormalert.model import User
 from stormalert.process import REDIS_ERRORS
-from stormalert.security import SESSION_COOKIE, SESSION_S, is_password, issue_session, new_id
-from stormalert.units import SECOND_MS, now_ms
-
-log = logging.getLogger("stormalert")
+from stormalert.security import sealer
 
 CSRF_COOKIE = "storm_csrf"
 _CSRF_S = 3600
-_NAME_MAX = 64
-_PASSWORD_MAX = 1024
-WRONG = "The name or the password is wrong."
+# The audience of the token that says who gave the right password a moment ago.
+_STEP = "stormalert second step"
+_STEP_S = 300
 STALE = "This page was open for too long. Please sign in again."
-AWAY = "Redis does not answer, so nobody can sign in; try again in a moment."
-STORE_AWAY = "The store does not answer, so nobody can sign in; try again in a moment."
 
 
 async def get_login(request: Request) -> Response:
@@ -37,27 +35,51 @@ async def get_login(request: Request) -> Response:
 
 async def post_login(request: Request) -> Response:
     form = await request.form()
-    name, password = str(form.get("name", "")).strip().lower(), str(form.get("password", ""))
-    csrf, cookie = str(form.get("csrf", "")), request.cookies.get(CSRF_COOKIE, "")
-    if not csrf or not hmac.compare_digest(csrf.encode(), cookie.encode()):
+    name = _text(form, "name").strip().lower()[: authentication.NAME_MAX + 1]
+    if not _is_own(request, form):
         return _form(request, STALE, name, 403)
-    if len(name) > _NAME_MAX or len(password) > _PASSWORD_MAX:
-        return _form(request, WRONG, "", 401)
-    subjects = [throttle.of_name(name), throttle.of_address(_address(request))]
     try:
-        wait_ms = await throttle.take_a_try(resources.loop_redis(), subjects)
-        if wait_ms:
-            return _too_many(request, name, wait_ms)
-        user = await asyncio.to_thread(_checked, name, password, _address(request))
-        if user is None:
-            return _form(request, WRONG, name, 401)
-        await throttle.forget(resources.loop_redis(), subjects)
-    except REDIS_ERRORS:
-        return _form(request, AWAY, name, 503)
-    except StormError as error:
-        log.error("sign-in not checked", extra={"reason": str(error)})
-        return _form(request, STORE_AWAY, name, 503)
-    return _signed_in(request, user)
+        user = await authentication.check_password(request, name, _text(form, "password"))
+        if user.has_second_factor:
+            return _code_form(request, user)
+        if await asyncio.to_thread(authentication.must_enrol, user):
+            return _enrolment_form(request, user, second_factor.new_secret())
+        return await _let_in(request, user)
+    except NotSignedIn as refusal:
+        return _refused(_form(request, refusal.sentence, name, refusal.status), refusal)
+    except StormError:
+        return _form(request, authentication.STORE_AWAY, name, 503)
+
+
+async def post_code(request: Request) -> Response:
+    form = await request.form()
+    found = await _step(request, form)
+    if found is None:
+        return _form(request, STALE, "", 403)
+    user, _ = found
+    try:
+        await authentication.check_code(request, user, _text(form, "code"))
+        return await _let_in(request, user)
+    except NotSignedIn as refusal:
+        return _refused(_code_form(request, user, refusal.sentence, refusal.status), refusal)
+
+
+async def post_enrolment(request: Request) -> Response:
+    """A second factor for a user who must have one and has none yet."""
+    form = await request.form()
+    found = await _step(request, form)
+    if found is None or not found[1] or found[0].has_second_factor:
+        return _form(request, STALE, "", 403)
+    user, secret = found
+    if second_factor.matching_step(secret, _text(form, "code")) is None:
+        return _enrolment_form(request, user, secret, authentication.WRONG_CODE, 401)
+    try:
+        user, codes = await asyncio.to_thread(authentication.enrol, user, secret)
+        return await _let_in(request, user, codes)
+    except Conflict:
+        return _form(request, STALE, user.name, 409)
+    except NotSignedIn as refusal:
+        return _form(request, refusal.sentence, user.name, refusal.status)
 
 
 async def get_logout(_request: Request) -> Response:
@@ -68,59 +90,103 @@ async def get_logout(_request: Request) -> Response:
 async def post_logout(request: Request) -> Response:
     who = signed_in(request.scope)
     form = await request.form()
-    if not hmac.compare_digest(str(form.get("csrf", "")).encode(), sessions.sign_out_token(who.session).encode()):
+    if not hmac.compare_digest(_text(form, "csrf").encode(), sessions.sign_out_token(who.session).encode()):
         return sentence_page("Not signed out", "This did not come from StormAlert's own button; please use that one.", 403)
-    left_s = max(who.session.expires_s - int(time.time()), 1)
-    # A minute more than it lives, for clocks that differ.
-    await resources.loop_redis().set(keys.revoked(who.session.id), 1, ex=left_s + 60)
-    await asyncio.to_thread(record, who.user.id, "signed out", _address(request))
+    await asyncio.to_thread(resources.sessions().end, who.session)
+    await asyncio.to_thread(authentication.record, who.user.id, "signed out", authentication.address(request))
     response = RedirectResponse("/login", 303)
-    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax", secure=_is_https(request))
+    sessions.clear_cookies(response, is_https=sessions.is_https(request.scope))
     return response
 
 
-def record(user: str, action: str, detail: str = "") -> None:
-    resources.store().record_audit(AuditEntry(id=new_id(), time_ms=now_ms(), user=user, action=action, detail=detail))
-
-
-def _checked(name: str, password: str, address: str) -> User | None:
-    user = resources.store().user_by_name(name) if name else None
-    is_right = is_password(password, user.password_hash if user else None)
-    record(user.id if user else "", "signed in" if is_right else "sign-in refused", address)
-    return user if is_right else None
-
-
-def _signed_in(request: Request, user: User) -> Response:
-    token = issue_session(user.id, user.role, resources.config().jwt_secret.get_secret_value())
-    response = RedirectResponse("/", 303)
-    response.set_cookie(
-        SESSION_COOKIE, token, max_age=SESSION_S, httponly=True, samesite="lax", secure=_is_https(request), path="/"
-    )
+async def _let_in(request: Request, user: User, codes: list[str] | None = None) -> Response:
+    begun = await authentication.begin(request, user)
+    response: Response = recovery_page(codes) if codes else RedirectResponse("/", 303)
+    is_https = sessions.is_https(request.scope)
+    sessions.set_cookies(response, begun, is_https=is_https)
+    authentication.set_device(response, user, is_https=is_https)
     response.delete_cookie(CSRF_COOKIE, path="/login")
     return response
 
 
-def _too_many(request: Request, name: str, wait_ms: int) -> Response:
-    wait_s = -(-wait_ms // SECOND_MS)
-    length = f"{wait_s} second{'s' if wait_s != 1 else ''}" if wait_s < 90 else f"{-(-wait_s // 60)} minutes"
-    response = _form(request, f"Too many sign-ins were tried. Please wait {length}, then try again.", name, 429)
-    response.headers["Retry-After"] = str(wait_s)
-    return response
+async def _step(request: Request, form: FormData) -> tuple[User, str] | None:
+    """Who gave the right password a moment ago, and the secret of the second factor that was offered to them."""
+    if not _is_own(request, form):
+        return None
+    try:
+        return await asyncio.to_thread(_read_step, _text(form, "step"))
+    except (*REDIS_ERRORS, StormError):
+        return None
+
+
+def _read_step(step: str) -> tuple[User, str] | None:
+    claims = resources.sessions().keyring.read(step, _STEP)
+    user = resources.store().user(claims["sub"]) if claims else None
+    # A password that was changed meanwhile was another one.
+    if claims is None or user is None or user.is_off or claims.get("hash") != _mark(user):
+        return None
+    sealed = claims.get("secret", "")
+    return user, sealer(resources.config()).unseal(sealed) if sealed else ""
+
+
+def _make_step(user: User, **claims: str) -> str:
+    return resources.sessions().keyring.sign(user.id, _STEP_S, _STEP, hash=_mark(user), **claims)
+
+
+def _mark(user: User) -> str:
+    """Says which password it was, and not what."""
+    secret = resources.config().jwt_secret.get_secret_value()
+    return hmac.new(secret.encode(), json.dumps([user.id, user.password_hash]).encode(), "sha256").hexdigest()[:16]
 
 
 def _form(request: Request, refusal: str = "", name: str = "", status: int = 200) -> Response:
-    # Kept while it lives, so that a second tab does not spoil the first.
-    csrf = request.cookies.get(CSRF_COOKIE) or secrets.token_urlsafe(24)
-    response = sign_in_page(csrf, refusal, name[:_NAME_MAX], status)
-    response.set_cookie(
-        CSRF_COOKIE, csrf, max_age=_CSRF_S, httponly=True, samesite="strict", secure=_is_https(request), path="/login"
-    )
+    notice = _NOTICES.get(request.query_params.get("said", ""), "")
+    csrf = _csrf(request)
+    return _with_csrf(request, sign_in_page(csrf, refusal, name[: authentication.NAME_MAX], status, notice), csrf)
+
+
+_NOTICES = {"joined": "Your account is made. Sign in with it now.", "reset": "The new password is set. Sign in with it now."}
+
+
+def _code_form(request: Request, user: User, refusal: str = "", status: int = 200) -> Response:
+    csrf = _csrf(request)
+    return _with_csrf(request, code_page(csrf, _make_step(user), refusal, status), csrf)
+
+
+def _enrolment_form(request: Request, user: User, secret: str, refusal: str = "", status: int = 200) -> Response:
+    csrf, step = _csrf(request), _make_step(user, secret=sealer(resources.config()).seal(secret))
+    qr_svg = qr(second_factor.uri(secret, user.name))
+    return _with_csrf(request, enrolment_page(csrf, step, secret, qr_svg, refusal, status), csrf)
+
+
+def qr(text: str) -> str:
+    """As SVG markup, dark on whatever lies behind it."""
+    drawn = io.BytesIO()
+    segno.make(text, error="m").save(drawn, kind="svg", xmldecl=False, svgns=True, omitsize=True, border=1)
+    return drawn.getvalue().decode()
+
+
+def _refused(response: Response, refusal: NotSignedIn) -> Response:
+    if refusal.wait_s:
+        response.headers["Retry-After"] = str(refusal.wait_s)
     return response
 
 
-def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+def _is_own(request: Request, form: FormData) -> bool:
+    csrf, cookie = _text(form, "csrf"), request.cookies.get(CSRF_COOKIE, "")
+    return bool(csrf) and hmac.compare_digest(csrf.encode(), cookie.encode())
 
 
-def _is_https(request: Request) -> bool:
-    return request.url.scheme == "https"
+def _csrf(request: Request) -> str:
+    # Kept while it lives, so that a second tab does not spoil the first.
+    return request.cookies.get(CSRF_COOKIE) or secrets.token_urlsafe(24)
+
+
+def _with_csrf(request: Request, response: Response, csrf: str) -> Response:
+    is_https = sessions.is_https(request.scope)
+    response.set_cookie(CSRF_COOKIE, csrf, max_age=_CSRF_S, httponly=True, samesite="strict", secure=is_https, path="/login")
+    return response
+
+
+def _text(form: FormData, name: str) -> str:
+    return str(form.get(name, ""))

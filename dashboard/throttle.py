@@ -1,4 +1,4 @@
-"""Slows down guessing of passwords, by name and by address, with pauses that double.
+"""Slows down guessing of passwords and codes, by name and by address, with pauses that double.
 
 The first tries are free; every further one is followed by a pause of 1, 2, 4 ... seconds, up to five minutes. A success, or
 fifteen quiet minutes, starts anew. Names and addresses are kept as digests only.
@@ -6,6 +6,7 @@ fifteen quiet minutes, starts anew. Names and addresses are kept as digests only
 
 import hashlib
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
 from redis.asyncio import Redis
 
@@ -31,8 +32,24 @@ def of_name(name: str) -> Subject:
     return Subject(_digest(f"name {name}"), FREE_PER_NAME)
 
 
+def of_device(device: str) -> Subject:
+    """In the place of the name, for a browser in which its user signed in before."""
+    return Subject(_digest(f"device {device}"), FREE_PER_NAME)
+
+
+def of_code(user: str) -> Subject:
+    """Codes of a second factor."""
+    return Subject(_digest(f"code {user}"), FREE_PER_NAME)
+
+
 def of_address(address: str) -> Subject:
-    return Subject(_digest(f"address {address}"), FREE_PER_ADDRESS)
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return Subject(_digest(f"address {address}"), FREE_PER_ADDRESS)
+    # Whoever has one IPv6 address has all of its /64.
+    network = ip_network((found, 64), strict=False) if found.version == 6 else found
+    return Subject(_digest(f"address {network}"), FREE_PER_ADDRESS)
 
 
 def pause_ms(tries: int, free: int) -> int:

@@ -9,7 +9,7 @@ import logging
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboard import resources, sign_in
+from dashboard import authentication, resources
 from dashboard.html import question_page, sentence_page
 from stormalert import channels
 from stormalert.errors import StormError
@@ -49,12 +49,14 @@ async def _answered(request: Request, *, is_meant: bool) -> Response:
 
 def _channel_of(token: str) -> Channel | None:
     channel = resources.store().channel(token.partition(".")[0])
-    secret = resources.config().jwt_secret.get_secret_value()
-    if channel is None or not is_unsubscribe_token(token, channel.id, channel.address, secret):
+    if channel is None:
         return None
-    return channel
+    config = resources.config()
+    secrets = [secret.get_secret_value() for secret in (config.jwt_secret, config.jwt_secret_previous)]
+    is_ours = any(is_unsubscribe_token(token, channel.id, channel.address, secret) for secret in secrets if secret)
+    return channel if is_ours else None
 
 
 def _switch_off(channel: Channel) -> None:
     channels.change(resources.store(), channel, is_on=False, reason=REASON)
-    sign_in.record(channel.user, "unsubscribed", channel.id)
+    authentication.record(channel.user, "unsubscribed", channel.id)

@@ -5,10 +5,9 @@ from html import escape
 import streamlit as st
 
 from dashboard import sessions
-from dashboard.sessions import SignedIn
 from stormalert.errors import StormError
 from stormalert.process import REDIS_ERRORS
-from stormalert.security import SESSION_COOKIE
+from stormalert.sessions import SignedIn
 
 _STYLE = """<style>
 .stMainBlockContainer{padding-top:4.5rem;padding-bottom:4rem;max-width:1280px}
@@ -27,7 +26,7 @@ h3{font-size:1.1rem!important}
 def required() -> SignedIn:
     """Stops the script when nobody is signed in any more: the cookie was read when the page was opened."""
     try:
-        who = sessions.find_in_thread(st.context.cookies.get(SESSION_COOKIE, ""))
+        who = sessions.find(dict(st.context.cookies))
     except (*REDIS_ERRORS, StormError) as error:
         who_is_away = "The store" if isinstance(error, StormError) else "Redis"
         st.error(f"{who_is_away} does not answer, so your session cannot be checked. Reload the page in a moment.")

@@ -4,9 +4,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import flash, instruments, resources, viewer
-from dashboard.sessions import SignedIn
 from stormalert import words
 from stormalert.errors import InputError
+from stormalert.sessions import SignedIn
 
 # What three Kite sockets carry.
 MOST = 9_000

@@ -7,25 +7,11 @@ run of them is read at once, at the speed of C.
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from enum import IntEnum
 from itertools import chain, repeat
 from operator import add, itemgetter
 from typing import Any, NamedTuple
 
-
-class Segment(IntEnum):
-    """The low byte of an instrument token."""
-
-    NSE = 1
-    NFO = 2
-    CDS = 3
-    BSE = 4
-    BFO = 5
-    BCD = 6
-    MCX = 7
-    MCXSX = 8
-    INDICES = 9
-    NCO = 12
+from stormalert.calendar import Segment
 
 
 class Packet(NamedTuple):

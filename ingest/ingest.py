@@ -12,8 +12,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from ingest.admit import Admission
-from ingest.calendar import BUILT_IN, Calendar, Sessions, read_calendar
-from ingest.decode import Segment, decode
+from ingest.decode import decode
 from ingest.feed import Feed, Link
 from ingest.gaps import GapLog
 from ingest.listing import Listing
@@ -21,6 +20,7 @@ from ingest.publish import Publisher
 from ingest.session import Session
 from ingest.sockets import SOCKETS_MAX, TOKENS_A_SOCKET, Socket, spread
 from stormalert import keys, process
+from stormalert.calendar import BUILT_IN, CALENDAR_SETTING, Calendar, Segment, Sessions, read_calendar
 from stormalert.errors import InputError, StormError
 from stormalert.settings import Settings
 from stormalert.store import Store, open_store
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 
 FOLLOW_EVERY_S = 1.0
 SHOW_EVERY_S = 1.0
-CALENDAR_SETTING = "calendar"
 
 
 async def ingest(settings: Settings, stopping: asyncio.Event) -> None:

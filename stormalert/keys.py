@@ -86,6 +86,10 @@ def revoked(session: str) -> str:
     return f"storm:revoked:{session}"
 
 
+def code_used(user: str, step: int) -> str:
+    return f"storm:codeused:{user}-{step}"
+
+
 def sign_ins(subject: str) -> str:
     return f"storm:signins:{subject}"
 
@@ -336,7 +340,14 @@ TABLE = (
         "evaluator",
         "one per watchlist's rule; deleted with it",
     ),
-    Family("storm:revoked:<session>", "string", "a session that was signed out", "dashboard", "expires with the session"),
+    Family("storm:revoked:<session>", "string", "a session that was ended", "dashboard", "expires with the session"),
+    Family(
+        "storm:codeused:<user>-<step>",
+        "string",
+        "the code of a second factor that was used: each is good once",
+        "dashboard",
+        "expires after 2 minutes",
+    ),
     Family(
         "storm:signins:<subject>",
         "string",

@@ -6,6 +6,7 @@ What is written is read back as it was. A bad cell never hides another one: all 
 import csv
 import functools
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -29,6 +30,8 @@ SHOWN_MAX = 80
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 _ID: TypeAdapter[str] = TypeAdapter(Id)
+# As Rule.on spells them: somebody else's rule could be one of them.
+_PART = re.compile(r"_[0-9]+$")
 
 
 class BadRow(NamedTuple):
@@ -94,7 +97,7 @@ def write(rules: Iterable[Rule]) -> Iterator[str]:
     yield writer.writerow(COLUMNS)
     for rule in rules:
         if rule.state is not RuleState.DELETED:
-            yield writer.writerow([_defused(cell) for cell in _cells(rule)])
+            yield writer.writerow([defused(cell) for cell in _cells(rule)])
 
 
 def read(text: str | bytes, find: Find, known: Mapping[str, Rule], user: str, limit: int) -> list[Rule]:
@@ -140,7 +143,7 @@ def _subject(rule: Rule) -> str:
     return WATCHLIST_WORD if rule.is_on_watchlist else rule.symbol
 
 
-def _defused(cell: str) -> str:
+def defused(cell: str) -> str:
     """So that no spreadsheet takes it for a formula; an apostrophe of its own is doubled, to be told from this one."""
     return f"'{cell}" if cell.startswith((*FORMULA, "'")) else cell
 
@@ -207,6 +210,9 @@ class _Table:
             _ID.validate_python(row["id"])
         except ValidationError:
             row.refuse("id", "at most 64 letters, digits, _ and -, or nothing for a new rule")
+            return
+        if _PART.search(row["id"]) and row["id"] not in self._known:
+            row.refuse("id", "no _ and digits at its end: so the parts of a watchlist's rule are called")
             return
         first = self._line_of.setdefault(row["id"], row.line)
         if first != row.line:

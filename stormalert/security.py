@@ -1,37 +1,24 @@
-"""Passwords (Argon2id), sessions (JWT) and secrets at rest (authenticated encryption)."""
+"""Passwords (Argon2id), ids, and secrets at rest (authenticated encryption)."""
 
 import base64
 import hashlib
 import hmac
 import secrets
 import string
-import time
-from typing import NamedTuple
 
-import jwt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.fernet import Fernet, InvalidToken
 
 from stormalert.errors import StormError
+from stormalert.settings import Settings
 
-SESSION_COOKIE = "storm_session"
-SESSION_S = 12 * 3600
-_ALGORITHM = "HS256"
-_AUDIENCE = "stormalert"
 _ID_LETTERS = string.ascii_lowercase + string.digits
 
 # argon2-cffi's defaults are RFC 9106's low-memory profile.
 _hasher = PasswordHasher()
 # Verified when the user is unknown, so that an unknown name takes as long as a wrong password.
 _UNKNOWN_USER_HASH = _hasher.hash(secrets.token_hex())
-
-
-class Session(NamedTuple):
-    user: str
-    role: str
-    id: str
-    expires_s: int
 
 
 def new_id() -> str:
@@ -60,25 +47,9 @@ def is_password(password: str, password_hash: str | None) -> bool:
     return password_hash is not None
 
 
-def issue_session(user: str, role: str, secret: str) -> str:
-    now_s = int(time.time())
-    claims = {"sub": user, "role": role, "jti": new_id(), "iat": now_s, "exp": now_s + SESSION_S, "aud": _AUDIENCE}
-    return jwt.encode(claims, secret, _ALGORITHM)
-
-
-def read_session(token: str, secret: str) -> Session | None:
-    """The session that a cookie or bearer token carries; None when it is forged, malformed or expired."""
-    try:
-        claims = jwt.decode(
-            token,
-            secret,
-            algorithms=[_ALGORITHM],
-            audience=_AUDIENCE,
-            options={"require": ["sub", "jti", "exp", "iat"]},
-        )
-    except jwt.PyJWTError:
-        return None
-    return Session(claims["sub"], claims.get("role", ""), claims["jti"], claims["exp"])
+def is_outdated(password_hash: str) -> bool:
+    """Whether it was made with other parameters than are used now."""
+    return _hasher.check_needs_rehash(password_hash)
 
 
 class Sealer:
@@ -99,6 +70,14 @@ class Sealer:
             raise StormError(
                 "a sealed secret cannot be opened: STORM_MASTER_SECRET is not the one it was sealed with"
             ) from None
+
+
+def sealer(config: Settings) -> Sealer:
+    """Raises StormError without a master secret."""
+    secret = config.master_secret.get_secret_value()
+    if not secret:
+        raise StormError("STORM_MASTER_SECRET is not set: secrets cannot be kept")
+    return Sealer(secret)
 
 
 def webhook_secret(channel: str, master_secret: str) -> str:

@@ -58,6 +58,8 @@ class Settings(BaseModel):
     sqlite_path: Path = Field(Path("var/store.sqlite3"), alias="STORM_SQLITE_PATH", description="the store's file when MONGODB_URI is empty")
 
     jwt_secret: MasterSecret = Field(SecretStr(""), alias="JWT_SECRET", description="signs the session cookies; at least 32 characters")
+    jwt_secret_previous: MasterSecret = Field(SecretStr(""), alias="STORM_JWT_SECRET_PREVIOUS", description="the JWT_SECRET before the present one: what it signed stays good until it expires")
+    session_days: int = Field(7, alias="STORM_SESSION_DAYS", ge=1, le=90, description="days after which one has to sign in again")
     master_secret: MasterSecret = Field(SecretStr(""), alias="STORM_MASTER_SECRET", description="encrypts keys and tokens in the store; at least 32 characters")
 
     kite_api_key: str = Field("", alias="KITE_API_KEY", description="Kite Connect API key")

@@ -17,6 +17,7 @@ PERCENT_MAX_E2 = 1_000 * 100
 SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
 
 # No exponents: 1e999999999 is a decimal that would not fit into memory.
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,12})?")

@@ -9,15 +9,15 @@ from urllib.parse import urlsplit
 import rq_dashboard
 import waitress
 from flask import Flask, Response, request
-from redis import Redis
 from redis.exceptions import RedisError
 from rq_dashboard import default_settings
 from rq_dashboard import web as dashboard_pages
 
-from stormalert import keys, process
-from stormalert.model import Role
-from stormalert.security import SESSION_COOKIE, read_session
+from stormalert import process
+from stormalert.errors import StormError
+from stormalert.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Sessions
 from stormalert.settings import Settings
+from stormalert.store import Store, open_store
 from workers.loop import Loop
 
 # Makes JSON the serializer wherever rq-dashboard names none.
@@ -33,8 +33,13 @@ def run() -> None:
     config = process.load_or_exit()
     process.start_logging("board", config)
     try:
+        store = open_store(config.mongodb_uri, config.sqlite_path)
+    except StormError as error:
+        log.error(str(error))
+        sys.exit(1)
+    try:
         server = waitress.create_server(
-            make_app(config), host=config.host, port=config.queue_board_port, threads=THREADS, ident=None
+            make_app(config, store), host=config.host, port=config.queue_board_port, threads=THREADS, ident=None
         )
     except OSError as error:
         log.error(f"cannot listen on {config.host}:{config.queue_board_port}: {error.strerror}")
@@ -48,19 +53,18 @@ def run() -> None:
     log.info("stopped")
 
 
-def make_app(config: Settings) -> Flask:
+def make_app(config: Settings, store: Store) -> Flask:
     # rq-dashboard's pages look for their icon among the application's own files.
     app = Flask("stormalert.board", static_folder=str(Path(rq_dashboard.__file__).parent / "static"))
     app.config.from_object(default_settings)
     app.config["RQ_DASHBOARD_REDIS_URL"] = config.rq_url
     dashboard_pages.config.serializer = SERIALIZER
     dashboard_pages.setup_rq_connection(app)
-    sessions = process.connect_in_thread(config.redis_url, decode_responses=False)
-    jwt_secret = config.jwt_secret.get_secret_value()
+    sessions = Sessions(store, process.connect_in_thread(config.redis_url), config)
 
     @app.before_request
     def guard() -> Response | None:
-        return _refusal(jwt_secret, sessions)
+        return _refusal(sessions)
 
     @app.after_request
     def harden(response: Response) -> Response:
@@ -73,15 +77,20 @@ def make_app(config: Settings) -> Flask:
     def redis_is_away(error: RedisError) -> Response:
         return _sentence(503, "The queue's Redis does not answer; try again in a moment.")
 
+    @app.errorhandler(StormError)
+    def store_is_away(error: StormError) -> Response:
+        return _sentence(503, "The store does not answer; try again in a moment.")
+
     app.register_blueprint(rq_dashboard.blueprint)
     return app
 
 
-def _refusal(jwt_secret: str, sessions: Redis) -> Response | None:
-    session = read_session(request.cookies.get(SESSION_COOKIE, ""), jwt_secret) if jwt_secret else None
-    if session is None or sessions.exists(keys.revoked(session.id)):
+def _refusal(sessions: Sessions) -> Response | None:
+    # A new access token is left to the dashboard to give.
+    who = sessions.find(request.cookies.get(ACCESS_COOKIE, ""), request.cookies.get(REFRESH_COOKIE, ""))
+    if who is None:
         return _sentence(401, "Sign in to StormAlert as an admin, then come back.")
-    if session.role != Role.ADMIN:
+    if not who.is_admin:
         return _sentence(403, "Only admins may see the queue.")
     allowed = request.url_rule.methods if request.url_rule else None
     if request.method in _SAFE and allowed and "POST" in allowed:

@@ -5,10 +5,10 @@ from html import escape
 import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
+from dashboard.resend import resend
 from stormalert import words
 from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction
 from stormalert.store import Cursor
-from stormalert.units import now_ms
 
 PAGE = 25
 _TRAIL = "alerts-cursors"
@@ -68,11 +68,8 @@ def _offer_failed(failed: list[Delivery]) -> None:
     noun = "message that failed" if len(failed) == 1 else f"{len(failed)} messages that failed"
     if st.button(f"Send the {noun} again", icon=":material/replay:"):
         who = viewer.required()
-        # Workers find it as they find what a crash left behind; the record says that it was asked for.
-        asked = {"state": DeliveryState.QUEUED, "due_ms": now_ms(), "reason": "asked for again", "summary": ""}
-        wanted = [it.model_copy(update=asked) for it in failed if it.user == who.user.id]
-        refused = resources.store().save_deliveries(wanted)
-        flash.leave(f"{len(wanted) - len(refused)} on their way again, within some seconds.")
+        count = resend(resources.store(), [it for it in failed if it.user == who.user.id])
+        flash.leave(f"{count} on their way again, within some seconds.")
         st.rerun()
 
 

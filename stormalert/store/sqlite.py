@@ -7,6 +7,7 @@ anyway, and the store is never on the path of a tick.
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,7 +108,7 @@ class SqliteStore:
         except (OSError, sqlite3.Error) as error:
             raise StormError(f"the store {path} cannot be opened: {error}") from None
         try:
-            self._rows("PRAGMA journal_mode = WAL")
+            self._go_wal()
             self._rows("PRAGMA synchronous = FULL")
             self._migrate()
         except StormError:
@@ -411,6 +412,19 @@ class SqliteStore:
                 some = f"SELECT id FROM {table} WHERE {where} LIMIT ?"  # noqa: S608
                 counts.append(self._db.execute(f"DELETE FROM {table} WHERE id IN ({some})", (bound_ms, limit)).rowcount)  # noqa: S608
         return sum(counts)
+
+    def _go_wal(self) -> None:
+        """SQLite itself does not wait for others who do the same with a new file."""
+        until_s = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.Error as error:
+                if "locked" not in str(error) or time.monotonic() > until_s:
+                    raise StormError(f"the store {self._path} cannot be used: {error}") from None
+                time.sleep(0.02)
+            else:
+                return
 
     def _migrate(self) -> None:
         with self._transaction():

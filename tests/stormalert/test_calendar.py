@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ingest.calendar import BUILT_IN, Sessions, read_calendar
+from stormalert.calendar import BUILT_IN, Sessions, read_calendar
 from stormalert.errors import InputError
 from stormalert.units import IST
 

@@ -10,7 +10,7 @@ import redis
 
 from stormalert import keys
 from stormalert.model import User
-from stormalert.security import SESSION_COOKIE, issue_session
+from stormalert.sessions import ACCESS_COOKIE
 
 from .conftest import JWT_SECRET, Rig, running
 from .listening import Mortal
@@ -26,10 +26,11 @@ def test_health_says_that_it_serves_and_that_redis_does(rig: Rig) -> None:
 def test_a_stranger_and_a_member_are_told_why_they_see_no_status(rig: Rig) -> None:
     with rig.visitor() as stranger:
         answer = stranger.get("/api/admin/system-status")
-        assert (answer.status_code, answer.json()) == (401, {"error": "Sign in first."})
+        assert (answer.status_code, answer.json()["detail"]) == (401, "Sign in first.")
+        assert answer.headers["content-type"] == "application/problem+json"
     with rig.sign_in("mina") as member:
         answer = member.get("/api/admin/system-status")
-        assert (answer.status_code, answer.json()) == (403, {"error": "Only admins may see the system's status."})
+        assert (answer.status_code, answer.json()["detail"]) == (403, "Only admins may do this.")
 
 
 def test_an_admin_sees_feed_backlog_and_every_process(rig: Rig) -> None:
@@ -87,7 +88,7 @@ def outage(tmp_path_factory: pytest.TempPathFactory, users: tuple[User, ...]) ->
 
 def test_health_is_well_without_redis_and_pages_say_what_is_wrong(outage: tuple[Rig, Mortal]) -> None:
     rig, server = outage
-    session = {SESSION_COOKIE: issue_session("u-asha", "admin", JWT_SECRET)}
+    session = {ACCESS_COOKIE: rig.session("asha")}
     server.kill()
     with rig.visitor() as visitor:
         answer = visitor.get("/healthz")

@@ -10,19 +10,37 @@ about all; `"auctioned": true` or `false` narrows hours to stocks that do or do 
 
 from collections.abc import Sequence, Set
 from datetime import date, datetime, time, timedelta
+from enum import IntEnum
 from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from ingest.decode import Segment
 from stormalert.errors import InputError
 from stormalert.model import sentences
 from stormalert.units import IST
+
+
+class Segment(IntEnum):
+    """Of an exchange; the low byte of Kite's instrument tokens."""
+
+    NSE = 1
+    NFO = 2
+    CDS = 3
+    BSE = 4
+    BFO = 5
+    BCD = 6
+    MCX = 7
+    MCXSX = 8
+    INDICES = 9
+    NCO = 12
+
 
 ALL = frozenset(Segment)
 DAY_MS = 86_400_000
 # Longer than the exchanges have ever been closed.
 LOOK_AHEAD_DAYS = 14
+# Of the store, where an admin's part is.
+CALENDAR_SETTING = "calendar"
 
 
 def _segments(names: object) -> object:

@@ -1,0 +1,107 @@
+"""The REST routes under /api: one FastAPI application beside the pages, in the same process."""
+
+import logging
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from dashboard.api import admin, alerts, auth, channels, market, rules, wishes
+from dashboard.api.guard import BEARER_SCHEME, COOKIE_SCHEME, Guarded, door
+from dashboard.doors import Door
+from dashboard.problems import Found, Problem, Refused, problem, shown
+from stormalert.errors import Conflict, InputError, StormError
+from stormalert.house import LimitReached
+from stormalert.process import REDIS_ERRORS
+from stormalert.sessions import ACCESS_COOKIE
+
+log = logging.getLogger("stormalert")
+
+VERSION = "1"
+ROUTERS: tuple[APIRouter, ...] = tuple(module.router for module in (auth, rules, market, alerts, channels, wishes, admin))
+_ABOUT = """Signed in by the cookies of a browser, or by `Authorization: Bearer` and a token of your own (POST /auth/tokens).
+Times are epoch milliseconds, prices and percents decimal texts. Lists come in pages: ask again with the `cursor` of `next`.
+Errors are problem details (RFC 9457). `x-door` says who may call a route, `x-scope` which scope a token needs to do so."""
+
+
+def make_api() -> FastAPI:
+    api = FastAPI(title="StormAlert", version=VERSION, description=_ABOUT, openapi_url=None, docs_url=None, redoc_url=None)
+    api.router.route_class = Guarded
+    api.router.redirect_slashes = False
+    for router in ROUTERS:
+        api.include_router(router)
+
+    @api.get("/openapi.json", include_in_schema=False, **door(Door.ANYBODY))
+    def document() -> JSONResponse:
+        """This document."""
+        return JSONResponse(_document(api))
+
+    _explain_errors(api)
+    return api
+
+
+def _document(api: FastAPI) -> dict[str, Any]:
+    if api.openapi_schema is None:
+        made = get_openapi(
+            title=api.title,
+            version=api.version,
+            description=api.description,
+            routes=api.routes,
+            servers=[{"url": "/api"}],
+        )
+        components = made.setdefault("components", {})
+        ref = "#/components/schemas/{model}"
+        components.setdefault("schemas", {})["Problem"] = Problem.model_json_schema(ref_template=ref) | {"$defs": {}}
+        components["schemas"]["Problem"].pop("$defs")
+        components["schemas"]["Found"] = Found.model_json_schema()
+        components["securitySchemes"] = {
+            COOKIE_SCHEME: {"type": "apiKey", "in": "cookie", "name": ACCESS_COOKIE},
+            BEARER_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        }
+        api.openapi_schema = made
+    return api.openapi_schema
+
+
+def _explain_errors(api: FastAPI) -> None:
+    async def refused(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refused)
+        return error.response
+
+    async def not_acceptable(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        found = [_found(each) for each in error.errors()]
+        return problem(422, f"{found[0].place}: {found[0].expected}, was {found[0].found}", found)
+
+    async def http_error(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return problem(error.status_code, str(error.detail), headers=error.headers)
+
+    async def storm_error(_request: Request, error: Exception) -> Response:
+        if isinstance(error, Conflict | LimitReached):
+            return problem(409, str(error))
+        if isinstance(error, InputError):
+            return problem(422, str(error))
+        log.warning("request not served", extra={"reason": str(error)})
+        return problem(503, "The store does not answer; try again in a moment.")
+
+    async def redis_away(_request: Request, error: Exception) -> Response:
+        log.warning("request not served", extra={"reason": type(error).__name__})
+        return problem(503, "Redis does not answer; try again in a moment.")
+
+    api.add_exception_handler(Refused, refused)
+    api.add_exception_handler(RequestValidationError, not_acceptable)
+    api.add_exception_handler(HTTPException, http_error)
+    api.add_exception_handler(StormError, storm_error)
+    for kind in REDIS_ERRORS:
+        api.add_exception_handler(kind, redis_away)
+
+
+def _found(error: Any) -> Found:
+    expected = str(error["msg"]).removeprefix("Value error, ")
+    place = ".".join(str(part) for part in error["loc"])
+    # A password that was typed wrong is still somebody's.
+    is_secret = any(word in place for word in ("password", "code", "current", "new", "value", "secret"))
+    return Found(place=shown(place), found="(not shown)" if is_secret else shown(error.get("input")), expected=shown(expected))

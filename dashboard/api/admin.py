@@ -1,0 +1,297 @@
+"""/api/admin: users and invitations, the house's limits, keys, the calendar, the system's status and the audit log."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field, StrictBool, StrictInt
+
+from dashboard import authentication, resources, tickets
+from dashboard.api.guard import Guarded, Who, door
+from dashboard.api.models import (
+    IDS,
+    CursorText,
+    Input,
+    Limit,
+    Output,
+    Page,
+    RecordId,
+    SessionOut,
+    UserOut,
+    not_found,
+    read_cursor,
+    write_cursor,
+)
+from dashboard.doors import Door
+from dashboard.portable import portable
+from dashboard.problems import Refused
+from dashboard.status import read_status
+from stormalert import house
+from stormalert.calendar import CALENDAR_SETTING, Segment, read_calendar
+from stormalert.errors import InputError
+from stormalert.house import House, Plan, PlanName, SecondFactor
+from stormalert.model import Role, Scope, Ticket, TicketKind, User
+from stormalert.units import now_ms
+
+router = APIRouter(prefix="/admin", tags=["admin"], route_class=Guarded)
+
+READ, WRITE = door(Door.ADMIN, Scope.ADMIN), door(Door.ADMIN, Scope.ADMIN, 409)
+FIND, CHANGE = door(Door.ADMIN, Scope.ADMIN, 404), door(Door.ADMIN, Scope.ADMIN, 404, 409)
+_DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_CLOCK = r"^[0-9]{2}:[0-9]{2}$"
+
+SegmentName = Annotated[str, Field(json_schema_extra={"enum": [segment.name for segment in Segment]})]
+Segments = Annotated[list[SegmentName], Field(min_length=1, max_length=20)]
+Day = Annotated[str, Field(pattern=_DAY)]
+Clock = Annotated[str, Field(pattern=_CLOCK)]
+
+
+class ChangedUser(Input):
+    """What is left out stays as it is."""
+
+    role: Role | None = None
+    plan: Annotated[str, Field(max_length=32)] | None = Field(None, description="empty: the usual one")
+    is_off: StrictBool | None = Field(None, description="cannot sign in and gets no alerts")
+
+
+class NewInvitation(Input):
+    role: Role = Role.MEMBER
+    plan: Annotated[str, Field(max_length=32)] = ""
+
+
+class Invitation(Output):
+    id: str
+    kind: TicketKind
+    role: Role
+    plan: str
+    made_by: str
+    created_ms: int
+    expires_ms: int
+
+
+class Link(Output):
+    link: str = Field(description="good once; it is not shown again")
+    expires_ms: int
+
+
+class PlanIn(Input):
+    rules: Annotated[StrictInt, Field(ge=0, le=1_000_000)]
+    channels: Annotated[StrictInt, Field(ge=0, le=100)]
+    alerts_per_hour: Annotated[StrictInt, Field(ge=0, le=100_000, description="0: as STORM_ALERTS_PER_HOUR says")] = 0
+
+
+class HouseIn(Input):
+    plans: Annotated[dict[PlanName, PlanIn], Field(min_length=1, max_length=20)]
+    second_factor: SecondFactor
+    keep_days: Annotated[StrictInt, Field(ge=1, le=3650, description="alerts with their deliveries")]
+    keep_audit_days: Annotated[StrictInt, Field(ge=1, le=3650)]
+
+
+class Holiday(Input):
+    day: Day
+    segments: Segments | None = None
+
+
+class Special(Input):
+    day: Day
+    opens: Clock
+    closes: Clock
+    segments: Segments | None = None
+
+
+class Hours(Input):
+    opens: Clock
+    closes: Clock
+    since: Day | None = None
+    auctioned: StrictBool | None = None
+    segments: Segments | None = None
+
+
+class Calendar(Input):
+    """Holidays of a year stand in the place of those built in; special sessions and hours are added."""
+
+    holidays: list[Holiday] = Field([], max_length=10_000)
+    special: list[Special] = Field([], max_length=10_000)
+    hours: list[Hours] = Field([], max_length=1_000)
+
+
+class Entry(Output):
+    id: str
+    time_ms: int
+    user: str
+    action: str
+    detail: str
+
+
+@router.get("/users", **READ)
+def list_users() -> list[UserOut]:
+    return [UserOut.of(user) for user in resources.store().users()]
+
+
+@router.get("/users/{user}", **FIND)
+def get_user(user: RecordId) -> UserOut:
+    return UserOut.of(_user(user))
+
+
+@router.patch("/users/{user}", **CHANGE)
+def change_user(who: Who, user: RecordId, asked: ChangedUser) -> UserOut:
+    """Role, plan, and whether the account works at all."""
+    before = _user(user)
+    changes = asked.model_dump(exclude_none=True)
+    if asked.plan:
+        _check_plan(asked.plan)
+    if asked.role is Role.MEMBER or asked.is_off:
+        authentication.check_not_last_admin(before)
+    saved = resources.store().save_user(before.model_copy(update=changes))
+    if saved.is_off:
+        resources.sessions().end_all(saved.id)
+    told = ", ".join(f"{name} {value}" for name, value in asked.model_dump(mode="json", exclude_none=True).items())
+    authentication.record(who.user.id, "user changed", f"{saved.name}: {told or 'nothing'}")
+    return UserOut.of(saved)
+
+
+@router.delete("/users/{user}", status_code=204, **CHANGE)
+def erase_user(who: Who, user: RecordId) -> None:
+    """The account and all that is theirs. There is no way back."""
+    authentication.erase(_user(user), who.user)
+
+
+@router.get("/users/{user}/export", **FIND)
+def export_user(who: Who, user: RecordId) -> Response:
+    """All that is kept about them, as one JSON object."""
+    found = _user(user)
+    authentication.record(who.user.id, "user exported", found.id)
+    return portable(resources.store(), found)
+
+
+@router.post("/users/{user}/reset", status_code=201, **FIND)
+def make_reset(request: Request, who: Who, user: RecordId) -> Link:
+    """A one-time link by which they choose a new password."""
+    found = _user(user)
+    authentication.record(who.user.id, "password reset offered", found.name)
+    return _link(request, *tickets.make(resources.store(), TicketKind.RESET, who.user.id, user=found.id))
+
+
+@router.post("/users/{user}/drop-second-factor", status_code=204, **CHANGE)
+def drop_second_factor(who: Who, user: RecordId) -> None:
+    """For who lost the phone and the recovery codes."""
+    found = _user(user)
+    authentication.drop_second_factor(found)
+    authentication.record(who.user.id, "second factor of a user removed", found.name)
+
+
+@router.get("/users/{user}/sessions", **FIND)
+def list_sessions(who: Who, user: RecordId) -> list[SessionOut]:
+    return [SessionOut.of(session, who.session) for session in resources.sessions().of(_user(user))]
+
+
+@router.delete("/users/{user}/sessions", status_code=204, **FIND)
+def end_sessions(who: Who, user: RecordId) -> None:
+    """All of theirs, tokens too."""
+    found = _user(user)
+    resources.sessions().end_all(found.id)
+    authentication.record(who.user.id, "sessions ended", found.name)
+
+
+@router.get("/invitations", **READ)
+def list_invitations() -> list[Invitation]:
+    """Links that were not used yet, those for new passwords too."""
+    now = now_ms()
+    waiting = [ticket for ticket in resources.store().tickets() if ticket.expires_ms > now]
+    return [Invitation.model_validate(ticket.model_dump(include=set(Invitation.model_fields))) for ticket in waiting]
+
+
+@router.post("/invitations", status_code=201, **WRITE)
+def invite(request: Request, who: Who, asked: NewInvitation) -> Link:
+    """A one-time link to a new account."""
+    if asked.plan:
+        _check_plan(asked.plan)
+    made = tickets.make(resources.store(), TicketKind.INVITATION, who.user.id, role=asked.role, plan=asked.plan)
+    authentication.record(who.user.id, "invited", asked.role)
+    return _link(request, *made)
+
+
+@router.delete("/invitations/{invitation}", status_code=204, **FIND)
+def withdraw(who: Who, invitation: RecordId) -> None:
+    """Its link is not good any more."""
+    if resources.store().take_ticket(invitation) is None:
+        raise not_found("invitation")
+    authentication.record(who.user.id, "invitation withdrawn", invitation[:8])
+
+
+@router.get("/house", **READ)
+def get_house() -> HouseIn:
+    """Plans, who needs a second factor, and how long things are kept."""
+    return HouseIn.model_validate(house.read(resources.store()).model_dump())
+
+
+@router.put("/house", **WRITE)
+def set_house(who: Who, asked: HouseIn) -> HouseIn:
+    store = resources.store()
+    plans = {name: Plan.model_validate(plan.model_dump()) for name, plan in asked.plans.items()}
+    if house.USUAL_PLAN not in plans:
+        raise InputError(f"found no plan {house.USUAL_PLAN!r}, expected it among the plans: it is for whoever has no other")
+    if used := {user.plan for user in store.users() if user.plan} - set(plans):
+        raise Refused(409, f"The plan {min(used)!r} is used by somebody; give them another one first.")
+    saved = House.model_validate(asked.model_dump() | {"plans": plans})
+    house.save(store, saved)
+    authentication.record(who.user.id, "house changed", saved.model_dump_json()[:500])
+    return asked
+
+
+@router.get("/system-status", **READ)
+async def system_status() -> dict[str, Any]:
+    """The feed, what waits, and every process."""
+    return await read_status(resources.loop_redis(), resources.config())
+
+
+@router.get("/calendar", **READ)
+def get_calendar() -> Calendar:
+    """What was added to the built-in calendar of the exchanges."""
+    text = resources.store().setting(CALENDAR_SETTING)
+    return Calendar.model_validate(_spelled_out(json.loads(text))) if text else Calendar(holidays=[], special=[], hours=[])
+
+
+@router.put("/calendar", **WRITE)
+def set_calendar(who: Who, asked: Calendar) -> Calendar:
+    """In the place of what was added before."""
+    text = asked.model_dump_json(exclude_none=True)
+    read_calendar(text)
+    resources.store().save_setting(CALENDAR_SETTING, text)
+    authentication.record(who.user.id, "calendar changed", f"{len(asked.holidays)} holidays, {len(asked.special)} special")
+    return asked
+
+
+@router.get("/audit", **READ)
+def read_audit(
+    limit: Limit = 100, cursor: CursorText = "", user: Annotated[str, Query(pattern=IDS.replace("{1,64}", "{0,64}"))] = ""
+) -> Page[Entry]:
+    """Who did what, newest first."""
+    found = resources.store().audit(read_cursor(cursor), limit + 1, user)
+    page = found[:limit]
+    following = write_cursor(page[-1].time_ms, page[-1].id) if len(found) > limit else None
+    return Page(items=[Entry.model_validate(entry.model_dump()) for entry in page], next=following)
+
+
+def _user(user_id: str) -> User:
+    user = resources.store().user(user_id)
+    if user is None:
+        raise not_found("user")
+    return user
+
+
+def _check_plan(name: str) -> None:
+    plans = house.read(resources.store()).plans
+    if name not in plans:
+        raise InputError(f"found the plan {name!r}, expected one of {', '.join(sorted(plans))}")
+
+
+def _link(request: Request, ticket: Ticket, path: str) -> Link:
+    root = resources.config().public_url.rstrip("/") or str(request.base_url).removesuffix("/").removesuffix("/api")
+    return Link(link=f"{root}{path}", expires_ms=ticket.expires_ms)
+
+
+def _spelled_out(calendar: dict[str, Any]) -> dict[str, Any]:
+    """A holiday may be just a day."""
+    holidays = [{"day": row} if isinstance(row, str) else row for row in calendar.get("holidays", [])]
+    return calendar | {"holidays": holidays}

@@ -1,0 +1,147 @@
+"""/api/channels: where one's alerts go."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from pydantic import Field, StrictBool, StrictInt, ValidationError
+
+from dashboard import channel_book, resources
+from dashboard.api.guard import Guarded, Who, door
+from dashboard.api.models import BodyId, ChannelOut, Input, Output, RecordId, not_found
+from dashboard.doors import Door
+from stormalert import errands, linking
+from stormalert.errands import ErrandKind, ErrandState
+from stormalert.errors import InputError
+from stormalert.linking import Linking
+from stormalert.model import STAND_IN_MAX_MIN, Channel, ChannelKind, DeliveryState, QuietHours, Scope, sentences
+from stormalert.sessions import SignedIn
+
+router = APIRouter(prefix="/channels", tags=["channels"], route_class=Guarded)
+
+
+class NewChannel(Input):
+    kind: ChannelKind
+    address: Annotated[str, Field(min_length=1, max_length=254)]
+
+
+class Quiet(Input):
+    from_min: Annotated[StrictInt, Field(ge=0, lt=1440, description="minutes after midnight")]
+    to_min: Annotated[StrictInt, Field(ge=0, lt=1440)]
+    zone: Annotated[str, Field(min_length=1, max_length=64)] = "Asia/Kolkata"
+
+
+class ChangedChannel(Input):
+    revision: Annotated[StrictInt, Field(ge=1, description="of the channel as it was read")]
+    is_on: StrictBool = True
+    is_silent: StrictBool = Field(False, description="without a sound, where the provider can do that")
+    quiet: Quiet | None = None
+    stands_in_for: BodyId | None = Field(None, description="gets an alert only if this channel's message does not get through")
+    stands_in_unless: DeliveryState = DeliveryState.READ
+    stands_in_after_min: Annotated[StrictInt, Field(ge=1, le=STAND_IN_MAX_MIN)] = 5
+
+
+class Code(Input):
+    code: Annotated[str, Field(max_length=16)]
+
+
+class Errand(Output):
+    id: str
+    state: ErrandState
+    reason: str
+
+
+class Secret(Output):
+    secret: str = Field(description="signs the webhook's messages, see standardwebhooks.com")
+
+
+@router.get("", **door(Door.MEMBER, Scope.READ))
+def list_channels(who: Who) -> list[ChannelOut]:
+    return [ChannelOut.of(channel) for channel in resources.store().channels_of(who.user.id)]
+
+
+@router.post("", status_code=201, **door(Door.MEMBER, Scope.WRITE, 409))
+def add_channel(who: Who, response: Response, asked: NewChannel) -> ChannelOut:
+    """A new address; a code is sent to it, and alerts when that was entered."""
+    channel = channel_book.add(resources.store(), who.user, asked.kind, asked.address, resources.config())
+    errands.ask(resources.thread_redis(), ErrandKind.CODE, channel.id)
+    response.headers["Location"] = f"/api/channels/{channel.id}"
+    return ChannelOut.of(channel)
+
+
+@router.get("/{channel}", **door(Door.MEMBER, Scope.READ, 404))
+def get_channel(who: Who, channel: RecordId) -> ChannelOut:
+    return ChannelOut.of(_own(who, channel))
+
+
+@router.put("/{channel}", **door(Door.MEMBER, Scope.WRITE, 404, 409))
+def change_channel(who: Who, channel: RecordId, asked: ChangedChannel) -> ChannelOut:
+    """Whether and when it gets alerts."""
+    before = _own(who, channel)
+    if asked.stands_in_for and (asked.stands_in_for == before.id or not _is_own(who, asked.stands_in_for)):
+        raise InputError(f"found the channel {asked.stands_in_for!r} to stand in for, expected another one of your own")
+    fields = asked.model_dump(exclude={"quiet"}) | {"stands_in_for": asked.stands_in_for or ""}
+    try:
+        quiet = QuietHours.model_validate(asked.quiet.model_dump()) if asked.quiet else None
+        # Who changes it has read why it was switched off.
+        changed = Channel.model_validate(before.model_dump() | fields | {"quiet": quiet, "reason": ""})
+    except ValidationError as error:
+        raise InputError("; ".join(sentences(error))) from None
+    return ChannelOut.of(resources.store().save_channel(changed))
+
+
+@router.delete("/{channel}", status_code=204, **door(Door.MEMBER, Scope.WRITE, 404))
+def delete_channel(who: Who, channel: RecordId) -> None:
+    """No more alerts go there; what was sent stays in the history."""
+    resources.store().delete_channel(_own(who, channel).id)
+
+
+@router.post("/{channel}/code", status_code=202, **door(Door.MEMBER, Scope.WRITE, 404))
+def send_code(who: Who, channel: RecordId) -> Errand:
+    """Send another code to it."""
+    return _ask(_own(who, channel), ErrandKind.CODE)
+
+
+@router.post("/{channel}/verify", **door(Door.MEMBER, Scope.WRITE, 404))
+def verify_channel(who: Who, channel: RecordId, asked: Code) -> ChannelOut:
+    """With the code that was sent to it."""
+    found = _own(who, channel)
+    Linking(resources.thread_redis(), resources.config()).check_code(found, asked.code)
+    return ChannelOut.of(linking.verify(resources.store(), found))
+
+
+@router.post("/{channel}/test", status_code=202, **door(Door.MEMBER, Scope.WRITE, 404, 409))
+def test_channel(who: Who, channel: RecordId) -> Errand:
+    """Send a test message to it."""
+    return _ask(channel_book.proven(_own(who, channel)), ErrandKind.TEST)
+
+
+@router.get("/{channel}/errands/{errand}", **door(Door.MEMBER, Scope.READ, 404))
+def get_errand(who: Who, channel: RecordId, errand: RecordId) -> Errand:
+    """What became of a code or a test message, for ten minutes."""
+    _own(who, channel)
+    outcome = errands.outcome(resources.thread_redis(), errand)
+    if outcome is None:
+        raise not_found("errand")
+    return Errand(id=errand, state=outcome.state, reason=outcome.reason)
+
+
+@router.get("/{channel}/secret", **door(Door.MEMBER, None, 404, 409))
+def get_secret(who: Who, channel: RecordId) -> Secret:
+    """What a webhook's receiver checks its messages with."""
+    return Secret(secret=channel_book.secret_of(_own(who, channel), resources.config()))
+
+
+def _own(who: SignedIn, channel_id: str) -> Channel:
+    channel = resources.store().channel(channel_id)
+    if channel is None or channel.user != who.user.id:
+        raise not_found("channel")
+    return channel
+
+
+def _is_own(who: SignedIn, channel_id: str) -> bool:
+    channel = resources.store().channel(channel_id)
+    return channel is not None and channel.user == who.user.id
+
+
+def _ask(channel: Channel, kind: ErrandKind) -> Errand:
+    return Errand(id=errands.ask(resources.thread_redis(), kind, channel.id), state=ErrandState.WAITING, reason="")

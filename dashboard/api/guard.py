@@ -1,0 +1,112 @@
+"""Who may call which REST route: declared with the route, and looked at before anything of the request is read."""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive
+
+from dashboard.doors import Door
+from dashboard.problems import MEDIA_TYPE, Refused
+from stormalert.model import Scope, SessionKind
+from stormalert.sessions import SignedIn
+
+DOOR, SCOPE = "x-door", "x-scope"
+COOKIE_SCHEME, BEARER_SCHEME = "cookie", "bearer"
+BODY_MAX_BYTES = 8_000_000
+_TOLD = {
+    401: "Nobody is signed in, or the sign-in was refused",
+    403: "Signed in, but not allowed",
+    404: "There is no such thing, or it is somebody else's",
+    409: "It changed meanwhile, or a limit is reached",
+    410: "It is over",
+    413: "Too much at once",
+    422: "The input is not acceptable",
+    429: "Too many tries",
+    503: "A server behind this one does not answer",
+}
+
+
+def door(who: Door, scope: Scope | None = None, *more: int) -> dict[str, Any]:
+    """What a route's decorator needs: who may come in, with which scope of a script's token (None: only people, in a browser),
+    and which statuses beyond the usual it may answer with."""
+    usual = (413, 422, 503) if who is Door.ANYBODY else (401, 403, 413, 422, 503)
+    schemes = () if who is Door.ANYBODY else (COOKIE_SCHEME, BEARER_SCHEME) if scope else (COOKIE_SCHEME,)
+    security: list[dict[str, list[str]]] = [{scheme: []} for scheme in schemes]
+    return {
+        "openapi_extra": {DOOR: who.value, SCOPE: scope.value if scope else None, "security": security},
+        "responses": {status: _answer(status) for status in sorted({*usual, *more})},
+    }
+
+
+class Guarded(APIRoute):
+    """A route that was not given a door cannot be made."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        declared = options.get("openapi_extra") or {}
+        if DOOR not in declared:
+            raise TypeError(f"{path} does not say who may call it")
+        self.door = Door(declared[DOOR])
+        self.scope = Scope(declared[SCOPE]) if declared[SCOPE] else None
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            self._check(request)
+            response = await handle(Request(request.scope, _limited(request)))
+            response.headers.setdefault("Cache-Control", "no-store")
+            return response
+
+        return guarded
+
+    def _check(self, request: Request) -> None:
+        if self.door is Door.ANYBODY:
+            return
+        who: SignedIn | None = request.scope["state"]["signed_in"]
+        if who is None:
+            raise Refused(401, "Sign in first.", headers={"WWW-Authenticate": "Bearer"})
+        if who.session.kind is SessionKind.SCRIPT and not (self.scope and who.session.allows(self.scope)):
+            needed = f"a token with the scope {self.scope}" if self.scope else "a person who is signed in"
+            raise Refused(403, f"This needs {needed}.")
+        if self.door is Door.ADMIN and not who.is_admin:
+            raise Refused(403, "Only admins may do this.")
+
+
+def _who(request: Request) -> SignedIn:
+    found = request.scope["state"]["signed_in"]
+    assert isinstance(found, SignedIn)
+    return found
+
+
+Who = Annotated[SignedIn, Depends(_who)]
+
+
+def _answer(status: int) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": _TOLD[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+
+
+def _limited(request: Request) -> Receive:
+    """The body, as long as it is not too long."""
+    told = request.headers.get("content-length", "0")
+    if not told.isascii() or not told.isdigit() or int(told) > BODY_MAX_BYTES:
+        raise _too_long()
+    left = BODY_MAX_BYTES
+
+    async def receive() -> Message:
+        nonlocal left
+        message = await request.receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise _too_long()
+        return message
+
+    return receive
+
+
+def _too_long() -> HTTPException:
+    return HTTPException(413, f"A request has at most {BODY_MAX_BYTES} bytes.")

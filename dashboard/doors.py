@@ -1,0 +1,49 @@
+"""Who may come in where: declared beside each route, and asked by the gate."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from enum import StrEnum
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Mount, Route
+from starlette.types import ASGIApp, Scope
+
+from stormalert import model
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Door(StrEnum):
+    """ANYBODY: strangers too; SIGNED: whoever has the secret or the signature that the request carries; INSIDE: an application
+    with doors of its own."""
+
+    ANYBODY = "anybody"
+    SIGNED = "signed"
+    MEMBER = "member"
+    ADMIN = "admin"
+    INSIDE = "inside"
+
+
+class DoorRoute(Route):
+    """`scope`: what a script's token needs to come in; without one, scripts may not."""
+
+    def __init__(self, path: str, handler: Handler, door: Door, method: str = "GET", scope: model.Scope | None = None) -> None:
+        super().__init__(path, handler, methods=[method])
+        self.door = door
+        self.scope = scope
+
+
+class DoorMount(Mount):
+    """An application that looks at each caller itself."""
+
+    door = Door.INSIDE
+
+    def __init__(self, path: str, app: ASGIApp) -> None:
+        super().__init__(path, app)
+
+
+def route_of(routes: Sequence[DoorRoute | DoorMount], scope: Scope) -> DoorRoute | DoorMount | None:
+    """None for what is not ours, such as Streamlit's pages and its websocket."""
+    if scope["type"] != "http":
+        return None
+    return next((route for route in routes if route.matches(scope)[0] is Match.FULL), None)

@@ -1,0 +1,80 @@
+"""What the house allows: plans with their limits, who needs a second factor, how long things are kept. Set by admins."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from stormalert.errors import InputError
+from stormalert.model import Record, Role, User, sentences
+from stormalert.store import Store
+
+SETTING = "house"
+USUAL_PLAN = "standard"
+
+PlanName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+Days = Annotated[int, Field(ge=1, le=3650)]
+
+
+class LimitReached(InputError):
+    """More than the user's plan allows."""
+
+
+class SecondFactor(StrEnum):
+    """Who must have one."""
+
+    OPTIONAL = "optional"
+    ADMINS = "admins"
+    EVERYONE = "everyone"
+
+
+class Plan(Record):
+    rules: int = Field(default=20_000, ge=0, le=1_000_000)
+    channels: int = Field(default=20, ge=0, le=100)
+    alerts_per_hour: int = Field(default=0, ge=0, le=100_000, description="0: as STORM_ALERTS_PER_HOUR says")
+
+
+class House(Record):
+    plans: dict[PlanName, Plan] = Field(default={USUAL_PLAN: Plan()}, min_length=1, max_length=20)
+    second_factor: SecondFactor = SecondFactor.OPTIONAL
+    keep_days: Days = Field(default=365, description="alerts with their deliveries")
+    keep_audit_days: Days = Field(default=730, description="the audit log")
+
+    def plan_of(self, user: User) -> Plan:
+        """The user's; where that is gone, the usual one."""
+        return self.plans.get(user.plan) or self.plans.get(USUAL_PLAN) or Plan()
+
+    def demands_second_factor(self, user: User) -> bool:
+        if self.second_factor is SecondFactor.ADMINS:
+            return user.role is Role.ADMIN
+        return self.second_factor is SecondFactor.EVERYONE
+
+
+def read(store: Store) -> House:
+    text = store.setting(SETTING)
+    if not text:
+        return House()
+    try:
+        return House.model_validate_json(text)
+    except ValidationError as error:
+        raise InputError(f"the house's settings cannot be read: {'; '.join(sentences(error))}") from None
+
+
+def save(store: Store, house: House) -> None:
+    store.save_setting(SETTING, house.model_dump_json())
+
+
+def check_rules(store: Store, user: User, more: int = 1) -> None:
+    """Raises LimitReached when the user may not have so many more rules."""
+    _check("rules", read(store).plan_of(user).rules, store.count_rules(user.id), more)
+
+
+def check_channels(store: Store, user: User, more: int = 1) -> None:
+    """Raises LimitReached when the user may not have so many more channels."""
+    _check("channels", read(store).plan_of(user).channels, len(store.channels_of(user.id)), more)
+
+
+def _check(noun: str, most: int, there: int, more: int) -> None:
+    if there + more > most:
+        wanted = "one more" if more == 1 else f"{more} more"
+        raise LimitReached(f"Your plan allows {most} {noun}; there are {there}, and {wanted} would be too many.")
