@@ -17,8 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboard import resources, throttle
+from dashboard.portable import rules_of
 from dashboard.throttle import Subject
-from stormalert import house, second_factor
+from stormalert import house, second_factor, templates, wishes
 from stormalert.errors import Conflict, StormError
 from stormalert.model import AuditEntry, Role, Session, User
 from stormalert.process import REDIS_ERRORS
@@ -152,7 +153,10 @@ def erase(user: User, by: User) -> None:
     """The user with all that is theirs. Raises StormError, Conflict for the last admin."""
     check_not_last_admin(user)
     resources.sessions().end_all(user.id)
-    resources.store().erase_user(user.id)
+    store = resources.store()
+    wishes.forget(store, user.id, [rule.id for rule in rules_of(store, user.id)])
+    templates.forget(store, user.id)
+    store.erase_user(user.id)
     record(by.id, "account erased", user.id)
 
 

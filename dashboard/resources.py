@@ -3,12 +3,16 @@
 Made at first use and kept: Streamlit runs each page in threads of this process, and the routes run in its event loop.
 """
 
+import contextlib
+import threading
+import time
 from functools import cache
 
 import redis
 import redis.asyncio
 
-from stormalert import process, settings
+from stormalert import panel, process, settings
+from stormalert.errors import StormError
 from stormalert.sessions import Sessions
 from stormalert.settings import Settings
 from stormalert.store import Store, open_store
@@ -17,13 +21,38 @@ from stormalert.store import Store, open_store
 REDIS_TIMEOUT_S = 3
 
 
+class _Panel:
+    """What admins set goes before the environment; read anew by a thread, so that nobody waits for the store."""
+
+    found: Settings | None = None
+
+
 def config() -> Settings:
-    return settings.load()
+    return _Panel.found or settings.load()
+
+
+def follow_panel() -> None:
+    """From now on `config` is with what admins set in the panel."""
+    refresh_panel()
+    threading.Thread(target=_follow, name="panel", daemon=True).start()
+
+
+def refresh_panel() -> None:
+    """Raises StormError when the store is away."""
+    _Panel.found = panel.overlay(settings.load(), store())
+
+
+def _follow() -> None:
+    while True:
+        time.sleep(process.PANEL_EVERY_S)
+        with contextlib.suppress(StormError):
+            refresh_panel()
 
 
 @cache
 def store() -> Store:
-    return open_store(config().mongodb_uri, config().sqlite_path)
+    environment = settings.load()
+    return open_store(environment.mongodb_uri, environment.sqlite_path)
 
 
 @cache

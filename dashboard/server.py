@@ -85,7 +85,7 @@ async def serve(config: Settings, stopping: asyncio.Event) -> None:
         )
     )
     # Opened here, so that a store that cannot be opened is told at the start and not on a page.
-    await asyncio.to_thread(resources.store)
+    await asyncio.to_thread(resources.follow_panel)
     heart = Heartbeat("dashboard", resources.loop_redis())
     beating = asyncio.create_task(heart.beat_until(stopping))
     serving = asyncio.create_task(server.serve(sockets=[listening]))

@@ -35,4 +35,4 @@ if __name__ == "__main__":
 
         await ingest(*given)
 
-    process.run("ingest", main, _run_on_shared_loop)
+    process.run("ingest", main, _run_on_shared_loop, follows_panel=True)

@@ -19,7 +19,7 @@ from kiteconnect.exceptions import KiteException, NetworkException, TokenExcepti
 from ingest.feed import Feed
 from stormalert.errors import InputError, StormError
 from stormalert.process import Tasks
-from stormalert.security import Sealer
+from stormalert.security import sealer
 from stormalert.settings import Settings
 from stormalert.store import Store
 from stormalert.units import now_ms
@@ -48,7 +48,6 @@ class Session:
         self._settings = settings
         self._store = store
         self._feed = feed
-        self._sealer = Sealer(settings.master_secret.get_secret_value())
         self._kite = KiteConnect(settings.kite_api_key, root=settings.kite_api_root, timeout=REST_TIMEOUT_S)
         self._token = ""
         self._dead_token = ""
@@ -146,7 +145,7 @@ class Session:
         self._handled_request = request_token
         # Used at once, also when the store is away and takes it later.
         self._login = {"access_token": session["access_token"], "login_ms": now_ms(), "user_id": session.get("user_id", "")}
-        self._unsaved = self._sealer.seal(json.dumps(self._login))
+        self._unsaved = sealer(self._settings).seal(json.dumps(self._login))
         self._adopt(self._login["access_token"])
         try:
             await self._save()
@@ -183,7 +182,7 @@ class Session:
         log.info("access token adopted")
 
     def _unsealed(self, sealed: str | None) -> dict[str, Any]:
-        return dict(json.loads(self._sealer.unseal(sealed))) if sealed else {}
+        return dict(json.loads(sealer(self._settings).unseal(sealed))) if sealed else {}
 
 
 async def _repeat(work: Callable[[], Any], stopping: asyncio.Event) -> None:

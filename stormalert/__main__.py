@@ -9,6 +9,8 @@ from stormalert import docs, process, settings
 from stormalert.errors import StormError
 from stormalert.launch import admin, alive
 from stormalert.launch.run import run
+from stormalert.reseal import reseal
+from stormalert.settings import Settings
 from stormalert.store import open_store
 
 
@@ -31,10 +33,23 @@ def main() -> int:
     try:
         if arguments.command == "healthy":
             return alive.report(config, arguments.process)
+        if arguments.command == "reseal":
+            return _reseal(config)
         return admin.add(open_store(config.mongodb_uri, config.sqlite_path), arguments.name)
     except StormError as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def _reseal(config: Settings) -> int:
+    count, refused = reseal(config, open_store(config.mongodb_uri, config.sqlite_path))
+    print(f"{count} sealed anew.")
+    if not refused:
+        print("STORM_MASTER_SECRET_PREVIOUS can be removed now.")
+        return 0
+    for each in refused:
+        print(f"{each} could not be opened: is STORM_MASTER_SECRET_PREVIOUS the secret before?", file=sys.stderr)
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,8 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--speed", type=_speed, default=0.0, help="times as fast as it was, up to 1000; 0: as fast as it goes")
     healthy = commands.add_parser("healthy", help="for health checks: exit code 0 when a process of this host beats")
     healthy.add_argument("process", help="ingest, evaluator, dispatch, worker, ...")
-    add_admin = commands.add_parser("add-admin", help="make an admin, or give one a new password; prints it once")
+    add_admin = commands.add_parser(
+        "add-admin", help="make an admin, or let one in again who lost the password or the second factor"
+    )
     add_admin.add_argument("name")
+    commands.add_parser("reseal", help="after STORM_MASTER_SECRET was changed: encrypt with it what the store keeps")
     commands.add_parser("settings", help="print .env.example")
     commands.add_parser("docs", help="write .env.example and the key table of docs/ARCHITECTURE.md")
     return parser

@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import redis.asyncio
 import uvloop
@@ -22,14 +22,16 @@ from redis.exceptions import ClusterDownError, RedisClusterException, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from stormalert import cluster, keys, settings
+from stormalert import cluster, keys, panel, settings
 from stormalert.errors import SettingsError, StormError
 from stormalert.settings import Settings
+from stormalert.store import open_store
 from stormalert.units import now_ms
 
 log = logging.getLogger("stormalert")
 
 BEAT_S = 2
+PANEL_EVERY_S = 3
 # A process counts as dead after five missed beats.
 ALIVE_MS = 10_000
 # redis-py's default of 5 s is below the longest XREAD BLOCK.
@@ -44,24 +46,67 @@ REDIS_ERRORS = (RedisError, RedisClusterException)
 Main = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
 
-def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run) -> None:
-    """Run `main(settings, stopping)` as the process `name` until it returns; exit 1 with one sentence on a StormError."""
+def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, follows_panel: bool = False) -> None:
+    """Run `main(settings, stopping)` as the process `name` until it returns; exit 1 with one sentence on a StormError.
+
+    `follows_panel`: with what admins set in the panel over its settings, and anew when that changes.
+    """
     config = load_or_exit()
     start_logging(name, config)
+    following: PanelWatch | None = None
 
     async def guarded() -> None:
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         log.info("started")
-        await main(config, stopping)
+        watching = asyncio.create_task(following.watch(stopping.set)) if following else None
+        try:
+            await main(config, stopping)
+        finally:
+            if watching:
+                watching.cancel()
         log.info("stopped")
 
     try:
+        if follows_panel:
+            following = PanelWatch(config)
+            config = following.config
         run_loop(guarded())
     except StormError as error:
         log.error(str(error))
         sys.exit(1)
+    if following and following.has_changed:
+        start_anew()
+
+
+class PanelWatch:
+    """The settings with the panel's over them, and a look now and then whether those changed. Raises StormError."""
+
+    def __init__(self, config: Settings) -> None:
+        self._store = open_store(config.mongodb_uri, config.sqlite_path)
+        # The revision first: what changes in between is taken for a change.
+        self._revision = panel.revision(self._store)
+        self.config = panel.overlay(config, self._store)
+        self.has_changed = False
+
+    async def watch(self, stop: Callable[[], object]) -> None:
+        """Stops the process when the panel's settings changed."""
+        while True:
+            await asyncio.sleep(PANEL_EVERY_S)
+            try:
+                self.has_changed = await asyncio.to_thread(panel.revision, self._store) != self._revision
+            except StormError as error:
+                log.debug("panel not looked at", extra={"reason": str(error)})
+            if self.has_changed:
+                log.info("settings changed: starting anew")
+                stop()
+                return
+
+
+def start_anew() -> NoReturn:
+    """In the place of this process, so that its supervisor sees the same one; every process can be killed at any time."""
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line
 
 
 def load_or_exit() -> Settings:

@@ -8,7 +8,7 @@ import string
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from stormalert.errors import StormError
 from stormalert.settings import Settings
@@ -53,11 +53,10 @@ def is_outdated(password_hash: str) -> bool:
 
 
 class Sealer:
-    """Encrypts secrets for the store with a key derived from the master secret."""
+    """Encrypts secrets for the store with a key derived from the master secret; opens what the one before it sealed too."""
 
-    def __init__(self, master_secret: str) -> None:
-        derived = hashlib.blake2b(master_secret.encode(), digest_size=32, person=b"storm-seal").digest()
-        self._fernet = Fernet(base64.urlsafe_b64encode(derived))
+    def __init__(self, master_secret: str, previous: str = "") -> None:
+        self._fernet = MultiFernet([_fernet(secret) for secret in (master_secret, previous) if secret])
 
     def seal(self, secret: str) -> str:
         return self._fernet.encrypt(secret.encode()).decode()
@@ -71,13 +70,22 @@ class Sealer:
                 "a sealed secret cannot be opened: STORM_MASTER_SECRET is not the one it was sealed with"
             ) from None
 
+    def reseal(self, sealed: str) -> str:
+        """The same secret, sealed with the present master secret. Raises StormError as `unseal` does."""
+        return self.seal(self.unseal(sealed))
+
 
 def sealer(config: Settings) -> Sealer:
     """Raises StormError without a master secret."""
     secret = config.master_secret.get_secret_value()
     if not secret:
         raise StormError("STORM_MASTER_SECRET is not set: secrets cannot be kept")
-    return Sealer(secret)
+    return Sealer(secret, config.master_secret_previous.get_secret_value())
+
+
+def _fernet(master_secret: str) -> Fernet:
+    derived = hashlib.blake2b(master_secret.encode(), digest_size=32, person=b"storm-seal").digest()
+    return Fernet(base64.urlsafe_b64encode(derived))
 
 
 def webhook_secret(channel: str, master_secret: str) -> str:

@@ -1,7 +1,7 @@
 """Every setting StormAlert reads, with its help, type and check; the only place that reads the environment.
 
 A setting comes from the environment, else from the file `.env`, else from `run.env` in STORM_VAR, which `make run` writes so
-that a second terminal talks to the same servers. `python -m stormalert settings` prints `.env.example` from the table below.
+that a second terminal talks to the same servers. NAME_FILE names a file whose content is NAME. `python -m stormalert settings` prints `.env.example` from the table below.
 """
 
 import os
@@ -61,6 +61,7 @@ class Settings(BaseModel):
     jwt_secret_previous: MasterSecret = Field(SecretStr(""), alias="STORM_JWT_SECRET_PREVIOUS", description="the JWT_SECRET before the present one: what it signed stays good until it expires")
     session_days: int = Field(7, alias="STORM_SESSION_DAYS", ge=1, le=90, description="days after which one has to sign in again")
     master_secret: MasterSecret = Field(SecretStr(""), alias="STORM_MASTER_SECRET", description="encrypts keys and tokens in the store; at least 32 characters")
+    master_secret_previous: MasterSecret = Field(SecretStr(""), alias="STORM_MASTER_SECRET_PREVIOUS", description="the STORM_MASTER_SECRET before the present one, until `python -m stormalert reseal` has run")
 
     kite_api_key: str = Field("", alias="KITE_API_KEY", description="Kite Connect API key")
     kite_api_secret: SecretStr = Field(SecretStr(""), alias="KITE_API_SECRET", description="Kite Connect API secret")
@@ -129,8 +130,46 @@ def load() -> Settings:
 
 
 def given() -> dict[str, str]:
-    """What a person chose: the file .env and the environment, which wins. Raises SettingsError."""
-    return {**read_file(ENV_FILE), **os.environ}
+    """What a person chose: the file .env and the environment, which wins; NAME_FILE is read in the place of NAME.
+
+    Raises SettingsError with every problem at once.
+    """
+    theirs, problems = _without_files({**read_file(ENV_FILE), **os.environ})
+    if problems:
+        try:
+            parse(theirs)
+        except SettingsError as error:
+            problems += error.problems
+        raise SettingsError(problems)
+    return theirs
+
+
+def _without_files(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The content of the files in the place of their names, as Docker and Kubernetes give secrets; and what is wrong."""
+    found, problems = dict(environment), []
+    for name in names():
+        path = found.pop(f"{name}_FILE", "")
+        if path and found.get(name):
+            problems.append(f"{name}: is given twice, by itself and as {name}_FILE")
+        elif path:
+            try:
+                found[name] = _content(Path(path))
+            except ValueError as error:
+                problems.append(f"{name}_FILE: {error}")
+    return found, problems
+
+
+def _content(path: Path) -> str:
+    """Raises ValueError, without the content."""
+    try:
+        text = path.read_text().rstrip("\r\n")
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not a text in UTF-8") from None
+    if not text:
+        raise ValueError(f"{path} is empty")
+    return text
 
 
 def run_file(environment: Mapping[str, str]) -> Path:
@@ -161,7 +200,11 @@ def names() -> tuple[str, ...]:
 
 def env_example() -> str:
     """The text of .env.example."""
-    lines = ["# Settings of StormAlert, all optional for `make run`. Copy to .env. Made by `make docs`; do not edit.", ""]
+    lines = [
+        "# Settings of StormAlert, all optional for `make run`. Copy to .env. Made by `make docs`; do not edit.",
+        "# Each NAME can be given as NAME_FILE too: the path of a file that holds the value, such as a secret of Docker.",
+        "",
+    ]
     for field in Settings.model_fields.values():
         default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
         lines += [f"# {field.description}", f"#{field.alias}={default}", ""]

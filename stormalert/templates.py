@@ -112,6 +112,10 @@ def template_of(store: Store, user: str) -> str:
         return ""
 
 
+def forget(store: Store, user: str) -> None:
+    store.delete_setting(_name(user))
+
+
 def save_template(store: Store, user: str, template: str) -> None:
     """An empty one brings the usual one back. Raises InputError."""
     store.save_setting(_name(user), checked(template) if template.strip() else "")

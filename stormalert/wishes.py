@@ -61,6 +61,12 @@ def save_burst(store: Store, user: str, wish: Burst | None) -> None:
     store.save_setting(_burst(user), wish.model_dump_json() if wish else "")
 
 
+def forget(store: Store, user: str, rules: Sequence[str]) -> None:
+    """Of a user who goes, with all of their rules."""
+    for name in (*map(_of_rule, rules), _burst(user)):
+        store.delete_setting(name)
+
+
 def _of_rule(rule: str) -> str:
     return f"wish.{rule}"
 

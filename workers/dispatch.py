@@ -25,7 +25,7 @@ FACTS_S = 2.0
 
 
 def run() -> None:
-    process.run("dispatch", main)
+    process.run("dispatch", main, follows_panel=True)
 
 
 async def main(config: Settings, stopping: asyncio.Event) -> None:

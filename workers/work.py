@@ -12,7 +12,6 @@ from redis.exceptions import RedisError
 
 from stormalert import channels, process, security
 from stormalert.errors import StormError
-from stormalert.settings import Settings
 from stormalert.store import open_store
 from workers.channels import open_channels
 from workers.deliver import Courier, Report
@@ -35,17 +34,21 @@ def run() -> None:
     config = process.load_or_exit()
     process.start_logging("worker", config)
     try:
+        panel = process.PanelWatch(config)
         with Loop() as loop:
-            _work(config, loop)
+            _work(panel, loop)
     except StormError as error:
         log.error(str(error))
         sys.exit(1)
     except RedisError as error:
         log.error("redis lost", extra={"reason": type(error).__name__})
         sys.exit(1)
+    if panel.has_changed:
+        process.start_anew()
 
 
-def _work(config: Settings, loop: Loop) -> None:
+def _work(panel: process.PanelWatch, loop: Loop) -> None:
+    config = panel.config
     client = process.connect(config.redis_url)
     loop.run(process.wait_for_redis(client))
     name = f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"
@@ -62,7 +65,10 @@ def _work(config: Settings, loop: Loop) -> None:
     log.info("started", extra={"channels": ", ".join(sorted(senders)) or "none", WORKER_FACT: name})
     try:
         with loop.beating(heartbeat):
-            open_worker(Redis.from_url(config.rq_url), name, courier, loop).work(logging_level="WARNING")
+            worker = open_worker(Redis.from_url(config.rq_url), name, courier, loop)
+            watching = loop.start(panel.watch(worker.stop_when_idle))
+            worker.work(logging_level="WARNING")
+            watching.cancel()
     finally:
         for sender in senders.values():
             loop.run(sender.close())

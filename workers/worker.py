@@ -64,6 +64,10 @@ class DeliveryWorker(SimpleWorker):
 
     def request_stop(self, signum: Any, frame: Any) -> None:
         # RQ's own interrupts the wait for a job, which may just be arriving.
+        self.stop_when_idle()
+
+    def stop_when_idle(self) -> None:
+        """As the signal does: what is in hand is finished first."""
         self._stop_requested = True
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:

@@ -45,8 +45,8 @@ class Store(Protocol):
         ...
 
     def erase_user(self, user_id: str) -> None:
-        """The user with all that is theirs, alerts and deliveries too. Their rules stay as deleted ones without an owner's name
-        until the engine has dropped them; see `forget`. The audit log keeps the id.
+        """The user with all that is theirs, alerts and deliveries too; settings are their makers' business. Their rules stay as
+        deleted ones for the engine to hear of, until `forget`. The audit log keeps the id.
         """
         ...
 
@@ -200,7 +200,12 @@ class Store(Protocol):
         """Those that are there."""
         ...
 
+    def settings_like(self, prefix: str) -> dict[str, str]:
+        """Those whose names begin so."""
+        ...
+
     def save_setting(self, name: str, value: str) -> None: ...
+    def delete_setting(self, name: str) -> None: ...
     def record_audit(self, entry: AuditEntry) -> None: ...
     def audit(self, after: Cursor | None = None, limit: int = 100, user: str = "") -> list[AuditEntry]:
         """`user`: only what this one did."""

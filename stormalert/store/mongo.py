@@ -115,12 +115,9 @@ class MongoStore:
 
     def erase_user(self, user_id: str) -> None:
         # The user last: whoever finds the account still there knows that this has to be done again.
-        ruled = [rule["_id"] for rule in self._db["rules"].find({"user": user_id}, {"_id": True})]
-        for rule in self.rules(ruled):
-            if rule.state is not RuleState.DELETED:
-                self.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
+        for rule in self._all(Rule, {"user": user_id, "state": NOT_DELETED}, "_id"):
+            self.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
         with self._asking():
-            self._db["settings"].delete_many({"_id": {"$in": [*(f"wish.{rule}" for rule in ruled), f"burst.{user_id}"]}})
             for collection in ("deliveries", "alerts", "channels", "mutes", "sessions", "tickets"):
                 self._db[collection].delete_many({"user": user_id})
             self._db["watchlists"].delete_one({"_id": user_id})
@@ -331,6 +328,14 @@ class MongoStore:
     def settings(self, names: Sequence[str]) -> dict[str, str]:
         with self._asking():
             return {row["_id"]: row["value"] for row in self._db["settings"].find({"_id": {"$in": list(names)}})}
+
+    def settings_like(self, prefix: str) -> dict[str, str]:
+        with self._asking():
+            found = self._db["settings"].find({"_id": {"$regex": f"^{re.escape(prefix)}"}})
+            return {row["_id"]: row["value"] for row in found}
+
+    def delete_setting(self, name: str) -> None:
+        self._delete("settings", name)
 
     def save_setting(self, name: str, value: str) -> None:
         self._put("settings", name, {"value": value})

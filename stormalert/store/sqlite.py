@@ -138,8 +138,6 @@ class SqliteStore:
         with self._transaction():
             for rule in self._all(Rule, "SELECT body FROM rules WHERE user = ? AND state <> 'deleted'", user_id):
                 self.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
-            wishes = [f"wish.{rule}" for (rule,) in self._rows("SELECT id FROM rules WHERE user = ?", user_id)]
-            self._db.executemany("DELETE FROM settings WHERE name = ?", [(name,) for name in (*wishes, f"burst.{user_id}")])
             self._db.execute("DELETE FROM deliveries WHERE alert IN (SELECT id FROM alerts WHERE user = ?)", (user_id,))
             for table in ("alerts", "channels", "mutes", "watchlists", "sessions"):
                 self._db.execute(f"DELETE FROM {table} WHERE user = ?", (user_id,))  # noqa: S608
@@ -378,6 +376,12 @@ class SqliteStore:
             some = names[start : start + MANY]
             found |= self._rows(f"SELECT name, value FROM settings WHERE name IN ({', '.join('?' * len(some))})", *some)  # noqa: S608
         return found
+
+    def settings_like(self, prefix: str) -> dict[str, str]:
+        return dict(self._rows("SELECT name, value FROM settings WHERE substr(name, 1, ?) = ?", len(prefix), prefix))
+
+    def delete_setting(self, name: str) -> None:
+        self._write("DELETE FROM settings WHERE name = ?", (name,))
 
     def save_setting(self, name: str, value: str) -> None:
         self._write("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", (name, value))

@@ -856,8 +856,6 @@ def test_of_a_user_who_is_erased_nothing_stays_but_the_audit_log(store: Store) -
         store.save_watchlist(user, [INFY])
         store.save_session(a_session(f"s{user}", user=user))
         store.save_ticket(a_ticket(f"t{user}", user=user))
-        store.save_setting(f"burst.{user}", "{}")
-        store.save_setting(f"wish.r{user}", "{}")
         store.record_fired([an_alert(f"a{user}", user=user)], [a_delivery(f"a{user}-c", alert=f"a{user}", user=user)])
         store.record_audit(an_entry(f"e{user}", user=user))
     store.erase_user("u1")
@@ -869,13 +867,11 @@ def test_of_a_user_who_is_erased_nothing_stays_but_the_audit_log(store: Store) -
         [],
         None,
     )
-    assert store.settings(["burst.u1", "wish.ru1"]) == {}
     assert len(store.audit()) == 2
     # The engine still has to hear of it.
     assert [it.state for it in store.rules_changed(0) if it.user == "u1"] == [RuleState.DELETED]
     assert store.user("u2") and store.rules_of("u2") and store.channels_of("u2") and store.watchlist("u2") == [INFY]
     assert store.mutes_of("u2", 0) and store.sessions_of("u2") and store.ticket("tu2") and store.deliveries_of("au2")
-    assert len(store.settings(["burst.u2", "wish.ru2"])) == 2
 
 
 def test_rules_are_counted_without_the_deleted_ones(store: Store) -> None:
@@ -891,3 +887,12 @@ def test_the_audit_log_of_one_user(store: Store) -> None:
         store.record_audit(an_entry(f"e{number}", time_ms=number, user=user))
     assert [it.id for it in store.audit(user="u1")] == ["e2", "e0"]
     assert [it.id for it in store.audit((2, "e2"), user="u1")] == ["e0"]
+
+
+def test_settings_are_found_by_the_beginning_of_their_names(store: Store) -> None:
+    for name in ("panel.A", "panel.B", "panelrevision", "Panel.C", "x.panel.D"):
+        store.save_setting(name, name)
+    assert store.settings_like("panel.") == {"panel.A": "panel.A", "panel.B": "panel.B"}
+    store.delete_setting("panel.A")
+    store.delete_setting("panel.A")
+    assert store.settings_like("panel.") == {"panel.B": "panel.B"} and store.setting("panel.A") is None

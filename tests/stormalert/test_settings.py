@@ -90,3 +90,36 @@ def test_a_file_that_is_no_text_is_a_sentence(place: Path) -> None:
 def test_the_queue_is_on_the_same_redis_unless_it_has_its_own() -> None:
     assert settings.parse({"STORM_REDIS_URL": "redis://a/0"}).rq_url == "redis://a/0"
     assert settings.parse({"STORM_REDIS_URL": "redis://a/0", "STORM_QUEUE_URL": "redis://b/0"}).rq_url == "redis://b/0"
+
+
+def test_a_value_can_come_from_a_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "secret").write_text(f"{SECRET * 2}\n")
+    (place / "sid").write_text("AC1")
+    monkeypatch.setenv("JWT_SECRET_FILE", str(place / "secret"))
+    (place / ".env").write_text(f"TWILIO_SID_FILE={place / 'sid'}\nSTORM_MASTER_SECRET_FILE={place / 'secret'}\n")
+    found = settings.load()
+    assert (found.jwt_secret.get_secret_value(), found.twilio_sid) == (SECRET * 2, "AC1")
+    assert found.master_secret.get_secret_value() == SECRET * 2
+
+
+def test_what_is_wrong_with_files_is_told_with_all_else_and_without_their_content(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "twice").write_text(SECRET)
+    (place / "empty").write_text("\n")
+    (place / "binary").write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("TWILIO_SID", "AC1")
+    for name, file in (("TWILIO_SID", "twice"), ("SMTP_URL", "empty"), ("KITE_API_KEY", "binary"), ("JWT_SECRET", "gone")):
+        monkeypatch.setenv(f"{name}_FILE", str(place / file))
+    monkeypatch.setenv("STORM_NOTHING_FILE", str(place / "twice"))
+    monkeypatch.setenv("STORM_PORT", "high")
+    with pytest.raises(SettingsError) as refused:
+        settings.load()
+    found = "\n".join(sorted(refused.value.problems))
+    assert "JWT_SECRET_FILE: " in found and "No such file" in found
+    assert "KITE_API_KEY_FILE: " in found and "not a text in UTF-8" in found
+    assert f"SMTP_URL_FILE: {place / 'empty'} is empty" in found
+    assert "TWILIO_SID: is given twice, by itself and as TWILIO_SID_FILE" in found
+    assert "STORM_NOTHING_FILE is not a setting" in found
+    assert "STORM_PORT: " in found
+    assert len(refused.value.problems) == 6 and SECRET not in found

@@ -31,7 +31,7 @@ SOON_S = 0.5
 
 
 def run() -> None:
-    process.run("bot", main)
+    process.run("bot", main, follows_panel=True)
 
 
 async def main(config: Settings, stopping: asyncio.Event) -> None:

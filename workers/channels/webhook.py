@@ -12,7 +12,7 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -45,8 +45,10 @@ class PrivateAddress(Exception):
 
 
 class WebhookSender:
-    def __init__(self, master_secret: str, *, allows_private: bool) -> None:
-        self._master_secret = master_secret
+    """`master_secrets`: the present one, and the one before it as long as receivers may still know a channel's secret by it."""
+
+    def __init__(self, master_secrets: Sequence[str], *, allows_private: bool) -> None:
+        self._master_secrets = master_secrets
         self._allows_private = allows_private
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl.create_default_context(),
@@ -61,9 +63,9 @@ class WebhookSender:
         except ValueError as error:
             raise Permanent("address refused", str(error), is_address_dead=True) from None
         body = payload(message)
-        secret = webhook_secret(message.channel, self._master_secret)
+        secrets = [webhook_secret(message.channel, master_secret) for master_secret in self._master_secrets]
         headers = [("Content-Type", "application/json"), ("User-Agent", "StormAlert")]
-        headers += signed(secret, message.delivery, int(time.time()), body).items()
+        headers += signed(secrets, message.delivery, int(time.time()), body).items()
         timeouts = {step: _TIMEOUT_S for step in ("connect", "read", "write", "pool")}
         try:
             # Not read to its end: whoever answers decides how long the answer is. Redirects are not followed.
@@ -137,8 +139,9 @@ def is_public(address: str) -> bool:
 
 
 def open_webhook(config: Settings) -> WebhookSender | None:
-    secret = config.master_secret.get_secret_value()
-    return WebhookSender(secret, allows_private=config.webhook_private == "allow") if secret else None
+    secrets = [secret.get_secret_value() for secret in (config.master_secret, config.master_secret_previous)]
+    allows_private = config.webhook_private == "allow"
+    return WebhookSender([secret for secret in secrets if secret], allows_private=allows_private) if secrets[0] else None
 
 
 def payload(message: Message) -> bytes:
@@ -166,12 +169,16 @@ def payload(message: Message) -> bytes:
     ).encode()
 
 
-def signed(secret: str, delivery: str, time_s: int, body: bytes) -> dict[str, str]:
-    """The headers by which a receiver knows the sender, what is old and what came twice."""
+def signed(secrets: Sequence[str], delivery: str, time_s: int, body: bytes) -> dict[str, str]:
+    """The headers by which a receiver, who knows one of the secrets, knows the sender, what is old and what came twice."""
+    text = f"{delivery}.{time_s}.".encode() + body
+    signatures = " ".join(_signature(secret, text) for secret in secrets)
+    return {"webhook-id": delivery, "webhook-timestamp": str(time_s), "webhook-signature": signatures}
+
+
+def _signature(secret: str, text: bytes) -> str:
     key = base64.b64decode(secret.removeprefix(_PREFIX))
-    mac = hmac.new(key, f"{delivery}.{time_s}.".encode() + body, hashlib.sha256).digest()
-    signature = f"v1,{base64.b64encode(mac).decode()}"
-    return {"webhook-id": delivery, "webhook-timestamp": str(time_s), "webhook-signature": signature}
+    return f"v1,{base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()}"
 
 
 def _refusal(status: int, retry_after: str) -> DeliveryError | None:

@@ -1,0 +1,61 @@
+"""/api/admin/keys: keys and senders that admins set without touching the server."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from dashboard import authentication, resources
+from dashboard.api.guard import Guarded, Who, door
+from dashboard.api.models import Input, Output, not_found
+from dashboard.doors import Door
+from stormalert import panel, settings
+from stormalert.model import Scope
+
+router = APIRouter(prefix="/admin/keys", tags=["admin"], route_class=Guarded)
+
+
+class Key(Output):
+    name: str
+    help: str
+    is_secret: bool
+    source: str = Field(description="panel, environment, or empty: not set")
+    shown: str = Field(description="of a secret the last four characters")
+
+
+class NewKey(Input):
+    value: Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+@router.get("", **door(Door.ADMIN, Scope.ADMIN))
+def list_keys() -> list[Key]:
+    """Keys and senders that can be set here; what is set here goes before the environment."""
+    return [_key(shown) for shown in panel.shown(settings.load(), resources.store())]
+
+
+@router.put("/{name}", **door(Door.ADMIN, None, 404))
+def set_key(who: Who, name: str, asked: NewKey) -> Key:
+    """The processes take it up within seconds."""
+    _check_key(name)
+    panel.save(resources.config(), resources.store(), name, asked.value)
+    resources.refresh_panel()
+    authentication.record(who.user.id, "key set", name)
+    return next(key for key in list_keys() if key.name == name)
+
+
+@router.delete("/{name}", status_code=204, **door(Door.ADMIN, None, 404))
+def forget_key(who: Who, name: str) -> None:
+    """The environment's counts again."""
+    _check_key(name)
+    panel.forget(resources.store(), name)
+    resources.refresh_panel()
+    authentication.record(who.user.id, "key forgotten", name)
+
+
+def _check_key(name: str) -> None:
+    if name not in panel.PANEL:
+        raise not_found("key")
+
+
+def _key(shown: panel.Shown) -> Key:
+    return Key(name=shown.name, help=shown.help, is_secret=shown.is_secret, source=shown.source, shown=shown.tail)
