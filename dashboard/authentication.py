@@ -167,6 +167,11 @@ def check_not_last_admin(user: User) -> None:
         raise Conflict(f"{user.name} is the only admin; make another one first.")
 
 
+def has_app(user: User, secret: str, code: str) -> bool:
+    """Whether the user's app knows the secret that it was offered. Raises RedisError."""
+    return second_factor.passes_first(resources.thread_redis(), user, secret, code)
+
+
 def enrol(user: User, secret: str) -> tuple[User, list[str]]:
     """The user with a second factor, and its recovery codes, which nobody can read again. Raises StormError, Conflict."""
     codes = second_factor.new_recovery_codes()

@@ -1,5 +1,6 @@
 """Who may come in where: declared beside each route, and asked by the gate."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 
@@ -40,6 +41,8 @@ class DoorMount(Mount):
 
     def __init__(self, path: str, app: ASGIApp) -> None:
         super().__init__(path, app)
+        # A path with a line break in it is below it too.
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
 
 def route_of(routes: Sequence[DoorRoute | DoorMount], scope: Scope) -> DoorRoute | DoorMount | None:

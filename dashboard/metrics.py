@@ -38,7 +38,7 @@ class _Found(Collector):
         up = GaugeMetricFamily("stormalert_up", "Whether a process of this kind beats.", labels=["kind"])
         beating = {process["name"] for process in self._status["processes"]}
         for kind in sorted({*NEEDED, *beating}):
-            up.add_metric([kind], kind in beating)
+            up.add_metric([kind], float(kind in beating))
         yield up
         waiting = GaugeMetricFamily("stormalert_waiting", "Entries of a stream that nobody has read.", labels=["stream"])
         for stream, count in self._status["waiting"].items():

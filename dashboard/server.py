@@ -5,6 +5,7 @@ import contextlib
 import logging
 import secrets
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,6 +87,12 @@ async def serve(config: Settings, stopping: asyncio.Event) -> None:
     )
     # Opened here, so that a store that cannot be opened is told at the start and not on a page.
     await asyncio.to_thread(resources.follow_panel)
+    if path := await asyncio.to_thread(tickets.offer_first_admin, resources.store()):
+        # Not by way of the log: it is for the person who starts it, and good once.
+        root = config.public_url.rstrip("/") or f"http://{config.host}:{config.port}"
+        print(
+            f"There is no user yet. Make the first admin at {root}{path} (good once, for a day).", file=sys.stderr, flush=True
+        )
     heart = Heartbeat("dashboard", resources.loop_redis())
     beating = asyncio.create_task(heart.beat_until(stopping))
     serving = asyncio.create_task(server.serve(sockets=[listening]))

@@ -71,15 +71,17 @@ async def post_enrolment(request: Request) -> Response:
     if found is None or not found[1] or found[0].has_second_factor:
         return _form(request, STALE, "", 403)
     user, secret = found
-    if second_factor.matching_step(secret, _text(form, "code")) is None:
-        return _enrolment_form(request, user, secret, authentication.WRONG_CODE, 401)
     try:
+        if not await asyncio.to_thread(authentication.has_app, user, secret, _text(form, "code")):
+            return _enrolment_form(request, user, secret, authentication.WRONG_CODE, 401)
         user, codes = await asyncio.to_thread(authentication.enrol, user, secret)
         return await _let_in(request, user, codes)
     except Conflict:
         return _form(request, STALE, user.name, 409)
     except NotSignedIn as refusal:
         return _form(request, refusal.sentence, user.name, refusal.status)
+    except REDIS_ERRORS:
+        return _form(request, authentication.AWAY, user.name, 503)
 
 
 async def get_logout(_request: Request) -> Response:

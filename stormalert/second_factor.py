@@ -56,10 +56,15 @@ def recovery_digest(code: str) -> str:
 
 def passes(store: Store, client: Redis, sealer: Sealer, user: User, code: str) -> bool:
     """Whether the code is the user's, now and for the first time. Raises StormError or RedisError when that cannot be known."""
-    step = matching_step(sealer.unseal(user.totp_sealed), code)
-    if step is not None:
-        return bool(client.set(keys.code_used(user.id, step), 1, nx=True, ex=_USED_S))
+    if passes_first(client, user, sealer.unseal(user.totp_sealed), code):
+        return True
     return _use_recovery_code(store, user, recovery_digest(code))
+
+
+def passes_first(client: Redis, user: User, secret: str, code: str) -> bool:
+    """The same for a secret that is not the user's yet, and has no recovery codes."""
+    step = matching_step(secret, code)
+    return step is not None and bool(client.set(keys.code_used(user.id, step), 1, nx=True, ex=_USED_S))
 
 
 def _use_recovery_code(store: Store, user: User, digest: str) -> bool:

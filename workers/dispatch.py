@@ -34,7 +34,7 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
     store = await asyncio.to_thread(open_store, config.mongodb_uri, config.sqlite_path)
     queue_client, plain_client = Redis.from_url(config.rq_url), process.connect_in_thread(config.redis_url)
     queue, summaries, scheduler = open_queue(queue_client), open_summaries(queue_client), open_scheduler(queue_client)
-    quota = Quota(client, config)
+    quota = Quota(client)
     readers = [Reader(shard, client, Fanout(store, queue, config), quota) for shard in all_shards(config.shards)]
     sweeper = Sweeper(store, queue, summaries, plain_client)
 

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 from rq import Queue
 
-from stormalert import wishes
+from stormalert import house, wishes
 from stormalert.model import Alert, Channel, Delivery, DeliveryState, Repeat
 from stormalert.settings import Settings
 from stormalert.store import Store
@@ -26,25 +27,40 @@ NONE: Mapping[str, Why] = MappingProxyType({})
 Fired = tuple[Alert, int]
 
 
+class Share(NamedTuple):
+    """What one user gets: so many alerts one by one, at once and in an hour; none when the account is off or gone."""
+
+    burst: Burst
+    per_hour: int
+    takes_alerts: bool = True
+
+
 class Fanout:
     def __init__(self, store: Store, queue: Queue, config: Settings) -> None:
         self._store = store
         self._queue = queue
         self._summary_ms = config.summary_s * SECOND_MS
         self._usual = Burst(most=config.burst_alerts, within_s=config.burst_s)
+        self._per_hour = config.alerts_per_hour
         # Read anew now and then: a wish that is heard some seconds later does no harm, a question for each batch does.
-        self._bursts: dict[str, Burst] = {}
-        self._bursts_until_s = float("-inf")
+        self._shares: dict[str, Share] = {}
+        self._shares_until_s = float("-inf")
 
-    def bursts(self, users: Iterable[str]) -> Mapping[str, Burst]:
-        """What each user takes for too many at once."""
-        if time.monotonic() > self._bursts_until_s:
-            self._bursts.clear()
-            self._bursts_until_s = time.monotonic() + WISHES_S
-        for user in users:
-            if user not in self._bursts:
-                self._bursts[user] = wishes.burst(self._store, user) or self._usual
-        return self._bursts
+    def shares(self, users: Iterable[str]) -> Mapping[str, Share]:
+        if time.monotonic() > self._shares_until_s:
+            self._shares.clear()
+            self._shares_until_s = time.monotonic() + WISHES_S
+        for user_id in users:
+            if user_id not in self._shares:
+                self._shares[user_id] = self._share(user_id)
+        return self._shares
+
+    def _share(self, user_id: str) -> Share:
+        user = self._store.user(user_id)
+        burst = wishes.burst(self._store, user_id) or self._usual
+        if user is None or user.is_off:
+            return Share(burst, self._per_hour, takes_alerts=False)
+        return Share(burst, house.read(self._store).plan_of(user).alerts_per_hour or self._per_hour)
 
     def dispatch(self, fired: Sequence[Fired], over: Mapping[str, Why] = NONE) -> None:
         """When this returns, the alerts are recorded and each of their users' channels that takes alerts has a job.
@@ -54,11 +70,13 @@ class Fanout:
         # One that came twice is one.
         fired = list({alert.id: (alert, fired_ms) for alert, fired_ms in fired}.values())
         alerts = [alert for alert, _ in fired]
-        channels = {user: self._store.channels_of(user) for user in {alert.user for alert in alerts}}
+        shares = self.shares({alert.user for alert in alerts})
+        users = [user for user in {alert.user for alert in alerts} if shares[user].takes_alerts]
+        channels = {user: self._store.channels_of(user) for user in users}
         deliveries = [
             self._delivery(alert, channel, fired_ms, over.get(alert.id))
             for alert, fired_ms in fired
-            for channel in channels[alert.user]
+            for channel in channels.get(alert.user, ())
             if channel.takes_alerts
         ]
         stored = self._store.record_fired(alerts, deliveries)
@@ -72,7 +90,7 @@ class Fanout:
                 self._store.mark_spent(alert.rule, alert.arm_epoch)
 
     def _delivery(self, alert: Alert, channel: Channel, fired_ms: int, why: Why | None) -> Delivery:
-        every_ms = self.bursts([alert.user])[alert.user].within_s * SECOND_MS if why is Why.BURST else self._summary_ms
+        every_ms = self.shares([alert.user])[alert.user].burst.within_s * SECOND_MS if why is Why.BURST else self._summary_ms
         due_ms = summary.due_after(now_ms(), every_ms) if why else 0
         return Delivery(
             id=Delivery.id_of(alert.id, channel.id),

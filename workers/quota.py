@@ -7,21 +7,19 @@ from redis.asyncio import Redis
 from stormalert import keys
 from stormalert.model import Alert
 from stormalert.scripts import call_all, script
-from stormalert.settings import Settings
 from stormalert.units import HOUR_MS, SECOND_MS
-from stormalert.wishes import Burst
+from workers.fanout import Share
 from workers.summary import Why
 
 _ANSWERS = {0: Why.HOUR, 2: Why.BURST}
 
 
 class Quota:
-    def __init__(self, client: Redis, config: Settings) -> None:
+    def __init__(self, client: Redis) -> None:
         self._client = client
-        self.most = config.alerts_per_hour
 
-    async def over(self, fired: Sequence[tuple[Alert, int]], bursts: Mapping[str, Burst]) -> dict[str, Why]:
-        """Ids of the alerts that are too many, and why; each comes with when it fired, in ms. `bursts` is by user."""
+    async def over(self, fired: Sequence[tuple[Alert, int]], shares: Mapping[str, Share]) -> dict[str, Why]:
+        """Ids of the alerts that are too many, and why; each comes with when it fired, in ms. `shares` is by user."""
         count = script("quota")
         calls = [
             (
@@ -31,10 +29,10 @@ class Quota:
                     recent=keys.user_recent(alert.user),
                     alert=alert.id,
                     fired=at_ms,
-                    most=self.most,
+                    most=shares[alert.user].per_hour,
                     length=HOUR_MS,
-                    burst=bursts[alert.user].most,
-                    burst_length=bursts[alert.user].within_s * SECOND_MS,
+                    burst=shares[alert.user].burst.most,
+                    burst_length=shares[alert.user].burst.within_s * SECOND_MS,
                 ),
             )
             for alert, at_ms in fired

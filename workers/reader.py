@@ -84,8 +84,8 @@ class Reader:
         if not entries:
             return
         fired = [(alert, written_ms(entry_id)) for entry_id, fields in entries if (alert := self._alert(entry_id, fields))]
-        bursts = await asyncio.to_thread(self._fanout.bursts, {alert.user for alert, _ in fired})
-        await asyncio.to_thread(self._fanout.dispatch, fired, await self._quota.over(fired, bursts))
+        shares = await asyncio.to_thread(self._fanout.shares, {alert.user for alert, _ in fired})
+        await asyncio.to_thread(self._fanout.dispatch, fired, await self._quota.over(fired, shares))
         self.alerts += len(fired)
         await self._client.xack(self._stream, DISPATCH_GROUP, *(entry_id for entry_id, _ in entries))
 

@@ -75,8 +75,14 @@ def _explain_errors(api: FastAPI) -> None:
         found = [_found(each) for each in error.errors()]
         return problem(422, f"{found[0].place}: {found[0].expected}, was {found[0].found}", found)
 
-    async def http_error(_request: Request, error: Exception) -> Response:
+    async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code == 405:
+            allowed = _methods(request)
+            return problem(405, f"Expected {', '.join(allowed)}.", headers={"Allow": ", ".join(allowed)})
+        if error.status_code == 400:
+            # The framework's own, for a body that it cannot read.
+            return problem(422, "The body is not what its content type says: JSON in UTF-8, or for tables CSV.")
         return problem(error.status_code, str(error.detail), headers=error.headers)
 
     async def storm_error(_request: Request, error: Exception) -> Response:
@@ -97,6 +103,13 @@ def _explain_errors(api: FastAPI) -> None:
     api.add_exception_handler(StormError, storm_error)
     for kind in REDIS_ERRORS:
         api.add_exception_handler(kind, redis_away)
+
+
+def _methods(request: Request) -> list[str]:
+    """Of all routes at the request's path; the framework names the first one's only."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    found = [route for router in ROUTERS for route in router.routes if isinstance(route, Guarded)]
+    return sorted({method for route in found if route.path_regex.fullmatch(path) for method in route.methods or ()})
 
 
 def _found(error: Any) -> Found:

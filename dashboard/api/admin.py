@@ -4,7 +4,7 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import Field, StrictBool
 
 from dashboard import authentication, resources, tickets
 from dashboard.api.guard import Guarded, Who, door
@@ -18,6 +18,7 @@ from dashboard.api.models import (
     RecordId,
     SessionOut,
     UserOut,
+    Whole,
     not_found,
     read_cursor,
     write_cursor,
@@ -75,16 +76,16 @@ class Link(Output):
 
 
 class PlanIn(Input):
-    rules: Annotated[StrictInt, Field(ge=0, le=1_000_000)]
-    channels: Annotated[StrictInt, Field(ge=0, le=100)]
-    alerts_per_hour: Annotated[StrictInt, Field(ge=0, le=100_000, description="0: as STORM_ALERTS_PER_HOUR says")] = 0
+    rules: Annotated[Whole, Field(ge=0, le=1_000_000)]
+    channels: Annotated[Whole, Field(ge=0, le=100)]
+    alerts_per_hour: Annotated[Whole, Field(ge=0, le=100_000, description="0: as STORM_ALERTS_PER_HOUR says")] = 0
 
 
 class HouseIn(Input):
     plans: Annotated[dict[PlanName, PlanIn], Field(min_length=1, max_length=20)]
     second_factor: SecondFactor
-    keep_days: Annotated[StrictInt, Field(ge=1, le=3650, description="alerts with their deliveries")]
-    keep_audit_days: Annotated[StrictInt, Field(ge=1, le=3650)]
+    keep_days: Annotated[Whole, Field(ge=1, le=3650, description="alerts with their deliveries")]
+    keep_audit_days: Annotated[Whole, Field(ge=1, le=3650)]
 
 
 class Holiday(Input):

@@ -4,11 +4,11 @@ import asyncio
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field, StrictInt
+from pydantic import Field
 
 from dashboard import authentication, passwords, resources, sessions, tickets
 from dashboard.api.guard import Guarded, Who, door
-from dashboard.api.models import Input, Output, RecordId, SessionOut, Text, UserOut, not_found
+from dashboard.api.models import Input, Output, RecordId, SessionOut, Text, UserOut, Whole, not_found
 from dashboard.authentication import NotSignedIn
 from dashboard.doors import Door
 from dashboard.portable import portable
@@ -75,7 +75,7 @@ class Password(Input):
 class NewToken(Input):
     label: Annotated[str, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=3)]
-    days: Annotated[StrictInt, Field(ge=1, le=365)] = 90
+    days: Annotated[Whole, Field(ge=1, le=365)] = 90
 
 
 class Token(Output):
@@ -173,7 +173,7 @@ def accept_second_factor(who: Who, asked: Accept) -> RecoveryCodes:
     if claims is None or claims["sub"] != who.user.id or who.user.has_second_factor:
         raise Refused(409, "This offer is over; ask for a new one.")
     secret = sealer(resources.config()).unseal(claims["secret"])
-    if second_factor.matching_step(secret, asked.code) is None:
+    if not authentication.has_app(who.user, secret, asked.code):
         raise Refused(422, authentication.WRONG_CODE)
     return RecoveryCodes(recovery_codes=authentication.enrol(who.user, secret)[1])
 

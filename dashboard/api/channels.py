@@ -3,11 +3,11 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Response
-from pydantic import Field, StrictBool, StrictInt, ValidationError
+from pydantic import Field, StrictBool, ValidationError
 
 from dashboard import channel_book, resources
 from dashboard.api.guard import Guarded, Who, door
-from dashboard.api.models import BodyId, ChannelOut, Input, Output, RecordId, not_found
+from dashboard.api.models import BodyId, ChannelOut, Input, Output, RecordId, Whole, not_found
 from dashboard.doors import Door
 from stormalert import errands, linking
 from stormalert.errands import ErrandKind, ErrandState
@@ -25,19 +25,19 @@ class NewChannel(Input):
 
 
 class Quiet(Input):
-    from_min: Annotated[StrictInt, Field(ge=0, lt=1440, description="minutes after midnight")]
-    to_min: Annotated[StrictInt, Field(ge=0, lt=1440)]
+    from_min: Annotated[Whole, Field(ge=0, lt=1440, description="minutes after midnight")]
+    to_min: Annotated[Whole, Field(ge=0, lt=1440)]
     zone: Annotated[str, Field(min_length=1, max_length=64)] = "Asia/Kolkata"
 
 
 class ChangedChannel(Input):
-    revision: Annotated[StrictInt, Field(ge=1, description="of the channel as it was read")]
+    revision: Annotated[Whole, Field(ge=1, description="of the channel as it was read")]
     is_on: StrictBool = True
     is_silent: StrictBool = Field(False, description="without a sound, where the provider can do that")
     quiet: Quiet | None = None
     stands_in_for: BodyId | None = Field(None, description="gets an alert only if this channel's message does not get through")
     stands_in_unless: DeliveryState = DeliveryState.READ
-    stands_in_after_min: Annotated[StrictInt, Field(ge=1, le=STAND_IN_MAX_MIN)] = 5
+    stands_in_after_min: Annotated[Whole, Field(ge=1, le=STAND_IN_MAX_MIN)] = 5
 
 
 class Code(Input):

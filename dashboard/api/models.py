@@ -3,7 +3,7 @@
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from dashboard.problems import Refused
 from stormalert.model import (
@@ -42,6 +42,16 @@ Price = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,4})?$")
 Duration = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(ms|s|m|h)$")]
 
 T = TypeVar("T")
+
+
+def _whole(found: object) -> object:
+    if isinstance(found, bool | str):
+        raise ValueError("expected a whole number")
+    return found
+
+
+# JSON's 1.0 is a whole number too, and neither "1" nor true is one.
+Whole = Annotated[int, BeforeValidator(_whole)]
 
 
 class Input(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Response
 from fastapi.responses import StreamingResponse
-from pydantic import Field, StrictInt, ValidationError
+from pydantic import Field, ValidationError
 
 from dashboard import resources, rule_import
 from dashboard.api.guard import Guarded, Who, door
@@ -22,6 +22,7 @@ from dashboard.api.models import (
     RecordId,
     RuleOut,
     SymbolText,
+    Whole,
     not_found,
     read_cursor,
     write_cursor,
@@ -55,7 +56,7 @@ class Condition(Input):
     window: Duration | None = Field(None, description="of a rolling rule, such as 5m")
     repeat: Repeat = Repeat.EVERY
     cooldown: Duration | None = Field(None, description="the pause after an alert; left out: the usual one")
-    armed_at_ms: Annotated[StrictInt, Field(ge=0, le=2**53)] = Field(0, description="0: before the first tick")
+    armed_at_ms: Annotated[Whole, Field(ge=0, le=2**53)] = Field(0, description="0: before the first tick")
 
 
 class NewRule(Condition):
@@ -67,7 +68,7 @@ class RuleLine(Input):
 
 
 class ChangedRule(Condition):
-    revision: Annotated[StrictInt, Field(ge=1)] = Field(description="of the rule as it was read; refused when it changed since")
+    revision: Annotated[Whole, Field(ge=1)] = Field(description="of the rule as it was read; refused when it changed since")
     state: RuleState = RuleState.ACTIVE
 
 
@@ -186,10 +187,21 @@ def delete_rule(who: Who, rule: RecordId) -> None:
     _act(_own(who, rule), Act.DELETE)
 
 
-@router.post("/{rule}/{act}", **door(Door.MEMBER, Scope.WRITE, 404, 409))
-def act_on_rule(who: Who, rule: RecordId, act: Act) -> RuleOut:
-    """Pause, resume, arm anew or delete."""
-    return RuleOut.of(_act(_own(who, rule), act))
+@router.post("/{rule}/pause", **door(Door.MEMBER, Scope.WRITE, 404, 409))
+def pause_rule(who: Who, rule: RecordId) -> RuleOut:
+    """It waits until it is resumed."""
+    return RuleOut.of(_act(_own(who, rule), Act.PAUSE))
+
+
+@router.post("/{rule}/resume", **door(Door.MEMBER, Scope.WRITE, 404, 409))
+def resume_rule(who: Who, rule: RecordId) -> RuleOut:
+    return RuleOut.of(_act(_own(who, rule), Act.RESUME))
+
+
+@router.post("/{rule}/rearm", **door(Door.MEMBER, Scope.WRITE, 404, 409))
+def rearm_rule(who: Who, rule: RecordId) -> RuleOut:
+    """It starts over at the next tick, whatever happened before."""
+    return RuleOut.of(_act(_own(who, rule), Act.REARM))
 
 
 @router.get("/{rule}/messages", **door(Door.MEMBER, Scope.READ, 404))

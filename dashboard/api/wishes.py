@@ -3,11 +3,11 @@
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import Field, StrictInt
+from pydantic import Field
 
 from dashboard import resources
 from dashboard.api.guard import Guarded, Who, door
-from dashboard.api.models import LATEST_MS, Input, Output, not_found
+from dashboard.api.models import LATEST_MS, Input, Output, Whole, not_found
 from dashboard.doors import Door
 from stormalert import rule_line, templates, wishes
 from stormalert.model import Mute, MuteScope, RuleState, Scope
@@ -19,8 +19,8 @@ router = APIRouter(tags=["settings"], route_class=Guarded)
 
 
 class BurstIn(Input):
-    most: Annotated[StrictInt, Field(ge=1, le=100_000)]
-    within_s: Annotated[StrictInt, Field(ge=1, le=300)]
+    most: Annotated[Whole, Field(ge=1, le=100_000)]
+    within_s: Annotated[Whole, Field(ge=1, le=300)]
 
 
 class Wishes(Input):
@@ -33,7 +33,7 @@ class Wishes(Input):
 class NewMute(Input):
     scope: MuteScope
     subject: Annotated[str, Field(max_length=64)] = Field("", description="a rule's id, an instrument's symbol, or empty")
-    until_ms: Annotated[StrictInt, Field(ge=0, le=LATEST_MS)] = Field(0, description="0: until it is lifted")
+    until_ms: Annotated[Whole, Field(ge=0, le=LATEST_MS)] = Field(0, description="0: until it is lifted")
 
 
 class MuteOut(Output):

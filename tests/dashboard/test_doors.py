@@ -90,7 +90,9 @@ CASES = (
     Case("GET /rules/{rule}", own(200)),
     Case("PUT /rules/{rule}", own(409), {"kind": "day", "percent": "1", "revision": 999}),
     Case("DELETE /rules/{rule}", own(204)),
-    Case("POST /rules/{rule}/{act}", own(200)),
+    Case("POST /rules/{rule}/pause", own(200)),
+    Case("POST /rules/{rule}/resume", own(409)),
+    Case("POST /rules/{rule}/rearm", own(200)),
     Case("GET /rules/{rule}/messages", own(200)),
     Case("PUT /rules/{rule}/messages", own(200), {"loudness": "off"}),
     Case("GET /instruments", members(200), query="?q=INF"),
@@ -142,7 +144,6 @@ CASES = (
 PLACES = {
     "session": "s-mina",
     "rule": "r-mina",
-    "act": "rearm",
     "symbol": "NSE:INFY",
     "watchlist": "main",
     "alert": "a-mina-1",

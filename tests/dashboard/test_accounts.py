@@ -1,0 +1,340 @@
+"""Accounts from the first admin's link to being erased, over HTTP as browsers and scripts do it."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pyotp
+import pytest
+from argon2 import PasswordHasher
+from redis import Redis
+
+from stormalert import house
+from stormalert.house import House, Plan, SecondFactor
+from stormalert.model import AuditEntry, Role, TicketKind, User
+from stormalert.sessions import ACCESS_COOKIE
+from stormalert.store import open_store
+
+from .conftest import PASSWORD, Rig, post_login, running
+
+NEW = "a new long password"
+LINK = re.compile(r"(/join/[A-Za-z0-9_-]{40,})")
+
+
+@pytest.fixture(autouse=True)
+def _as_before(rig: Rig) -> Iterator[None]:
+    before = {user.id: user for user in rig.store.users()}
+    yield
+    house.save(rig.store, House())
+    for user in rig.store.users():
+        if user.id in before:
+            rig.store.save_user(before[user.id].model_copy(update={"revision": user.revision}))
+        else:
+            rig.store.erase_user(user.id)
+    for user in before.values():
+        if rig.store.user(user.id) is None:
+            rig.store.save_user(user.model_copy(update={"revision": 0}))
+
+
+@contextmanager
+def invited(rig: Rig, name: str, **asked: str) -> Iterator[httpx.Client]:
+    """A new account that is signed in."""
+    with rig.sign_in("asha") as admin:
+        link = admin.post("/api/admin/invitations", json=asked).json()["link"]
+    with rig.visitor() as visitor:
+        form = {"name": name, "password": NEW, "again": NEW}
+        assert visitor.post(link, data=form).headers["location"] == "/login?said=joined"
+        assert post_login(visitor, name, NEW).status_code == 303
+        yield visitor
+
+
+def audit(rig: Rig, count: int = 1) -> list[tuple[str, str, str]]:
+    return [(it.user, it.action, it.detail) for it in rig.store.audit(limit=count)]
+
+
+def code_field(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]+)"', page)
+    assert found, page
+    return found[1]
+
+
+def fresh_code(secret: str, *used: str) -> str:
+    """One that was not used yet."""
+    while (code := pyotp.TOTP(secret).now()) in used:
+        time.sleep(0.5)
+    return code
+
+
+def with_second_factor(client: httpx.Client) -> tuple[str, str, list[str]]:
+    """The secret, the code that was used, and the recovery codes."""
+    offer = client.post("/api/auth/second-factor").json()
+    code = fresh_code(offer["secret"])
+    accepted = client.post("/api/auth/second-factor/accept", json={"offer": offer["offer"], "code": code})
+    return offer["secret"], code, accepted.json()["recovery_codes"]
+
+
+def test_the_first_admin_comes_in_by_a_link_that_is_good_once(redis_url: str, tmp_path: Any) -> None:
+    with running(redis_url, tmp_path, ()) as rig, rig.visitor() as visitor:
+        (link,) = set(LINK.findall(rig.log.read_text()))
+        assert "Make an admin" in visitor.get(link).text
+        assert visitor.get("/join/" + "x" * 43).status_code == 410
+        short = visitor.post(link, data={"name": "asha", "password": "short", "again": "short"})
+        assert (short.status_code, "needs 12 to 1024 characters, has 5" in short.text) == (422, True)
+        assert visitor.post(link, data={"name": "asha", "password": NEW, "again": NEW + "x"}).status_code == 422
+        assert visitor.post(link, data={"name": "A b", "password": NEW, "again": NEW}).status_code == 422
+        assert visitor.post(link, data={"name": "Asha", "password": NEW, "again": NEW}).status_code == 303
+        assert visitor.get(link).status_code == 410
+        assert post_login(visitor, "asha", NEW).status_code == 303
+        asha = rig.store.user_by_name("asha")
+        assert asha and asha.role is Role.ADMIN
+        assert rig.store.tickets() == []
+
+
+def test_a_link_for_the_first_admin_is_void_when_there_is_one(redis_url: str, tmp_path: Any) -> None:
+    with running(redis_url, tmp_path, ()) as rig, rig.visitor() as visitor:
+        (link,) = set(LINK.findall(rig.log.read_text()))
+        rig.store.save_user(User(id="u1", name="asha", password_hash="x", role=Role.ADMIN, created_ms=1))
+        assert visitor.get(link).status_code == 410
+        assert visitor.post(link, data={"name": "evil", "password": NEW, "again": NEW}).status_code == 410
+    assert not LINK.findall(start_again(redis_url, tmp_path))
+
+
+def start_again(redis_url: str, directory: Any) -> str:
+    (directory / "again").mkdir()
+    store = open_store("", directory / "again" / "store.sqlite3")
+    store.save_user(User(id="u1", name="asha", password_hash="x", role=Role.ADMIN, created_ms=1))
+    store.close()
+    with running(redis_url, directory / "again", ()) as rig:
+        return rig.log.read_text()
+
+
+def test_an_invitation_makes_one_account_of_its_role_and_plan(rig: Rig) -> None:
+    house.save(rig.store, House(plans={"standard": Plan(), "pro": Plan(rules=5)}))
+    with invited(rig, "ravi", role="member", plan="pro") as ravi:
+        me = ravi.get("/api/auth/me").json()
+        assert (me["name"], me["role"], me["plan"], me["limits"]["rules"]) == ("ravi", "member", "pro", 5)
+        assert ravi.get("/api/admin/users").status_code == 403
+    user = rig.store.user_by_name("ravi")
+    assert user and ("account made" in {action for _, action, _ in audit(rig, 5)})
+    assert [it for it in rig.store.tickets() if it.kind is TicketKind.INVITATION] == []
+
+
+def test_a_name_that_is_taken_does_not_use_the_invitation_up(rig: Rig) -> None:
+    with rig.sign_in("asha") as admin:
+        link = admin.post("/api/admin/invitations", json={}).json()["link"]
+    token = link.rpartition("/")[2]
+    with rig.visitor() as visitor:
+        taken = visitor.post("/api/auth/join", json={"token": token, "name": "mina", "password": NEW})
+        assert (taken.status_code, taken.json()["detail"]) == (422, "This name is taken; choose another one.")
+        assert visitor.post("/api/auth/join", json={"token": token, "name": "ravi", "password": NEW}).status_code == 201
+        assert visitor.post("/api/auth/join", json={"token": token, "name": "omar", "password": NEW}).status_code == 410
+
+
+def test_a_reset_link_sets_a_new_password_and_ends_all_sessions(rig: Rig) -> None:
+    with rig.sign_in("mina") as mina, rig.sign_in("asha") as admin, rig.visitor() as visitor:
+        link = admin.post("/api/admin/users/u-mina/reset").json()["link"]
+        assert "mina" in visitor.get(link).text
+        answer = visitor.post(link, data={"password": NEW, "again": NEW})
+        assert answer.headers["location"] == "/login?said=reset"
+        assert mina.get("/api/auth/me").status_code == 401
+        assert post_login(visitor, "mina", PASSWORD).status_code == 401
+        assert post_login(visitor, "mina", NEW).status_code == 303
+
+
+def test_a_changed_password_ends_the_other_sessions_and_tokens(rig: Rig) -> None:
+    with rig.sign_in("mina") as here, rig.sign_in("mina") as there, rig.visitor() as script:
+        made = there.post("/api/auth/tokens", json={"label": "cron", "scopes": ["read"]}).json()
+        script.headers["Authorization"] = f"Bearer {made['token']}"
+        assert script.get("/api/auth/me").json()["scopes"] == ["read"]
+        wrong = here.post("/api/auth/password", json={"current": "wrong", "new": NEW})
+        assert wrong.status_code == 403 and there.get("/api/auth/me").status_code == 200
+        assert here.post("/api/auth/password", json={"current": PASSWORD, "new": "short"}).status_code == 422
+        assert here.post("/api/auth/password", json={"current": PASSWORD, "new": NEW}).status_code == 204
+        assert [it.get("/api/auth/me").status_code for it in (here, there, script)] == [200, 401, 401]
+
+
+def test_sessions_are_listed_and_each_can_be_ended(rig: Rig) -> None:
+    with rig.sign_in("mina") as here, rig.sign_in("mina") as there:
+        listed = here.get("/api/auth/sessions").json()
+        assert sum(it["is_this"] for it in listed) == 1 and all("python-httpx" in it["label"] for it in listed)
+        other = there.get("/api/auth/sessions").json()
+        (theirs,) = [it["id"] for it in other if it["is_this"]]
+        assert here.delete(f"/api/auth/sessions/{theirs}").status_code == 204
+        assert there.get("/api/auth/me").status_code == 401
+        assert "refresh" not in str(listed)
+
+
+def test_a_member_cannot_make_a_token_for_admins_work(rig: Rig) -> None:
+    with rig.sign_in("mina") as mina:
+        answer = mina.post("/api/auth/tokens", json={"label": "cron", "scopes": ["admin"]})
+        assert answer.status_code == 403
+
+
+def test_a_second_factor_is_asked_for_from_then_on(rig: Rig) -> None:
+    with rig.sign_in("mina") as mina:
+        secret, used, codes = with_second_factor(mina)
+        assert mina.get("/api/auth/me").json()["has_second_factor"] is True
+    with rig.visitor() as visitor:
+        asked = post_login(visitor, "mina", PASSWORD)
+        assert asked.status_code == 200 and ACCESS_COOKIE not in visitor.cookies
+        form = {"csrf": visitor.cookies["storm_csrf"], "step": code_field(asked.text, "step")}
+        assert visitor.post("/login/code", data=form | {"code": used}).status_code == 401, "each code is good once"
+        assert visitor.post("/login/code", data=form | {"code": "000000"}).status_code == 401
+        assert visitor.post("/login/code", data=form | {"code": codes[0], "step": "forged"}).status_code == 403
+        assert visitor.post("/login/code", data=form | {"code": codes[0]}).status_code == 303
+        assert visitor.get("/").status_code == 200
+    with rig.visitor() as script:
+        body = {"name": "mina", "password": PASSWORD}
+        assert script.post("/api/auth/login", json=body).json()["detail"] == "Enter the code of your second factor too."
+        assert script.post("/api/auth/login", json=body | {"code": codes[0]}).status_code == 401
+        assert script.post("/api/auth/login", json=body | {"code": fresh_code(secret, used)}).status_code == 200
+        assert script.post("/api/auth/second-factor/remove", json={"code": codes[1]}).status_code == 204
+    with rig.sign_in("mina") as mina:
+        assert mina.get("/api/auth/me").json()["has_second_factor"] is False
+
+
+def test_codes_are_not_guessed(rig: Rig) -> None:
+    with rig.sign_in("mina") as mina:
+        _, _, codes = with_second_factor(mina)
+    with rig.visitor() as visitor:
+        asked = post_login(visitor, "mina", PASSWORD)
+        form = {"csrf": visitor.cookies["storm_csrf"], "step": code_field(asked.text, "step")}
+        statuses = [visitor.post("/login/code", data=form | {"code": f"{n:06d}"}).status_code for n in range(6)]
+        assert statuses[:4] == [401] * 4 and statuses[-1] == 429
+        assert visitor.post("/login/code", data=form | {"code": codes[0]}).status_code == 429, "the right one waits too"
+
+
+def test_who_must_have_a_second_factor_adds_it_when_signing_in(rig: Rig) -> None:
+    house.save(rig.store, House(second_factor=SecondFactor.EVERYONE))
+    with rig.visitor() as visitor:
+        refused = visitor.post("/api/auth/login", json={"name": "mina", "password": PASSWORD})
+        assert refused.status_code == 403 and "second factor" in refused.json()["detail"]
+        page = post_login(visitor, "mina", PASSWORD)
+        assert page.status_code == 200 and "<svg" in page.text and ACCESS_COOKIE not in visitor.cookies
+        found = re.search(r'<p class="key">([A-Z2-7]{32})</p>', page.text)
+        assert found
+        form = {"csrf": visitor.cookies["storm_csrf"], "step": code_field(page.text, "step")}
+        again = visitor.post("/login/enrol", data=form | {"code": "000000"})
+        assert again.status_code == 401 and found[1] in again.text
+        done = visitor.post("/login/enrol", data=form | {"code": fresh_code(found[1])})
+        assert done.status_code == 200 and len(re.findall(r"<li>[a-z2-9-]{19}</li>", done.text)) == 8
+        assert visitor.get("/api/auth/me").json()["has_second_factor"] is True
+        assert visitor.post("/api/auth/second-factor/remove", json={"code": "000000"}).status_code == 403
+    with rig.visitor() as other:
+        assert "<svg" in post_login(other, "asha", PASSWORD).text
+
+
+def test_an_admin_helps_who_lost_the_phone(rig: Rig) -> None:
+    with rig.sign_in("mina") as mina:
+        with_second_factor(mina)
+    with rig.sign_in("asha") as admin:
+        assert admin.post("/api/admin/users/u-mina/drop-second-factor").status_code == 204
+    with rig.sign_in("mina") as mina:
+        assert mina.get("/api/auth/me").json()["has_second_factor"] is False
+
+
+def test_an_account_that_is_switched_off_is_out_at_once(rig: Rig) -> None:
+    with rig.sign_in("mina") as mina, rig.sign_in("asha") as admin:
+        assert admin.patch("/api/admin/users/u-mina", json={"is_off": True}).status_code == 200
+        assert mina.get("/api/auth/me").status_code == 401
+        with rig.visitor() as visitor:
+            assert post_login(visitor, "mina", PASSWORD).status_code == 401
+        assert admin.patch("/api/admin/users/u-mina", json={"is_off": False}).status_code == 200
+        assert audit(rig)[0] == ("u-asha", "user changed", "mina: is_off False")
+
+
+def test_the_last_admin_stays(rig: Rig) -> None:
+    with rig.sign_in("asha") as admin:
+        for change in ({"role": "member"}, {"is_off": True}):
+            answer = admin.patch("/api/admin/users/u-asha", json=change)
+            assert (answer.status_code, answer.json()["detail"]) == (409, "asha is the only admin; make another one first.")
+        assert admin.delete("/api/admin/users/u-asha").status_code == 409
+        assert admin.post("/api/auth/erase", json={"password": PASSWORD}).status_code == 409
+        assert admin.patch("/api/admin/users/u-mina", json={"role": "admin"}).status_code == 200
+        assert admin.patch("/api/admin/users/u-asha", json={"role": "member"}).status_code == 200
+        assert admin.get("/api/admin/users").status_code == 403
+
+
+def test_who_erases_oneself_leaves_nothing_but_the_audit_log(rig: Rig) -> None:
+    with invited(rig, "ravi") as ravi:
+        made = ravi.post("/api/rules/line", json={"line": "NSE:INFY trailing 1%"}).json()
+        ravi.put(f"/api/rules/{made['id']}/messages", json={"loudness": "off"})
+        ravi.put("/api/settings", json={"burst": {"most": 1, "within_s": 1}, "template": "hello {symbol}"})
+        exported = ravi.get("/api/auth/export").json()
+        assert exported["user"]["name"] == "ravi" and exported["rules"][0]["rule"]["id"] == made["id"]
+        assert "password_hash" not in str(exported) and exported["rules"][0]["messages"]["loudness"] == "off"
+        user = exported["user"]["id"]
+        assert ravi.post("/api/auth/erase", json={"password": NEW}).status_code == 204
+        assert ravi.get("/api/auth/me").status_code == 401
+    assert rig.store.user(user) is None and rig.store.rules_of(user) == []
+    assert rig.store.settings_like(f"burst.{user}") == {} and rig.store.settings_like(f"wish.{made['id']}") == {}
+    assert not [name for name in rig.store.settings_like("") if user in name]
+    left: AuditEntry = rig.store.audit(limit=1)[0]
+    assert (left.user, left.action) == (user, "account erased")
+
+
+def test_limits_of_the_plan_are_told_clearly(rig: Rig) -> None:
+    house.save(rig.store, House(plans={"standard": Plan(rules=1, channels=1)}))
+    with invited(rig, "ravi") as ravi:
+        line = {"line": "NSE:INFY trailing 1%"}
+        assert ravi.post("/api/rules/line", json=line).status_code == 201
+        refused = ravi.post("/api/rules/line", json=line)
+        sentence = "Your plan allows 1 rules; there are 1, and one more would be too many."
+        assert (refused.status_code, refused.json()["detail"]) == (409, sentence)
+        table = "symbol,kind,percent\nNSE:INFY,day,1\n"
+        assert ravi.post("/api/rules/import", content=table, headers={"Content-Type": "text/csv"}).status_code == 409
+        address = {"kind": "email", "address": "a@example.com"}
+        assert ravi.post("/api/channels", json=address).status_code == 201
+        assert ravi.post("/api/channels", json=address | {"address": "b@example.com"}).status_code == 409
+
+
+def test_a_plan_in_use_cannot_be_taken_away(rig: Rig) -> None:
+    plans = {"standard": {"rules": 1, "channels": 1}, "pro": {"rules": 2, "channels": 2}}
+    body = {"plans": plans, "second_factor": "optional", "keep_days": 30, "keep_audit_days": 30}
+    with rig.sign_in("asha") as admin:
+        assert admin.put("/api/admin/house", json=body).status_code == 200
+        assert admin.patch("/api/admin/users/u-mina", json={"plan": "gold"}).status_code == 422
+        assert admin.patch("/api/admin/users/u-mina", json={"plan": "pro"}).status_code == 200
+        assert admin.put("/api/admin/house", json=body | {"plans": {"standard": plans["standard"]}}).status_code == 409
+        assert admin.put("/api/admin/house", json=body | {"plans": {"pro": plans["pro"]}}).status_code == 422
+
+
+def test_a_known_browser_gets_in_while_somebody_guesses_at_the_account(rig: Rig) -> None:
+    with rig.sign_in("mina") as mina, rig.visitor() as guesser, Redis.from_url(rig.redis_url) as client:
+        for _ in range(6):
+            post_login(guesser, "mina", "wrong")
+        for pause in client.scan_iter("storm:signinpause:*"):
+            client.pexpire(pause, 60_000)
+        assert post_login(guesser, "mina", PASSWORD).status_code == 429
+        assert post_login(mina, "mina", PASSWORD).status_code == 303
+        # It is known for its own user only.
+        assert post_login(mina, "asha", "wrong").status_code == 401
+        assert post_login(guesser, "mina", PASSWORD).status_code == 429
+
+
+def test_a_password_that_was_hashed_with_older_parameters_is_hashed_anew(rig: Rig) -> None:
+    mina = rig.store.user("u-mina")
+    assert mina
+    weak = PasswordHasher(time_cost=1, memory_cost=8_192, parallelism=1).hash(PASSWORD)
+    rig.store.save_user(mina.model_copy(update={"password_hash": weak}))
+    with rig.sign_in("mina"):
+        now = rig.store.user("u-mina")
+        assert now and now.password_hash != weak and "m=65536" in now.password_hash
+
+
+def test_readiness_and_metrics(rig: Rig) -> None:
+    with rig.visitor() as visitor, rig.sign_in("mina") as mina, rig.sign_in("asha") as admin:
+        assert visitor.get("/readyz").json() == {"status": "ok", "redis": "ok", "store": "ok"}
+        assert visitor.get("/metrics").status_code == 303 and mina.get("/metrics").status_code == 403
+        made = admin.post("/api/auth/tokens", json={"label": "prometheus", "scopes": ["read"]}).json()
+        bearer, deadline = {"Authorization": f"Bearer {made['token']}"}, time.monotonic() + 15
+        while 'kind="dashboard"' not in (answer := visitor.get("/metrics", headers=bearer)).text:
+            # It beats every two seconds.
+            assert time.monotonic() < deadline, answer.text
+            time.sleep(0.2)
+        assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/plain; version=")
+        assert 'stormalert_up{kind="ingest"} 0.0' in answer.text and 'stormalert_up{kind="dashboard"} 1.0' in answer.text
+        assert 'stormalert_waiting{stream="ticks"} 0.0' in answer.text

@@ -1,0 +1,76 @@
+"""The REST routes against their own document: whatever is asked, the answer is one that the document has."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stormalert.model import Scope, User
+from stormalert.sessions import ACCESS_COOKIE
+from tests.sessions import begin, sessions
+from tests.store.records import a_delivery, a_rule, an_alert
+
+from .conftest import JWT_SECRET, Rig, running
+
+CHECKS = (
+    "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
+    "response_schema_conformance", "unsupported_method",
+)  # fmt: skip
+# These end the session that asks.
+ENDS_IT = "/auth/(logout|erase)"
+
+
+@pytest.fixture
+def rig(redis_url: str, tmp_path: Path, users: tuple[User, ...]) -> Iterator[Rig]:
+    """One for each caller: what an admin may do includes erasing the others."""
+    with running(redis_url, tmp_path, users) as rig:
+        for user in users:
+            rig.store.save_rule(a_rule(f"r-{user.name}", user=user.id))
+            rig.store.record_fired(
+                [an_alert(f"a-{user.name}", user=user.id)],
+                [a_delivery(f"a-{user.name}-c", alert=f"a-{user.name}", user=user.id)],
+            )
+        yield rig
+
+
+def bearer(rig: Rig, user_id: str) -> str:
+    user = rig.store.user(user_id)
+    assert user
+    token = sessions(rig.store, rig.redis_url, JWT_SECRET).begin_script(user, "a test", "", tuple(Scope), 3_600_000)
+    return f"Authorization: Bearer {token.access}"
+
+
+def cookie(rig: Rig, user_id: str) -> str:
+    return f"Cookie: {ACCESS_COOKIE}={begin(rig.store, rig.redis_url, JWT_SECRET, user_id).access}"
+
+
+@pytest.mark.parametrize(
+    ("user", "signed_in"), [("u-mina", bearer), ("u-asha", bearer), ("u-mina", cookie), ("u-asha", cookie)],
+    ids=["a member's script", "an admin's script", "a member", "an admin"],
+)  # fmt: skip
+def test_no_answer_is_outside_the_document(rig: Rig, tmp_path: Path, user: str, signed_in: object) -> None:
+    assert callable(signed_in)
+    # Also that nothing is taken that the document does not allow; a cookie that is missing there is in our header all the same.
+    checks = [*CHECKS, "negative_data_rejection"] if signed_in is bearer else CHECKS
+    options = {
+        "--url": f"{rig.url}/api",
+        "--header": signed_in(rig, user),
+        "--exclude-path-regex": ENDS_IT,
+        "--checks": ",".join(checks),
+        "--phases": "examples,coverage,fuzzing",
+        "--max-examples": "6",
+        "--seed": "1",
+    }
+    command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{rig.url}/api/openapi.json", "--no-color"]
+    found = subprocess.run(
+        [*command, *(part for option in options.items() for part in option)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert found.returncode == 0, found.stdout[-8_000:]
+    assert "Test cases:" in found.stdout and " passed" in found.stdout
+    assert "Traceback" not in rig.log.read_text()
