@@ -12,7 +12,7 @@ from stormalert.store import Store
 def add(store: Store, user: User, kind: ChannelKind, address: str, config: Settings) -> Channel:
     """A channel that is not verified yet. Raises InputError, LimitReached among them."""
     address = addresses.checked(kind, address, allows_private=config.webhook_private == "allow")
-    house.check_channels(store, user)
+    house.check_channels(store, user.id)
     if any((it.kind, it.address) == (kind, address) for it in store.channels_of(user.id)):
         raise InputError("This channel is there already.")
     return store.save_channel(Channel(id=new_id(), user=user.id, kind=kind, address=address, is_verified=False))

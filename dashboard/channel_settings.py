@@ -2,15 +2,12 @@
 
 import streamlit as st
 
-from dashboard import addresses, channel_wishes, flash, message_settings, proofs, resources, texts, viewer
+from dashboard import addresses, channel_book, channel_wishes, flash, message_settings, proofs, resources, texts, viewer
 from stormalert.errands import ErrandKind
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Channel, ChannelKind
-from stormalert.security import new_id, webhook_secret
 from stormalert.sessions import SignedIn
 from stormalert.settings import Settings
-
-MOST = 20
 
 
 def show(who: SignedIn) -> None:
@@ -22,7 +19,7 @@ def show(who: SignedIn) -> None:
     st.subheader("Add a channel", anchor=False)
     if ChannelKind.TELEGRAM in working_kinds(resources.config()):
         proofs.link_telegram()
-    _addition(who, channels)
+    _addition()
     message_settings.show(who)
 
 
@@ -41,7 +38,7 @@ def _row(channel: Channel, channels: list[Channel]) -> None:
         if channel.kind is ChannelKind.WEBHOOK and channel.kind in working_kinds(resources.config()):
             with st.popover("Secret", icon=":material/key:"):
                 st.caption("Each message is signed with it, as standardwebhooks.com says, so that you know that it is ours.")
-                st.code(webhook_secret(channel.id, resources.config().master_secret.get_secret_value()), language=None)
+                st.code(channel_book.secret_of(channel, resources.config()), language=None)
         if channel.is_verified:
             _switch(channel, channels)
         else:
@@ -88,7 +85,7 @@ def _confirm_removal(channel: Channel) -> None:
         st.rerun()
 
 
-def _addition(who: SignedIn, channels: list[Channel]) -> None:
+def _addition() -> None:
     with st.form("channel", clear_on_submit=False, border=False):
         left, right, button = st.columns([1, 2, 1], vertical_alignment="bottom")
         kind = left.selectbox("Channel", list(ChannelKind), format_func=texts.CHANNEL_NAMES.__getitem__)
@@ -98,27 +95,21 @@ def _addition(who: SignedIn, channels: list[Channel]) -> None:
     if not is_sent or kind is None:
         return
     try:
-        address = addresses.checked(kind, address, allows_private=resources.config().webhook_private == "allow")
-        if len(channels) >= MOST:
-            raise InputError(f"There are {MOST} channels already; remove one first.")
-        if any((it.kind, it.address) == (kind, address) for it in channels):
-            raise InputError("This channel is there already.")
+        channel = channel_book.add(resources.store(), viewer.required().user, kind, address, resources.config())
     except InputError as error:
         st.error(str(error))
         return
-    channel = Channel(id=new_id(), user=who.user.id, kind=kind, address=address, is_verified=False)
-    _save(channel, "added; a code is on its way to it", ErrandKind.CODE)
+    proofs.ask(channel, ErrandKind.CODE)
+    flash.leave(f"{texts.CHANNEL_NAMES[kind]} added; a code is on its way to it.")
+    st.rerun()
 
 
-def _save(channel: Channel, done: str, errand: ErrandKind | None = None) -> None:
+def _save(channel: Channel, done: str) -> None:
     who = viewer.required()
     if channel.user != who.user.id:
         return
     try:
         resources.store().save_channel(channel)
-        if errand:
-            # Not before it is stored, where the workers look it up.
-            proofs.ask(channel, errand)
         flash.leave(f"{texts.CHANNEL_NAMES[channel.kind]} {done}.")
     except Conflict:
         flash.leave("It changed meanwhile; please look again.")

@@ -5,7 +5,7 @@ import time
 import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
-from stormalert import errands, keys, linking
+from stormalert import errands, house, keys, linking
 from stormalert.errands import ErrandKind, ErrandState, Outcome
 from stormalert.errors import InputError, StormError
 from stormalert.linking import Linking
@@ -111,7 +111,11 @@ def _check(channel: Channel, code: str) -> None:
 def _make_link() -> None:
     who = viewer.required()
     try:
+        house.check_channels(resources.store(), who.user.id)
         st.session_state["telegram-link"] = links().make_link(who.user.id)
+    except InputError as error:
+        st.error(str(error))
+        return
     except REDIS_ERRORS:
         st.error(_AWAY)
         return

@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import flash, instruments, resources, rule_form, texts, viewer
+from stormalert import house
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Direction, Kind, Repeat, Rule
 from stormalert.rule_line import short_duration
@@ -24,6 +25,7 @@ def make(user: str) -> None:
             condition = _read(fields)
             made = rule_form.new_watchlist_rule(user, condition) if is_on_watchlist else None
             rule = made or rule_form.new_rule(user, instrument, condition)
+            house.check_rules(resources.store(), user)
         except InputError as error:
             st.error(str(error))
             return

@@ -40,9 +40,9 @@ class House(Record):
     keep_days: Days = Field(default=365, description="alerts with their deliveries")
     keep_audit_days: Days = Field(default=730, description="the audit log")
 
-    def plan_of(self, user: User) -> Plan:
-        """The user's; where that is gone, the usual one."""
-        return self.plans.get(user.plan) or self.plans.get(USUAL_PLAN) or Plan()
+    def plan_of(self, name: str) -> Plan:
+        """By its name; where there is none of it, the usual one."""
+        return self.plans.get(name) or self.plans.get(USUAL_PLAN) or Plan()
 
     def demands_second_factor(self, user: User) -> bool:
         if self.second_factor is SecondFactor.ADMINS:
@@ -64,17 +64,22 @@ def save(store: Store, house: House) -> None:
     store.save_setting(SETTING, house.model_dump_json())
 
 
-def check_rules(store: Store, user: User, more: int = 1) -> None:
+def plan(store: Store, user_id: str) -> Plan:
+    user = store.user(user_id)
+    return read(store).plan_of(user.plan if user else "")
+
+
+def check_rules(store: Store, user_id: str, more: int = 1) -> None:
     """Raises LimitReached when the user may not have so many more rules."""
-    _check("rules", read(store).plan_of(user).rules, store.count_rules(user.id), more)
+    _check("rules", plan(store, user_id).rules, store.count_rules(user_id), more)
 
 
-def check_channels(store: Store, user: User, more: int = 1) -> None:
+def check_channels(store: Store, user_id: str, more: int = 1) -> None:
     """Raises LimitReached when the user may not have so many more channels."""
-    _check("channels", read(store).plan_of(user).channels, len(store.channels_of(user.id)), more)
+    _check("channels", plan(store, user_id).channels, len(store.channels_of(user_id)), more)
 
 
 def _check(noun: str, most: int, there: int, more: int) -> None:
-    if there + more > most:
+    if more and there + more > most:
         wanted = "one more" if more == 1 else f"{more} more"
         raise LimitReached(f"Your plan allows {most} {noun}; there are {there}, and {wanted} would be too many.")

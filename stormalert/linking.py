@@ -104,7 +104,8 @@ def owner_of_chat(store: Store, chat: str) -> Channel | None:
     """The channel by which the chat belongs to a user."""
     proven = [it for it in store.channels_at(ChannelKind.TELEGRAM, chat) if it.is_verified]
     # Several can only be there from before chats were proven: then nobody can say whose it is.
-    return proven[0] if len(proven) == 1 else None
+    user = store.user(proven[0].user) if len(proven) == 1 else None
+    return None if len(proven) != 1 or (user and user.is_off) else proven[0]
 
 
 def _change(store: Store, channel: Channel, **changes: object) -> Channel:

@@ -15,6 +15,7 @@ from workers.fanout import Fanout
 from workers.queues import counts, open_queue, open_scheduler, open_summaries
 from workers.quota import Quota
 from workers.reader import Reader
+from workers.retention import FORGET_EVERY_S, Retention
 from workers.sweep import Sweeper
 
 log = logging.getLogger("stormalert")
@@ -36,6 +37,7 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
     queue, summaries, scheduler = open_queue(queue_client), open_summaries(queue_client), open_scheduler(queue_client)
     quota = Quota(client)
     readers = [Reader(shard, client, Fanout(store, queue, config), quota) for shard in all_shards(config.shards)]
+    retention = Retention(store, config)
     sweeper = Sweeper(store, queue, summaries, plain_client)
 
     async def facts() -> None:
@@ -48,7 +50,11 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
         async with process.Tasks(stopping) as tasks:
             for reader in readers:
                 tasks.create_task(reader.run_until(stopping))
-            for work, period_s in ((sweeper.sweep, SWEEP_S), (scheduler.enqueue_scheduled_jobs, SCHEDULE_S)):
+            for work, period_s in (
+                (sweeper.sweep, SWEEP_S),
+                (scheduler.enqueue_scheduled_jobs, SCHEDULE_S),
+                (retention.forget, FORGET_EVERY_S),
+            ):
                 tasks.create_task(repeat_until(stopping, period_s, partial(asyncio.to_thread, work)))
             tasks.create_task(repeat_until(stopping, FACTS_S, facts))
             tasks.create_task(heartbeat.beat_until(stopping))

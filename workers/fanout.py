@@ -28,7 +28,7 @@ Fired = tuple[Alert, int]
 
 
 class Share(NamedTuple):
-    """What one user gets: so many alerts one by one, at once and in an hour; none when the account is off or gone."""
+    """What one user gets: so many alerts one by one, at once and in an hour; none when the account is off."""
 
     burst: Burst
     per_hour: int
@@ -57,10 +57,11 @@ class Fanout:
 
     def _share(self, user_id: str) -> Share:
         user = self._store.user(user_id)
-        burst = wishes.burst(self._store, user_id) or self._usual
-        if user is None or user.is_off:
-            return Share(burst, self._per_hour, takes_alerts=False)
-        return Share(burst, house.read(self._store).plan_of(user).alerts_per_hour or self._per_hour)
+        return Share(
+            burst=wishes.burst(self._store, user_id) or self._usual,
+            per_hour=house.plan(self._store, user_id).alerts_per_hour or self._per_hour,
+            takes_alerts=not (user and user.is_off),
+        )
 
     def dispatch(self, fired: Sequence[Fired], over: Mapping[str, Why] = NONE) -> None:
         """When this returns, the alerts are recorded and each of their users' channels that takes alerts has a job.

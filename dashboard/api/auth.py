@@ -126,7 +126,7 @@ def logout(request: Request, response: Response, who: Who) -> None:
 @router.get("/me", **door(Door.MEMBER, Scope.READ))
 def me(who: Who) -> Me:
     """Who is signed in, and what their plan allows."""
-    plan = house.read(resources.store()).plan_of(who.user)
+    plan = house.plan(resources.store(), who.user.id)
     per_hour = plan.alerts_per_hour or resources.config().alerts_per_hour
     limits = Limits(rules=plan.rules, channels=plan.channels, alerts_per_hour=per_hour)
     scopes = [scope.value for scope in who.session.scopes]

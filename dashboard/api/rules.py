@@ -230,7 +230,7 @@ def _own(who: SignedIn, rule_id: str) -> Rule:
 
 
 def _added(who: SignedIn, response: Response, rule: Rule) -> RuleOut:
-    house.check_rules(resources.store(), who.user)
+    house.check_rules(resources.store(), who.user.id)
     saved = resources.store().save_rule(rule)
     response.headers["Location"] = f"/api/rules/{saved.id}"
     return RuleOut.of(saved)

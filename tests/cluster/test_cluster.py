@@ -35,6 +35,7 @@ from tests.evaluator.test_engine import make_rule
 from workers.bot.errands import Errands
 from workers.bot.numbers import Numbers
 from workers.bot.polling import Lock
+from workers.fanout import Share
 from workers.limits import Limits, Permit
 from workers.marks import Marks
 from workers.quota import Quota
@@ -222,7 +223,7 @@ async def test_what_the_other_processes_ask_of_redis(cluster: Cluster) -> None:
         assert not isinstance(await limits.take("d2", ChannelKind.TELEGRAM, "-42"), Permit)
         alert = Alert(id="r1-1", rule="r1", user="u1", token=1, symbol="NSE:A", kind=Kind.DAY, direction=Direction.UP,
                       price_e4=1, reference_e4=1, percent_e2=1, window_ms=0, time_ms=1)  # fmt: skip
-        assert await Quota(client, parse({})).over([(alert, 1)], {alert.user: Burst(most=9, within_s=9)}) == {}
+        assert await Quota(client).over([(alert, 1)], {alert.user: Share(Burst(most=9, within_s=9), per_hour=60)}) == {}
 
 
 async def test_a_script_that_reaches_for_another_shard_is_refused(cluster: Cluster) -> None:

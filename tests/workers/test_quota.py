@@ -1,12 +1,19 @@
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
-from stormalert import process, settings
+from stormalert import house, process, settings
+from stormalert.house import House, Plan
 from stormalert.model import Alert
+from stormalert.store import open_store
 from stormalert.units import HOUR_MS
 from stormalert.wishes import Burst
+from tests.store.records import a_channel, a_user, an_alert
+from workers.fanout import Fanout, Share
+from workers.queues import open_queue
 from workers.quota import Quota
 from workers.summary import Why
 
@@ -19,7 +26,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def quota(redis: Redis) -> Quota:
-    return Quota(redis, settings.parse({"STORM_ALERTS_PER_HOUR": "2"}))
+    return Quota(redis)
 
 
 def fired(alert: Alert, *times_ms: int, user: str = "user1") -> list[tuple[Alert, int]]:
@@ -27,7 +34,7 @@ def fired(alert: Alert, *times_ms: int, user: str = "user1") -> list[tuple[Alert
 
 
 async def over(quota: Quota, fired: list[tuple[Alert, int]], most: int = 100, within_s: int = 1) -> dict[str, Why]:
-    return await quota.over(fired, {alert.user: Burst(most=most, within_s=within_s) for alert, _ in fired})
+    return await quota.over(fired, {alert.user: Share(Burst(most=most, within_s=within_s), per_hour=2) for alert, _ in fired})
 
 
 async def test_what_a_user_is_sent_in_any_hour_has_an_end(quota: Quota, alert: Alert) -> None:
@@ -58,3 +65,20 @@ async def test_too_many_at_once_are_told_together_until_there_are_fewer(quota: Q
         "user1-1600": Why.BURST,
     }
     assert await over(quota, fired(alert, 9_000), most=2) == {"user1-9000": Why.HOUR}
+
+
+def test_each_user_has_the_share_of_their_plan_and_one_who_is_off_has_none(redis_url: str, tmp_path: Path) -> None:
+    store = open_store("", tmp_path / "store.sqlite3")
+    house.save(store, House(plans={"standard": Plan(), "pro": Plan(alerts_per_hour=500)}))
+    for user_id, fields in (("u1", {}), ("u2", {"plan": "pro"}), ("u3", {"is_off": True})):
+        store.save_user(a_user(user_id, user_id, **fields))
+        store.save_channel(a_channel(f"c{user_id}", user=user_id))
+    queue = open_queue(SyncRedis.from_url(redis_url))
+    fanout = Fanout(store, queue, settings.parse({"STORM_ALERTS_PER_HOUR": "7"}))
+    shares = fanout.shares(["u1", "u2", "u3", "nobody"])
+    assert [shares[user].per_hour for user in ("u1", "u2", "u3", "nobody")] == [7, 500, 7, 7]
+    assert [shares[user].takes_alerts for user in ("u1", "u2", "u3")] == [True, True, False]
+    fanout.dispatch([(an_alert(f"a{user}", user=user), 1) for user in ("u1", "u3")])
+    assert [job for job in queue.job_ids] == ["au1-cu1"]
+    assert store.alert("au3") and store.deliveries_of("au3") == []
+    store.close()

@@ -7,7 +7,7 @@ from typing import cast
 
 from redis import Redis
 
-from stormalert import keys, rule_line, words
+from stormalert import house, keys, rule_line, words
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Mute, MuteScope, Rule, RuleState
 from stormalert.process import REDIS_ERRORS
@@ -184,6 +184,7 @@ class Commands:
         others = self._rules(said.user)
         if len(others) >= MOST_RULES:
             raise InputError(f"you have {MOST_RULES} rules, more can be made on the dashboard")
+        house.check_rules(self._store, said.user)
         rule = self._store.save_rule(rule.model_copy(update={"id": new_id()}) if known else rule)
         number = self._numbers.add(said.chat, rule, others)
         return f"Added as number {number}: <code>{escape(rule_line.write(rule))}</code>"
