@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -147,6 +147,18 @@ def change_password(user: User, session: Session, new: str) -> None:
     resources.store().save_user(user.model_copy(update={"password_hash": hash_password(new)}))
     resources.sessions().end_all(user.id, but=session.id)
     record(user.id, "password changed")
+
+
+def change_user(by: User, user: User, changes: dict[str, Any]) -> User:
+    """Role, plan and whether the account is off. Raises StormError, Conflict for the last admin."""
+    if changes.get("role") is Role.MEMBER or changes.get("is_off"):
+        check_not_last_admin(user)
+    saved = resources.store().save_user(user.model_copy(update=changes))
+    if saved.is_off:
+        resources.sessions().end_all(saved.id)
+    told = ", ".join(f"{name} {value}" for name, value in changes.items())
+    record(by.id, "user changed", f"{saved.name}: {told or 'nothing'}")
+    return saved
 
 
 def erase(user: User, by: User) -> None:

@@ -3,16 +3,19 @@
 import streamlit as st
 
 from dashboard import viewer
-from dashboard.screens import alerts, live, rules, settings
+from dashboard.screens import admin, alerts, live, rules, settings
 
 st.set_page_config(page_title="StormAlert", page_icon="⚡", layout="wide", initial_sidebar_state="collapsed")
 who = viewer.required()
+# Others do not see it by its address either.
+admins_only = [st.Page(admin.show, title="Admin", icon=":material/shield_person:", url_path="admin")] if who.is_admin else []
 page = st.navigation(
     [
         st.Page(live.show, title="Live", icon=":material/monitoring:", default=True),
         st.Page(rules.show, title="Rules", icon=":material/rule:", url_path="rules"),
         st.Page(alerts.show, title="Alerts", icon=":material/notifications:", url_path="alerts"),
         st.Page(settings.show, title="Settings", icon=":material/tune:", url_path="settings"),
+        *admins_only,
     ],
     position="top",
 )

@@ -1,17 +1,18 @@
 """What the house allows: plans with their limits, who needs a second factor, how long things are kept. Set by admins."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError
 
-from stormalert.errors import InputError
+from stormalert.errors import Conflict, InputError
 from stormalert.model import Record, Role, User, sentences
 from stormalert.store import Store
 
 SETTING = "house"
 USUAL_PLAN = "standard"
 
+Made = TypeVar("Made", bound=Record)
 PlanName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Days = Annotated[int, Field(ge=1, le=3650)]
 
@@ -62,6 +63,23 @@ def read(store: Store) -> House:
 
 def save(store: Store, house: House) -> None:
     store.save_setting(SETTING, house.model_dump_json())
+
+
+def change(store: Store, house: House) -> None:
+    """Saves what an admin wants. Raises InputError, and Conflict when a plan that goes is somebody's."""
+    if USUAL_PLAN not in house.plans:
+        raise InputError(f"found no plan {USUAL_PLAN!r}, expected it among the plans: it is for whoever has no other")
+    if used := {user.plan for user in store.users() if user.plan} - set(house.plans):
+        raise Conflict(f"The plan {min(used)!r} is used by somebody; give them another one first.")
+    save(store, house)
+
+
+def checked(kind: type[Made], fields: dict[str, Any]) -> Made:
+    """Raises InputError."""
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise InputError("; ".join(sentences(error))) from None
 
 
 def plan(store: Store, user_id: str) -> Plan:

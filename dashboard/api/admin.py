@@ -25,12 +25,11 @@ from dashboard.api.models import (
 )
 from dashboard.doors import Door
 from dashboard.portable import portable
-from dashboard.problems import Refused
 from dashboard.status import read_status
 from stormalert import house
 from stormalert.calendar import CALENDAR_SETTING, Segment, read_calendar
 from stormalert.errors import InputError
-from stormalert.house import House, Plan, PlanName, SecondFactor
+from stormalert.house import House, PlanName, SecondFactor
 from stormalert.model import Role, Scope, Ticket, TicketKind, User
 from stormalert.units import now_ms
 
@@ -138,17 +137,9 @@ def get_user(user: RecordId) -> UserOut:
 def change_user(who: Who, user: RecordId, asked: ChangedUser) -> UserOut:
     """Role, plan, and whether the account works at all."""
     before = _user(user)
-    changes = asked.model_dump(exclude_none=True)
     if asked.plan:
         _check_plan(asked.plan)
-    if asked.role is Role.MEMBER or asked.is_off:
-        authentication.check_not_last_admin(before)
-    saved = resources.store().save_user(before.model_copy(update=changes))
-    if saved.is_off:
-        resources.sessions().end_all(saved.id)
-    told = ", ".join(f"{name} {value}" for name, value in asked.model_dump(mode="json", exclude_none=True).items())
-    authentication.record(who.user.id, "user changed", f"{saved.name}: {told or 'nothing'}")
-    return UserOut.of(saved)
+    return UserOut.of(authentication.change_user(who.user, before, asked.model_dump(exclude_none=True)))
 
 
 @router.delete("/users/{user}", status_code=204, **CHANGE)
@@ -228,14 +219,8 @@ def get_house() -> HouseIn:
 
 @router.put("/house", **WRITE)
 def set_house(who: Who, asked: HouseIn) -> HouseIn:
-    store = resources.store()
-    plans = {name: Plan.model_validate(plan.model_dump()) for name, plan in asked.plans.items()}
-    if house.USUAL_PLAN not in plans:
-        raise InputError(f"found no plan {house.USUAL_PLAN!r}, expected it among the plans: it is for whoever has no other")
-    if used := {user.plan for user in store.users() if user.plan} - set(plans):
-        raise Refused(409, f"The plan {min(used)!r} is used by somebody; give them another one first.")
-    saved = House.model_validate(asked.model_dump() | {"plans": plans})
-    house.save(store, saved)
+    saved = house.checked(House, asked.model_dump())
+    house.change(resources.store(), saved)
     authentication.record(who.user.id, "house changed", saved.model_dump_json()[:500])
     return asked
 

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import flash, mutes, resources, rule_dialog, rule_wishes, texts, viewer
+from dashboard import flash, mutes, resources, rule_dialog, rule_tables, rule_wishes, texts, viewer
 from stormalert import keys, wishes, words
 from stormalert.armed import read_armed
 from stormalert.errors import Conflict
@@ -27,6 +27,7 @@ def show() -> None:
         mutes.offer_all()
     silent = mutes.held(who.user.id)
     mutes.show(silent)
+    rule_tables.offer(who.user)
     rules = resources.store().rules_of(who.user.id, limit=MOST_SHOWN)
     if not rules:
         st.info("No rules yet. Make one with **New rule**: choose an instrument, a percent, and how fast it must happen.")

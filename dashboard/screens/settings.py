@@ -1,4 +1,4 @@
-"""Settings: where alerts go, what is watched, the password; for admins the Kite login and the queue."""
+"""Settings: where alerts go, what is watched, one's account; for admins the Kite login and the queue."""
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ def show() -> None:
         st.query_params.clear()
     flash.show()
     st.title("Settings", anchor=False)
-    names = ["Channels", "Watchlist", "Password"] + (["System"] if who.is_admin else [])
+    names = ["Channels", "Watchlist", "Account"] + (["System"] if who.is_admin else [])
     tabs = st.tabs(names)
     with tabs[0]:
         channel_settings.show(who)

@@ -7,14 +7,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Request, Response, WebSocket, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, Playwright, Request, Response, WebSocket, sync_playwright
 
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -30,6 +30,7 @@ class Watched:
 
     page: Page
     base_url: str
+    _playwright: Playwright
     expected: set[str] = field(default_factory=set)
     complaints: list[str] = field(default_factory=list)
     # What the relay, or Streamlit, sent and got: addresses of the websockets that were opened.
@@ -42,6 +43,10 @@ class Watched:
         self.page.on("requestfailed", self._on_failure)
         self.page.on("response", self._on_response)
         self.page.on("websocket", self._on_websocket)
+
+    def somebody_else(self) -> AbstractContextManager["Watched"]:
+        """Another person's browser beside this one."""
+        return _opened(self._playwright, self.base_url)
 
     def open(self, path: str = "/") -> Page:
         self.page.goto(self.base_url + path)
@@ -117,8 +122,14 @@ def chromium() -> str:
 @contextmanager
 def watched_page(base_url: str) -> Iterator[Watched]:
     """A new browser without a past; what went wrong on its page is an error at the end."""
+    with sync_playwright() as playwright, _opened(playwright, base_url) as watched:
+        yield watched
+
+
+@contextmanager
+def _opened(playwright: Playwright, base_url: str) -> Iterator[Watched]:
     executable = chromium()
-    with tempfile.TemporaryDirectory(prefix="storm-chromium-") as profile, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory(prefix="storm-chromium-") as profile:
         context = playwright.chromium.launch_persistent_context(
             profile,
             executable_path=executable,
@@ -131,7 +142,7 @@ def watched_page(base_url: str) -> Iterator[Watched]:
         )
         context.set_default_timeout(15_000)
         try:
-            watched = Watched(context.new_page(), base_url)
+            watched = Watched(context.new_page(), base_url, playwright)
             yield watched
         finally:
             context.close()
