@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from dashboard import resources, status, texts, viewer
+from dashboard import authentication, resources, status, texts, viewer
 from stormalert import alarms, keys, words
 from stormalert.process import REDIS_ERRORS
 
@@ -41,8 +41,9 @@ def _alarms() -> None:
     for alarm in alarms.alarms(store):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.error(f"{texts.CHANNEL_NAMES[alarm.kind]}, {words.moment(alarm.time_ms)}: {_plain(alarm.reason)}")
-            if st.button("Mended", key=f"alarm-{alarm.kind}") and viewer.required().is_admin:
+            if st.button("Mended", key=f"alarm-{alarm.kind}") and (who := viewer.required()).is_admin:
                 alarms.clear_alarm(store, alarm.kind)
+                authentication.record(who.user.id, "alarm cleared", alarm.kind)
                 st.rerun()
 
 

@@ -12,6 +12,7 @@ import logging
 import os
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -78,15 +79,19 @@ class Relay:
                 await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
 
     async def admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """The handshake: the right address, from our own page, signed in."""
+        """The handshake: the right address, and signed in: a browser from our own page, or a script by its token."""
         if request.path.partition("?")[0] != "/ws":
             return connection.respond(HTTPStatus.NOT_FOUND, "Live data is at /ws.\n")
-        if not is_own_page(_only(request, "Origin"), _only(request, "Host"), self._config):
+        kind, _, bearer = _only(request, "Authorization").partition(" ")
+        # A page cannot send it, so no other site's page can make a browser do so.
+        is_script = kind.lower() == "bearer"
+        if not is_script and not is_own_page(_only(request, "Origin"), _only(request, "Host"), self._config):
             return connection.respond(HTTPStatus.FORBIDDEN, "Only StormAlert's own pages may listen; see STORM_ORIGINS.\n")
         try:
             cookies = sessions.cookies_among(request.headers.get_all("Cookie"))
+            find = partial(sessions.find_script, bearer) if is_script else partial(sessions.find, cookies)
             async with self._asking:
-                signed_in = await asyncio.to_thread(sessions.find, cookies)
+                signed_in = await asyncio.to_thread(find)
         except REDIS_ERRORS:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Redis does not answer; try again in a moment.\n")
         except StormError as error:

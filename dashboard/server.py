@@ -82,6 +82,7 @@ async def serve(config: Settings, stopping: asyncio.Event) -> None:
             log_level="warning",
             access_log=False,
             server_header=False,
+            forwarded_allow_ips=config.trusted_proxies,
             ws="websockets-sansio",
             timeout_graceful_shutdown=LAST_ANSWERS_S,
         )

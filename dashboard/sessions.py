@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from dashboard import resources
+from stormalert import model
 from stormalert.model import Session
 from stormalert.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Begun, SignedIn
 from stormalert.units import SECOND_MS, now_ms
@@ -33,6 +34,12 @@ def cookies_among(headers: Iterable[str]) -> Cookies:
 def find(cookies: Cookies) -> SignedIn | None:
     """For threads. Raises RedisError or StormError when nobody can be checked."""
     return resources.sessions().find(cookies.get(ACCESS_COOKIE, ""), cookies.get(REFRESH_COOKIE, ""))
+
+
+def find_script(bearer: str) -> SignedIn | None:
+    """The same by a token that may read."""
+    who = resources.sessions().find_script(bearer.strip())
+    return who if who and who.session.allows(model.Scope.READ) else None
 
 
 def set_cookies(response: Response, begun: Begun, *, is_https: bool) -> None:

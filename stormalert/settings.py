@@ -99,6 +99,7 @@ class Settings(BaseModel):
     summary_s: int = Field(180, alias="STORM_SUMMARY_S", ge=1, le=3_600, description="seconds after which alerts that are told together go out at the latest")
 
     host: str = Field("127.0.0.1", alias="STORM_HOST", description="address that dashboard, relay and queue board listen on")
+    trusted_proxies: str = Field("127.0.0.1", alias="STORM_TRUSTED_PROXIES", description="comma-separated addresses or networks of proxies in front of the dashboard, whose X-Forwarded-For and X-Forwarded-Proto are believed")
     port: Port = Field(8501, alias="STORM_PORT", description="port of the dashboard")
     relay_port: Port = Field(8765, alias="STORM_RELAY_PORT", description="port of the websockets relay")
     relay_url: Annotated[str, _one_of_schemes("ws", "wss")] = Field("", alias="STORM_RELAY_URL", description="where browsers find the relay; empty: STORM_RELAY_PORT on the dashboard's own host")

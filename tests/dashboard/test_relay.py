@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from stormalert import keys
+from stormalert.model import Scope
 from stormalert.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Keyring
 from stormalert.units import now_ms
 from tests.sessions import begin, sessions
@@ -63,6 +64,24 @@ async def test_an_access_token_that_ran_out_is_made_good_by_the_refresh_secret(r
     assert (await rig.refusal(expired))[0] == 401
     assert (await rig.refusal(f"{expired}; {REFRESH_COOKIE}={begun.refresh}x"))[0] == 401
     assert (await rig.refusal(f"{expired}; {REFRESH_COOKIE}={begun.refresh}"))[0] == 101
+
+
+async def test_a_script_listens_with_its_token_and_without_a_page(rig: RelayRig) -> None:
+    user = rig.store.user(rig.user())
+    assert user
+    ours = sessions(rig.store, rig.redis_url, JWT_SECRET)
+    token = ours.begin_script(user, "cron", "", (Scope.READ,), 60_000)
+
+    async def status(bearer: str) -> int:
+        headers = [("Authorization", f"Bearer {bearer}")]
+        return (await rig.refusal("", headers=headers, origin=None))[0]
+
+    assert await status(token.access) == 101
+    assert await status(f"{token.access}x") == 401
+    assert await status(ours.begin(user, "", "").access) == 401
+    assert await status(ours.begin_script(user, "cron", "", (Scope.ADMIN,), 60_000).access) == 401
+    ours.end(token.session)
+    assert await status(token.access) == 401
 
 
 async def test_a_session_that_was_signed_out_is_a_strangers(rig: RelayRig) -> None:
