@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard import resources, sessions
+from dashboard.bodies import FORM_MAX_BYTES, limited
 from dashboard.doors import Door, DoorMount, DoorRoute, route_of
 from dashboard.html import sentence_page
 from dashboard.problems import problem
@@ -47,6 +48,8 @@ class Gate:
         route = route_of(self._routes, scope)
         # What is not ours is for members.
         door = Door.ANYBODY if _is_open(scope["path"]) else route.door if route else Door.MEMBER
+        if isinstance(route, DoorRoute):
+            receive = limited(scope, receive, FORM_MAX_BYTES)
         if door in (Door.ANYBODY, Door.SIGNED):
             await self._app(scope, receive, send)
             return

@@ -16,7 +16,7 @@ from dashboard.authentication import NotSignedIn
 from dashboard.gate import signed_in
 from dashboard.html import code_page, enrolment_page, recovery_page, sentence_page, sign_in_page
 from stormalert import second_factor
-from stormalert.errors import Conflict, StormError
+from stormalert.errors import Conflict, InputError, StormError
 from stormalert.model import User
 from stormalert.process import REDIS_ERRORS
 from stormalert.security import sealer
@@ -47,6 +47,8 @@ async def post_login(request: Request) -> Response:
         return await _let_in(request, user)
     except NotSignedIn as refusal:
         return _refused(_form(request, refusal.sentence, name, refusal.status), refusal)
+    except InputError as error:
+        return _form(request, f"{error}.", name, 503)
     except StormError:
         return _form(request, authentication.STORE_AWAY, name, 503)
 

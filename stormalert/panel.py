@@ -63,13 +63,12 @@ def save(config: Settings, store: Store, name: str, text: str) -> None:
     """Raises InputError, without the text in it."""
     if name not in PANEL:
         raise InputError(f"found {name!r}, expected one of {', '.join(PANEL)}")
-    if not config.master_secret.get_secret_value():
-        raise InputError("STORM_MASTER_SECRET is not set, so nothing can be kept safe here")
+    seal = sealer(config)
     text = text.strip()
     if not text or not text.isprintable():
         raise InputError(f"{name}: expected printable characters")
     _with(config, name, text)
-    store.save_setting(PREFIX + name, sealer(config).seal(text))
+    store.save_setting(PREFIX + name, seal.seal(text))
     store.save_setting(_REVISION, new_id())
 
 

@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from stormalert.errors import StormError
+from stormalert.errors import InputError, StormError
 from stormalert.settings import Settings
 
 _ID_LETTERS = string.ascii_lowercase + string.digits
@@ -76,10 +76,10 @@ class Sealer:
 
 
 def sealer(config: Settings) -> Sealer:
-    """Raises StormError without a master secret."""
+    """Raises InputError without a master secret."""
     secret = config.master_secret.get_secret_value()
     if not secret:
-        raise StormError("STORM_MASTER_SECRET is not set: secrets cannot be kept")
+        raise InputError("STORM_MASTER_SECRET is not set, so nothing secret can be kept; whoever runs the server can set it")
     return Sealer(secret, config.master_secret_previous.get_secret_value())
 
 

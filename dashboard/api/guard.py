@@ -5,9 +5,8 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
-from starlette.types import Message, Receive
 
+from dashboard.bodies import API_MAX_BYTES, limited
 from dashboard.doors import Door
 from dashboard.problems import MEDIA_TYPE, Refused
 from stormalert.model import Scope, SessionKind
@@ -15,7 +14,6 @@ from stormalert.sessions import SignedIn
 
 DOOR, SCOPE = "x-door", "x-scope"
 COOKIE_SCHEME, BEARER_SCHEME = "cookie", "bearer"
-BODY_MAX_BYTES = 8_000_000
 _TOLD = {
     401: "Nobody is signed in, or the sign-in was refused",
     403: "Signed in, but not allowed",
@@ -57,7 +55,7 @@ class Guarded(APIRoute):
 
         async def guarded(request: Request) -> Response:
             self._check(request)
-            response = await handle(Request(request.scope, _limited(request)))
+            response = await handle(Request(request.scope, limited(request.scope, request.receive, API_MAX_BYTES)))
             response.headers.setdefault("Cache-Control", "no-store")
             return response
 
@@ -88,25 +86,3 @@ Who = Annotated[SignedIn, Depends(_who)]
 def _answer(status: int) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/Problem"}
     return {"description": _TOLD[status], "content": {MEDIA_TYPE: {"schema": schema}}}
-
-
-def _limited(request: Request) -> Receive:
-    """The body, as long as it is not too long."""
-    told = request.headers.get("content-length", "0")
-    if not told.isascii() or not told.isdigit() or int(told) > BODY_MAX_BYTES:
-        raise _too_long()
-    left = BODY_MAX_BYTES
-
-    async def receive() -> Message:
-        nonlocal left
-        message = await request.receive()
-        left -= len(message.get("body", b""))
-        if left < 0:
-            raise _too_long()
-        return message
-
-    return receive
-
-
-def _too_long() -> HTTPException:
-    return HTTPException(413, f"A request has at most {BODY_MAX_BYTES} bytes.")

@@ -1,5 +1,6 @@
 """Every route, asked by nobody, by whose it is, by another member and by an admin: exactly the declared answers."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -302,3 +303,18 @@ def test_a_cookie_that_another_sites_page_sends_along_changes_nothing(rig: Rig) 
             assert (answer.status_code, "another site" in answer.text) == (403, True)
         assert visitor.get("/api/rules", headers=cookie | {"Sec-Fetch-Site": "cross-site"}).status_code == 200
         assert visitor.delete("/api/rules/r-mina", headers=cookie | {"Origin": rig.url}).status_code == 204
+
+
+@pytest.mark.parametrize(("path", "most"), [("/login", 65_536), ("/join/x", 65_536), ("/api/auth/login", 8_000_000)])
+def test_a_stranger_cannot_fill_the_memory(rig: Rig, path: str, most: int) -> None:
+    def in_pieces() -> Iterator[bytes]:
+        for _ in range(2 * most // 65_536 + 1):
+            yield b"x" * 65_536
+
+    with rig.visitor() as visitor:
+        form = {"Content-Type": "application/json" if path.startswith("/api") else "application/x-www-form-urlencoded"}
+        answer = visitor.post(path, content=b"x" * (most + 1), headers=form)
+        assert (answer.status_code, f"at most {most} bytes" in answer.text) == (413, True)
+        # Without a length; the connection may end before all is sent.
+        with contextlib.suppress(httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError):
+            assert visitor.post(path, content=in_pieces(), headers=form).status_code == 413
