@@ -1,22 +1,18 @@
 """One's own account: password, second factor, who is signed in, and all that is kept."""
 
-from collections.abc import Callable
-
 import streamlit as st
 
 from dashboard import authentication, flash, passwords, resources, viewer
 from dashboard.sign_in import qr
 from stormalert import house, second_factor, words
-from stormalert.errors import Conflict, InputError, StormError
+from stormalert.errors import Conflict, InputError
 from stormalert.model import Scope, Session, SessionKind
-from stormalert.process import REDIS_ERRORS
 from stormalert.security import is_password
 from stormalert.sessions import SignedIn
 from stormalert.units import DAY_MS
 
 _OFFER, _CODES, _TOKEN = "account-offer", "account-codes", "account-token"
 _SCOPES = {Scope.READ: "Read", Scope.WRITE: "Read and change", Scope.ADMIN: "Administer"}
-_AWAY = "Redis or the store does not answer; try again in a moment."
 
 
 def show(who: SignedIn) -> None:
@@ -40,7 +36,7 @@ def _password() -> None:
         again = st.text_input("New password again", type="password", autocomplete="new-password")
         is_sent = st.form_submit_button("Change password", type="primary")
     if is_sent:
-        _attempt(lambda: _change_password(current, new, again), "The password is changed; all other sessions are over.")
+        flash.attempt(lambda: _change_password(current, new, again), "The password is changed; all other sessions are over.")
 
 
 def _change_password(current: str, new: str, again: str) -> None:
@@ -82,7 +78,7 @@ def _second_factor(who: SignedIn) -> None:
             code = st.text_input("Code that the app shows", max_chars=8, autocomplete="one-time-code")
             is_sent = st.form_submit_button("Turn on", type="primary")
     if is_sent:
-        _attempt(lambda: _enrol(secret, code), "The second factor is on.")
+        flash.attempt(lambda: _enrol(secret, code), "The second factor is on.")
 
 
 def _enrol(secret: str, code: str) -> None:
@@ -100,7 +96,7 @@ def _removal() -> None:
         password = st.text_input("Your password", type="password", autocomplete="current-password")
         is_sent = st.form_submit_button("Turn the second factor off")
     if is_sent:
-        _attempt(lambda: _drop(password), "The second factor is off.")
+        flash.attempt(lambda: _drop(password), "The second factor is off.")
 
 
 def _drop(password: str) -> None:
@@ -118,7 +114,7 @@ def _sessions(who: SignedIn) -> None:
             if session.id == who.session.id:
                 st.badge("This browser", color="green")
             elif st.button("End", key=f"end-{session.id}", icon=":material/logout:"):
-                _attempt(lambda ended=session: _end(ended), "It is signed out.")  # type: ignore[misc]
+                flash.attempt(lambda ended=session: _end(ended), "It is signed out.")  # type: ignore[misc]
 
 
 def _told(session: Session) -> str:
@@ -147,7 +143,7 @@ def _new_token(who: SignedIn) -> None:
         lasts = days.number_input("Days", min_value=1, max_value=365, value=90)
         is_sent = button.form_submit_button("Make a token", width="stretch")
     if is_sent and scope:
-        _attempt(lambda: _make_token(label, scope, int(lasts)), "The token is made.")
+        flash.attempt(lambda: _make_token(label, scope, int(lasts)), "The token is made.")
 
 
 def _make_token(label: str, scope: Scope, days: int) -> None:
@@ -159,18 +155,3 @@ def _make_token(label: str, scope: Scope, days: int) -> None:
     begun = resources.sessions().begin_script(who.user, label.strip(), "the settings page", (scope,), days * DAY_MS)
     authentication.record(who.user.id, "token made", f"{label.strip()}: {scope}")
     st.session_state[_TOKEN] = begun.access
-
-
-def _attempt(work: Callable[[], object], done: str) -> None:
-    """Does it and draws the page anew, or says why not."""
-    try:
-        work()
-    except InputError as error:
-        st.error(str(error))
-    except Conflict:
-        st.error("Your account changed meanwhile. Please try again.")
-    except (*REDIS_ERRORS, StormError):
-        st.error(_AWAY)
-    else:
-        flash.leave(done)
-        st.rerun()

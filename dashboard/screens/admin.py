@@ -8,10 +8,9 @@ import streamlit as st
 from dashboard import authentication, flash, resources, tickets, viewer
 from stormalert import house, panel, settings, words
 from stormalert.calendar import CALENDAR_SETTING, read_calendar
-from stormalert.errors import Conflict, InputError, StormError
+from stormalert.errors import InputError
 from stormalert.house import USUAL_PLAN, House, Plan, SecondFactor
 from stormalert.model import Role, Ticket, TicketKind, User
-from stormalert.process import REDIS_ERRORS
 from stormalert.sessions import SignedIn
 from stormalert.store import Cursor
 from stormalert.units import now_ms
@@ -241,14 +240,6 @@ def _audit() -> None:
 
 
 def _attempt(work: Callable[[], object], done: str) -> None:
-    """Does it and draws the page anew, or says why not."""
-    try:
-        _admin()
-        work()
-    except (InputError, Conflict) as error:
-        st.error(str(error))
-    except (*REDIS_ERRORS, StormError):
-        st.error("Redis or the store does not answer; try again in a moment.")
-    else:
-        flash.leave(done)
-        st.rerun()
+    # Again: the page may have been drawn before the role was taken away.
+    _admin()
+    flash.attempt(work, done)

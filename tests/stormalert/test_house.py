@@ -1,6 +1,3 @@
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 
@@ -8,18 +5,15 @@ from stormalert import house
 from stormalert.errors import InputError
 from stormalert.house import House, LimitReached, Plan, SecondFactor
 from stormalert.model import Role, RuleState
-from stormalert.store import Store, open_store
+from stormalert.store import Store
 from tests.store.records import a_channel, a_rule, a_user
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = open_store("", tmp_path / "store.sqlite3")
+@pytest.fixture(autouse=True)
+def _as_small(store: Store) -> None:
     store.save_user(a_user("u1", "asha", plan="small"))
     store.save_user(a_user("u2", "ravi"))
     house.save(store, House(plans={"standard": Plan(rules=9, channels=9), "small": Plan(rules=1, channels=0)}))
-    yield store
-    store.close()
 
 
 def test_each_user_has_the_limits_of_their_plan(store: Store) -> None:

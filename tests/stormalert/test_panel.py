@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from stormalert.model import User
 from stormalert.reseal import reseal
 from stormalert.security import Sealer, sealer
 from stormalert.settings import Settings
-from stormalert.store import Store, open_store
+from stormalert.store import Store
 
 MASTER, OTHER = "m" * 32, "n" * 32
 SECRETS = {
@@ -36,13 +35,6 @@ async def main(config, stopping):
 process.PANEL_EVERY_S = 0.1
 process.run("ingest", main, follows_panel=True)
 """
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = open_store("", tmp_path / "store.sqlite3")
-    yield store
-    store.close()
 
 
 def config(**environment: str) -> Settings:

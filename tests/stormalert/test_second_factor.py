@@ -1,6 +1,4 @@
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pyotp
@@ -10,22 +8,9 @@ from redis import Redis
 from stormalert import second_factor
 from stormalert.model import User
 from stormalert.security import Sealer
-from stormalert.store import Store, open_store
+from stormalert.store import Store
 
 SEAL = Sealer("m" * 32)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = open_store("", tmp_path / "store.sqlite3")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def client(redis_url: str) -> Iterator[Redis]:
-    with Redis.from_url(redis_url, decode_responses=True) as client:
-        yield client
 
 
 def code_of(secret: str, steps_off: int = 0) -> str:

@@ -1,6 +1,4 @@
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import jwt
 import pytest
@@ -10,23 +8,10 @@ from stormalert import keys, settings
 from stormalert.errors import StormError
 from stormalert.model import Role, Scope, User
 from stormalert.sessions import ACCESS_S, Keyring, Sessions
-from stormalert.store import Store, open_store
+from stormalert.store import Store
 from stormalert.units import DAY_MS, HOUR_MS, now_ms
 
 SECRET, OTHER = "s" * 32, "o" * 32
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = open_store("", tmp_path / "store.sqlite3")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def client(redis_url: str) -> Iterator[Redis]:
-    with Redis.from_url(redis_url, decode_responses=True) as client:
-        yield client
 
 
 @pytest.fixture
