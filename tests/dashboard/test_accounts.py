@@ -338,3 +338,14 @@ def test_readiness_and_metrics(rig: Rig) -> None:
         assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/plain; version=")
         assert 'stormalert_up{kind="ingest"} 0.0' in answer.text and 'stormalert_up{kind="dashboard"} 1.0' in answer.text
         assert 'stormalert_waiting{stream="ticks"} 0.0' in answer.text
+
+
+def test_a_key_of_the_panel_is_used_at_once(rig: Rig) -> None:
+    with rig.sign_in("asha") as admin:
+        assert "api_key=apikey" in admin.get("/kite/login").headers["location"]
+        assert admin.put("/api/admin/keys/KITE_API_KEY", json={"value": "key-of-the-panel"}).json()["source"] == "panel"
+        assert "api_key=key-of-the-panel" in admin.get("/kite/login").headers["location"]
+        assert admin.put("/api/admin/keys/JWT_SECRET", json={"value": "x" * 40}).status_code == 404
+        assert admin.delete("/api/admin/keys/KITE_API_KEY").status_code == 204
+        assert "api_key=apikey" in admin.get("/kite/login").headers["location"]
+    assert [action for _, action, _ in audit(rig, 2)] == ["key forgotten", "key set"]

