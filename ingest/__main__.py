@@ -7,7 +7,7 @@ from typing import Any
 import uvloop
 from twisted.internet import asyncioreactor
 
-from stormalert import process
+from stormalert import panel, process
 
 
 def _run_on_shared_loop(main: Coroutine[Any, Any, None]) -> None:
@@ -35,4 +35,4 @@ if __name__ == "__main__":
 
         await ingest(*given)
 
-    process.run("ingest", main, _run_on_shared_loop, follows_panel=True)
+    process.run("ingest", main, _run_on_shared_loop, follows=panel.KITE)

@@ -4,6 +4,7 @@ Processes lay them over their settings when they start, and start anew when they
 """
 
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pydantic import SecretStr, ValidationError
@@ -17,9 +18,8 @@ log = logging.getLogger("stormalert")
 
 # Accounts at Kite and at the channels' providers, and who messages come from: what changes without the machine changing. Where
 # servers are, and the secrets that open the store's own, stay with whoever runs the machine.
-PANEL = (
-    "KITE_API_KEY",
-    "KITE_API_SECRET",
+KITE = ("KITE_API_KEY", "KITE_API_SECRET")
+CHANNELS = (
     "TELEGRAM_BOT_TOKEN",
     "TWILIO_SID",
     "TWILIO_AUTH_TOKEN",
@@ -30,6 +30,7 @@ PANEL = (
     "STORM_MAIL_FROM",
     "STORM_PUBLIC_URL",
 )
+PANEL = (*KITE, *CHANNELS)
 # Beside those whose type says so: a URL with a password in it, and half of Kite's sign-in.
 _SECRET = frozenset({"SMTP_URL", "KITE_API_KEY"})
 PREFIX = "panel."
@@ -76,6 +77,11 @@ def forget(store: Store, name: str) -> None:
     """The environment's counts again."""
     store.delete_setting(PREFIX + name)
     store.save_setting(_REVISION, new_id())
+
+
+def of(config: Settings, names: Sequence[str]) -> dict[str, object]:
+    """What these settings are, to compare."""
+    return {name: getattr(config, _field(name)) for name in names}
 
 
 def revision(store: Store) -> str:

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn, cast
 
@@ -46,10 +46,10 @@ REDIS_ERRORS = (RedisError, RedisClusterException)
 Main = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
 
-def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, follows_panel: bool = False) -> None:
+def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, follows: Sequence[str] = ()) -> None:
     """Run `main(settings, stopping)` as the process `name` until it returns; exit 1 with one sentence on a StormError.
 
-    `follows_panel`: with what admins set in the panel over its settings, and anew when that changes.
+    `follows`: settings of the panel; with what admins set there over its own, and anew when one of them changes.
     """
     config = load_or_exit()
     start_logging(name, config)
@@ -69,8 +69,8 @@ def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, 
         log.info("stopped")
 
     try:
-        if follows_panel:
-            following = PanelWatch(config)
+        if follows:
+            following = PanelWatch(config, follows)
             config = following.config
         run_loop(guarded())
     except StormError as error:
@@ -83,7 +83,8 @@ def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, 
 class PanelWatch:
     """The settings with the panel's over them, and a look now and then whether those changed. Raises StormError."""
 
-    def __init__(self, config: Settings) -> None:
+    def __init__(self, config: Settings, names: Sequence[str]) -> None:
+        self._environment, self._names = config, names
         self._store = open_store(config.mongodb_uri, config.sqlite_path)
         # The revision first: what changes in between is taken for a change.
         self._revision = panel.revision(self._store)
@@ -95,13 +96,22 @@ class PanelWatch:
         while True:
             await asyncio.sleep(PANEL_EVERY_S)
             try:
-                self.has_changed = await asyncio.to_thread(panel.revision, self._store) != self._revision
+                self.has_changed = await asyncio.to_thread(self._look)
             except StormError as error:
                 log.debug("panel not looked at", extra={"reason": str(error)})
             if self.has_changed:
                 log.info("settings changed: starting anew")
                 stop()
                 return
+
+    def _look(self) -> bool:
+        """Whether one of the names has another value now; most changes are about others."""
+        revision = panel.revision(self._store)
+        if revision == self._revision:
+            return False
+        self._revision = revision
+        now = panel.overlay(self._environment, self._store)
+        return panel.of(now, self._names) != panel.of(self.config, self._names)
 
 
 def start_anew() -> NoReturn:

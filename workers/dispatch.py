@@ -26,7 +26,7 @@ FACTS_S = 2.0
 
 
 def run() -> None:
-    process.run("dispatch", main, follows_panel=True)
+    process.run("dispatch", main)
 
 
 async def main(config: Settings, stopping: asyncio.Event) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from redis import Redis
 from redis.exceptions import RedisError
 
-from stormalert import channels, process, security
+from stormalert import channels, panel, process, security
 from stormalert.errors import StormError
 from stormalert.store import open_store
 from workers.channels import open_channels
@@ -34,21 +34,21 @@ def run() -> None:
     config = process.load_or_exit()
     process.start_logging("worker", config)
     try:
-        panel = process.PanelWatch(config)
+        watch = process.PanelWatch(config, panel.CHANNELS)
         with Loop() as loop:
-            _work(panel, loop)
+            _work(watch, loop)
     except StormError as error:
         log.error(str(error))
         sys.exit(1)
     except RedisError as error:
         log.error("redis lost", extra={"reason": type(error).__name__})
         sys.exit(1)
-    if panel.has_changed:
+    if watch.has_changed:
         process.start_anew()
 
 
-def _work(panel: process.PanelWatch, loop: Loop) -> None:
-    config = panel.config
+def _work(watch: process.PanelWatch, loop: Loop) -> None:
+    config = watch.config
     client = process.connect(config.redis_url)
     loop.run(process.wait_for_redis(client))
     name = f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"
@@ -66,7 +66,7 @@ def _work(panel: process.PanelWatch, loop: Loop) -> None:
     try:
         with loop.beating(heartbeat):
             worker = open_worker(Redis.from_url(config.rq_url), name, courier, loop)
-            watching = loop.start(panel.watch(worker.stop_when_idle))
+            watching = loop.start(watch.watch(worker.stop_when_idle))
             worker.work(logging_level="WARNING")
             watching.cancel()
     finally:

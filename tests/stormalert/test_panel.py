@@ -33,7 +33,7 @@ async def main(config, stopping):
     await stopping.wait()
 
 process.PANEL_EVERY_S = 0.1
-process.run("ingest", main, follows_panel=True)
+process.run("ingest", main, follows=["TWILIO_SID"])
 """
 
 
@@ -154,6 +154,9 @@ def test_a_process_starts_anew_in_its_own_place_when_the_panel_changes(store: St
         assert process.stdout.readline() == "none\n"
         panel.save(config(), store, "TWILIO_SID", "AC1")
         assert process.stdout.readline() == "AC1\n"
+        # What it does not use does not disturb it: it is the next change that it tells.
+        panel.save(config(), store, "KITE_API_KEY", "a key")
+        time.sleep(0.5)
         panel.forget(store, "TWILIO_SID")
         assert process.stdout.readline() == "none\n"
         time.sleep(0.3)

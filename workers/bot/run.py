@@ -9,7 +9,7 @@ from functools import partial
 
 from redis.asyncio import Redis
 
-from stormalert import keys, process, security
+from stormalert import keys, panel, process, security
 from stormalert.linking import Linking
 from stormalert.process import REDIS_ERRORS
 from stormalert.settings import Settings
@@ -31,7 +31,7 @@ SOON_S = 0.5
 
 
 def run() -> None:
-    process.run("bot", main, follows_panel=True)
+    process.run("bot", main, follows=panel.CHANNELS)
 
 
 async def main(config: Settings, stopping: asyncio.Event) -> None:
