@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 # Streamlit's script guesses where its server is, and asks below /rules first: two 404s in the console each time. So it is told.
 _TOLD = '<script>window.__streamlit={BACKEND_BASE_URL:location.origin+"/"}</script>'
@@ -13,6 +13,10 @@ _TOLD = '<script>window.__streamlit={BACKEND_BASE_URL:location.origin+"/"}</scri
 
 async def open_page(_request: Request) -> Response:
     return HTMLResponse(_index(), headers={"Cache-Control": "no-cache"})
+
+
+async def to_openapi(_request: Request) -> Response:
+    return RedirectResponse("/api/openapi.json", 307)
 
 
 @cache

@@ -51,6 +51,8 @@ def routes() -> list[DoorRoute | DoorMount]:
         DoorRoute("/readyz", health.readyz, Door.ANYBODY),
         DoorRoute("/metrics", metrics.metrics, Door.ADMIN, scope=Scope.READ),
         DoorMount("/api", make_api()),
+        # Where tools look for it first.
+        DoorRoute("/openapi.json", pages.to_openapi, Door.ANYBODY),
         DoorRoute("/admin", pages.open_page, Door.ADMIN),
         *(DoorRoute(f"/{name}", pages.open_page, Door.MEMBER) for name in ("rules", "alerts", "settings")),
     ]
