@@ -113,7 +113,9 @@ async def check_code(request: Request, user: User, code: str) -> None:
         if not await asyncio.to_thread(_passes, user, code):
             await asyncio.to_thread(record, user.id, "second factor refused", address(request))
             raise NotSignedIn(401, WRONG_CODE)
-        await throttle.forget(resources.loop_redis(), [*subjects, throttle.of_name(user.name)])
+        # The right password was given before; it was not forgotten then, so that it cannot be tried for ever without a code.
+        by_password = [throttle.of_name(user.name), throttle.of_device(_device(request))]
+        await throttle.forget(resources.loop_redis(), [*subjects, *by_password])
     except REDIS_ERRORS:
         raise NotSignedIn(503, AWAY) from None
     except StormError as error:
