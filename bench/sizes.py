@@ -32,6 +32,10 @@ class Sizes:
     delivery_burst: int
     # So many chats get one message each.
     delivery_limited: int
+    phone_runs: int
+    phone_s: int
+    # Packets a second of the quiet market beside what is printed.
+    phone_market: int
     # Tries to install a peer that is no requirement of the product.
     installs: bool
 
@@ -61,6 +65,9 @@ FULL = Sizes(
     delivery_s=20,
     delivery_burst=1_000,
     delivery_limited=600,
+    phone_runs=3,
+    phone_s=40,
+    phone_market=1_000,
     installs=True,
 )
 
@@ -89,5 +96,8 @@ QUICK = Sizes(
     delivery_s=2,
     delivery_burst=20,
     delivery_limited=40,
+    phone_runs=1,
+    phone_s=2,
+    phone_market=300,
     installs=False,
 )

@@ -1,4 +1,4 @@
-"""The whole way from an alert in its stream to the sandbox's outbox: real processes, a store and a server of their own."""
+"""What the sandbox's outbox is the end of: real processes, users, a store and a server of their own."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from stormalert.units import now_ms
 ROOT = Path(__file__).resolve().parents[1]
 ALERTS = Shard("s0").alerts
 CHANNELS = (ChannelKind.TELEGRAM, ChannelKind.WHATSAPP, ChannelKind.EMAIL)
+# Alerts are appended by us, so the exchange has next to nothing to do.
+NO_MARKET = ("--instruments=5", "--tick-rate=1")
 UP_WITHIN_S = 30
 STOPPED_WITHIN_S = 20
 PAGE = 1_000
@@ -48,38 +50,59 @@ Process = subprocess.Popen[bytes]
 
 
 class Stand:
-    """Users with three channels each; processes are started by name and killed by their handle."""
+    """Users with a channel of each kind; processes are started by name and killed by their handle.
 
-    def __init__(self, redis_url: str, directory: Path, users: int, environment: Mapping[str, str]) -> None:
+    `environment` is what processes are started with from now on.
+    """
+
+    def __init__(
+        self,
+        redis_url: str,
+        directory: Path,
+        users: int,
+        environment: Mapping[str, str],
+        kinds: Sequence[ChannelKind] = CHANNELS,
+    ) -> None:
         self.redis = Redis.from_url(redis_url, decode_responses=True)
         self.directory = directory
         self.log = directory / "log"
         self.store: Store = open_store("", directory / "store.sqlite3")
         self.users = [f"user{number}" for number in range(users)]
         self._ports = free_ports(3)
-        self._environment = {**os.environ, **self._settings(redis_url), **environment}
+        self.environment = {**os.environ, **self._settings(redis_url), **environment}
         self._processes: list[Process] = []
         self._seen = 0
         for number, user in enumerate(self.users):
-            self._seed(number, user)
+            self._seed(number, user, kinds)
 
     @property
     def sandbox_url(self) -> str:
         return f"http://127.0.0.1:{self._ports[0]}"
 
-    def start_sandbox(self) -> None:
+    @property
+    def sandbox_ws_url(self) -> str:
+        return f"ws://127.0.0.1:{self._ports[1]}"
+
+    def start_sandbox(self, market: Sequence[str]) -> None:
         http, ws, smtp = (str(port) for port in self._ports)
         ports = ["--http-port", http, "--ws-port", ws, "--smtp-port", smtp]
-        state = ["--state-dir", str(self.directory / "sandbox"), "--instruments", "5", "--tick-rate", "1"]
-        self._run("sandbox", *ports, *state)
-        _until(self._answers, UP_WITHIN_S, "the sandbox's first answer")
+        self.run("sandbox", *ports, "--state-dir", str(self.directory / "sandbox"), *market)
+        wait_until(self._answers, UP_WITHIN_S, "the sandbox's first answer")
 
     def start(self, command: str) -> Process:
-        return self._run("workers", command)
+        return self.run("workers", command)
+
+    def run(self, module: str, *arguments: str) -> Process:
+        with self.log.open("ab") as log:
+            # Not in the project's folder: a developer's .env is not ours to read.
+            command = [sys.executable, "-m", module, *arguments]
+            process = subprocess.Popen(command, cwd=self.directory, env=self.environment, stdout=log, stderr=log)
+        self._processes.append(process)
+        return process
 
     def wait_for_heartbeat(self, command: str, process: Process) -> None:
         name = {"work": "worker"}.get(command, command)
-        _until(lambda: self.redis.keys(f"storm:alive:{name}:*-{process.pid}"), UP_WITHIN_S, f"{command}'s first heartbeat")
+        wait_until(lambda: self.redis.keys(f"storm:alive:{name}:*-{process.pid}"), UP_WITHIN_S, f"{command}'s first heartbeat")
 
     def fire(self, number: int) -> None:
         """Append an alert as the engine does; its symbol is its own, so that its messages can be told apart."""
@@ -118,14 +141,6 @@ class Stand:
         self.store.close()
         self.redis.close()
 
-    def _run(self, module: str, *arguments: str) -> Process:
-        with self.log.open("ab") as log:
-            # Not in the project's folder: a developer's .env is not ours to read.
-            command = [sys.executable, "-m", module, *arguments]
-            process = subprocess.Popen(command, cwd=self.directory, env=self._environment, stdout=log, stderr=log)
-        self._processes.append(process)
-        return process
-
     def _settings(self, redis_url: str) -> dict[str, str]:
         return {
             "PYTHONPATH": str(ROOT),
@@ -140,11 +155,15 @@ class Stand:
             "SMTP_URL": f"smtp://127.0.0.1:{self._ports[2]}",
         }
 
-    def _seed(self, number: int, user: str) -> None:
-        addresses = (str(424_242 + number), f"+9198{number:08}", f"{user}@storm.example")
+    def _seed(self, number: int, user: str, kinds: Sequence[ChannelKind]) -> None:
+        addresses = {
+            ChannelKind.TELEGRAM: str(424_242 + number),
+            ChannelKind.WHATSAPP: f"+9198{number:08}",
+            ChannelKind.EMAIL: f"{user}@storm.example",
+        }
         self.store.save_user(User(id=user, name=user, password_hash="x", created_ms=now_ms()))
-        for kind, address in zip(CHANNELS, addresses, strict=True):
-            self.store.save_channel(Channel(id=f"{kind}{number}", user=user, kind=kind, address=address))
+        for kind in kinds:
+            self.store.save_channel(Channel(id=f"{kind}{number}", user=user, kind=kind, address=addresses[kind]))
 
     def _answers(self) -> bool:
         try:
@@ -154,12 +173,14 @@ class Stand:
 
 
 @contextmanager
-def standing(users: int, environment: Mapping[str, str]) -> Iterator[Stand]:
-    """With the sandbox running, and everything gone at the end."""
+def standing(
+    users: int, environment: Mapping[str, str], kinds: Sequence[ChannelKind] = CHANNELS, market: Sequence[str] = NO_MARKET
+) -> Iterator[Stand]:
+    """With the sandbox running, given the flags `market`, and everything gone at the end."""
     with throwaway_server() as url, tempfile.TemporaryDirectory(prefix="storm-") as directory:
-        stand = Stand(url, Path(directory), users, environment)
+        stand = Stand(url, Path(directory), users, environment, kinds)
         try:
-            stand.start_sandbox()
+            stand.start_sandbox(market)
             yield stand
         finally:
             stand.stop()
@@ -186,7 +207,7 @@ def free_ports(count: int) -> list[int]:
             probe.close()
 
 
-def _until(condition: Any, within_s: float, what: str) -> None:
+def wait_until(condition: Any, within_s: float, what: str) -> None:
     deadline_s = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline_s:

@@ -81,7 +81,7 @@ async def _compare(rules_an_instrument: int, sizes: Sizes) -> list[Row]:
         ours = await contenders[0].alerts()
         for contender in contenders[1:]:
             found, until_ms = await contender.alerts(), typical[contender.ticks - 1].time_ms
-            contender.checked = _must_agree(contender.name, found, ours, until_ms)
+            contender.checked = must_agree(contender.name, found, ours, until_ms)
     gc.unfreeze()
     rows = [_row(rules_an_instrument, contender, contenders[0]) for contender in contenders]
     rows.append(_bytewax_row(rules_an_instrument, plain_rules, check, typical, sizes, ours, contenders[0]))
@@ -112,6 +112,17 @@ async def plain_alerts(server: Server, stream: str) -> list[Alert]:
         Alert(int(entry["time_ms"]), entry["rule"], entry["direction"], int(entry["price_e4"]), int(entry["reference_e4"]))
         for _, entry in await server.redis.xrange(stream)
     ]
+
+
+def must_agree(name: str, found: list[Alert], ours: list[Alert], until_ms: int) -> int:
+    """Tick by tick; what one tick fires, the engine fires burst by burst and so in an order of its own."""
+    expected = list(itertools.filterfalse(lambda alert: alert.time_ms > until_ms, ours))
+    if not expected:
+        raise RuntimeError(f"the check of {name} says nothing: no rule fired")
+    is_in_order = all(former.time_ms <= later.time_ms for former, later in itertools.pairwise(found))
+    if not is_in_order or sorted(found) != sorted(expected):
+        raise RuntimeError(f"{name} gave {len(found)} alerts that are not our {len(expected)}")
+    return len(expected)
 
 
 def _engine(server: Server, ticks: int) -> Contender:
@@ -187,18 +198,9 @@ def _bytewax_row(
     stretches = [check, *(_part(typical, place, sizes.stretches) for place in range(sizes.stretches))]
     seconds, found = bytewax_env.run(python, plain_rules, [[plain_tick(tick) for tick in part] for part in stretches])
     # It keeps the order of an instrument, not of a batch.
-    checked = _must_agree("bytewax", sorted(found), sorted(ours), typical[-1].time_ms)
+    checked = must_agree("bytewax", sorted(found), ours, typical[-1].time_ms)
     rates = [len(part) / taken_s for part, taken_s in zip(stretches[1:], seconds[1:], strict=True)]
     return _row(rules_an_instrument, Contender("bytewax", len(typical), engine.take, engine.alerts, rates, checked), engine)
-
-
-def _must_agree(name: str, found: list[Alert], ours: list[Alert], until_ms: int) -> int:
-    expected = list(itertools.filterfalse(lambda alert: alert.time_ms > until_ms, ours))
-    if not expected:
-        raise RuntimeError(f"the check of {name} says nothing: no rule fired")
-    if found != expected:
-        raise RuntimeError(f"{name} gave {len(found)} alerts that are not our {len(expected)}")
-    return len(expected)
 
 
 def _row(rules_an_instrument: int, contender: Contender, engine: Contender) -> Row:

@@ -12,7 +12,7 @@ from bench.peers.records import Alert
 from bench.peers.records import Rule as PlainRule
 from bench.peers.records import Tick as PlainTick
 from bench.peers.script_per_rule import ScriptPerRule
-from bench.versus import plain
+from bench.versus import must_agree, plain
 from stormalert import process
 from stormalert.model import Direction, Kind, Repeat, Rule, Tick
 from stormalert.units import format_price
@@ -84,3 +84,15 @@ def test_the_bytewax_flow_emits_the_alerts_that_the_oracle_calls_for() -> None:
     _, alerts = run(plain_rules, [plain_ticks[:300], plain_ticks[300:]])
     # Bytewax keeps the order of an instrument, not of a batch.
     assert sorted(alerts) == sorted(expected)
+
+
+def test_peers_are_held_against_the_engine_tick_by_tick() -> None:
+    ours = [Alert(1, "r1", "up", 103, 100), Alert(2, "r3", "up", 104, 100), Alert(2, "r2", "up", 104, 100)]
+    # Within a tick the engine's order is that of its bursts.
+    assert must_agree("peer", [ours[0], ours[2], ours[1]], ours, until_ms=2) == 3
+    assert must_agree("slow peer", ours[:1], ours, until_ms=1) == 1
+    for found in ([*ours[1:], ours[0]], ours[:2], [*ours, ours[2]], [ours[0], ours[1], ours[2]._replace(reference_e4=101)]):
+        with pytest.raises(RuntimeError, match="that are not our 3"):
+            must_agree("peer", found, ours, until_ms=2)
+    with pytest.raises(RuntimeError, match="no rule fired"):
+        must_agree("peer", [], [], until_ms=2)

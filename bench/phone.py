@@ -1,0 +1,282 @@
+"""The whole way as one number: from a print at the stand-in exchange to the message in its Telegram.
+
+Sandbox, ingest, evaluator, dispatcher and workers are processes of their own, as `make run` starts them. The market stands
+still but goes on ticking; each print is of an instrument of its own and jumps far enough to fire the one rule on it. A print's
+time is taken before we ask the sandbox for it, so that what the asking takes counts as well. All clocks are this machine's.
+"""
+
+import csv
+import http.client
+import json
+import re
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from bench.sandbox import KEY, SECRET, log_in
+from bench.sizes import Sizes
+from bench.stand import NO_LIMITS, Stand, standing, wait_until
+from stormalert import keys
+from stormalert.keys import Shard
+from stormalert.model import ChannelKind, Delivery, Direction, Kind, Rule
+from stormalert.units import MINUTE_MS, now_ms
+
+SHARD = Shard("s0")
+WARM_UP = 50
+PERCENT_E2 = 300
+# The last of the list trade too seldom for a window of a minute: now and then it would be empty, and nothing to jump from.
+WINDOW_MS = 5 * MINUTE_MS
+# Above the rule's percent, below what ingest takes for a misprint.
+JUMP = 1.035
+# Every instrument has to trade once before it can jump, and the last of a list trades seldom.
+READY_WITHIN_S = 180
+SETTLE_S = 20
+# For messages that should not come.
+LINGER_S = 2
+SYMBOL = re.compile(r"NSE:[^\s<]+")
+
+Row = dict[str, Any]
+
+
+class Listed(NamedTuple):
+    token: int
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """When one print was where; ms of the epoch. Redis and RQ note what lies between the ends."""
+
+    printed: float
+    appended: float
+    fired: float
+    queued: float
+    started: float
+    arrived: float
+
+
+# From and to where, by the names of the moments above.
+HOPS = {
+    "print -> tick in its stream": ("printed", "appended"),
+    "tick -> alert in its stream": ("appended", "fired"),
+    "alert -> job in the queue": ("fired", "queued"),
+    "job -> taken by a worker": ("queued", "started"),
+    "taken -> message at Telegram": ("started", "arrived"),
+    "the whole way": ("printed", "arrived"),
+}
+
+
+def run(sizes: Sizes) -> dict[str, list[Row]]:
+    prints = sizes.delivery_alerts_a_second * sizes.phone_s
+    count = WARM_UP + prints * sizes.phone_runs
+    # More than are printed: the indices are listed among them.
+    market = (f"--instruments={count}", f"--tick-rate={sizes.phone_market}", "--liveliness=0")
+    with standing(1, NO_LIMITS, (ChannelKind.TELEGRAM,), market) as stand:
+        instruments = _start_all(stand, count, sizes.delivery_workers)
+        _ready(stand, instruments)
+        # Connections are made and code is loaded by the first messages.
+        _run(stand, instruments[:WARM_UP], sizes)
+        runs = [instruments[first : first + prints] for first in range(WARM_UP, count, prints)]
+        rows, ways = [], []
+        for part in runs:
+            row, found = _run(stand, part, sizes)
+            rows.append(row)
+            ways += found
+        return {
+            f"phone: print at the exchange to message at Telegram, {sizes.phone_market:,} packets a second beside": rows,
+            "phone: where the time goes, all runs": [_hop(name, ways) for name in HOPS],
+        }
+
+
+def _start_all(stand: Stand, count: int, workers: int) -> list[Listed]:
+    """Gives the instruments that have a rule."""
+    access = log_in(stand.sandbox_url)
+    stand.environment |= {
+        "STORM_MASTER_SECRET": "m" * 32,
+        "STORM_MARKET_HOURS": "always",
+        "STORM_KITE_API_ROOT": stand.sandbox_url,
+        "STORM_KITE_WS_ROOT": stand.sandbox_ws_url,
+        "KITE_API_KEY": KEY,
+        "KITE_API_SECRET": SECRET,
+        "KITE_ACCESS_TOKEN": access,
+    }
+    instruments = _listed(stand, access)[:count]
+    (user,) = stand.users
+    stand.store.save_watchlist(user, [it.token for it in instruments])
+    for it in instruments:
+        stand.store.save_rule(_rule(user, it))
+    crew = [("ingest", stand.run("ingest")), ("evaluator", stand.run("evaluator")), ("dispatch", stand.start("dispatch"))]
+    crew += [("work", stand.start("work")) for _ in range(workers)]
+    for command, process in crew:
+        stand.wait_for_heartbeat(command, process)
+    return instruments
+
+
+def _listed(stand: Stand, access: str) -> list[Listed]:
+    """The stocks of the day's list."""
+    request = urllib.request.Request(f"{stand.sandbox_url}/instruments", headers={"Authorization": f"token {KEY}:{access}"})
+    with urllib.request.urlopen(request) as answer:
+        rows = csv.DictReader(answer.read().decode().splitlines())
+    return [
+        Listed(int(row["instrument_token"]), f"{row['exchange']}:{row['tradingsymbol']}")
+        for row in rows
+        if row["segment"] != "INDICES"
+    ]
+
+
+def _rule(user: str, on: Listed) -> Rule:
+    return Rule(
+        id=f"rule{on.token}",
+        user=user,
+        token=on.token,
+        symbol=on.symbol,
+        kind=Kind.ROLLING,
+        direction=Direction.UP,
+        percent_e2=PERCENT_E2,
+        window_ms=WINDOW_MS,
+        cooldown_ms=WINDOW_MS,
+    )
+
+
+def _ready(stand: Stand, instruments: Sequence[Listed]) -> None:
+    """All are subscribed, have a price, and a rule that looks up from it."""
+
+    def all_are() -> bool:
+        subscribed = int(stand.redis.hget(keys.FEED, "instruments") or 0)
+        return subscribed == len(instruments) and all(above for _, above in _prices(stand, instruments))
+
+    wait_until(all_are, READY_WITHIN_S, "a price and an armed rule of each instrument")
+
+
+def _prices(stand: Stand, instruments: Iterable[Listed]) -> list[tuple[str, str]]:
+    """Last price, and the first one above it that fires; empty where there is none."""
+    with stand.redis.pipeline(transaction=False) as pipe:
+        for it in instruments:
+            pipe.hmget(SHARD.instrument(it.token), "price", "above")
+        return [(price or "", (price and above) or "") for price, above in pipe.execute()]
+
+
+def _run(stand: Stand, instruments: Sequence[Listed], sizes: Sizes) -> tuple[Row, list[Way]]:
+    a_second = sizes.delivery_alerts_a_second
+    jumps = [round(float(price) * JUMP, 2) for price, _ in _prices(stand, instruments)]
+    printed_ms = _print(stand, instruments, jumps, a_second)
+    arrived_ms, extra = _collect(stand, printed_ms)
+    waits_ms = sorted(arrived_ms[symbol] - printed_ms[symbol] for symbol in arrived_ms)
+    took_ms = max(printed_ms.values()) - min(printed_ms.values())
+    fired = _fired(stand, instruments, min(printed_ms.values()))
+    row = {
+        "workers": sizes.delivery_workers,
+        "prints": len(printed_ms),
+        "alerts": len(fired),
+        "prints a second": round(1_000 * (len(printed_ms) - 1) / took_ms, 1),
+        "p50 ms": _percentile(waits_ms, 50),
+        "p99 ms": _percentile(waits_ms, 99),
+        "longest ms": waits_ms[-1],
+        "missing": len(printed_ms) - len(arrived_ms),
+        "doubles": extra["double"],
+        "others": extra["other"],
+    }
+    return row, _ways(stand, fired, printed_ms, arrived_ms)
+
+
+def _print(stand: Stand, instruments: Sequence[Listed], prices: Sequence[float], a_second: int) -> dict[str, int]:
+    """When each print was asked for, by its symbol."""
+    # One connection for all: what is measured is not how fast we connect.
+    connection = http.client.HTTPConnection(urlsplit(stand.sandbox_url).netloc, timeout=30)
+    printed_ms = {}
+    started_s = time.monotonic()
+    for number, (it, price) in enumerate(zip(instruments, prices, strict=True)):
+        body = json.dumps({"symbol": it.symbol, "price": price})
+        time.sleep(max(0.0, started_s + number / a_second - time.monotonic()))
+        printed_ms[it.symbol] = now_ms()
+        connection.request("POST", "/control/print", body)
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"the sandbox did not print {it.symbol}: {text.decode()}")
+    connection.close()
+    return printed_ms
+
+
+def _collect(stand: Stand, printed_ms: Mapping[str, int]) -> tuple[dict[str, int], Counter[str]]:
+    """When the first message of each print arrived, by its symbol; and how many came twice, or of no print."""
+    arrived_ms: dict[str, int] = {}
+    extra: Counter[str] = Counter()
+    deadline_s = time.monotonic() + SETTLE_S
+    while time.monotonic() < deadline_s:
+        for message in stand.new_messages():
+            found = SYMBOL.search(message["text"])
+            symbol = found[0] if found else ""
+            if symbol not in printed_ms:
+                extra["other"] += 1
+            elif symbol in arrived_ms:
+                extra["double"] += 1
+            else:
+                arrived_ms[symbol] = message["time_ms"]
+                if len(arrived_ms) == len(printed_ms):
+                    deadline_s = time.monotonic() + LINGER_S
+        time.sleep(0.2)
+    if not arrived_ms:
+        raise RuntimeError(f"none of {len(printed_ms)} messages arrived:\n{stand.log.read_text()[-2000:]}")
+    return arrived_ms, extra
+
+
+def _fired(stand: Stand, instruments: Sequence[Listed], since_ms: int) -> list[tuple[str, dict[str, str]]]:
+    """Alerts on these instruments, with the ids of their entries."""
+    symbols = {it.symbol for it in instruments}
+    return [(entry_id, alert) for entry_id, alert in _entries(stand, SHARD.alerts, since_ms) if alert["symbol"] in symbols]
+
+
+def _ways(
+    stand: Stand, fired: Sequence[tuple[str, dict[str, str]]], printed_ms: Mapping[str, int], arrived_ms: Mapping[str, int]
+) -> list[Way]:
+    """Of those that arrived and whose tick is still in its stream."""
+    appended_ms: dict[tuple[str, str], int] = {}
+    for entry_id, tick in _entries(stand, SHARD.ticks, min(printed_ms.values())):
+        appended_ms.setdefault((tick["token"], tick["price"]), _written_ms(entry_id))
+    (channel,) = stand.store.channels_of(stand.users[0])
+    with stand.redis.pipeline(transaction=False) as pipe:
+        for _, alert in fired:
+            pipe.hmget(f"rq:job:{Delivery.id_of(alert['alert'], channel.id)}", "enqueued_at", "started_at")
+        jobs = pipe.execute()
+    ways = []
+    for (entry_id, alert), (queued, started) in zip(fired, jobs, strict=True):
+        symbol, tick = alert["symbol"], (alert["token"], alert["price"])
+        if symbol in arrived_ms and tick in appended_ms and queued and started:
+            ends = printed_ms[symbol], arrived_ms[symbol]
+            ways.append(Way(ends[0], appended_ms[tick], _written_ms(entry_id), _ms(queued), _ms(started), ends[1]))
+    return ways
+
+
+def _entries(stand: Stand, stream: str, since_ms: int) -> list[tuple[str, dict[str, str]]]:
+    entries: Any = stand.redis.xrange(stream, since_ms)
+    return list(entries)
+
+
+def _hop(name: str, ways: Sequence[Way]) -> Row:
+    start, end = HOPS[name]
+    took_ms = sorted(round(getattr(way, end) - getattr(way, start), 1) for way in ways)
+    return {
+        "hop": name,
+        "prints": len(took_ms),
+        "p50 ms": _percentile(took_ms, 50),
+        "p99 ms": _percentile(took_ms, 99),
+        "longest ms": took_ms[-1],
+    }
+
+
+def _percentile(ordered: Sequence[float], percent: int) -> float:
+    return ordered[len(ordered) * percent // 100]
+
+
+def _written_ms(entry_id: str) -> int:
+    return int(entry_id.partition("-")[0])
+
+
+def _ms(rq_time: str) -> float:
+    return datetime.fromisoformat(rq_time).timestamp() * 1_000
