@@ -102,7 +102,7 @@ def pump_for_ever(url: str) -> None:
 
     async def run() -> None:
         async with process.connect(url) as redis:
-            await Pump(redis, SHARD, lambda ticks, alerts: None).run_until(asyncio.Event())
+            await Pump(redis, SHARD, lambda *told: None).run_until(asyncio.Event())
 
     uvloop.run(run())
 

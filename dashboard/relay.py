@@ -1,8 +1,12 @@
 """`python -m dashboard.relay`: status, prices and alerts to browsers as they come, over websockets at /ws.
 
 Only the server speaks, in JSON objects with a `type`: first a `snapshot` (`status`, the user's newest `alerts`, the `quotes` of
-the watchlist), then `quotes` (those that changed), `alert` and, each second, `status`. Whoever lost the connection connects
-again and starts from a snapshot; an alert that comes twice is known by its id.
+the watchlist, their `trends` of the last hour, the `triggers` of the user's rules nearest to them), then `quotes` and
+`triggers` (those that changed), `alert` and, each second, `status`. The address may ask for less, see dashboard.asked.
+
+`at` says by shard up to which entry alerts were told. Whoever lost the connection connects again with it as `after`, and the
+snapshot begins with every alert since; an alert that comes twice is known by its id. Who does not read gets fewer prices, then
+is dropped, and is told why in the next snapshot.
 """
 
 import asyncio
@@ -11,7 +15,7 @@ import json
 import logging
 import os
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
@@ -22,10 +26,14 @@ from websockets.asyncio.server import ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from dashboard import resources, sessions, texts
+from dashboard import asked, resources, sessions, texts
+from dashboard.asked import ALERTS, QUOTES, STATUS, TRIGGERS
 from dashboard.audience import Audience, Listener
+from dashboard.outlook import Outlook, Trends, Triggers
 from dashboard.status import Status, for_everyone, read_status
+from dashboard.verdict import figures, verdict
 from stormalert import keys
+from stormalert.calendar import CALENDAR_SETTING, Segment, Sessions, read_calendar
 from stormalert.errors import InputError, StormError
 from stormalert.keys import Shard, all_shards, shard_of
 from stormalert.model import Alert
@@ -43,6 +51,11 @@ ALERTS_AT_START = 1_000
 ALERTS_AT_ONCE = 500
 BLOCK_MS = 1_000
 STATUS_EVERY_S = 1
+TRIGGERS_EVERY_S = 0.5
+CALENDAR_EVERY_S = 60
+# Entries of a shard, of all users, that are looked through for who was away.
+MISSED_MAX = 20_000
+MISSED_AT_ONCE = 1_000
 SESSIONS_EVERY_S = 5
 RETRY_AFTER_S = 0.5
 CANCEL_AGAIN_S = 1.0
@@ -53,7 +66,12 @@ CLOSE_SIGNED_OUT = 4401
 CLOSE_TRY_LATER = 1013
 Entry = tuple[str, dict[str, str]]
 Found = list[tuple[str, list[Entry]]]
-AWAY: Status = {"feed": {"state": "unknown", "reason": "Redis does not answer"}, "missing": []}
+_AWAY_REASON = "Redis does not answer"
+AWAY: Status = {
+    "feed": {"state": "unknown", "reason": _AWAY_REASON},
+    "missing": [],
+    "verdict": {"level": "bad", "reasons": [f"{_AWAY_REASON}: nothing is known now."]},
+}
 
 
 class Relay:
@@ -68,10 +86,16 @@ class Relay:
         self._asking = asyncio.Semaphore(ASK_AT_ONCE)
         self._alerts: defaultdict[str, deque[Alert]] = defaultdict(lambda: deque(maxlen=ALERTS_SHOWN))
         self._quotes: dict[int, list[Any]] = {}
+        self._trends = Trends(redis, config.shards)
+        self._outlook = Outlook(redis, config.shards)
+        self._sessions = Sessions()
+        # By shard, the entry up to which alerts were told.
+        self._at: dict[str, str] = {}
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_insist(work)) for work in (self._tell_status, self._tell_quotes, self._check_sessions)]
+            works = (self._tell_status, self._tell_quotes, self._tell_triggers, self._check_sessions, self._read_calendar)
+            tasks = [group.create_task(_insist(work)) for work in works]
             tasks += [group.create_task(self._tell_alerts(shard)) for shard in all_shards(self._config.shards)]
             await stopping.wait()
             # More than once: a library that is just then giving up a connection may swallow it.
@@ -99,7 +123,12 @@ class Relay:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "The store does not answer; try again in a moment.\n")
         if signed_in is None:
             return connection.respond(HTTPStatus.UNAUTHORIZED, "Sign in first.\n")
-        cast(Listener, connection).session = signed_in.session
+        try:
+            wanted = asked.read(request.path)
+        except InputError as error:
+            return connection.respond(HTTPStatus.BAD_REQUEST, f"{error}\n")
+        listener = cast(Listener, connection)
+        listener.session, listener.asked, listener.owed, listener.held_since_s = signed_in.session, wanted, set(), 0.0
         return None
 
     async def listen(self, connection: ServerConnection) -> None:
@@ -107,9 +136,12 @@ class Relay:
         user = listener.session.user
         try:
             async with self._asking:
-                tokens = await asyncio.to_thread(self._store.watchlist, user)
+                watched = await asyncio.to_thread(self._store.watchlist, user)
+                tokens: Sequence[int] = watched if listener.asked.tokens is None else listener.asked.tokens
                 stored = await asyncio.to_thread(self._store.alerts_of, user, None, ALERTS_SHOWN)
+                missed = await self._missed(user, listener.asked.after)
                 found = await self._look_up(token for token in tokens if token not in self._quotes)
+                trends = await self._trends.of(tokens) if QUOTES in listener.asked.topics else {}
         except UNREACHABLE:
             await listener.close(CLOSE_TRY_LATER, "Redis does not answer")
             return
@@ -121,7 +153,7 @@ class Relay:
         # What was published meanwhile is newer.
         self._quotes = found | self._quotes
         # Nothing is awaited between the snapshot and what follows it, so that nothing falls between them.
-        broadcast([listener], self._snapshot(listener, stored))
+        broadcast([listener], self._snapshot(listener, stored, missed, trends))
         self.audience.add(listener)
         try:
             with contextlib.suppress(ConnectionClosed):
@@ -130,18 +162,39 @@ class Relay:
         finally:
             self.audience.remove(listener)
 
-    def _snapshot(self, listener: Listener, stored: list[Alert]) -> str:
-        newest = {alert.id: alert for alert in stored}
-        newest |= {alert.id: alert for alert in self._alerts.get(listener.session.user, ())}
-        shown = sorted(newest.values(), key=lambda alert: (alert.time_ms, alert.id), reverse=True)[:ALERTS_SHOWN]
-        return json.dumps(
-            {
-                "type": "snapshot",
-                "status": self._status,
-                "alerts": [_alert(alert) for alert in shown],
-                "quotes": {token: self._quotes[token] for token in listener.tokens if token in self._quotes},
-            }
-        )
+    def _snapshot(self, listener: Listener, stored: list[Alert], missed: list[Alert], trends: dict[int, list[float]]) -> str:
+        user, topics, tokens = listener.session.user, listener.asked.topics, listener.tokens
+        frame: dict[str, Any] = {"type": "snapshot", "at": self._at}
+        if reason := self.audience.reason(listener):
+            frame["dropped"] = reason
+        if STATUS in topics:
+            frame["status"] = self._status
+        if ALERTS in topics:
+            newest = {alert.id: alert for alert in (*stored, *self._alerts.get(user, ()))}
+            shown = sorted(newest.values(), key=_newest_last)[-ALERTS_SHOWN:]
+            every = {alert.id: alert for alert in (*shown, *missed)}
+            frame["alerts"] = [_alert(alert) for alert in sorted(every.values(), key=_newest_last, reverse=True)]
+        if QUOTES in topics:
+            frame["quotes"] = {token: self._quotes[token] for token in tokens if token in self._quotes}
+            frame["trends"] = trends
+        if TRIGGERS in topics:
+            frame["triggers"] = self._outlook.of(user, tokens)
+        return json.dumps(frame)
+
+    async def _missed(self, user: str, after: dict[str, str]) -> list[Alert]:
+        """A user's alerts behind these entries."""
+        found: list[Alert] = []
+        for shard in all_shards(self._config.shards):
+            place, looked = after.get(shard.tag, ""), 0
+            while place and looked < MISSED_MAX:
+                entries = cast(list[Entry], await self._redis.xrange(shard.alerts, f"({place}", count=MISSED_AT_ONCE))
+                looked += len(entries)
+                place = entries[-1][0] if len(entries) == MISSED_AT_ONCE else ""
+                for _entry_id, fields in entries:
+                    if fields.get("user") == user:
+                        with contextlib.suppress(InputError):
+                            found.append(read_alert(fields))
+        return found
 
     async def _tell_alerts(self, shard: Shard) -> None:
         after = ""
@@ -150,25 +203,29 @@ class Relay:
             nonlocal after
             if not after:
                 newest = cast(list[Entry], await self._redis.xrevrange(shard.alerts, count=ALERTS_AT_START))
-                for _entry_id, fields in reversed(newest):
-                    self._hear(fields)
                 after = newest[0][0] if newest else "0-0"
+                for entry_id, fields in reversed(newest):
+                    self._hear(shard, entry_id, fields)
+                self._at[shard.tag] = after
             found = cast(Found, await self._redis.xread({shard.alerts: after}, count=ALERTS_AT_ONCE, block=BLOCK_MS))
             for _stream, entries in found:
                 for entry_id, fields in entries:
                     after = entry_id
-                    self._hear(fields)
+                    self._hear(shard, entry_id, fields)
 
         await _insist(follow)
 
-    def _hear(self, fields: dict[str, str]) -> None:
+    def _hear(self, shard: Shard, entry_id: str, fields: dict[str, str]) -> None:
+        self._at[shard.tag] = entry_id
         try:
             alert = read_alert(fields)
         except InputError:
             # Dispatch says so.
             return
         self._alerts[alert.user].append(alert)
-        self.audience.tell_user(alert.user, json.dumps({"type": "alert", "alert": _alert(alert)}))
+        if self.audience.of(alert.user):
+            frame = {"type": "alert", "alert": _alert(alert), "at": {shard.tag: entry_id}}
+            self.audience.tell_user(alert.user, ALERTS, json.dumps(frame))
 
     async def _tell_quotes(self) -> None:
         async with self._redis.pubsub() as topic:
@@ -178,14 +235,14 @@ class Relay:
             # From here on nothing is missed, but what was published while nobody listened was: it is looked up.
             missed = await self._look_up({*self._quotes, *self.audience.tokens()})
             self._quotes |= missed
-            self.audience.tell_quotes(missed)
+            self.audience.tell_quotes(missed, self._quotes)
             while True:
                 message = await topic.get_message(ignore_subscribe_messages=True, timeout=BLOCK_MS / 1_000)
                 if message is None:
                     continue
                 changed = {int(token): quote for token, quote in json.loads(message["data"]).items()}
                 self._quotes |= changed
-                self.audience.tell_quotes(changed)
+                self.audience.tell_quotes(changed, self._quotes)
 
     async def _look_up(self, tokens: Iterable[int]) -> dict[int, list[Any]]:
         """What was last quoted, whether or not this process heard it."""
@@ -199,7 +256,7 @@ class Relay:
 
     async def _tell_status(self) -> None:
         try:
-            self._status = for_everyone(await read_status(self._redis, self._config))
+            self._status = self._told(await read_status(self._redis, self._config))
         except UNREACHABLE as error:
             self._status = AWAY
             if not self._is_away:
@@ -208,9 +265,35 @@ class Relay:
             if self._is_away:
                 log.info("redis back")
         self._is_away = self._status is AWAY
-        self._heart.facts.update(listeners=len(self.audience), dropped=self.audience.dropped)
-        self.audience.tell_everyone(json.dumps({"type": "status", "status": self._status}))
+        counts = {"listeners": len(self.audience), "dropped": self.audience.dropped, "held_back": self.audience.held_back}
+        self._heart.facts.update(counts)
+        self.audience.tell_everyone(STATUS, json.dumps({"type": "status", "status": self._status, "at": self._at}))
         await asyncio.sleep(STATUS_EVERY_S)
+
+    def _told(self, status: Status) -> Status:
+        """What everybody may know, with the market's session and what to make of it all."""
+        now = now_ms()
+        if self._config.market_hours == "exchange":
+            is_open, turn_ms = self._sessions.turn(Segment.NSE, now)
+        else:
+            is_open, turn_ms = True, 0
+        session = {"is_open": is_open, "turn_ms": turn_ms}
+        whole = status | {"figures": figures(status), "session": session}
+        return for_everyone(whole) | {"verdict": verdict(whole, session, now)}
+
+    async def _tell_triggers(self) -> None:
+        seen = {token for listener in self.audience if TRIGGERS in listener.asked.topics for token in listener.tokens}
+        for user, changed in (await self._outlook.look(seen)).items():
+            for listener in self.audience.of(user):
+                triggers: Triggers = {token: found for token, found in changed.items() if token in listener.tokens}
+                if triggers:
+                    self.audience.tell(TRIGGERS, [listener], json.dumps({"type": "triggers", "triggers": triggers}))
+        await asyncio.sleep(TRIGGERS_EVERY_S)
+
+    async def _read_calendar(self) -> None:
+        with contextlib.suppress(StormError):
+            self._sessions.use(read_calendar(await asyncio.to_thread(self._store.setting, CALENDAR_SETTING)))
+        await asyncio.sleep(CALENDAR_EVERY_S)
 
     async def _check_sessions(self) -> None:
         await asyncio.sleep(SESSIONS_EVERY_S)
@@ -286,10 +369,16 @@ async def _insist(work: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(RETRY_AFTER_S)
 
 
+def _newest_last(alert: Alert) -> tuple[int, str]:
+    return alert.time_ms, alert.id
+
+
 def _alert(alert: Alert) -> dict[str, Any]:
     """As the page shows it."""
     return {
         "id": alert.id,
+        "rule": alert.owners_rule,
+        "token": alert.token,
         "symbol": alert.symbol,
         "direction": alert.direction,
         "what": texts.what_happened(alert),

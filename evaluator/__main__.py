@@ -9,7 +9,7 @@ from typing import Any
 
 import uvloop
 
-from evaluator.pump import Pump
+from evaluator.pump import Pump, Slowest
 from evaluator.replay import replay
 from evaluator.rulebook import Rulebook
 from evaluator.show import show
@@ -44,12 +44,14 @@ async def _evaluate(settings: Settings, stopping: asyncio.Event) -> None:
     async with process.connect(settings.redis_url) as redis:
         await process.wait_for_redis(redis)
         heartbeat = process.Heartbeat("evaluator", redis)
-        heartbeat.facts = {"ticks": 0, "alerts": 0}
+        heartbeat.facts = {"ticks": 0, "alerts": 0, "delay_ms": 0}
+        slowest = Slowest()
 
-        def count(ticks: int, alerts: int) -> None:
+        def count(ticks: int, alerts: int, delay_ms: int) -> None:
             heartbeat.facts = {
                 "ticks": int(heartbeat.facts["ticks"]) + ticks,
                 "alerts": int(heartbeat.facts["alerts"]) + alerts,
+                "delay_ms": slowest.note(delay_ms),
             }
 
         async with process.Tasks(stopping) as tasks:

@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 from stormalert.keys import Shard
 from stormalert.process import UNREACHABLE
 from stormalert.scripts import script
+from stormalert.units import now_ms
 
 log = logging.getLogger(__name__)
 
@@ -21,12 +22,27 @@ BURST = 50
 BATCH_MIN, BATCH_MAX = 16, 2_000
 BLOCK_MS = 1_000
 TRIM_EVERY_S = 5
+SLOWEST_OF_S = 5
 # What stays readable behind the cursor.
 KEEP_MS = 60_000
 PAUSE_AFTER_FAILURE_S = 0.5
 
-# Told how many ticks were taken and alerts appended.
-OnBatch = Callable[[int, int], None]
+# Told how many ticks were taken and alerts appended, and how long the newest of the ticks had been in the stream, in ms.
+OnBatch = Callable[[int, int, int], None]
+
+
+class Slowest:
+    """The largest of what was noted in the last seconds: of this span and of the one before."""
+
+    def __init__(self) -> None:
+        self._began_s = 0.0
+        self._now, self._before = 0, 0
+
+    def note(self, delay_ms: int) -> int:
+        if time.monotonic() - self._began_s > SLOWEST_OF_S:
+            self._began_s, self._before, self._now = time.monotonic(), self._now, 0
+        self._now = max(self._now, delay_ms)
+        return max(self._now, self._before)
 
 
 class Pump:
@@ -64,7 +80,8 @@ class Pump:
             burst=BURST,
         )
         self._adapt(taken, held_us / 1_000_000 if held_us >= 0 else time.monotonic() - started_s)
-        self._on_batch(taken, alerts)
+        # By the server's clock and ours.
+        self._on_batch(taken, alerts, max(now_ms() - int(cursor.partition("-")[0]), 0) if taken else 0)
         if started_s - self._trimmed_s > TRIM_EVERY_S:
             self._trimmed_s = started_s
             await self._trim_behind(cursor)

@@ -1,28 +1,17 @@
 """`python -m evaluator show NSE:INFY`: where an instrument stands, and which rules are nearest to firing."""
 
 from datetime import datetime
-from typing import NamedTuple
 
 from redis.asyncio import Redis
 
 from stormalert.errors import InputError
-from stormalert.keys import shard_of
 from stormalert.model import Instrument
-from stormalert.scripts import script
+from stormalert.scripts import call_all
+from stormalert.standing import Nearest, Standing, inspection, read_standing
 from stormalert.store import Store
 from stormalert.units import IST, parse_price_e4
 
 RULES_SHOWN = 20
-
-
-class Nearest(NamedTuple):
-    """An armed rule: `reference` and `trigger`, the first price at which it fires, in rupees."""
-
-    rule: str
-    text: str
-    side: str
-    reference: str
-    trigger: str
 
 
 async def show(redis: Redis, store: Store, shards: int, symbol: str) -> str:
@@ -30,15 +19,14 @@ async def show(redis: Redis, store: Store, shards: int, symbol: str) -> str:
     instrument = store.instrument_by_symbol(symbol.upper())
     if instrument is None:
         raise InputError(f"no instrument {symbol!r}: a symbol is exchange and name, such as NSE:INFY, from the daily list")
-    key = shard_of(instrument.token, shards).instrument(instrument.token)
-    pairs, nearest, waiting, next_ms = await script("inspect").call(
-        redis, instrument=key, token=instrument.token, count=RULES_SHOWN
-    )
-    fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
-    return "\n".join(_lines(instrument, fields, [Nearest(*row) for row in nearest], waiting, next_ms))
+    (reply,) = await call_all(redis, [inspection(instrument.token, shards, RULES_SHOWN)])
+    if isinstance(reply, Exception):
+        raise reply
+    return "\n".join(_lines(instrument, read_standing(reply)))
 
 
-def _lines(instrument: Instrument, fields: dict[str, str], nearest: list[Nearest], waiting: int, next_ms: str) -> list[str]:
+def _lines(instrument: Instrument, standing: Standing) -> list[str]:
+    fields, nearest, waiting, next_ms = standing
     lines = [f"{instrument.symbol}  {instrument.name}  token {instrument.token}"]
     if "price" not in fields:
         return [*lines, "  No tick of it was evaluated yet."]
@@ -59,9 +47,7 @@ def _lines(instrument: Instrument, fields: dict[str, str], nearest: list[Nearest
 def _row(price: str, each: Nearest) -> str:
     price_e4 = parse_price_e4(price)
     away = (parse_price_e4(each.trigger) - price_e4) * 100 / price_e4
-    # The instrument is the heading, user and revision are nobody's question here.
-    condition = " ".join(each.text.split()[1:-2])
-    return f"  {each.trigger:13} {away:+6.2f} % {each.reference:13} {each.side}: {condition}  ({each.rule})"
+    return f"  {each.trigger:13} {away:+6.2f} % {each.reference:13} {each.side}: {each.condition}  ({each.rule})"
 
 
 def _moment(time_ms: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from ingest.admit import Admission
+from ingest.bars import Bars
 from ingest.decode import decode
 from ingest.feed import Feed, Link
 from ingest.gaps import GapLog
@@ -49,6 +50,7 @@ class Ingest:
         self._gaps = GapLog(redis)
         self._session = Session(settings, store, self._feed)
         self._publisher = Publisher(redis, settings.shards, self._gaps.note)
+        self._bars = Bars(redis, settings.shards)
         self._calendar: Calendar = BUILT_IN
         self._calendar_text: str | None = None
         self._sessions = Sessions()
@@ -70,6 +72,7 @@ class Ingest:
             tasks.create_task(self._heartbeat.beat_until(stopping))
             tasks.create_task(self._session.run_until(stopping))
             tasks.create_task(self._publisher.run_until(stopping))
+            tasks.create_task(self._bars.run_until(stopping))
             tasks.create_task(self._gaps.run_until(stopping))
             tasks.create_task(self._show_feed(stopping))
             tasks.create_task(self._follow_store(stopping, tasks))
@@ -85,7 +88,9 @@ class Ingest:
         received_ms = now_ms()
         for row in frame.rows:
             self._publisher.show(row)
-            self._publisher.add_ticks(self._admission.admit(row, received_ms))
+            ticks = self._admission.admit(row, received_ms)
+            self._publisher.add_ticks(ticks)
+            self._bars.add(ticks)
 
     def _on_subscribed(self, tokens: Iterable[int]) -> None:
         subscribed_ms = now_ms()

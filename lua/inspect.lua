@@ -1,5 +1,5 @@
-#!lua
--- Explains one instrument: where it stands, and which armed rules are nearest to firing. No rule's state changes.
+#!lua flags=no-writes
+-- Explains one instrument: where it stands, and which armed rules are nearest to firing.
 --
 -- KEYS     instrument  hash
 -- ARGV     token       of the instrument
@@ -17,9 +17,8 @@ local prefix = instrument_key:match("^(.*:)instrument:")
 
 local self = instrument.load(prefix, token)
 if self.price_e4 == 0 then return { redis.call("HGETALL", instrument_key), {}, 0, "" } end
-history.open(self)
+history.peek(self)
 moves.open(self)
-moves.show(self)
 local found = {}
 for _, side in ipairs({ "up", "down" }) do
   rules.each_armed(self, side, count, function(id, reference_e4, trigger_e4)
@@ -37,7 +36,8 @@ for i = 1, math.min(count, #found) do
   nearest[i] = { each.id, redis.call("HGET", rules.key(prefix, each.id), "rule"), each.side,
     number.price_text(each.reference_e4), number.price_text(each.trigger_e4) }
 end
--- Opening the history may have dropped what was too old.
-instrument.save(self)
 local waiting, next_ms = rules.waiting(self)
-return { redis.call("HGETALL", instrument_key), nearest, waiting, next_ms }
+local fields = redis.call("HGETALL", instrument_key)
+-- As they are now; the hash has them as of the last full look.
+for _, text in ipairs(moves.shown(self)) do fields[#fields + 1] = text end
+return { fields, nearest, waiting, next_ms }

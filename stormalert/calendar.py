@@ -250,6 +250,16 @@ class Sessions:
                     return midnight_ms + _of_day_ms(span.opens)
         return time_ms + LOOK_AHEAD_DAYS * DAY_MS
 
+    def turn(self, segment: int, time_ms: int) -> tuple[bool, int]:
+        """Whether a segment trades, and when that changes: its close, or its next opening within two weeks."""
+        opens_ms = self.opens_ms({segment}, time_ms)
+        if opens_ms > time_ms:
+            return False, opens_ms
+        day = datetime.fromtimestamp(opens_ms / 1_000, IST).replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight_ms = int(day.timestamp() * 1_000)
+        closes = (midnight_ms + _of_day_ms(span.closes) for span in self._calendar.spans_on(day.date(), segment, False))
+        return True, min(closes_ms for closes_ms in closes if closes_ms > time_ms)
+
     def _turn_to_day_of(self, time_ms: int) -> None:
         midnight = datetime.fromtimestamp(time_ms / 1_000, IST).replace(hour=0, minute=0, second=0, microsecond=0)
         self._day_ends_ms = int((midnight + timedelta(days=1)).timestamp() * 1_000)

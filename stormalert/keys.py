@@ -60,6 +60,9 @@ class Shard:
     def quote(self, token: int) -> str:
         return f"{self.prefix}quote:{token}"
 
+    def bars(self, token: int) -> str:
+        return f"{self.prefix}bars:{token}"
+
     def appended(self, publisher: str) -> str:
         return f"{self.prefix}appended:{publisher}"
 
@@ -316,6 +319,13 @@ TABLE = (
         "for screens: last open high low close volume change time",
         "ingest",
         "one per instrument",
+    ),
+    Family(
+        "storm:{s0}:bars:<token>",
+        "stream",
+        "for charts: open high low close of a minute; an entry's id is the minute's start in epoch ms",
+        "ingest",
+        "MAXLEN ~ 900 an instrument; expires after 4 days without a tick",
     ),
     Family(
         "storm:alive:<process>:<host>-<pid>",

@@ -7,6 +7,8 @@ A header says, after one sentence of intent:
     --          more...    a name that ends in dots takes any number of values and comes last
     -- Returns  what comes back
 
+A script that begins with `#!lua flags=no-writes` is held to it by the server, and needs no right to write.
+
 `require("lib.name")` puts the text of lua/lib/name.lua before the script, so a script is one text with one SHA1, and a process
 that runs older code keeps calling its own version.
 """
@@ -38,6 +40,7 @@ from stormalert.errors import ScriptError
 
 LUA = Path(__file__).resolve().parent.parent / "lua"
 _REQUIRE = re.compile(r'require\("([a-z_.]+)"\)')
+_READ_ONLY = "#!lua flags=no-writes\n"
 _SECTION = re.compile(r"-- (KEYS|ARGV|Returns)\s+(\S+)|--\s{5,10}(\S+)")
 
 # What a server answers that cannot take a command just now; a full disk is a plain ResponseError that begins with MISCONF.
@@ -57,6 +60,7 @@ class Script:
     keys: tuple[str, ...]
     args: tuple[str, ...]
     sha1: str
+    is_read_only: bool = False
 
     def pack(self, **named: Arguments) -> list[Value]:
         """[number of keys, *keys, *arguments] in the order of the header. Raises ScriptError."""
@@ -70,9 +74,15 @@ class Script:
         """Runs the script by its SHA1, loading it first where the server does not know it."""
         packed = self.pack(**named)
         try:
-            return await redis.evalsha(self.sha1, *packed)  # type: ignore[arg-type]
+            return await self.queue(redis, packed)
         except NoScriptError:
-            return await redis.eval(self.text, *packed)  # type: ignore[arg-type]
+            run = redis.eval_ro if self.is_read_only else redis.eval
+            return await run(self.text, *packed)  # type: ignore[arg-type]
+
+    def queue(self, redis: Any, packed: Sequence[Value]) -> Any:
+        """Calls it by its SHA1 on a client of either kind, or in a pipeline."""
+        run = redis.evalsha_ro if self.is_read_only else redis.evalsha
+        return run(self.sha1, *packed)
 
 
 # A script and its packed arguments.
@@ -109,7 +119,7 @@ async def _send(redis: AsyncRedis, calls: Sequence[Call]) -> list[object]:
         return list(await asyncio.gather(*(_send_one(redis, call, waiting) for call in calls)))
     async with redis.pipeline(transaction=False) as pipe:
         for called, packed in calls:
-            pipe.evalsha(called.sha1, *packed)  # type: ignore[arg-type]
+            called.queue(pipe, packed)
         return list(await pipe.execute(raise_on_error=False))
 
 
@@ -117,7 +127,7 @@ async def _send_one(redis: RedisCluster, call: Call, waiting: asyncio.Semaphore)
     called, packed = call
     async with waiting:
         try:
-            return await redis.evalsha(called.sha1, *packed)  # type: ignore[arg-type]
+            return await called.queue(redis, packed)
         except ResponseError as error:
             return error
 
@@ -128,7 +138,7 @@ def script(name: str) -> Script:
     text = _inline(name, (LUA / f"{name}.lua").read_text())
     signature = _signature(name, text)
     sha1 = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-    return Script(name, text, signature["KEYS"], signature["ARGV"], sha1)
+    return Script(name, text, signature["KEYS"], signature["ARGV"], sha1, text.startswith(_READ_ONLY))
 
 
 def script_names() -> list[str]:
@@ -152,7 +162,7 @@ def _signature(name: str, text: str) -> dict[str, tuple[str, ...]]:
             section = match[1] or section
             if section:
                 found[section].append(match[2] or match[3])
-    if not text.startswith("#!lua\n") or not found["KEYS"] or not found["Returns"]:
+    if not text.startswith(("#!lua\n", _READ_ONLY)) or not found["KEYS"] or not found["Returns"]:
         raise ScriptError(f"{name}.lua must begin with #!lua and a header with KEYS, ARGV and Returns")
     return {section: tuple(names) for section, names in found.items()}
 

@@ -93,16 +93,22 @@ local function drop_expired(self, deque, empty_e4)
   end
 end
 
-local function open(self, deque, empty_e4)
+local function read(self, deque)
   local spilled = deque.spilled > 0 and call("GETRANGE", key_of(self, deque), 0, deque.spilled * RECORD_BYTES - 1) or ""
   deque.records = spilled .. deque.tail
-  drop_expired(self, deque, empty_e4)
 end
 
--- Reads both deques for `extreme`, once for all windows of a look.
+-- Reads both deques for `extreme` and writes nothing: what is too old stays where it is.
+function history.peek(self)
+  read(self, self.lows)
+  read(self, self.highs)
+end
+
+-- Reads both deques for `extreme`, once for all windows of a look, and forgets what is too old.
 function history.open(self)
-  open(self, self.lows, LOWS_EMPTY_E4)
-  open(self, self.highs, HIGHS_EMPTY_E4)
+  history.peek(self)
+  drop_expired(self, self.lows, LOWS_EMPTY_E4)
+  drop_expired(self, self.highs, HIGHS_EMPTY_E4)
 end
 
 -- The extreme of the ticks in (now - window, now]; price_e4 is the newest tick's, which is always among them.

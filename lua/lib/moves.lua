@@ -126,8 +126,8 @@ function moves.each_armed(self, side, count, found)
   end
 end
 
--- Shows the windows' extremes in the instrument's hash, with the time that they are of: between looks they are not kept.
-function moves.show(self)
+-- The windows' extremes with the time that they are of, as fields and values of the instrument's hash.
+function moves.shown(self)
   local shown, time = {}, string.format(" at %d", self.time_ms)
   for span, reference in pairs(self.references) do
     if span ~= DAY then
@@ -135,6 +135,12 @@ function moves.show(self)
       shown[#shown + 1] = "low " .. number.price_text(reference.up) .. " high " .. number.price_text(reference.down) .. time
     end
   end
+  return shown
+end
+
+-- Shows them in the hash: between looks they are not kept.
+function moves.show(self)
+  local shown = moves.shown(self)
   if #shown > 0 then call("HSET", self.key, unpack(shown)) end
 end
 

@@ -79,7 +79,7 @@ async def publishing(redis: Redis) -> AsyncIterator[Publisher]:
 async def pumping(redis: Redis) -> AsyncIterator[None]:
     """Several pumps on every shard."""
     stopping = asyncio.Event()
-    pumps = [Pump(redis, shard, lambda ticks, alerts: None) for shard in all_shards(SHARDS) for _ in range(PUMPS)]
+    pumps = [Pump(redis, shard, lambda *told: None) for shard in all_shards(SHARDS) for _ in range(PUMPS)]
     running = [asyncio.create_task(pump.run_until(stopping)) for pump in pumps]
     try:
         yield

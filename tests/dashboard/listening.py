@@ -98,9 +98,9 @@ class RelayRig:
         return connect(f"ws://127.0.0.1:{self.port}{path}", additional_headers=headers, **(usual | options))
 
     @asynccontextmanager
-    async def page(self, user: str, session: str = "") -> AsyncIterator[Page]:
+    async def page(self, user: str, session: str = "", query: str = "") -> AsyncIterator[Page]:
         """After its snapshot."""
-        async with self.connecting(f"{ACCESS_COOKIE}={session or self.session(user)}") as connection:
+        async with self.connecting(f"{ACCESS_COOKIE}={session or self.session(user)}", f"/ws{query}") as connection:
             page = Page(connection)
             assert (await page.next())["type"] == "snapshot"
             yield page
@@ -139,7 +139,7 @@ class RelayRig:
 class Stalled:
     """A page that connects and then never reads."""
 
-    def __init__(self, rig: RelayRig, user: str) -> None:
+    def __init__(self, rig: RelayRig, user: str, session: str = "") -> None:
         self.socket = socket.socket()
         self.socket.settimeout(10)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -152,7 +152,7 @@ class Stalled:
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
             f"Origin: {rig.origin}",
-            f"Cookie: {ACCESS_COOKIE}={rig.session(user)}",
+            f"Cookie: {ACCESS_COOKIE}={session or rig.session(user)}",
         ]
         self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
         assert self.socket.recv(12) == b"HTTP/1.1 101"

@@ -8,8 +8,10 @@ import jwt
 import pytest
 import redis
 
-from stormalert import keys
-from stormalert.model import Scope
+from evaluator.arming import arm_command
+from stormalert import keys, process
+from stormalert.model import Direction, Kind, Rule, Scope
+from stormalert.scripts import script
 from stormalert.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Keyring
 from stormalert.units import now_ms
 from tests.sessions import begin, sessions
@@ -170,6 +172,8 @@ async def test_an_alert_is_told_as_the_page_shows_it(rig: RelayRig) -> None:
         told = (await page.next("alert"))["alert"]
     assert told == {
         "id": alert.id,
+        "rule": alert.owners_rule,
+        "token": alert.token,
         "symbol": "NSE:INFY",
         "direction": "down",
         "what": "Fell 1.1 % from its peak",
@@ -242,7 +246,7 @@ async def test_the_status_comes_each_second_and_with_the_snapshot_without_hosts(
             "status", where=lambda frame: frame["status"]["feed"] == {"state": "streaming", "instruments": 500}
         )
         again = await page.next("status")
-    assert set(told["status"]) == {"time_ms", "feed", "waiting", "missing"}
+    assert set(told["status"]) == {"time_ms", "feed", "waiting", "missing", "session", "figures", "verdict"}
     assert 500 <= again["status"]["time_ms"] - told["status"]["time_ms"] <= 5_000
     async with rig.page(user) as page:
         assert page.frames[0]["status"]["feed"] == {"state": "streaming", "instruments": 500}
@@ -258,13 +262,91 @@ async def test_nothing_but_the_protocols_frames_is_sent(rig: RelayRig) -> None:
             if kind not in {frame["type"] for frame in page.frames}:
                 await page.next(kind)
     shapes = {
-        "snapshot": {"type", "status", "alerts", "quotes"},
+        "snapshot": {"type", "at", "status", "alerts", "quotes", "trends", "triggers"},
         "quotes": {"type", "quotes"},
-        "alert": {"type", "alert"},
-        "status": {"type", "status"},
+        "alert": {"type", "alert", "at"},
+        "status": {"type", "status", "at"},
     }
     assert [set(frame) for frame in page.frames] == [shapes[frame["type"]] for frame in page.frames]
     assert [frame["type"] for frame in page.frames].count("snapshot") == 1
+
+
+async def test_who_comes_back_is_told_every_alert_since(rig: RelayRig) -> None:
+    user, other = rig.user(), rig.user()
+    async with rig.page(user) as page:
+        known = rig.write_alert(new_alert(user)).id
+        while (await page.next("alert"))["alert"]["id"] != known:
+            pass
+        at = page.frames[0]["at"] | (await page.next("status"))["at"]
+    # More than a snapshot shows, in every shard, and none of them recorded.
+    missed = [rig.write_alert(new_alert(user)).id for _ in range(120)]
+    rig.write_alert(new_alert(other))
+    after = ",".join(f"{tag}:{entry}" for tag, entry in at.items())
+    async with rig.page(user, query=f"?after={after}") as page:
+        told = page.alert_ids()
+        assert len(told) == len(set(told))
+        assert set(missed) <= set(told)
+        newest = rig.write_alert(new_alert(user)).id
+        assert (await page.next("alert"))["alert"]["id"] == newest
+    async with rig.page(user) as page:
+        assert len(page.alert_ids()) == 50
+
+
+async def test_a_page_gets_the_topics_and_instruments_that_it_asks_for(rig: RelayRig) -> None:
+    watched, asked_for = new_tokens(2)
+    user = rig.user(watched)
+    async with rig.page(user, query=f"?topics=quotes&tokens={asked_for}") as page, rig.page(user) as whole:
+        assert set(page.frames[0]) == {"type", "at", "quotes", "trends"}
+        rig.write_alert(new_alert(user))
+        await whole.next("alert")
+        await whole.next("status")
+        rig.publish({watched: ["1.00", "0.00", 1], asked_for: ["2.00", "0.00", 1]})
+        assert (await page.next())["quotes"] == {str(asked_for): ["2.00", "0.00", 1]}
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("topics=all", "topics are status, alerts, quotes, triggers, was 'all'"),
+        ("tokens=INFY", "tokens are at most 500 whole numbers"),
+        ("after=yesterday", "after is a shard and the id of an entry, such as s0:1700000000000-0"),
+        ("&".join(["topics=status"] * 11), "the address cannot be read: Max number of fields exceeded"),
+    ],
+)
+async def test_what_cannot_be_asked_for_is_said(rig: RelayRig, query: str, told: str) -> None:
+    cookie = f"{ACCESS_COOKIE}={rig.session(rig.user())}"
+    assert await rig.refusal(cookie, f"/ws?{query}") == (400, f"{told}\n")
+
+
+async def test_the_snapshot_shows_how_prices_went(rig: RelayRig) -> None:
+    known, unknown = new_tokens(2)
+    with redis.Redis.from_url(rig.redis_url) as client:
+        for minute in range(1, 71):
+            fields = {"open": "1", "high": "9", "low": "1", "close": f"{minute}.50"}
+            client.xadd(keys.shard_of(known, SHARDS).bars(known), fields, id=f"{minute * 60_000}-0")
+    async with rig.page(rig.user(known, unknown)) as page:
+        assert page.frames[0]["trends"] == {str(known): [minute + 0.5 for minute in range(11, 71)]}
+
+
+async def test_a_users_nearest_triggers_are_told_and_nobody_elses(rig: RelayRig) -> None:
+    (token,) = new_tokens(1)
+    mine, other = rig.user(token), rig.user(token)
+    shard = keys.shard_of(token, SHARDS)
+    async with process.connect(rig.redis_url) as client, rig.page(mine) as page:
+        for name, user, direction, percent_e2 in (("a", mine, "up", 200), ("b", mine, "up", 100), ("c", other, "down", 50)):
+            rule = Rule(
+                id=f"{name}{token}", user=user, token=token, symbol="NSE:X", kind=Kind.ROLLING, direction=Direction(direction),
+                percent_e2=percent_e2, window_ms=60_000, revision=1,
+            )  # fmt: skip
+            await client.eval(script("arm").text, *arm_command(shard, rule))
+        await client.xadd(shard.ticks, {"token": token, "price": "100.00", "time": 1_000})
+        await script("evaluate").call(
+            client, ticks=shard.ticks, alerts=shard.alerts, counters=shard.counters, count=10, hold=100, burst=10
+        )
+        frame = await page.next("triggers")
+        assert frame["triggers"] == {str(token): [["up", "101.00", "up 1% 1m"]]}
+        async with rig.page(mine) as late:
+            assert late.frames[0]["triggers"] == frame["triggers"]
 
 
 async def test_an_alert_that_is_written_while_a_page_connects_is_never_missed(rig: RelayRig) -> None:
@@ -342,21 +424,26 @@ async def test_a_page_that_does_not_read_is_dropped_and_the_others_go_on(rig: Re
     tokens = new_tokens(2_000)
     user = rig.user(*tokens)
     async with rig.page(user) as page:
-        stalled = Stalled(rig, user)
+        session = rig.session(user)
+        stalled = Stalled(rig, user, session)
         await until(rig.facts, "the first heartbeat")
         dropped = int(rig.facts().get("dropped", 0))
         told = 0
-        for time_ms in range(1, 400):
+        for time_ms in range(1, 1_000):
             rig.publish({token: ["1384.55", "-1.10", time_ms] for token in tokens})
             frame = await page.next("quotes")
             told += len(json.dumps(frame, separators=(",", ":")))
             assert frame["quotes"][str(tokens[0])] == ["1384.55", "-1.10", time_ms]
             if f"slow listener dropped user={user}" in rig.log.read_text():
                 break
+            await asyncio.sleep(0.05)
         await until(lambda: int(rig.facts()["dropped"]) == dropped + 1, "the drop to be counted")
         assert rig.facts()["listeners"] == "1"
         rig.publish({tokens[0]: ["9.99", "0.00", 9_999]})
         assert (await page.next("quotes"))["quotes"] == {str(tokens[0]): ["9.99", "0.00", 9_999]}
+        async with rig.page(user, session) as again, rig.page(user, session) as once_more:
+            assert "did not read" in again.frames[0]["dropped"]
+            assert "dropped" not in once_more.frames[0]
         with stalled.socket:
             heard = await asyncio.to_thread(_all_of, stalled.socket)
         # It ends with what had left already; the rest was thrown away and not kept for it.

@@ -38,7 +38,7 @@ async def append(redis: Redis, ticks: Iterable[Tick]) -> None:
 
 async def evaluate(redis: Redis) -> list[str]:
     """Ids of all alerts so far, after everything was taken."""
-    pump = Pump(redis, SHARD, lambda ticks, alerts: None)
+    pump = Pump(redis, SHARD, lambda *told: None)
     while (await pump.step())[0]:
         pass
     return [entry["alert"] for _, entry in await redis.xrange(SHARD.alerts)]
@@ -64,7 +64,7 @@ async def test_several_pumps_at_once_lose_and_repeat_nothing(redis_url: str) -> 
         await arm(redis, *book)
         stopping = asyncio.Event()
         taken: list[int] = []
-        pumps = [Pump(redis, SHARD, lambda ticks, alerts: taken.append(ticks)).run_until(stopping) for _ in range(3)]
+        pumps = [Pump(redis, SHARD, lambda ticks, *told: taken.append(ticks)).run_until(stopping) for _ in range(3)]
         running = asyncio.gather(*pumps)
         for first in range(0, len(market), 100):
             await append(redis, market[first : first + 100])
@@ -92,7 +92,7 @@ async def test_what_one_tick_fires_and_arms_beyond_a_burst_is_left_to_the_next_s
     async with process.connect(redis_url) as redis:
         await arm(redis, *book)
         await append(redis, market)
-        pump = Pump(redis, SHARD, lambda taken, alerts: stepped.append((taken, alerts)))
+        pump = Pump(redis, SHARD, lambda taken, alerts, delay_ms: stepped.append((taken, alerts)))
         while (await pump.step())[0]:
             pass
         found = [read_alert(entry) for _, entry in await redis.xrange(SHARD.alerts)]
@@ -128,7 +128,7 @@ async def test_a_malformed_entry_is_counted_with_its_reason_and_harms_no_other(r
 async def test_the_group_shows_how_far_the_engine_has_read(redis_url: str) -> None:
     async with process.connect(redis_url) as redis:
         await append(redis, ticks(100, 101, 102))
-        await Pump(redis, SHARD, lambda ticks, alerts: None).step()
+        await Pump(redis, SHARD, lambda *told: None).step()
         await append(redis, ticks(103, 104, start_ms=9_000))
         (group,) = await redis.xinfo_groups(SHARD.ticks)
     assert (group["name"], group["entries-read"], group["lag"]) == ("evaluator", 3, 2)
@@ -216,11 +216,11 @@ async def test_trims_what_is_long_behind_the_cursor_and_nothing_unread(redis_url
     async with process.connect(redis_url) as redis:
         for time_ms in (*range(1_000, 1_200), *range(90_000, 90_300)):
             await redis.xadd(SHARD.ticks, {"token": 1, "price": "100", "time": time_ms}, id=f"{time_ms}-0")
-        pump = Pump(redis, SHARD, lambda ticks, alerts: None)
+        pump = Pump(redis, SHARD, lambda *told: None)
         await pump.step()
         assert await redis.xlen(SHARD.ticks) == 500
         await evaluate(redis)
-        await Pump(redis, SHARD, lambda ticks, alerts: None).step()
+        await Pump(redis, SHARD, lambda *told: None).step()
         left = await redis.xrange(SHARD.ticks)
     # Redis drops whole nodes of a stream, so some of the old ones may stay.
     assert 300 <= len(left) < 500

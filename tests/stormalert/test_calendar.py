@@ -138,3 +138,11 @@ def test_a_bad_calendar_is_refused_with_what_was_expected(text: str, problem: st
     with pytest.raises(InputError) as refused:
         read_calendar(text)
     assert problem in str(refused.value)
+
+
+def test_a_segment_tells_whether_it_trades_and_when_that_changes() -> None:
+    sessions = Sessions()
+    at = lambda text: int(datetime.fromisoformat(f"{text}+05:30").timestamp() * 1_000)  # noqa: E731
+    assert sessions.turn(Segment.NSE, at("2026-11-23T10:00")) == (True, at("2026-11-23T15:30"))
+    # The auction before the open is no continuous trading, and a Friday's evening is followed by Monday.
+    assert sessions.turn(Segment.NSE, at("2026-11-27T18:00")) == (False, at("2026-11-30T09:15"))

@@ -41,7 +41,7 @@ def test_every_key_that_is_spelled_stands_in_the_key_table() -> None:
         keys.alive("ingest", "host", 1), keys.revoked("s"), keys.sign_ins("x"), keys.sign_in_pause("x"), keys.sent("d"),
         keys.FEED, keys.GAPS, keys.BEATS, keys.errand("e"), keys.link("d"), keys.code("c"),
         keys.code_tries("c"), keys.codes_asked("u"),
-        keys.listed("1"), keys.stranger("1"), keys.ERRANDS, keys.BOT_NAME, keys.BOT_LOCK, shard.appended("p"),
+        keys.listed("1"), keys.stranger("1"), keys.ERRANDS, keys.BOT_NAME, keys.BOT_LOCK, shard.appended("p"), shard.bars(1),
     ]  # fmt: skip
     families = [re.sub(r"<\w+>", r"[^:]+", re.escape(family.key)) for family in keys.TABLE]
     assert [name for name in spelled if not any(re.fullmatch(family, name) for family in families)] == []

@@ -1,0 +1,59 @@
+"""The whole of StormAlert in one colour, with the reasons in words: what the strip on top of the live page says. Pure."""
+
+from typing import Any
+
+from stormalert import words
+from stormalert.units import HOUR_MS, SECOND_MS
+
+GOOD, WAIT, BAD = "good", "wait", "bad"
+# Kite's login can wait until some hours before the market opens.
+AHEAD_MS = 3 * HOUR_MS
+LATE_MS, VERY_LATE_MS = 1 * SECOND_MS, 5 * SECOND_MS
+TICKS_WAIT, ALERTS_WAIT, MESSAGES_WAIT = 5_000, 100, 500
+
+
+def figures(status: dict[str, Any]) -> dict[str, int]:
+    """Of the whole: workers, messages that wait, and the milliseconds from a tick's arrival to its alert, at the slowest."""
+    of = {name: [it for it in status["processes"] if it["name"] == name] for name in ("worker", "dispatch", "evaluator")}
+    evaluated_ms = max((int(it.get("delay_ms", 0)) for it in of["evaluator"]), default=0)
+    return {
+        "workers": len(of["worker"]),
+        "queued": max((int(it.get("queued", 0)) for it in of["dispatch"]), default=0),
+        "latency_ms": int(status["feed"].get("delay_p99_ms", 0)) + evaluated_ms,
+    }
+
+
+def verdict(status: dict[str, Any], session: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    """`level`: good, wait or bad; `reasons`: sentences, the worst first. `status` has its `figures`."""
+    is_on = session["is_open"]
+    opens_soon = is_on or session["turn_ms"] - now_ms < AHEAD_MS
+    found: list[tuple[str, str]] = []
+    for name in status["missing"]:
+        found.append((BAD, f"{name} is not running: alerts are late or missing."))
+    feed = status["feed"]
+    state, reason = feed.get("state", ""), str(feed.get("reason") or "")
+    if state == "login_needed":
+        found.append((BAD if opens_soon else WAIT, _sentence("Log in to Kite", reason)))
+    elif state in ("stale", "unknown"):
+        found.append((BAD if is_on else WAIT, _sentence("No prices come", reason)))
+    elif state != "streaming":
+        found.append((WAIT, _sentence("The feed is starting", reason)))
+    latency_ms = status["figures"]["latency_ms"]
+    if latency_ms >= LATE_MS:
+        level = BAD if latency_ms >= VERY_LATE_MS else WAIT
+        found.append((level, f"From tick to alert it takes {latency_ms / SECOND_MS:.1f} s."))
+    ticks, alerts = status["waiting"]["ticks"], status["waiting"]["alerts"]
+    if ticks > TICKS_WAIT:
+        found.append((BAD if ticks > 10 * TICKS_WAIT else WAIT, f"{words.grouped(ticks)} ticks wait for the evaluator."))
+    if alerts > ALERTS_WAIT:
+        found.append((WAIT, f"{words.grouped(alerts)} alerts wait for dispatch."))
+    if (queued := status["figures"]["queued"]) > MESSAGES_WAIT:
+        found.append((WAIT, f"{words.grouped(queued)} messages wait for a worker."))
+    if left_out := feed.get("left_out"):
+        found.append((WAIT, f"{words.grouped(int(left_out))} instruments are left out: Kite takes 9,000."))
+    found.sort(key=lambda it: it[0] != BAD)
+    return {"level": found[0][0] if found else GOOD, "reasons": [sentence for _, sentence in found]}
+
+
+def _sentence(what: str, reason: str) -> str:
+    return f"{what}: {reason.rstrip('.')}." if reason else f"{what}."
