@@ -1,24 +1,31 @@
-// Listens to the relay and keeps three things up to date: the status line, the prices, the alerts.
+// Listens to the relay and keeps three things up to date: the status strip, the prices, the alerts.
 // Whatever comes from outside goes into the page as text, never as markup.
 
 const STALE_MS = 5000;
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 const SIGNED_OUT = 4401;
 const ALERTS_SHOWN = 50;
+const HOUR_MS = 3600000;
+const TREND_POINTS = 60;
+const TREND_EVERY_MS = 3000;
+const MINUTE_MS = 60000;
 
 const FEED_STATES = {
-  starting: ["Starting", "wait"],
-  login_needed: ["Login needed", "bad"],
-  connecting: ["Connecting", "wait"],
-  streaming: ["Streaming", "good"],
-  stale: ["Stale", "bad"],
-  unknown: ["Unknown", "bad"],
+  starting: "Starting",
+  login_needed: "Login needed",
+  connecting: "Connecting",
+  streaming: "Streaming",
+  stale: "Stale",
+  unknown: "Unknown",
 };
+const LEVELS = { good: "All is well", wait: "Look at this", bad: "Not well" };
 
 const rupees = new Intl.NumberFormat("en-IN", { minimumFractionDigits: 2, maximumFractionDigits: 4 });
 const count = new Intl.NumberFormat("en-IN");
 const clock = new Intl.DateTimeFormat("en-GB", { timeZone: "Asia/Kolkata", timeStyle: "medium" });
+const minute = new Intl.DateTimeFormat("en-GB", { timeZone: "Asia/Kolkata", timeStyle: "short" });
 const day = new Intl.DateTimeFormat("en-GB", { timeZone: "Asia/Kolkata", day: "numeric", month: "short" });
+const weekday = new Intl.DateTimeFormat("en-GB", { timeZone: "Asia/Kolkata", weekday: "short" });
 
 const pages = new WeakMap();
 
@@ -32,25 +39,27 @@ export default function ({ parentElement, data }) {
 class Page {
   constructor(root, data) {
     this.root = root;
-    this.status = new StatusLine();
+    this.status = new StatusStrip();
     this.prices = new Prices(data.symbols);
     this.alerts = new Alerts();
     this.view = element("div", "live", this.status.view, element("div", "columns", this.prices.view, this.alerts.view));
     root.append(this.view);
     this.relay = new Relay(addressOf(data), (frame) => this.show(frame), (state) => this.status.showLink(state));
-    this.timer = setInterval(() => this.status.showAge(), 1000);
+    this.timers = [setInterval(() => this.status.showAge(), 1000), setInterval(() => this.prices.drawTrends(), TREND_EVERY_MS)];
   }
 
   show(frame) {
-    this.status.heard();
+    this.status.heard(frame.dropped);
     if (frame.status) this.status.show(frame.status);
+    if (frame.trends) this.prices.showTrends(frame.trends);
     if (frame.quotes) this.prices.show(frame.quotes);
+    if (frame.triggers) this.prices.showTriggers(frame.triggers, frame.type === "snapshot");
     if (frame.type === "snapshot") this.alerts.replace(frame.alerts);
     if (frame.type === "alert") this.alerts.add(frame.alert);
   }
 
   close() {
-    clearInterval(this.timer);
+    this.timers.forEach(clearInterval);
     this.relay.close();
     this.view.remove();
   }
@@ -62,15 +71,20 @@ class Relay {
     this.onFrame = onFrame;
     this.onState = onState;
     this.failures = 0;
+    // By shard, up to which entry alerts were told: whoever comes back is told all since.
+    this.at = {};
     this.open();
   }
 
   open() {
-    this.socket = new WebSocket(this.address);
+    const after = Object.entries(this.at).map(([shard, entry]) => `${shard}:${entry}`).join(",");
+    this.socket = new WebSocket(after ? `${this.address}?after=${after}` : this.address);
     this.socket.onmessage = (message) => {
+      const frame = JSON.parse(message.data);
       this.failures = 0;
+      Object.assign(this.at, frame.at);
       this.onState("live");
-      this.onFrame(JSON.parse(message.data));
+      this.onFrame(frame);
     };
     this.socket.onclose = (closed) => {
       if (closed.code === SIGNED_OUT) return this.onState("signed out");
@@ -88,35 +102,43 @@ class Relay {
   }
 }
 
-class StatusLine {
+class StatusStrip {
   constructor() {
     this.badge = element("span", "badge wait", "Connecting");
-    this.facts = element("span", "facts");
+    this.reasons = element("span", "reasons");
     this.link = element("span", "link", "");
-    this.warning = element("div", "warning");
-    this.warning.hidden = true;
-    this.view = element("div", "status", this.badge, this.facts, this.link, this.warning);
-    this.view.setAttribute("role", "status");
+    this.facts = element("dl", "facts");
+    this.cells = new Map();
+    const said = element("div", "said", this.badge, this.reasons, this.link);
+    said.setAttribute("role", "status");
+    this.view = element("div", "status", said, this.facts);
     this.heardAt = 0;
   }
 
-  heard() {
+  heard(dropped) {
     this.heardAt = Date.now();
+    if (dropped) this.wasDropped = dropped;
   }
 
-  show({ feed, waiting, missing }) {
-    const [name, look] = FEED_STATES[feed.state] ?? ["No feed yet", "wait"];
-    this.badge.textContent = name;
-    this.badge.className = `badge ${look}`;
-    const facts = [];
-    if (feed.state !== "streaming" && feed.reason) facts.push(feed.reason);
-    if (feed.instruments) facts.push(`${count.format(feed.instruments)} instruments`);
-    if (feed.left_out) facts.push(`${count.format(feed.left_out)} left out: Kite takes 9,000`);
-    if (feed.state === "streaming") facts.push(`${count.format(feed.ticks_per_s ?? 0)} ticks/s`);
-    if (waiting?.ticks > 5000) facts.push(`${count.format(waiting.ticks)} ticks wait`);
-    setText(this.facts, facts.join(" · "));
-    this.warning.hidden = missing.length === 0;
-    setText(this.warning, missing.length ? `Alerts are delayed: ${missing.join(", ")} not running.` : "");
+  show({ feed, waiting, session, figures, verdict, time_ms: now }) {
+    this.badge.className = `badge ${verdict.level}`;
+    setText(this.badge, LEVELS[verdict.level]);
+    setText(this.reasons, verdict.reasons.join(" "));
+    this.fact("Market", session ? told(session, now) : "–");
+    this.fact("Feed", feedText(feed));
+    this.fact("Ticks", `${count.format(feed.ticks_per_s ?? 0)}/s`);
+    this.fact("Tick to alert", figures ? `${count.format(figures.latency_ms)} ms` : "–");
+    this.fact("Workers", figures ? count.format(figures.workers) : "–");
+    this.fact("Queue", figures ? count.format(figures.queued) : "–");
+    this.fact("Lag", waiting ? `${count.format(waiting.ticks)} ticks` : "–");
+  }
+
+  fact(name, text) {
+    if (!this.cells.has(name)) {
+      this.cells.set(name, element("dd"));
+      this.facts.append(element("div", "", element("dt", "", name), this.cells.get(name)));
+    }
+    setText(this.cells.get(name), text);
   }
 
   showLink(state) {
@@ -127,12 +149,28 @@ class StatusLine {
       this.link.replaceChildren("You are signed out. ", again);
     } else setText(this.link, state === "live" ? "Connected" : "Connection lost, trying again …");
     this.link.className = `link ${state === "live" ? "good" : "bad"}`;
+    this.link.title = this.wasDropped ?? "";
   }
 
   showAge() {
     const age = Date.now() - this.heardAt;
     if (this.state === "live" && age > STALE_MS) setText(this.link, `Nothing heard for ${Math.round(age / 1000)} s`);
   }
+}
+
+function feedText(feed) {
+  const parts = [FEED_STATES[feed.state] ?? "Not there yet"];
+  if (feed.instruments) parts.push(`${count.format(feed.instruments)} instruments`);
+  return parts.join(" · ");
+}
+
+// Open, closes 15:30 (in 2 h 10 min); Closed, opens Mon 09:15.
+function told({ is_open: isOpen, turn_ms: turn }, now) {
+  if (!turn) return "Always open";
+  const at = day.format(turn) === day.format(now) ? minute.format(turn) : `${weekday.format(turn)} ${minute.format(turn)}`;
+  const left = Math.max(0, Math.ceil((turn - now) / MINUTE_MS));
+  const wait = left < 60 ? `${left} min` : left < 1440 ? `${Math.floor(left / 60)} h ${left % 60} min` : "";
+  return `${isOpen ? "Open, closes" : "Closed, opens"} ${at}${wait ? ` (in ${wait})` : ""}`;
 }
 
 class Prices {
@@ -146,7 +184,9 @@ class Prices {
     this.filter.addEventListener("input", () => this.arrange());
     this.body = element("tbody");
     for (const [token, symbol] of Object.entries(symbols)) this.rows.set(token, new PriceRow(symbol));
-    const heads = [["symbol", "Instrument"], ["last", "Price"], ["change", "Change"], ["time", "Time"]];
+    const heads = [
+      ["symbol", "Instrument"], ["last", "Price"], ["change", "Change"], ["trend", "Last hour"], ["away", "To trigger"], ["time", "Time"],
+    ];
     const head = element("tr", "", ...heads.map(([name, title]) => this.head(name, title)));
     const table = element("table", "", element("thead", "", head), this.body);
     this.view = element("section", "prices", element("h2", "", "Prices", this.filter), element("div", "scroll", table));
@@ -154,12 +194,17 @@ class Prices {
   }
 
   head(name, title) {
+    const cell = element("th", name);
+    if (name === "trend") {
+      cell.textContent = title;
+      return cell;
+    }
     const button = element("button", "", title);
     button.addEventListener("click", () => {
       this.order = name;
       this.arrange();
     });
-    const cell = element("th", name, button);
+    cell.append(button);
     cell.dataset.order = name;
     return cell;
   }
@@ -168,26 +213,56 @@ class Prices {
     for (const [token, quote] of Object.entries(quotes)) this.rows.get(token)?.show(...quote);
   }
 
+  showTrends(trends) {
+    for (const [token, trend] of Object.entries(trends)) this.rows.get(token)?.startTrend(trend);
+  }
+
+  drawTrends() {
+    this.rows.forEach((row) => row.drawTrend());
+  }
+
+  showTriggers(triggers, isAll) {
+    if (isAll) this.rows.forEach((row) => row.setTriggers([]));
+    for (const [token, found] of Object.entries(triggers)) this.rows.get(token)?.setTriggers(found);
+  }
+
   arrange() {
     const wanted = this.filter.value.trim().toUpperCase();
     const shown = [...this.rows.values()].filter((row) => row.symbol.toUpperCase().includes(wanted));
-    // Names upwards, numbers from the largest.
-    shown.sort((a, b) => (this.order === "symbol" ? a.symbol.localeCompare(b.symbol) : b[this.order] - a[this.order]));
+    shown.sort(ORDERS[this.order]);
     this.body.replaceChildren(...shown.map((row) => row.view));
-    for (const head of this.view.querySelectorAll("th")) {
-      head.setAttribute("aria-sort", head.dataset.order !== this.order ? "none" : this.order === "symbol" ? "ascending" : "descending");
+    for (const head of this.view.querySelectorAll("th[data-order]")) {
+      head.setAttribute("aria-sort", head.dataset.order !== this.order ? "none" : UPWARDS.has(this.order) ? "ascending" : "descending");
     }
   }
 }
+
+// Names and distances upwards, other numbers from the largest.
+const UPWARDS = new Set(["symbol", "away"]);
+const ORDERS = {
+  symbol: (a, b) => a.symbol.localeCompare(b.symbol),
+  last: (a, b) => b.last - a.last,
+  change: (a, b) => b.change - a.change,
+  time: (a, b) => b.time - a.time,
+  away: (a, b) => a.away - b.away,
+};
 
 class PriceRow {
   constructor(symbol) {
     this.symbol = symbol;
     this.last = this.change = this.time = -Infinity;
+    this.away = Infinity;
+    this.triggers = [];
+    this.trend = [];
     this.lastCell = element("td", "last", "–");
     this.changeCell = element("td", "change", "");
+    this.trendCell = element("td", "trend");
+    this.awayCell = element("td", "away", "");
     this.timeCell = element("td", "time", "");
-    this.view = element("tr", "", element("td", "symbol", symbol), this.lastCell, this.changeCell, this.timeCell);
+    const name = element("a", "", symbol);
+    name.href = `/instrument?symbol=${encodeURIComponent(symbol)}`;
+    const cells = [this.lastCell, this.changeCell, this.trendCell, this.awayCell, this.timeCell];
+    this.view = element("tr", "", element("td", "symbol", name), ...cells);
   }
 
   show(last, change, time) {
@@ -201,7 +276,60 @@ class PriceRow {
       setText(this.changeCell, `${this.change > 0 ? "+" : ""}${change} %`);
       this.changeCell.className = `change ${this.change < 0 ? "down" : this.change > 0 ? "up" : ""}`;
     }
+    this.grow(time);
+    this.showAway();
     if (Number.isFinite(before) && before !== this.last) flash(this.lastCell, this.last > before ? "up" : "down");
+  }
+
+  startTrend(trend) {
+    this.trend = [...trend];
+    this.minute = undefined;
+    this.isDirty = true;
+  }
+
+  // The running minute is the newest point.
+  grow(time) {
+    const minute = Math.floor(time / MINUTE_MS);
+    if (minute === this.minute) this.trend.pop();
+    this.minute = minute;
+    this.trend.push(this.last);
+    if (this.trend.length > TREND_POINTS) this.trend.shift();
+    this.isDirty = true;
+  }
+
+  drawTrend() {
+    if (!this.isDirty || this.trend.length < 2) return;
+    this.isDirty = false;
+    if (!this.line) {
+      this.line = drawing("polyline", { fill: "none", "stroke-width": "1.5", "vector-effect": "non-scaling-stroke" });
+      const picture = drawing("svg", { viewBox: "0 0 60 20", preserveAspectRatio: "none", "aria-hidden": "true" });
+      picture.append(this.line);
+      this.trendCell.append(picture);
+    }
+    const low = Math.min(...this.trend), span = Math.max(...this.trend) - low || 1;
+    const step = 60 / (this.trend.length - 1);
+    const points = this.trend.map((price, place) => `${(place * step).toFixed(1)},${(19 - ((price - low) / span) * 18).toFixed(1)}`);
+    this.line.setAttribute("points", points.join(" "));
+    this.line.setAttribute("class", this.trend.at(-1) < this.trend[0] ? "down" : "up");
+  }
+
+  setTriggers(triggers) {
+    this.triggers = triggers.map(([side, price, rule]) => ({ side, price: Number(price), rule }));
+    this.showAway();
+  }
+
+  showAway() {
+    const away = ({ price }) => Math.abs(price - this.last);
+    const nearest = this.triggers.reduce((best, it) => (!best || away(it) < away(best) ? it : best), undefined);
+    if (!nearest || !Number.isFinite(this.last)) {
+      this.away = Infinity;
+      return setText(this.awayCell, "");
+    }
+    const percent = ((nearest.price - this.last) * 100) / this.last;
+    this.away = Math.abs(percent);
+    setText(this.awayCell, `${nearest.side === "up" ? "▲" : "▼"} ${percent > 0 ? "+" : ""}${percent.toFixed(2)} %`);
+    const title = `${nearest.rule} fires at ${rupees.format(nearest.price)}`;
+    if (this.awayCell.title !== title) this.awayCell.title = title;
   }
 }
 
@@ -211,7 +339,10 @@ class Alerts {
     this.list.setAttribute("aria-live", "polite");
     this.empty = element("p", "empty", "No alerts yet. They appear here the moment a rule fires.");
     this.known = new Set();
-    this.view = element("section", "alerts", element("h2", "", "Alerts"), this.empty, element("div", "scroll", this.list));
+    this.sound = new Sound();
+    this.notices = new Notices();
+    const head = element("h2", "", "Alerts", element("span", "choices", this.sound.view, this.notices.view));
+    this.view = element("section", "alerts", head, this.empty, element("div", "scroll", this.list));
   }
 
   replace(alerts) {
@@ -225,16 +356,143 @@ class Alerts {
     if (this.known.has(alert.id)) return;
     this.known.add(alert.id);
     this.empty.hidden = true;
-    const side = alert.direction === "down" ? "down" : "up";
-    const item = element(
-      "li", isNew ? "new" : "",
-      element("span", `arrow ${side}`, side === "down" ? "▼" : "▲"),
-      element("div", "what", element("b", "", alert.symbol), ` ${alert.what}`, element("span", "soft", `${alert.price} from ${alert.reference}`)),
-      element("time", "soft", when(alert.time_ms)),
-    );
-    this.list.prepend(item);
+    this.list.prepend(alertCard(alert, isNew));
     while (this.list.children.length > ALERTS_SHOWN) this.list.lastChild.remove();
+    if (!isNew) return;
+    this.sound.play(alert.direction);
+    this.notices.show(alert);
   }
+}
+
+function alertCard(alert, isNew) {
+  const side = alert.direction === "down" ? "down" : "up";
+  const symbol = element("a", "", alert.symbol);
+  symbol.href = `/alerts?alert=${encodeURIComponent(alert.id)}`;
+  const done = element("span", "soft");
+  done.setAttribute("role", "status");
+  const snooze = cardButton("Snooze 1 h", `Snooze the rule of ${alert.symbol} for one hour`, done, async () => {
+    const until = Date.now() + HOUR_MS;
+    await post("/api/mutes", { scope: "rule", subject: alert.rule, until_ms: until });
+    return `Snoozed until ${minute.format(until)}`;
+  });
+  const pause = cardButton("Pause rule", `Pause the rule of ${alert.symbol}`, done, async () => {
+    await post(`/api/rules/${encodeURIComponent(alert.rule)}/pause`);
+    return "Rule paused";
+  });
+  return element(
+    "li", isNew ? "new" : "",
+    element("span", `arrow ${side}`, side === "down" ? "▼" : "▲"),
+    element("div", "what", symbol, ` ${alert.what}`, element("span", "soft", `${alert.price} from ${alert.reference}`),
+      element("span", "acts", snooze, pause, done)),
+    element("time", "soft", when(alert.time_ms)),
+  );
+}
+
+// What it says afterwards, or why it could not be done.
+function cardButton(text, label, done, act) {
+  const button = element("button", "act", text);
+  button.type = "button";
+  button.setAttribute("aria-label", label);
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      setText(done, await act());
+    } catch (error) {
+      setText(done, error.message);
+      button.disabled = false;
+    }
+  });
+  return button;
+}
+
+async function post(path, body) {
+  const headers = body ? { "Content-Type": "application/json" } : {};
+  const answer = await fetch(path, { method: "POST", headers, body: body && JSON.stringify(body) });
+  if (answer.ok) return;
+  const problem = await answer.json().catch(() => ({}));
+  throw new Error(problem.detail ?? problem.title ?? `Not done (${answer.status})`);
+}
+
+// A choice that this browser remembers.
+class Choice {
+  constructor(name, text, onChange = () => {}) {
+    this.name = `storm-${name}`;
+    this.box = element("input");
+    this.box.type = "checkbox";
+    this.box.checked = remembered(this.name) === "on";
+    this.box.addEventListener("change", () => {
+      remember(this.name, this.box.checked ? "on" : "off");
+      if (this.box.checked) onChange();
+    });
+    this.view = element("label", "choice", this.box, text);
+  }
+
+  get isOn() {
+    return this.box.checked;
+  }
+}
+
+class Sound extends Choice {
+  constructor() {
+    // Browsers let a page make sounds after somebody did something on it.
+    super("sound", "Sound", () => this.play("up"));
+  }
+
+  play(direction) {
+    if (!this.isOn) return;
+    this.context ??= new AudioContext();
+    const tone = this.context.createOscillator(), loudness = this.context.createGain(), now = this.context.currentTime;
+    tone.frequency.setValueAtTime(direction === "down" ? 660 : 880, now);
+    tone.frequency.exponentialRampToValueAtTime(direction === "down" ? 440 : 1320, now + 0.18);
+    loudness.gain.setValueAtTime(0.15, now);
+    loudness.gain.exponentialRampToValueAtTime(0.001, now + 0.35);
+    tone.connect(loudness).connect(this.context.destination);
+    tone.start(now);
+    tone.stop(now + 0.36);
+  }
+}
+
+class Notices extends Choice {
+  constructor() {
+    super("notices", "Notify", () => this.ask());
+    if (!("Notification" in window)) this.view.hidden = true;
+  }
+
+  async ask() {
+    if ((await Notification.requestPermission()) !== "granted") {
+      this.box.checked = false;
+      remember(this.name, "off");
+      this.view.title = "This browser does not allow notifications from this page.";
+    }
+  }
+
+  show(alert) {
+    if (!this.isOn || Notification.permission !== "granted") return;
+    new Notification(alert.symbol, { body: `${alert.what}: ${alert.price} from ${alert.reference}`, tag: alert.id });
+  }
+}
+
+// A browser may forbid a page to remember anything.
+function remembered(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+function remember(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch {
+    // Then it holds as long as the page.
+  }
+}
+
+function drawing(tag, attributes) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value));
+  return made;
 }
 
 function addressOf({ url, port }) {

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stormalert.calendar import BUILT_IN, Sessions, read_calendar
+from stormalert.calendar import BUILT_IN, Segment, Sessions, read_calendar
 from stormalert.errors import InputError
 from stormalert.units import IST
 
@@ -142,7 +142,6 @@ def test_a_bad_calendar_is_refused_with_what_was_expected(text: str, problem: st
 
 def test_a_segment_tells_whether_it_trades_and_when_that_changes() -> None:
     sessions = Sessions()
-    at = lambda text: int(datetime.fromisoformat(f"{text}+05:30").timestamp() * 1_000)  # noqa: E731
-    assert sessions.turn(Segment.NSE, at("2026-11-23T10:00")) == (True, at("2026-11-23T15:30"))
-    # The auction before the open is no continuous trading, and a Friday's evening is followed by Monday.
-    assert sessions.turn(Segment.NSE, at("2026-11-27T18:00")) == (False, at("2026-11-30T09:15"))
+    assert sessions.turn(Segment.NSE, at("2026-11-23 10:00")) == (True, at("2026-11-23 15:30"))
+    # A Friday's evening is followed by Monday.
+    assert sessions.turn(Segment.NSE, at("2026-11-27 18:00")) == (False, at("2026-11-30 09:15"))
