@@ -58,9 +58,15 @@ Rights = set[tuple[str, str]]
 
 def test_every_process_may_do_what_its_code_asks_and_nothing_more() -> None:
     granted = {process: rights_of(role) for process, role in ROLES.items()}
-    needed = {process: {("meta", "find")}.union(*(asked_of_mongo()[method] for method in methods(process))) for process in ENTRANCES}
-    assert {process: sorted(needed[process] - granted[process]) for process in ENTRANCES} == dict.fromkeys(ENTRANCES, [])
-    assert {process: sorted(granted[process] - needed[process]) for process in ENTRANCES} == dict.fromkeys(ENTRANCES, [])
+    needed = {
+        process: {("meta", "find")}.union(*(asked_of_mongo()[method] for method in methods(process))) for process in ENTRANCES
+    }
+    assert {process: sorted(needed[process] - granted[process]) for process in ENTRANCES} == {
+        process: [] for process in ENTRANCES
+    }
+    assert {process: sorted(granted[process] - needed[process]) for process in ENTRANCES} == {
+        process: [] for process in ENTRANCES
+    }
 
 
 def test_each_role_says_why_and_names_collections_that_there_are() -> None:
