@@ -18,6 +18,7 @@ from dashboard import callbacks, health, kite, metrics, pages, resources, sign_i
 from dashboard.api import make_api
 from dashboard.doors import Door, DoorMount, DoorRoute
 from dashboard.gate import Gate
+from stormalert import logs
 from stormalert.errors import StormError
 from stormalert.model import Scope
 from stormalert.process import Heartbeat
@@ -70,6 +71,8 @@ def make_app(config: Settings) -> st.App:
             "server_cookieSecret": secrets.token_hex(32),
         }
     )
+    # Streamlit takes those of its servers along.
+    logs.adopt("streamlit", "uvicorn", "websockets")
     ours = routes()
     return st.App(SCRIPT, routes=ours, middleware=[Middleware(Gate, routes=ours)])
 
