@@ -27,6 +27,7 @@ from stormalert.logs import start_logging
 from stormalert.memory import resident_bytes
 from stormalert.settings import Settings
 from stormalert.store import open_store
+from stormalert.store.meter import METER
 from stormalert.units import now_ms
 
 log = logging.getLogger("stormalert")
@@ -205,13 +206,15 @@ async def wait_for_redis(client: redis.asyncio.Redis) -> None:
 class Heartbeat:
     """Keeps the process's `storm:alive` hash fresh; `facts` are counters that the status page shows.
 
-    Beside them it tells the process's version, its memory, and by how much its event loop woke too late.
+    Beside them it tells the process's version, its memory and processor time, by how much its event loop woke too late, and how
+    its store did.
     """
 
     def __init__(self, name: str, client: redis.asyncio.Redis) -> None:
         self.facts: dict[str, str | int | float] = {}
         self._client = client
-        self._key = keys.alive(name, socket.gethostname(), os.getpid())
+        self._name, self._key = name, keys.alive(name, socket.gethostname(), os.getpid())
+        self._is_start_counted = False
         self._started_ms = now_ms()
         self._late_ms = 0
 
@@ -230,14 +233,22 @@ class Heartbeat:
 
     async def beat(self) -> None:
         beat_ms = now_ms()
-        ours = {"version": VERSION, "rss_bytes": resident_bytes(), "late_ms": self._late_ms}
-        facts: dict[Any, Any] = {"started_ms": self._started_ms, "beat_ms": beat_ms, **ours, **self.facts}
+        ours = {
+            "version": VERSION,
+            "rss_bytes": resident_bytes(),
+            "cpu_s": f"{time.process_time():.2f}",
+            "late_ms": self._late_ms,
+        }
+        facts: dict[Any, Any] = {"started_ms": self._started_ms, "beat_ms": beat_ms, **ours, **METER.facts, **self.facts}
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.hset(self._key, mapping=facts)
             pipe.pexpire(self._key, ALIVE_MS)
             pipe.zadd(keys.BEATS, {self._key: beat_ms})
             pipe.zremrangebyscore(keys.BEATS, 0, beat_ms - ALIVE_MS)
+            if not self._is_start_counted:
+                pipe.hincrby(keys.STARTS, self._name, 1)
             await pipe.execute()
+        self._is_start_counted = True
 
     async def _forget(self) -> None:
         try:

@@ -8,7 +8,7 @@ Pages run by a cursor, never by an offset, and lists are newest first unless sai
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from stormalert.model import (
     Alert,
@@ -24,6 +24,7 @@ from stormalert.model import (
     Ticket,
     User,
 )
+from stormalert.store.meter import MeteredStore
 
 # (time in ms, id) of the last record seen; the next page goes on after it.
 Cursor = tuple[int, str]
@@ -226,7 +227,7 @@ def open_store(mongodb_uri: str, sqlite_path: Path) -> Store:
     if mongodb_uri:
         from stormalert.store.mongo import MongoStore
 
-        return MongoStore(mongodb_uri)
+        return cast(Store, MeteredStore(MongoStore(mongodb_uri)))
     from stormalert.store.sqlite import SqliteStore
 
-    return SqliteStore(sqlite_path)
+    return cast(Store, MeteredStore(SqliteStore(sqlite_path)))

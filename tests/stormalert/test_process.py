@@ -90,13 +90,13 @@ def test_a_signal_stops_a_process_cleanly_and_its_heartbeat_goes_with_it(
         key = keys.alive("tester", socket.gethostname(), process.pid)
         assert client.zrange(keys.BEATS, 0, -1) == [key]
         facts = cast(dict[str, str], client.hgetall(key))
-        assert {"started_ms", "beat_ms", "version", "rss_bytes", "late_ms", "ticks"} == set(facts)
+        assert {"started_ms", "beat_ms", "version", "rss_bytes", "cpu_s", "late_ms", "ticks"} == set(facts)
         assert facts["version"] == tomllib.loads(PYPROJECT.read_text())["project"]["version"]
         assert int(facts["rss_bytes"]) > 10_000_000
         assert 0 < client.pttl(key) <= ALIVE_MS  # type: ignore[operator]
         process.send_signal(number)
         assert process.wait(10) == 0
-        assert client.keys("*") == []
+        assert client.keys("*") == [keys.STARTS] and client.hgetall(keys.STARTS) == {"tester": "1"}
     lines = processes.log.read_text().splitlines()
     assert [line.partition(" tester: ")[2] for line in lines] == ["started", "up answer=42", "stopped"]
 
