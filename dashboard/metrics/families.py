@@ -144,6 +144,7 @@ def _fill_feed(sheet: _Sheet, readings: Readings) -> None:
     if not is_known:
         return
     sheet.add("feed_market_open", feed.get("opens_ms", 0) <= readings.now_ms)
+    sheet.add("feed_market_opens_timestamp_seconds", _s(feed.get("opens_ms", 0)))
     sheet.add("feed_instruments", feed.get("instruments"))
     sheet.add("feed_instruments_left_out", feed.get("left_out"))
     sheet.add("feed_sockets", feed.get("sockets"))
