@@ -8,7 +8,7 @@ Pages run by a cursor, never by an offset, and lists are newest first unless sai
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from stormalert.model import (
     Alert,
@@ -219,6 +219,24 @@ class Store(Protocol):
         Returns how many in all, so that the caller goes on until it is 0.
         """
         ...
+
+
+class Schema(NamedTuple):
+    """What a store was written as: 0 when there is none yet; and what this StormAlert writes."""
+
+    found: int
+    ours: int
+
+
+def look(mongodb_uri: str, sqlite_path: Path) -> Schema:
+    """Without changing anything, which opening does: it brings an older store forward. Raises StormError."""
+    if mongodb_uri:
+        from stormalert.store import mongo
+
+        return Schema(mongo.schema_of(mongodb_uri), mongo.SCHEMA)
+    from stormalert.store import sqlite
+
+    return Schema(sqlite.schema_of(sqlite_path), len(sqlite.MIGRATIONS))
 
 
 def open_store(mongodb_uri: str, sqlite_path: Path) -> Store:

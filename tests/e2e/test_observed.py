@@ -1,5 +1,7 @@
 """The running product as an operator sees it: /metrics with a script's token, and the doctor."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -72,3 +74,15 @@ def test_a_scrape_tells_figures_of_every_metric_and_process(run: Product) -> Non
     assert total(values, "stormalert_ticks_evaluated_total") > 100
     assert total(values, "stormalert_delivery_seconds_count") > 0
     assert total(values, "stormalert_processes", "worker") == 2
+
+
+def test_the_doctor_finds_a_run_well(run: Product) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "stormalert", "doctor"], cwd=run.checkout, env=run.environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stdout.splitlines()[-1] == "All is good."
+    for subject in ("settings", "sealed", "store", "redis", "kite", "telegram", "twilio", "mail", "feed", "streams"):
+        assert f"\n✓ {subject} " in f"\n{done.stdout}", done.stdout
+    secrets = [value for name, value in run.kept.items() if "SECRET" in name or "TOKEN" in name]
+    assert len(secrets) >= 4 and not [secret for secret in secrets if secret in done.stdout]
