@@ -12,7 +12,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from stormalert.cluster import plain_url
 from stormalert.doctor.case import Case
 from stormalert.doctor.clock import judge_clock
-from stormalert.doctor.finding import Finding, bad, good, place, wait
+from stormalert.doctor.finding import Finding, bad, good, password_in, place, wait
 from stormalert.process import REDIS_ERRORS, connect_in_thread
 
 ASK_S = 3
@@ -38,14 +38,14 @@ def _check(subject: str, url: str, setting: str) -> Iterator[Finding]:
             yield good(subject, f"answers at {where} in {(time.monotonic() - began_s) * 1_000:.0f} ms")
             yield from _look(subject, client, is_cluster=bool(plain_url(url)))
     except AuthenticationError:
-        yield bad(subject, f"{where} refuses our user or password", f"compare those in {setting} with the server's own")
+        if password_in(url):
+            yield bad(subject, f"{where} refuses our user or password", f"compare those in {setting} with the server's own")
+        else:
+            yield bad(subject, f"{where} wants a password", f"put it into {setting}")
     except NoPermissionError:
         yield bad(subject, f"{where} lets our user do nothing", "compare its ACL with deploy/")
     except ResponseError as error:
-        # An old server's word for a missing password.
-        is_locked = "NOAUTH" in str(error)
-        found = "wants a password" if is_locked else f"refuses: {error}"
-        yield bad(subject, f"{where} {found}", f"put the password into {setting}" if is_locked else "its own log says why")
+        yield bad(subject, f"{where} refuses: {error}", "its own log says why")
     except (*REDIS_ERRORS, OSError, ValueError) as error:
         yield bad(
             subject, f"no answer from {where}: {_reason(error)}", f"start it, or correct {setting}; processes wait for it"
