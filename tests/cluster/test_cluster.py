@@ -242,7 +242,7 @@ async def test_metrics_and_doctor_tell_of_every_node(cluster: Cluster, store: St
     assert hot.nodes is not None and len(hot.nodes) == 3 and all(info["aof_enabled"] for info in hot.nodes.values())
     assert (readings.starts, len(readings.streams)) == ({"ingest": 1}, 2 * SHARDS)
     found = list(servers.check_redis(Case(config, config, store, now_ms())))
-    assert sum("the append-only file is on and is written" == each.found for each in found) == 3
+    assert sum(each.found == "the append-only file is on and is written" for each in found) == 3
     assert {each.subject for each in found if each.level is Level.BAD} == {"queue redis"}
 
 
