@@ -36,6 +36,10 @@ class Sizes:
     phone_s: int
     # Packets a second of the quiet market beside what is printed.
     phone_market: int
+    pixels_instruments: int
+    pixels_rate: int
+    pixels_prints: int
+    pixels_prints_a_second: int
     # Tries to install a peer that is no requirement of the product.
     installs: bool
 
@@ -68,6 +72,10 @@ FULL = Sizes(
     phone_runs=3,
     phone_s=40,
     phone_market=1_000,
+    pixels_instruments=500,
+    pixels_rate=1_000,
+    pixels_prints=400,
+    pixels_prints_a_second=10,
     installs=True,
 )
 
@@ -99,5 +107,9 @@ QUICK = Sizes(
     phone_runs=1,
     phone_s=2,
     phone_market=300,
+    pixels_instruments=20,
+    pixels_rate=50,
+    pixels_prints=10,
+    pixels_prints_a_second=5,
     installs=False,
 )
