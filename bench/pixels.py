@@ -14,14 +14,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from bench.phone import SHARD, Listed, Row, listed, log_in_and_follow, percentile
+from bench.phone import SHARD, Row, listed, log_in_and_follow, percentile
 from bench.sizes import Sizes
 from bench.stand import NO_LIMITS, Stand, free_ports, standing
+from stormalert.model import Role
 from stormalert.security import hash_password
 from stormalert.units import now_ms
 from tests.browser.watching import Watched, watched_page
 
 PASSWORD = "a long password to measure with"
+MODULES = {"relay": "dashboard.relay"}
 # Below what ingest takes for a misprint.
 JUMP = 1.035
 # Prices that come within it may go to the page together.
@@ -66,7 +68,8 @@ def run(sizes: Sizes) -> dict[str, list[Row]]:
     with standing(1, NO_LIMITS, (), market) as stand:
         access = log_in_and_follow(stand)
         instruments = listed(stand, access)[: sizes.pixels_instruments]
-        url = _start_all(stand, instruments)
+        stand.store.save_watchlist(stand.users[0], [it.token for it in instruments])
+        url = start_dashboard(stand, "ingest", "evaluator", "relay", "dashboard")
         with watched_page(url) as watched:
             watched.sign_in(stand.users[0], PASSWORD)
             row = _measure(stand, watched, sizes)
@@ -74,22 +77,18 @@ def run(sizes: Sizes) -> dict[str, list[Row]]:
     return {"pixels: print at the exchange to the frame that shows it": [row]}
 
 
-def _start_all(stand: Stand, instruments: Sequence[Listed]) -> str:
-    """Gives the dashboard's address."""
-    (name,) = stand.users
-    user = stand.store.user(name)
+def start_dashboard(stand: Stand, *names: str) -> str:
+    """With these processes; the first user can sign in, as an admin. Gives the dashboard's address."""
+    user = stand.store.user(stand.users[0])
     assert user is not None
-    stand.store.save_user(user.model_copy(update={"password_hash": hash_password(PASSWORD)}))
-    stand.store.save_watchlist(name, [it.token for it in instruments])
+    stand.store.save_user(user.model_copy(update={"password_hash": hash_password(PASSWORD), "role": Role.ADMIN}))
     port, relay_port = free_ports(2)
     stand.environment |= {"STORM_PORT": str(port), "STORM_RELAY_PORT": str(relay_port), "JWT_SECRET": "j" * 32}
-    processes = {name: stand.run(module) for name, module in _MODULES.items()}
+    stand.environment |= {"STORM_MASTER_SECRET": "m" * 32}
+    processes = {name: stand.run(MODULES.get(name, name)) for name in names}
     for name, process in processes.items():
         stand.wait_for_heartbeat(name, process)
     return f"http://127.0.0.1:{port}"
-
-
-_MODULES = {"ingest": "ingest", "evaluator": "evaluator", "relay": "dashboard.relay", "dashboard": "dashboard"}
 
 
 def _measure(stand: Stand, watched: Watched, sizes: Sizes) -> Row:

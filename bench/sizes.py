@@ -40,6 +40,9 @@ class Sizes:
     pixels_rate: int
     pixels_prints: int
     pixels_prints_a_second: int
+    pages_rules: int
+    pages_alerts: int
+    pages_openings: int
     # Tries to install a peer that is no requirement of the product.
     installs: bool
 
@@ -76,6 +79,9 @@ FULL = Sizes(
     pixels_rate=1_000,
     pixels_prints=400,
     pixels_prints_a_second=10,
+    pages_rules=100_000,
+    pages_alerts=1_000_000,
+    pages_openings=10,
     installs=True,
 )
 
@@ -111,5 +117,8 @@ QUICK = Sizes(
     pixels_rate=50,
     pixels_prints=10,
     pixels_prints_a_second=5,
+    pages_rules=100,
+    pages_alerts=100,
+    pages_openings=1,
     installs=False,
 )

@@ -344,6 +344,7 @@ class PriceRow {
       setClass(this.changeCell, `change ${this.change < 0 ? "down" : this.change > 0 ? "up" : ""}`);
     }
     this.drawAway();
+    if (!this.line) this.drawTrend();
     if (before === undefined || before === this.last) return false;
     this.flashEnds = performance.now() + FLASH_MS;
     setClass(this.lastCell, this.last > before ? "last rose" : "last fell");
