@@ -414,6 +414,15 @@ class AlertFilter(Record):
     until_ms: TimeMs = 0
 
 
+class RuleFilter(Record):
+    """Which rules of a user; each field that is set narrows it. `text` is a part of the symbol, in capitals or not."""
+
+    text: str = Field(default="", max_length=64)
+    kind: Kind | None = None
+    direction: Direction | None = None
+    state: RuleState | None = None
+
+
 class AuditEntry(Record):
     """Who did what, for sign-ins and administration."""
 

@@ -27,12 +27,13 @@ from stormalert.model import (
     Mute,
     Record,
     Rule,
+    RuleFilter,
     RuleState,
     Session,
     Ticket,
     User,
 )
-from stormalert.store import LONGEST_SEARCH, Cursor
+from stormalert.store import LONGEST_SEARCH, Cursor, SymbolCursor
 from stormalert.units import now_ms
 
 DATABASE = "storm"
@@ -66,6 +67,7 @@ COLLECTIONS: Mapping[type[Record], str] = {
 INDEXES = (
     (Rule, "user -updated_ms -_id"),
     (Rule, "updated_ms _id"),
+    (Rule, "user symbol _id"),
     (Channel, "user _id"),
     (Channel, "address _id"),
     (Mute, "user _id"),
@@ -170,12 +172,20 @@ class MongoStore:
     def rules(self, rule_ids: Sequence[str]) -> list[Rule]:
         return self._many(Rule, rule_ids)
 
-    def rules_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Rule]:
-        return self._newest(Rule, "updated_ms", {"user": user_id, "state": NOT_DELETED}, after, limit)
+    def rules_of(
+        self, user_id: str, after: Cursor | None = None, limit: int = 100, only: RuleFilter | None = None
+    ) -> list[Rule]:
+        return self._newest(Rule, "updated_ms", _rules_where(user_id, only), after, limit)
 
-    def count_rules(self, user_id: str) -> int:
+    def rules_by_symbol(
+        self, user_id: str, after: SymbolCursor | None = None, limit: int = 100, only: RuleFilter | None = None
+    ) -> list[Rule]:
+        beyond = [_beyond("symbol", "$gt", after)] if after else []
+        return self._all(Rule, {"$and": [_rules_where(user_id, only), *beyond]}, "symbol _id", limit)
+
+    def count_rules(self, user_id: str, only: RuleFilter | None = None) -> int:
         with self._asking():
-            return int(self._db["rules"].count_documents({"user": user_id, "state": NOT_DELETED}))
+            return int(self._db["rules"].count_documents(_rules_where(user_id, only)))
 
     def rules_changed(self, since_ms: int) -> Iterator[Rule]:
         # Page by page, not one server cursor: the reader may take its time, and a page is read by whichever thread asks.
@@ -550,10 +560,22 @@ def _key(kind: type[Record]) -> str:
     return "token" if kind is Instrument else "id"
 
 
-def _beyond(time: str, comparison: str, after: Cursor) -> Document:
+def _beyond(field: str, comparison: str, after: Cursor | SymbolCursor) -> Document:
     """Past a cursor; the first condition is what an index can serve."""
-    time_ms, last_id = after
-    return {time: {f"{comparison}e": time_ms}, "$or": [{time: {comparison: time_ms}}, {"_id": {comparison: last_id}}]}
+    last, last_id = after
+    return {field: {f"{comparison}e": last}, "$or": [{field: {comparison: last}}, {"_id": {comparison: last_id}}]}
+
+
+def _rules_where(user: str, only: RuleFilter | None) -> Document:
+    where: Document = {"user": user, "state": NOT_DELETED}
+    if only is None:
+        return where
+    fields = only.model_dump(mode="json")
+    conditions = [where, {name: fields[name] for name in ("kind", "direction", "state") if fields[name]}]
+    if only.text:
+        # A regular expression may not hold a NUL.
+        conditions.append({"symbol": {"$regex": re.escape(only.text.replace("\0", "")), "$options": "i"}})
+    return {"$and": conditions}
 
 
 def _order(fields: str) -> list[tuple[str, int]]:

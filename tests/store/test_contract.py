@@ -22,6 +22,7 @@ from stormalert.model import (
     Repeat,
     Role,
     Rule,
+    RuleFilter,
     RuleState,
     User,
 )
@@ -819,6 +820,51 @@ def test_alerts_are_filtered(store: Store, only: AlertFilter, expected: list[str
     assert [it.id for it in store.alerts_of("u1", only=only)] == expected
     after: Cursor = (30, "c")
     assert [it.id for it in store.alerts_of("u1", after, only=only)] == [it for it in expected if it in "ab"]
+
+
+# Rules that are looked for.
+
+
+@pytest.mark.parametrize(
+    ("only", "expected"),
+    [
+        (RuleFilter(), "dcba"),
+        (RuleFilter(text="nse:t"), "db"),
+        (RuleFilter(text="CS"), "db"),
+        (RuleFilter(text="."), ""),
+        (RuleFilter(text="%"), ""),
+        (RuleFilter(text="_"), "c"),
+        (RuleFilter(kind=Kind.TRAILING), "cb"),
+        (RuleFilter(direction=Direction.UP), "d"),
+        (RuleFilter(state=RuleState.PAUSED), "a"),
+        (RuleFilter(state=RuleState.DELETED), ""),
+        (RuleFilter(text="tcs", kind=Kind.TRAILING, state=RuleState.ACTIVE), "b"),
+    ],
+)
+def test_rules_are_filtered_in_every_order_and_counted(store: Store, only: RuleFilter, expected: str) -> None:
+    trailing = {"kind": Kind.TRAILING, "window_ms": 0}
+    store.save_rule(a_rule("a", state=RuleState.PAUSED))
+    store.save_rule(a_rule("b", token=TCS, symbol="NSE:TCS", **trailing))
+    store.save_rule(a_rule("c", symbol="NSE:A_B", **trailing))
+    store.save_rule(a_rule("d", token=TCS, symbol="NSE:TCS", direction=Direction.UP))
+    store.save_rule(a_rule("e", token=TCS, symbol="NSE:TCS", state=RuleState.DELETED))
+    store.save_rule(a_rule("f", token=TCS, symbol="NSE:TCS", user="u2"))
+    newest = store.rules_of("u1", only=only)
+    assert [it.id for it in newest] == list(expected)
+    assert store.count_rules("u1", only) == len(expected)
+    ordered = sorted(newest, key=lambda it: (it.symbol, it.id))
+    assert store.rules_by_symbol("u1", only=only) == ordered
+    for place, last in enumerate(newest):
+        assert store.rules_of("u1", (last.updated_ms, last.id), 2, only) == newest[place + 1 :][:2]
+    for place, last in enumerate(ordered):
+        assert store.rules_by_symbol("u1", (last.symbol, last.id), 2, only) == ordered[place + 1 :][:2]
+
+
+def test_a_renamed_instruments_rules_are_listed_where_they_belong_now(store: Store) -> None:
+    store.save_rules([a_rule("a", token=TCS, symbol="NSE:TCS"), a_rule("b")])
+    store.rename_instrument(TCS, "BSE:TCS")
+    assert [it.id for it in store.rules_by_symbol("u1")] == ["a", "b"]
+    assert [it.id for it in store.rules_by_symbol("u1", only=RuleFilter(text="bse"))] == ["a"]
 
 
 # What is forgotten.
