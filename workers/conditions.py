@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from stormalert import words
 from stormalert.alarms import Alarm
-from stormalert.memory import Memory
+from stormalert.room import Memory
 from stormalert.model import ChannelKind
 from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
 from workers.notices import Level, Reading, lasted

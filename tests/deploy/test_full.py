@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from stormalert import keys
-from stormalert.memory import read_memory
+from stormalert.room import read_memory
 from stormalert.process import ALIVE_MS, connect
 from stormalert.units import now_ms
 from tests.e2e import accounts

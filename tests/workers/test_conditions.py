@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stormalert.alarms import Alarm
-from stormalert.memory import Memory
+from stormalert.room import Memory
 from stormalert.model import ChannelKind
 from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
 from workers import conditions

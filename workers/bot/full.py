@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from redis.asyncio import Redis
 
 from stormalert.errors import DeliveryError
-from stormalert.memory import Memory, read_memory
+from stormalert.room import Memory, read_memory
 from stormalert.model import ChannelKind, Role
 from stormalert.store import Store
 from stormalert.units import now_ms

@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 
 from stormalert import alarms, errands, keys
 from stormalert.errors import StormError
-from stormalert.memory import Memory
+from stormalert.room import Memory
 from stormalert.model import ChannelKind, Role
 from stormalert.process import ALIVE_MS, REDIS_ERRORS
 from stormalert.settings import Settings
