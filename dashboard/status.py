@@ -9,8 +9,8 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from stormalert import keys
-from stormalert.room import read_memory
 from stormalert.process import ALIVE_MS
+from stormalert.room import read_memory
 from stormalert.settings import Settings
 from stormalert.units import now_ms
 

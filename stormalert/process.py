@@ -23,9 +23,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from stormalert import VERSION, cluster, keys, panel, settings
 from stormalert.errors import SettingsError, StormError
-from stormalert.scripts import PASSING
 from stormalert.logs import start_logging
 from stormalert.memory import resident_bytes
+from stormalert.scripts import PASSING
 from stormalert.settings import Settings
 from stormalert.store import open_store
 from stormalert.store.meter import METER

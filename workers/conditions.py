@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from stormalert import words
 from stormalert.alarms import Alarm
-from stormalert.room import Memory
 from stormalert.model import ChannelKind
+from stormalert.room import Memory
 from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
 from workers.notices import Level, Reading, lasted
 

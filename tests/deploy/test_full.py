@@ -6,8 +6,8 @@ import pytest
 import redis
 
 from stormalert import keys
-from stormalert.room import read_memory
 from stormalert.process import ALIVE_MS, connect
+from stormalert.room import read_memory
 from stormalert.units import now_ms
 from tests.e2e import accounts
 from tests.e2e.product import Product

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from redis.asyncio import Redis
 
 from stormalert.errors import DeliveryError
-from stormalert.room import Memory, read_memory
 from stormalert.model import ChannelKind, Role
+from stormalert.room import Memory, read_memory
 from stormalert.store import Store
 from stormalert.units import now_ms
 from workers import post
