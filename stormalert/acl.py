@@ -112,6 +112,8 @@ USERS = (
         ENGINE,
         "+xread +xreadgroup +xtrim +sadd +srem +smembers +scan +unlink",
         writes=(*_shard("ticks", "alerts", "rulebook"), *ARMED, "storm:spread:*"),
+        # The previous close, for day rules.
+        reads=_each("quote"),
     ),
     _process(
         "dispatch",
