@@ -111,12 +111,14 @@ async def call_all(redis: AsyncRedis, calls: Sequence[Call]) -> list[object]:
 
 
 def ask_all(redis: SyncRedis, calls: Sequence[Call]) -> list[object]:
-    """The same for threads, and for scripts that only read, so that nothing has to be loaded."""
+    """The same for threads, and for scripts that only read."""
     replies = _ask(redis, calls)
-    for place, reply in enumerate(replies):
-        if isinstance(reply, NoScriptError):
-            called, packed = calls[place]
-            replies[place] = redis.eval_ro(called.text, *packed)  # type: ignore[arg-type]
+    unknown = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+    if unknown:
+        for each in {calls[place][0] for place in unknown}:
+            redis.script_load(each.text)
+        for place, reply in zip(unknown, _ask(redis, [calls[place] for place in unknown]), strict=True):
+            replies[place] = reply
     return replies
 
 
