@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from stormalert import docs, process, settings
+from stormalert import acl, docs, process, settings
 from stormalert.doctor import report
 from stormalert.errors import StormError
 from stormalert.launch import admin, alive
@@ -32,6 +32,8 @@ def main() -> int:
             return 0
         case "doctor":
             return report.run(is_json=arguments.json)
+        case "acl":
+            return acl.write(arguments.directory, is_new=arguments.make)
     config = process.load_or_exit()
     try:
         if arguments.command == "healthy":
@@ -73,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_admin.add_argument("name")
     commands.add_parser("reseal", help="after STORM_MASTER_SECRET was changed: encrypt with it what the store keeps")
+    users = commands.add_parser("acl", help="print the users of Redis for its aclfile")
+    users.add_argument("directory", type=Path, help="holds a file redis_USER with the password of each")
+    users.add_argument("--make", action="store_true", help="make the passwords that are missing")
     commands.add_parser("settings", help="print .env.example")
     commands.add_parser("docs", help="write .env.example and the key table of docs/ARCHITECTURE.md")
     return parser

@@ -1,18 +1,13 @@
 """Rules by the line, by the form and by the thousand, in a real browser; the screenshots are in build/screenshots."""
 
-import re
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from stormalert import wishes
-from stormalert.model import Direction, Kind, Repeat, Rule, RuleFilter, RuleState
-from stormalert.security import hash_password
-from stormalert.units import now_ms
-from stormalert.wishes import Loudness
-from tests.browser.running import INFY, USER, Running, wait_until
-from tests.browser.watching import DESK, PHONE, Watched
+from stormalert.model import Direction, Kind, Rule, RuleState
+from tests.browser.running import INFY, USER, Running
+from tests.browser.watching import Watched
 
 pytestmark = pytest.mark.browser
 
