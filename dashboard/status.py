@@ -44,8 +44,8 @@ async def _read(redis: Redis, config: Settings) -> Status:
         "feed": _facts(cast(Texts, await redis.hgetall(keys.FEED))),
         "gaps": gaps(cast(list[Entry], await redis.xrevrange(keys.GAPS, count=GAPS_SHOWN))),
         "waiting": {
-            "ticks": sum([await _lag(redis, shard.ticks, keys.EVALUATOR_GROUP) for shard in shards]),
-            "alerts": sum([await _lag(redis, shard.alerts, keys.DISPATCH_GROUP) for shard in shards]),
+            "ticks": sum([await lag(redis, shard.ticks, keys.EVALUATOR_GROUP) for shard in shards]),
+            "alerts": sum([await lag(redis, shard.alerts, keys.DISPATCH_GROUP) for shard in shards]),
         },
         "missing": [name for name in NEEDED if name not in beating],
         "processes": processes,
@@ -79,7 +79,7 @@ async def _processes(redis: Redis) -> list[Status]:
     ]
 
 
-async def _lag(redis: Redis, stream: str, group: str) -> int:
+async def lag(redis: Redis, stream: str, group: str) -> int:
     """Entries that the group has not read; those of a group that is not there yet are all."""
     try:
         groups = await redis.xinfo_groups(stream)

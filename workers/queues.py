@@ -12,6 +12,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import now
 
 from stormalert.errors import StormError
+from stormalert.units import SECOND_MS
 
 # RQ unpickles wherever it is given no serializer, and some of its own paths and most of rq-dashboard's give none. With this,
 # our processes cannot unpickle at all, whatever somebody wrote into Redis.
@@ -101,9 +102,12 @@ def open_scheduler(connection: Redis) -> RQScheduler:
 
 
 def counts(queue: Queue) -> dict[str, int]:
-    """For the status page."""
+    """For the status page; `oldest_ms` is for how long the next job has waited."""
+    first = next((job for job in _jobs(queue, queue.get_job_ids(0, 1)) if job and job.enqueued_at), None)
+    waited_s = (now() - first.enqueued_at).total_seconds() if first and first.enqueued_at else 0.0
     return {
         "queued": queue.count,
+        "oldest_ms": max(0, round(waited_s * SECOND_MS)),
         "waiting_to_retry": queue.scheduled_job_registry.get_job_count(cleanup=False),
         "failed": queue.failed_job_registry.get_job_count(cleanup=False),
     }

@@ -1,0 +1,23 @@
+"""Who may be on the page Admin: asked when it is drawn, and again before each change."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from dashboard import flash, viewer
+from stormalert.sessions import SignedIn
+
+
+def admin() -> SignedIn:
+    """Stops the script for everybody else."""
+    who = viewer.required()
+    if not who.is_admin:
+        st.error("Only admins may see this.")
+        st.stop()
+    return who
+
+
+def attempt(work: Callable[[], object], done: str) -> None:
+    # Again: the page may have been drawn before the role was taken away.
+    admin()
+    flash.attempt(work, done)
