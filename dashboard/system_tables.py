@@ -12,7 +12,8 @@ from stormalert.units import SECOND_MS
 
 _STYLE = """<style>
 .sys{font-variant-numeric:tabular-nums;font-size:.9rem;line-height:1.45}
-.sys h3{font-size:1rem!important;margin:1.4rem 0 .3rem;padding:0}
+.sys h3{font-size:1rem!important;margin:1.4rem 0 .3rem;padding:0;display:flex;gap:.6rem;align-items:center}
+.sys td.wide{min-width:15rem}.sys td.name{width:14rem;opacity:.7}
 .sys .scroll{overflow-x:auto}
 .sys table{border-collapse:collapse;width:100%;margin:0}
 .sys th{font-weight:500;font-size:.78rem;opacity:.7;text-align:left}
@@ -66,11 +67,12 @@ def _section(title: str, level: str, body: str) -> str:
     return f"<h3>{mark(level)} {title}</h3>{body}"
 
 
-def _table(columns: Iterable[str], rows: Iterable[Iterable[str]], numbers: frozenset[int]) -> str:
-    """Cells are HTML; `numbers` are the columns that are set to the right."""
+def _table(columns: Iterable[str], rows: Iterable[Iterable[str]], numbers: frozenset[int], wide: int = -1) -> str:
+    """Cells are HTML; `numbers` are the columns that are set to the right, `wide` is one that needs room."""
 
     def cell(tag: str, place: int, html: str) -> str:
-        return f'<{tag} class="n">{html}</{tag}>' if place in numbers else f"<{tag}>{html}</{tag}>"
+        kind = "n" if place in numbers else "wide soft" if place == wide else ""
+        return f'<{tag} class="{kind}">{html}</{tag}>' if kind else f"<{tag}>{html}</{tag}>"
 
     head = "".join(cell("th", place, escape(name)) for place, name in enumerate(columns))
     body = "".join(f"<tr>{''.join(cell('td', place, html) for place, html in enumerate(row))}</tr>" for row in rows)
@@ -88,14 +90,14 @@ def _processes(system: dict[str, Any]) -> str:
             texts.size(int(it["rss_bytes"])) if "rss_bytes" in it else "?",
             f"{words.grouped(int(it.get('late_ms', 0)))} ms",
             f"{max(0, now_ms - int(it.get('beat_ms', now_ms))) / SECOND_MS:.0f} s ago",
-            f'<span class="soft">{_counters(it)}</span>',
+            _counters(it),
         )
         for it in system["processes"]
     ]
     if not rows:
         return '<p class="soft">None beats.</p>'
     names = ("Process", "Host and number", "Version", "Up for", "Memory", "Wakes late by", "Beat", "Its own counters")
-    return _table(names, rows, frozenset((3, 4, 5, 6)))
+    return _table(names, rows, frozenset((3, 4, 5, 6)), wide=7)
 
 
 def _counters(process: dict[str, Any]) -> str:
@@ -124,7 +126,8 @@ def _feed(system: dict[str, Any]) -> str:
     if refused := texts.refusals({name: str(value) for name, value in feed.items()}):
         rows.append(("Packets that are no ticks", escape(refused)))
     rows += [("Gap" if number else "Newest gap", escape(texts.gap(gap))) for number, gap in enumerate(system["gaps"][:5])]
-    return _table(("", ""), [(f'<span class="soft">{name}</span>', value) for name, value in rows], frozenset())
+    told = "".join(f'<tr><td class="name">{name}</td><td>{value}</td></tr>' for name, value in rows)
+    return f'<div class="scroll"><table><tbody>{told}</tbody></table></div>'
 
 
 def _streams(system: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import authentication, first_steps, proofs, resources, steps
 from dashboard.admin import keys as panel_keys
 from dashboard.admin import kite
-from dashboard.admin.access import admin, attempt
+from dashboard.admin.access import admin, attempt, link
 from stormalert import panel
 from stormalert.errands import ErrandKind
 
@@ -48,7 +48,7 @@ def hint(user: str) -> None:
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/flag: **First steps.** Next: {step.name}.", width="stretch")
-        st.html('<a href="/admin?part=First+steps" target="_self">Go on</a>')
+        link("/admin?part=First+steps", "Go on")
 
 
 def _key() -> None:
@@ -65,7 +65,7 @@ def _watch() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if offered and st.button(f"Watch {len(offered)} well-known ones", type="primary", icon=":material/visibility:"):
             attempt(_watch_offered, f"{len(offered)} instruments are watched.")
-        st.html('<a href="/settings?part=Watchlist" target="_self">Choose others under Settings, Watchlist</a>')
+        link("/settings?part=Watchlist", "Choose under Settings, Watchlist")
     if offered:
         st.caption(", ".join(it.symbol.partition(":")[2] for it in offered))
 
@@ -78,12 +78,12 @@ def _watch_offered() -> None:
 
 
 def _channel() -> None:
-    st.html('<a href="/channels" target="_self">Add one under Channels</a>')
+    link("/channels", "Add one under Channels")
     st.caption("Its code, or the bot's greeting, is the first message that arrives there.")
 
 
 def _rule() -> None:
-    st.html('<a href="/rules" target="_self">Make one under Rules</a>')
+    link("/rules", "Make one under Rules")
     st.caption("For example: tell me when an instrument of my watchlist moves 2 % within 5 min.")
 
 

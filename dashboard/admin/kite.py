@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import authentication, resources, status, texts, viewer
 from dashboard.admin import keys as panel_keys
-from dashboard.admin.access import admin, attempt
+from dashboard.admin.access import admin, attempt, link
 from stormalert import keys, panel, words
 from stormalert.process import REDIS_ERRORS
 from stormalert.units import IST, now_ms
@@ -17,9 +17,6 @@ from stormalert.units import IST, now_ms
 REFRESH_SETTING = "instruments.refresh_ms"
 # By Kite's own rule.
 TOKEN_ENDS_AT_H = 6
-_LINK = """<style>.go{display:inline-block;padding:.45rem .9rem;border-radius:.5rem;font-weight:600;
-text-decoration:none!important;border:1px solid color-mix(in srgb,currentColor 30%,transparent);color:inherit!important}
-.go:hover{background:color-mix(in srgb,currentColor 8%,transparent)}</style>"""
 _COLORS = {"streaming": "green", "connecting": "orange", "starting": "orange", "login_needed": "red", "stale": "red"}
 
 
@@ -37,7 +34,7 @@ def show() -> None:
 def log_in() -> None:
     """The way to Kite's page, where there is a key for it."""
     if resources.config().kite_api_key:
-        st.html(f'{_LINK}<a class="go" href="/kite/login" target="_self">Log in to Kite</a>')
+        link("/kite/login", "Log in to Kite")
         st.caption(f"Kite's access ends {token_ends(datetime.now(IST))}; one login with this button starts it again.")
     else:
         st.info("There is no Kite API key yet: set KITE_API_KEY and KITE_API_SECRET below.")

@@ -84,7 +84,7 @@ def running(redis_url: str, directory: Path, *more: str, is_empty: bool = False,
     store.save_instruments(instruments)
     tokens = tuple(instrument.token for instrument in instruments)
     store.save_watchlist(USER, tokens)
-    port, relay_port = free_port(), free_port()
+    port, relay_port = settings.get("STORM_PORT") or free_port(), free_port()
     log = directory / "processes.log"
     ours = {
         "STORM_VAR": str(directory),

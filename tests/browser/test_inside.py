@@ -43,6 +43,13 @@ def part(watched: Watched, name: str) -> Page:
     return page
 
 
+def drawn(page: Page) -> None:
+    """The board in its frame, on the screen too."""
+    board = page.frame_locator("iframe")
+    expect(board.get_by_text("RQ-dashboard version")).to_be_visible()
+    board.locator("body").evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def test_the_system_is_seen_in_depth_and_by_itself_anew(inside: Running, admin: Watched) -> None:
     page = part(admin, "System")
     status = page.get_by_role("status")
@@ -65,6 +72,8 @@ def test_each_part_of_the_page_is_well_to_look_at_on_a_desk_and_on_a_phone(admin
         for colours, size, kind in (("light", DESK, ""), ("dark", DESK, "-dark"), ("light", PHONE, "-phone")):
             admin.show_as(colours, size)  # type: ignore[arg-type]
             admin.settle()
+            if name == "Queue":
+                drawn(page)
             admin.screenshot(f"inside-{short}{kind}")
             assert page.evaluate("document.documentElement.scrollWidth") <= size[0], name
 
@@ -76,6 +85,7 @@ def test_the_queues_board_is_inside_the_page_with_the_same_sign_in(admin: Watche
     board.get_by_role("link", name="Workers").click()
     expect(board.get_by_text("State")).to_be_visible()
     assert any(frame.url.endswith(f"{PATH}/0/view/workers") for frame in page.frames)
+    drawn(page)
     admin.screenshot("inside-queue-workers")
 
 
