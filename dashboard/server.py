@@ -16,13 +16,13 @@ import uvicorn
 from starlette.middleware import Middleware
 from streamlit.web import bootstrap
 
-from dashboard import callbacks, health, kite, metrics, pages, resources, sign_in, tickets, unsubscribe
+from dashboard import authentication, callbacks, health, kite, metrics, pages, resources, sign_in, tickets, unsubscribe
 from dashboard.api import make_api
 from dashboard.doors import Door, DoorMount, DoorRoute
 from dashboard.files import Files
 from dashboard.gate import Gate
 from dashboard.queue_board import pass_on
-from stormalert import queue_board
+from stormalert import logs, queue_board
 from stormalert.errors import StormError
 from stormalert.model import Scope
 from stormalert.process import Heartbeat
@@ -80,6 +80,8 @@ def make_app(config: Settings) -> st.App:
             "server_cookieSecret": secrets.token_hex(32),
         }
     )
+    # Streamlit takes those of its servers along.
+    logs.adopt("streamlit", "uvicorn", "websockets")
     ours = routes()
     return st.App(SCRIPT, routes=ours, middleware=[Middleware(Gate, routes=ours)])
 
@@ -117,6 +119,8 @@ async def serve(config: Settings, stopping: asyncio.Event) -> None:
             f"There is no user yet. Make the first admin at {root}{path} (good once, for a day).", file=sys.stderr, flush=True
         )
     heart = Heartbeat("dashboard", resources.loop_redis())
+    # One dictionary: what is counted is what the heartbeat shows.
+    heart.facts = authentication.counts
     beating = asyncio.create_task(heart.beat_until(stopping))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     asked_to_stop = asyncio.create_task(stopping.wait())

@@ -29,7 +29,7 @@ _INFO = {
     "uptime_in_seconds": "uptime_s",
     "instantaneous_ops_per_sec": "commands_per_s",
 }
-_QUEUE = ("queued", "oldest_ms", "waiting_to_retry", "failed")
+_QUEUE = ("queued", "waiting_to_retry", "failed")
 
 
 async def read_system(redis: Redis, queue: Redis | None, store: Store, config: Settings) -> Status:
@@ -101,7 +101,9 @@ def _node(role: str, info: dict[str, Any], latency_ms: float) -> Status:
 def _queue(status: Status) -> Status:
     """As dispatch counts it; empty when dispatch is away."""
     found: Status = next((it for it in status["processes"] if it["name"] == "dispatch"), {})
-    return {name: found[name] for name in _QUEUE if name in found}
+    queue = {name: found[name] for name in _QUEUE if name in found}
+    since_ms = found.get("queued_since_ms", 0)
+    return queue | {"oldest_ms": max(0, status["time_ms"] - since_ms) if since_ms else 0} if queue else {}
 
 
 def _notices(texts: Texts) -> list[Status]:

@@ -12,7 +12,6 @@ from rq.serializers import JSONSerializer
 from rq.utils import now
 
 from stormalert.errors import StormError
-from stormalert.units import SECOND_MS
 
 # RQ unpickles wherever it is given no serializer, and some of its own paths and most of rq-dashboard's give none. With this,
 # our processes cannot unpickle at all, whatever somebody wrote into Redis.
@@ -102,15 +101,19 @@ def open_scheduler(connection: Redis) -> RQScheduler:
 
 
 def counts(queue: Queue) -> dict[str, int]:
-    """For the status page; `oldest_ms` is for how long the next job has waited."""
-    first = next((job for job in _jobs(queue, queue.get_job_ids(0, 1)) if job and job.enqueued_at), None)
-    waited_s = (now() - first.enqueued_at).total_seconds() if first and first.enqueued_at else 0.0
+    """For the status page."""
     return {
         "queued": queue.count,
-        "oldest_ms": max(0, round(waited_s * SECOND_MS)),
+        "queued_since_ms": _oldest_ms(queue),
         "waiting_to_retry": queue.scheduled_job_registry.get_job_count(cleanup=False),
         "failed": queue.failed_job_registry.get_job_count(cleanup=False),
     }
+
+
+def _oldest_ms(queue: Queue) -> int:
+    """Since when the next job waits; 0 when none does."""
+    (job,) = _jobs(queue, queue.get_job_ids(0, 1)) or (None,)
+    return round(job.enqueued_at.timestamp() * 1_000) if job is not None and job.enqueued_at else 0
 
 
 def _new_job(queue: Queue, delivery: str) -> Job:

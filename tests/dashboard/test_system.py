@@ -11,6 +11,7 @@ from dashboard.system import read_system
 from stormalert import keys, settings
 from stormalert.process import Heartbeat, connect
 from stormalert.store import Store, open_store
+from stormalert.units import now_ms
 from tests.conftest import free_port
 
 CONFIG = settings.parse({"STORM_SHARDS": "2"})
@@ -80,10 +81,11 @@ async def test_a_user_who_may_not_ask_the_server_sees_the_rest(
 async def test_the_queue_is_as_dispatch_counts_it(client: redis.asyncio.Redis, store: Store) -> None:
     assert (await read_system(client, None, store, CONFIG))["queue"] == {}
     heart = Heartbeat("dispatch", client)
-    heart.facts = {"queued": 5, "oldest_ms": 1_200, "waiting_to_retry": 2, "failed": 1, "alerts": 9}
+    heart.facts = {"queued": 5, "queued_since_ms": now_ms() - 60_000, "waiting_to_retry": 2, "failed": 1, "alerts": 9}
     await heart.beat()
     found = (await read_system(client, None, store, CONFIG))["queue"]
-    assert found == {"queued": 5, "oldest_ms": 1_200, "waiting_to_retry": 2, "failed": 1}
+    assert 60_000 <= found.pop("oldest_ms") < 90_000
+    assert found == {"queued": 5, "waiting_to_retry": 2, "failed": 1}
 
 
 async def test_open_notices_come_the_oldest_first_and_what_another_version_wrote_is_left_out(
