@@ -51,7 +51,7 @@ class Chart {
       autoSize: true,
       layout: { attributionLogo: true, fontSize: 12 },
       localization: { locale: "en-IN", priceFormatter: (price) => rupees.format(price), timeFormatter: (time) => moment.format(time * 1000) },
-      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 3, minBarSpacing: 0.1 },
+      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 3, minBarSpacing: 0.1, lockVisibleTimeRangeOnResize: true },
       crosshair: { mode: draw.CrosshairMode.Normal },
       // The page scrolls by wheel and by finger; the chart by dragging sideways, and zooms by pinching.
       handleScroll: { mouseWheel: false, vertTouchDrag: false },

@@ -161,7 +161,7 @@ def _alerts(instrument: Instrument) -> None:
         st.caption("None of your rules has fired on it yet.")
         return
     rows = "".join(_alert_row(alert) for alert in found)
-    more = f'<p><a href="/alerts?q={quote(instrument.symbol)}" target="_self">All of them</a></p>'
+    more = f'<p><a href="/alerts?find={quote(instrument.symbol)}" target="_self">All of them</a></p>'
     st.html(f'<table class="on"><tbody>{rows}</tbody></table>{more}')
 
 
