@@ -46,7 +46,7 @@ def open_rules(watched: Watched, query: str = "") -> Page:
 
 
 def line(page: Page) -> Locator:
-    return page.get_by_role("textbox", name="New rule in one line")
+    return page.get_by_role("textbox", name="A rule in one line")
 
 
 def rows(page: Page) -> Locator:
