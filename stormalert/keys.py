@@ -333,7 +333,7 @@ TABLE = (
     Family(
         "storm:alive:<process>:<host>-<pid>",
         "hash",
-        "started_ms, beat_ms and the process's own counters",
+        "started_ms, beat_ms, version, rss_bytes, late_ms (its event loop's) and the process's own counters",
         "every process",
         "expires 10 s after the last beat",
     ),

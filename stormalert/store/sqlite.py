@@ -93,6 +93,17 @@ MIGRATIONS = (
     CREATE INDEX rules_by_user ON rules (user, updated_ms DESC, id DESC) WHERE state <> 'deleted';
     CREATE INDEX rules_by_symbol ON rules (user, json_extract(body, '$.symbol'), id) WHERE state <> 'deleted';
     """,
+    # All that alerts are filtered by is in the index, so that a filter that few of a million match reads no bodies.
+    """
+    ALTER TABLE alerts ADD COLUMN token INTEGER AS (json_extract(body, '$.token')) VIRTUAL;
+    ALTER TABLE alerts ADD COLUMN symbol TEXT AS (json_extract(body, '$.symbol')) VIRTUAL;
+    ALTER TABLE alerts ADD COLUMN kind TEXT AS (json_extract(body, '$.kind')) VIRTUAL;
+    ALTER TABLE alerts ADD COLUMN direction TEXT AS (json_extract(body, '$.direction')) VIRTUAL;
+    DROP INDEX alerts_by_user;
+    CREATE INDEX alerts_by_user ON alerts (user, time_ms DESC, id DESC, symbol, token, kind, direction, rule);
+    CREATE INDEX alerts_by_token ON alerts (user, token, time_ms DESC, id DESC, kind, direction, rule);
+    CREATE INDEX deliveries_failed ON deliveries (alert) WHERE state = 'failed';
+    """,
 )
 
 Kept = TypeVar("Kept", bound=Record)
@@ -305,12 +316,14 @@ class SqliteStore:
         self, user_id: str, after: Cursor | None = None, limit: int = 100, only: AlertFilter | None = None
     ) -> list[Alert]:
         narrowed, values = _narrowed(only)
+        # As a cursor, because that is what the index serves.
+        until: Cursor = (only.until_ms, "") if only and only.until_ms else NEWEST
         return self._all(
             Alert,
             f"SELECT body FROM alerts WHERE user = ? AND (time_ms, id) < (?, ?){narrowed}"  # noqa: S608
             " ORDER BY time_ms DESC, id DESC LIMIT ?",
             user_id,
-            *(after or NEWEST),
+            *min(after or NEWEST, until),
             *values,
             limit,
         )
@@ -559,11 +572,15 @@ def _narrowed(only: AlertFilter | None) -> tuple[str, list[Any]]:
         found.append(("(rule = ? OR (rule > ? AND rule < ?))", _parts(only.rule)))
     if only.since_ms:
         found.append(("time_ms >= ?", (only.since_ms,)))
-    if only.until_ms:
-        found.append(("time_ms < ?", (only.until_ms,)))
     for name, value in (("token", only.token), ("kind", only.kind), ("direction", only.direction)):
         if value:
-            found.append((f"json_extract(body, '$.{name}') = ?", (value,)))
+            found.append((f"{name} = ?", (value,)))
+    if only.text:
+        inside = f"%{_literal(only.text)}%"
+        named = "SELECT token FROM instruments WHERE name LIKE ? ESCAPE '\\'"
+        found.append((f"(symbol LIKE ? ESCAPE '\\' OR token IN ({named}))", (inside, f"%{_literal(only.text.casefold())}%")))
+    if only.has_failed:
+        found.append(("EXISTS (SELECT 1 FROM deliveries WHERE alert = alerts.id AND state = 'failed')", ()))
     return "".join(f" AND {sql}" for sql, _ in found), [value for _, values in found for value in values]
 
 

@@ -809,14 +809,28 @@ def test_a_ticket_is_for_whoever_takes_it_first(store: Store) -> None:
         (AlertFilter(since_ms=20, until_ms=40), ["c", "b"]),
         (AlertFilter(rule="r1", token=TCS, since_ms=30), ["c"]),
         (AlertFilter(rule="r"), []),
+        (AlertFilter(text="nse:t"), ["d", "c"]),
+        (AlertFilter(text="INFO"), ["b", "a"]),
+        (AlertFilter(text="infosys", kind=Kind.DAY), ["b"]),
+        (AlertFilter(text="%"), []),
+        (AlertFilter(text="."), []),
+        (AlertFilter(has_failed=True), ["d", "a"]),
+        (AlertFilter(has_failed=True, text="infy"), ["a"]),
     ],
 )
 def test_alerts_are_filtered(store: Store, only: AlertFilter, expected: list[str]) -> None:
+    # A part of the name is no part of the symbol.
+    store.save_instruments([an_instrument(), an_instrument(TCS, "NSE:TCS", "TATA CONSULTANCY SERV")])
     store.record_alert(an_alert("a", time_ms=10))
     store.record_alert(an_alert("b", time_ms=20, rule="r2", kind=Kind.DAY))
-    store.record_alert(an_alert("c", time_ms=30, rule=f"r1_{TCS}", token=TCS))
-    store.record_alert(an_alert("d", time_ms=40, rule="r3", token=TCS, direction=Direction.UP))
+    store.record_alert(an_alert("c", time_ms=30, rule=f"r1_{TCS}", token=TCS, symbol="NSE:TCS"))
+    store.record_alert(an_alert("d", time_ms=40, rule="r3", token=TCS, symbol="NSE:TCS", direction=Direction.UP))
     store.record_alert(an_alert("e", time_ms=50, user="u2"))
+    states = {"a": DeliveryState.FAILED, "b": DeliveryState.SUPPRESSED, "d": DeliveryState.FAILED, "e": DeliveryState.FAILED}
+    for alert, state in states.items():
+        user = "u2" if alert == "e" else "u1"
+        store.save_delivery(a_delivery(f"{alert}-c1", alert=alert, user=user, state=state))
+        store.save_delivery(a_delivery(f"{alert}-c2", alert=alert, user=user, state=DeliveryState.SENT))
     assert [it.id for it in store.alerts_of("u1", only=only)] == expected
     after: Cursor = (30, "c")
     assert [it.id for it in store.alerts_of("u1", after, only=only)] == [it for it in expected if it in "ab"]
