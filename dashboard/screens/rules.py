@@ -30,10 +30,11 @@ EVERY_S = 4
 _WATCHED = 3
 _ALL, _OPENED = "rules-all", "rules-opened"
 _STYLE = """<style>
-/* What can be done stays in sight while one marks further down. */
+/* What can be done stays in sight while one marks further down, on the colours of .streamlit/config.toml. */
 div:has(>.st-key-rules-bar){position:sticky;top:3.75rem;z-index:90}
 .st-key-rules-bar{padding:.35rem 0;min-height:2.9rem}
-div:has(>.st-key-rules-bar)::before{content:"";position:absolute;inset:0 -.5rem;z-index:-1;background:Canvas}
+div:has(>.st-key-rules-bar)::before{content:"";position:absolute;inset:0 -.5rem;z-index:-1;
+background:light-dark(#fff,#0e1420)}
 .st-key-rules-bar button{padding:.15rem .6rem;min-height:2.1rem}
 @media(max-width:640px){
 .st-key-rules-filter>div{flex:1 1 40%}
