@@ -37,6 +37,7 @@ div:has(>.st-key-rules-bar)::before{content:"";position:absolute;inset:0 -.5rem;
 background:light-dark(#fff,#0e1420)}
 .st-key-rules-bar button{padding:.15rem .6rem;min-height:2.1rem}
 @media(max-width:640px){
+.st-key-rules-bar{flex-wrap:nowrap;overflow-x:auto}.st-key-rules-bar>div{flex-shrink:0}
 .st-key-rules-filter>div{flex:1 1 40%}
 .st-key-rules-filter>div:first-child{flex-basis:100%}
 .st-key-rules-filter>div>div{width:100%!important}
@@ -93,7 +94,7 @@ def _board(user: str, looked: Looked, matching: int, silent: list[Mute]) -> Chos
     """The table with what can be done; returns what is chosen."""
     viewer.required()
     rules, has_more = rule_list.page(resources.store(), user, looked)
-    count = f"{words.grouped(matching)} {'rule' if matching == 1 else 'rules'}{' match' if looked.is_narrow else ''} · IST"
+    count = f"{words.grouped(matching)} {'rule' if matching == 1 else 'rules'}{' match' if looked.is_narrow else ''} · times in IST"
     if not rules:
         st.info("No rule is here. Look for something else, or go to the first page.")
         rule_list.turn(rules, looked, has_more=has_more, count=count)
