@@ -94,7 +94,8 @@ def _board(user: str, looked: Looked, matching: int, silent: list[Mute]) -> Chos
     """The table with what can be done; returns what is chosen."""
     viewer.required()
     rules, has_more = rule_list.page(resources.store(), user, looked)
-    count = f"{words.grouped(matching)} {'rule' if matching == 1 else 'rules'}{' match' if looked.is_narrow else ''} · times in IST"
+    noun = "rule" if matching == 1 else "rules"
+    count = f"{words.grouped(matching)} {noun}{' match' if looked.is_narrow else ''} · times in IST"
     if not rules:
         st.info("No rule is here. Look for something else, or go to the first page.")
         rule_list.turn(rules, looked, has_more=has_more, count=count)
