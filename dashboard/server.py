@@ -17,6 +17,7 @@ from streamlit.web import bootstrap
 from dashboard import callbacks, health, kite, metrics, pages, resources, sign_in, tickets, unsubscribe
 from dashboard.api import make_api
 from dashboard.doors import Door, DoorMount, DoorRoute
+from dashboard.files import Files
 from dashboard.gate import Gate
 from stormalert.errors import StormError
 from stormalert.model import Scope
@@ -51,6 +52,7 @@ def routes() -> list[DoorRoute | DoorMount]:
         DoorRoute("/readyz", health.readyz, Door.ANYBODY),
         DoorRoute("/metrics", metrics.metrics, Door.ADMIN, scope=Scope.READ),
         DoorMount("/api", make_api()),
+        DoorMount("/assets", Files(), Door.MEMBER),
         # Where tools look for it first.
         DoorRoute("/openapi.json", pages.to_openapi, Door.ANYBODY),
         DoorRoute("/admin", pages.open_page, Door.ADMIN),

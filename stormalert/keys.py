@@ -57,6 +57,9 @@ class Shard:
     def rule(self, rule: str) -> str:
         return f"{self.prefix}rule:{rule}"
 
+    def pending(self, token: int) -> str:
+        return f"{self.prefix}pending:{token}"
+
     def quote(self, token: int) -> str:
         return f"{self.prefix}quote:{token}"
 

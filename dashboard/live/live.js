@@ -1,9 +1,9 @@
 // Listens to the relay and keeps three things up to date: the status strip, the prices, the alerts.
 // Whatever comes from outside goes into the page as text, never as markup.
 
+const { Relay, addressOf } = await import(new URL("/assets/relay.mjs", location.origin).href);
+
 const STALE_MS = 5000;
-const RETRY_MS = [500, 1000, 2000, 4000, 8000];
-const SIGNED_OUT = 4401;
 const ALERTS_SHOWN = 50;
 const HOUR_MS = 3600000;
 const TREND_POINTS = 60;
@@ -44,7 +44,7 @@ class Page {
     this.alerts = new Alerts();
     this.view = element("div", "live", this.status.view, element("div", "columns", this.prices.view, this.alerts.view));
     root.append(this.view);
-    this.relay = new Relay(addressOf(data), (frame) => this.show(frame), (state) => this.status.showLink(state));
+    this.relay = new Relay(addressOf(data), {}, (frame) => this.show(frame), (state) => this.status.showLink(state));
     this.timers = [setInterval(() => this.status.showAge(), 1000), setInterval(() => this.prices.drawTrends(), TREND_EVERY_MS)];
   }
 
@@ -62,43 +62,6 @@ class Page {
     this.timers.forEach(clearInterval);
     this.relay.close();
     this.view.remove();
-  }
-}
-
-class Relay {
-  constructor(address, onFrame, onState) {
-    this.address = address;
-    this.onFrame = onFrame;
-    this.onState = onState;
-    this.failures = 0;
-    // By shard, up to which entry alerts were told: whoever comes back is told all since.
-    this.at = {};
-    this.open();
-  }
-
-  open() {
-    const after = Object.entries(this.at).map(([shard, entry]) => `${shard}:${entry}`).join(",");
-    this.socket = new WebSocket(after ? `${this.address}?after=${after}` : this.address);
-    this.socket.onmessage = (message) => {
-      const frame = JSON.parse(message.data);
-      this.failures = 0;
-      Object.assign(this.at, frame.at);
-      this.onState("live");
-      this.onFrame(frame);
-    };
-    this.socket.onclose = (closed) => {
-      if (closed.code === SIGNED_OUT) return this.onState("signed out");
-      this.onState("lost");
-      // Spread, so that not everybody comes back at once.
-      const wait = RETRY_MS[Math.min(this.failures++, RETRY_MS.length - 1)] * (0.5 + Math.random());
-      this.retry = setTimeout(() => this.open(), wait);
-    };
-  }
-
-  close() {
-    clearTimeout(this.retry);
-    this.socket.onclose = this.socket.onmessage = null;
-    this.socket.close();
   }
 }
 
@@ -493,11 +456,6 @@ function drawing(tag, attributes) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
   Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value));
   return made;
-}
-
-function addressOf({ url, port }) {
-  if (url) return url;
-  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.hostname}:${port}/ws`;
 }
 
 function element(tag, className = "", ...children) {
