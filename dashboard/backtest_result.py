@@ -29,15 +29,16 @@ _STYLE = """<style>
 .tried div{border:1px solid color-mix(in srgb,currentColor 16%,transparent);border-left:5px solid var(--tone);
 border-radius:.5rem;padding:.6rem .9rem}
 .tried b{font-size:1.5rem;font-weight:650;font-variant-numeric:tabular-nums}
+.over{font-size:.88rem;opacity:.75;margin:.4rem 0 0}
 .tried span{display:block;font-size:.88rem;opacity:.8;overflow-wrap:anywhere}
 </style>"""
 
 
 def show(trial: Trial) -> None:
     names = _names(trial)
-    st.html(_STYLE + _cards(trial, names))
     instruments = "1 instrument" if len(trial.symbols) == 1 else f"{words.grouped(len(trial.symbols))} instruments"
-    st.caption(f"Over {trial.told}: {words.grouped(trial.prices)} prices of {instruments}.")
+    over = f"Over {trial.told}: {words.grouped(trial.prices)} prices of {instruments}."
+    st.html(f'{_STYLE}{_cards(trial, names)}<p class="over">{escape(over)}</p>')
     if trial.left_out:
         st.warning(trial.left_out, icon=":material/info:")
     if not trial.found:
@@ -77,8 +78,7 @@ def _by_time(trial: Trial, names: list[str]) -> None:
     rows = pd.DataFrame(columns, index=[_written(start, form) for start in starts])
     unit = "day" if step_ms == DAY_MS else "hour"
     st.markdown(f"**Alerts by {unit}**")
-    colours = list(_COLOURS[: len(names)])
-    st.bar_chart(rows, color=colours, stack=False, sort=False, x_label="", y_label="Alerts", height=220)
+    st.bar_chart(rows, color=[*_COLOURS[: len(names)]], stack=False, sort=False, x_label="", y_label="Alerts", height=220)
 
 
 def _chart(trial: Trial) -> None:

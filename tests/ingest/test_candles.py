@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,6 @@ def test_a_request_that_nobody_takes_is_given_up(desk: Desk, monkeypatch: pytest
 def test_a_long_span_is_cut_where_no_minute_is_lost_or_doubled() -> None:
     found = list(candles.parts(0, 150 * DAY_MS))
     assert found[0][0] == 0 and found[-1][1] == 150 * DAY_MS
-    assert all(after[0] - before[1] == MINUTE_MS for before, after in zip(found, found[1:], strict=False))
+    assert all(after[0] - before[1] == MINUTE_MS for before, after in pairwise(found))
     assert all(to_ms - from_ms <= SPAN_MAX_MS for from_ms, to_ms in found)
     assert list(candles.parts(5, 4)) == []
