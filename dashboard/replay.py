@@ -48,9 +48,10 @@ class Stopped(Exception):
 
 
 class Replay:
-    """One run; `stop` may come from any thread, at any time."""
+    """One run; `stop` may come from any thread, at any time. An urgent one is waited for by somebody."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_urgent: bool = False) -> None:
+        self._politely = () if is_urgent else _POLITELY
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped: Stopped | None = None
@@ -74,7 +75,7 @@ class Replay:
             ticks.seek(0)
             files = {"ticks": ticks, "rules": rules_file, "out": alerts}
             command = [
-                *(*_POLITELY, sys.executable, "-m", "evaluator", "replay", "--progress", f"--alerts-max={alerts_max}"),
+                *(*self._politely, sys.executable, "-m", "evaluator", "replay", "--progress", f"--alerts-max={alerts_max}"),
                 *(f"--{name}=/dev/fd/{file.fileno()}" for name, file in files.items()),
             ]
             with (

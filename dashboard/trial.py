@@ -6,6 +6,7 @@ One a user, a few at once, bounded in prices, rules, alerts and time.
 import csv
 import logging
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
@@ -96,8 +97,9 @@ class Trial:
         self._armed_at_ms = armed_at_ms
         self._replay = Replay()
         self._is_cancelled = False
-        # For the charts.
+        # For the charts too; it is gone with the trial.
         self._ticks = unnamed_file()
+        weakref.finalize(self, self._ticks.close)
         self._ticks_lock = threading.Lock()
 
     def start(self) -> None:
