@@ -60,7 +60,7 @@ def routes() -> list[DoorRoute | DoorMount]:
         # Where tools look for it first.
         DoorRoute("/openapi.json", pages.to_openapi, Door.ANYBODY),
         DoorRoute("/admin", pages.open_page, Door.ADMIN),
-        *(DoorRoute(f"/{name}", pages.open_page, Door.MEMBER) for name in ("rules", "alerts", "settings")),
+        *(DoorRoute(f"/{name}", pages.open_page, Door.MEMBER) for name in ("rules", "alerts", "backtest", "settings")),
     ]
 
 
