@@ -30,7 +30,7 @@ from stormalert.settings import Settings
 
 SCRIPT = Path(__file__).with_name("main.py")
 # Each opens by its own address; /admin has another door.
-PAGES = ("rules", "alerts", "instrument", "channels", "settings")
+PAGES = ("rules", "alerts", "instrument", "backtest", "channels", "settings")
 # Read by us: Streamlit would look for it in the directory that the process happens to be started in.
 LOOK = Path(__file__).parents[1] / ".streamlit" / "config.toml"
 # Open pages keep a websocket; a stop does not wait for them longer.
