@@ -62,8 +62,11 @@ def fresh(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def set_key(watched: Watched, name: str, text: str) -> None:
     page = watched.page
-    row = page.get_by_test_id("stLayoutWrapper").filter(has=page.get_by_text(name, exact=True)).last
-    row.get_by_test_id("stPopoverButton").click()
+    opens = page.get_by_test_id("stPopoverButton")
+    # The innermost box that holds both.
+    page.get_by_test_id("stLayoutWrapper").filter(has=page.get_by_text(name, exact=True)).filter(has=opens).last.locator(
+        opens
+    ).click()
     page.get_by_label(name).fill(text)
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text(f"{name} is set.")).to_be_visible()
@@ -80,6 +83,7 @@ def test_it_is_closed_for_good_and_can_be_opened_again(fresh: Fresh) -> None:
             ("Lead me again", "You are led again.", 1),
         ):
             watched.open(PAGE)
+            watched.settle()
             page.get_by_role("button", name=button).click()
             expect(page.get_by_text(told)).to_be_visible()
             watched.open("/")
