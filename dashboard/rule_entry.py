@@ -73,7 +73,7 @@ def offer(watched: Sequence[str]) -> None:
     with st.container(border=True, key="rule-entry"):
         left, right = st.columns([5, 1], vertical_alignment="bottom")
         line = left.text_input(
-            "New rule in one line",
+            "A rule in one line",
             key=_LINE,
             placeholder=rule_line.EXAMPLE,
             max_chars=rule_line.LONGEST,
