@@ -199,6 +199,10 @@ def test_an_alert_whose_minutes_are_gone_says_so(signed_in: Watched, history: Al
     expect(page.get_by_text("The minutes around it are not kept any more")).to_be_visible()
     expect(page.get_by_text("The rule is not there any more.")).to_be_visible()
     assert page.locator("canvas").count() == 0
+    signed_in.settle()
+    signed_in.screenshot("alert-old")
+    page.get_by_role("button", name="Ask Kite for them").click()
+    expect(page.get_by_text("Ingest is not running")).to_be_visible()
 
 
 @pytest.mark.parametrize("alert", ["secret-1", "no-such-1", "<b>x</b>"])
