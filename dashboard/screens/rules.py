@@ -61,7 +61,8 @@ def show() -> None:
             act = "snooze all"
         if st.button("New rule", icon=":material/edit_note:", help="In a form, for one or many instruments"):
             act = "make"
-    rule_entry.offer(list(instruments.symbols(resources.store().watchlist(user)[:_WATCHED]).values()))
+    watched = instruments.symbols(resources.store().watchlist(user)[:_WATCHED])
+    rule_entry.offer(list(watched.values()), has_preview=not act)
     silent = mutes.held(user)
     mutes.show(silent)
     if resources.store().count_rules(user) == 0:
