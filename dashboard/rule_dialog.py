@@ -19,7 +19,6 @@ def make(user: str) -> None:
     with st.container():
         subjects = rule_subjects.ask(user, "rule")
     fields = _condition(None)
-    tried = st.container()
     if st.button("Save rule", type="primary", width="stretch"):
         viewer.required()
         try:
@@ -32,9 +31,7 @@ def make(user: str) -> None:
         subject = rules[0].symbol if len(rules) == 1 else f"{words.grouped(len(rules))} rules"
         flash.leave(f"{subject}: {texts.condition(rules[0])} – saved.")
         st.rerun()
-    # Last, for it takes a moment: nobody waits for it with the button.
-    with tried:
-        _try(lambda: rule_subjects.new_rules(user, subjects, _read(fields)))
+    _try(lambda: rule_subjects.new_rules(user, subjects, _read(fields)))
 
 
 @st.dialog("Edit rule", on_dismiss="rerun")
@@ -42,7 +39,6 @@ def edit(rule: Rule) -> None:
     st.markdown(f"**{rule.symbol}**")
     st.caption("A rule keeps its instrument. Saving arms it anew.")
     fields = _condition(rule)
-    tried = st.container()
     if st.button("Save rule", type="primary", width="stretch"):
         who = viewer.required()
         if rule.user != who.user.id:
@@ -57,11 +53,11 @@ def edit(rule: Rule) -> None:
         else:
             flash.leave(f"{saved.symbol}: {texts.condition(saved)} – saved.")
             st.rerun()
-    with tried:
-        _try(lambda: [rule_form.changed(rule, _read(fields))])
+    _try(lambda: [rule_form.changed(rule, _read(fields))])
 
 
 def _try(make: Callable[[], Sequence[Rule]]) -> None:
+    """Behind the button: it takes a moment, and its chart takes room."""
     try:
         rules = make()
     except InputError:
