@@ -65,7 +65,8 @@ def show() -> None:
     rule_entry.offer(list(watched.values()), has_preview=not act)
     silent = mutes.held(user)
     mutes.show(silent)
-    if resources.store().count_rules(user) == 0:
+    total = resources.store().count_rules(user)
+    if not total:
         st.info(
             "No rules yet. Type one in the line above (its examples can be clicked), make one in the form with **New rule**, "
             "or bring a table in with **CSV** below."
@@ -73,7 +74,7 @@ def show() -> None:
         chosen = Chosen(user, [], 0)
     else:
         looked = rule_list.draw()
-        matching = resources.store().count_rules(user, looked.only)
+        matching = resources.store().count_rules(user, looked.only) if looked.is_narrow else total
         # Not while something is being edited.
         board = st.fragment(_board, run_every=None if act else EVERY_S)
         chosen = board(user, looked, matching, silent)
