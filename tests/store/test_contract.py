@@ -942,6 +942,14 @@ def test_rules_are_counted_without_the_deleted_ones(store: Store) -> None:
     assert store.count_rules("u1") == 2
 
 
+def test_the_audit_log_of_one_action(store: Store) -> None:
+    for number, (user, action) in enumerate((("u1", "signed in"), ("u1", "key set"), ("u2", "key set"), ("u1", "key set"))):
+        store.record_audit(an_entry(f"e{number}", time_ms=number, user=user, action=action))
+    assert [it.id for it in store.audit(action="key set")] == ["e3", "e2", "e1"]
+    assert [it.id for it in store.audit((3, "e3"), 1, action="key set")] == ["e2"]
+    assert [it.id for it in store.audit(user="u1", action="key set")] == ["e3", "e1"]
+
+
 def test_the_audit_log_of_one_user(store: Store) -> None:
     for number, user in enumerate(("u1", "u2", "u1")):
         store.record_audit(an_entry(f"e{number}", time_ms=number, user=user))
