@@ -45,7 +45,7 @@ def show(trial: Trial) -> None:
         st.info("No alert. Try a smaller percent, a longer time, or more days.")
     else:
         _by_time(trial, names)
-    _chart(trial)
+    _chart(trial, names)
     if trial.found:
         _table(trial, names)
 
@@ -74,14 +74,16 @@ def _by_time(trial: Trial, names: list[str]) -> None:
         began = {_began_ms(it.time_ms, step_ms) for it in trial.found}
         starts = list(range(min(began), max(began) + 1, step_ms))
     counts = Counter((it.variant, _began_ms(it.time_ms, step_ms)) for it in trial.found)
-    columns = {name: [counts[number, start] for start in starts] for number, name in enumerate(names)}
+    # By number only, as on the cards above: a legend has no room for more.
+    labels = [str(number) for number in range(1, len(names) + 1)] if len(names) > 1 else ["Alerts"]
+    columns = {label: [counts[number, start] for start in starts] for number, label in enumerate(labels)}
     rows = pd.DataFrame(columns, index=[_written(start, form) for start in starts])
     unit = "day" if step_ms == DAY_MS else "hour"
     st.markdown(f"**Alerts by {unit}**")
     st.bar_chart(rows, color=[*_COLOURS[: len(names)]], stack=False, sort=False, x_label="", y_label="Alerts", height=220)
 
 
-def _chart(trial: Trial) -> None:
+def _chart(trial: Trial, names: list[str]) -> None:
     """One instrument's prices with its alerts, a day at a time where there are several."""
     fired = Counter(it.symbol for it in trial.found)
     symbols = sorted(trial.symbols, key=lambda symbol: (-fired[symbol], symbol))
@@ -102,11 +104,7 @@ def _chart(trial: Trial) -> None:
             key=f"backtest-day-{symbol}",
         )
     bars = [bar for bar in trial.bars(symbol) if day_ms <= bar.time_ms < day_ms + DAY_MS]
-    marks = [
-        Mark(it.time_ms, it.fired.direction, str(it.variant + 1) if len(trial.variants) > 1 else "")
-        for it in found
-        if day_ms <= it.time_ms < day_ms + DAY_MS
-    ]
+    marks = [Mark(it.time_ms, it.fired.direction, _rule(it, names)) for it in found if day_ms <= it.time_ms < day_ms + DAY_MS]
     if bars:
         chart("backtest-chart", bars, marks=marks[:MARKS_SHOWN])
     else:
