@@ -3,8 +3,10 @@
 import csv
 import io
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from html import escape
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -13,7 +15,7 @@ from dashboard import texts
 from dashboard.chart import Mark, chart
 from dashboard.trial import Found, Trial
 from stormalert import words
-from stormalert.bars import day_began_ms
+from stormalert.bars import Bar, day_began_ms
 from stormalert.model import Direction
 from stormalert.rule_table import defused
 from stormalert.units import DAY_MS, HOUR_MS, IST, format_price
@@ -22,6 +24,8 @@ ROWS_SHOWN = 1_000
 MARKS_SHOWN = 500
 # Okabe-Ito, for as many as are compared.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
+# What is made of a finished trial stays the same.
+_BY_ID: dict[str | type[Any], Callable[[Any], Any]] = {Trial: lambda trial: trial.id}
 _COLUMNS = ("time_ist", "rule", "instrument", "direction", "price", "reference")
 
 _STYLE = """<style>
@@ -103,7 +107,7 @@ def _chart(trial: Trial, names: list[str]) -> None:
             # Another instrument has another busiest day.
             key=f"backtest-day-{symbol}",
         )
-    bars = [bar for bar in trial.bars(symbol) if day_ms <= bar.time_ms < day_ms + DAY_MS]
+    bars = [bar for bar in _bars(trial, symbol) if day_ms <= bar.time_ms < day_ms + DAY_MS]
     marks = [Mark(it.time_ms, it.fired.direction, _rule(it, names)) for it in found if day_ms <= it.time_ms < day_ms + DAY_MS]
     if bars:
         chart("backtest-chart", bars, marks=marks[:MARKS_SHOWN])
@@ -111,6 +115,11 @@ def _chart(trial: Trial, names: list[str]) -> None:
         st.caption(f"There are no prices of {symbol} on this day.")
     if len(marks) > MARKS_SHOWN:
         st.caption(f"The first {MARKS_SHOWN} of {words.grouped(len(marks))} alerts are marked.")
+
+
+@st.cache_data(max_entries=8, show_spinner=False, hash_funcs=_BY_ID)
+def _bars(trial: Trial, symbol: str) -> list[Bar]:
+    return trial.bars(symbol)
 
 
 def _counted(name: str, count: int) -> str:
@@ -152,7 +161,7 @@ def _rule(it: Found, names: list[str]) -> str:
     return f"{number}{texts.condition(it.rule)}"
 
 
-@st.cache_data(max_entries=4, show_spinner=False, hash_funcs={Trial: id})
+@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=_BY_ID)
 def _csv(trial: Trial) -> bytes:
     text = io.StringIO()
     rows = csv.writer(text)
