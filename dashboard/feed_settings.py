@@ -30,7 +30,7 @@ def show() -> None:
     _alarms()
     host = urlsplit(st.context.url or "").hostname or config.host
     host = f"[{host}]" if ":" in host else host
-    address = f"http://{host}:{config.queue_board_port}/"
+    address = config.queue_board_url or f"http://{host}:{config.queue_board_port}/"
     st.caption("The queue board shows what waits, runs and failed.")
     st.html(f'{_LINK}<a class="go" href="{escape(address)}" target="_blank" rel="noopener">Open the queue board</a>')
 

