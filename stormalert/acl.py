@@ -32,18 +32,19 @@ STATUS = "+info +hgetall +zrangebyscore +xrevrange +xinfo|groups +xlen +xrange"
 ENGINE = (
     "+xadd +xlen +xrange +xinfo|stream +xinfo|groups +xgroup|create +xgroup|setid +get +mget +set +mset +getrange +setrange "
     "+exists +del +rename +hget +hgetall +hset +hdel +hincrby +zadd +zrem +zcard +zscore +zrange +zrangebyscore "
-    "+zrevrangebyscore +zremrangebyrank"
+    "+zrevrange +zrevrangebyscore +zremrangebyrank"
 )
-ENGINE_READ = "+get +mget +getrange +exists +hget +hgetall +zcard +zscore +zrange +zrangebyscore +zrevrangebyscore"
+ENGINE_READ = "+get +mget +getrange +exists +hget +hgetall +zcard +zscore +zrange +zrangebyscore +zrevrange +zrevrangebyscore"
 LIMITS = "+time +zadd +zrem +zscore +zcard +zrange +zremrangebyscore +pexpire +pttl"
 # RQ writes its own scripts and keeps its jobs in hashes, its queues in lists, its registries in sorted sets.
 QUEUE = (
     "+info +evalsha +script|load +script|exists +exists +del +expire +persist +rename +type +hset +hget +hmget +hgetall +hdel "
     "+hexists +hincrby +hincrbyfloat +sadd +srem +smembers +sismember +scard +zadd +zrem +zscore +zcard +zcount +zrange "
     "+zrangebyscore +zrevrange +zremrangebyscore +zremrangebyrank +lpush +rpush +lpop +lrem +llen +lpos +lrange +blpop +lmove "
-    "+get +set +setnx +incr +xadd +xrevrange +xlen +xread"
+    "+get +set +setnx +incrby +xadd +xrevrange +xlen +xread"
 )
 
+ADMIN = "admin"
 ENGINE_NOUNS = (
     *("instrument", "rule", "state", "lows", "highs", "families", "moves", "levels", "cohort", "extremes", "newest"),
     *("triggers", "smallest", "pending"),
@@ -142,7 +143,7 @@ USERS = (
         LIMITS,
         STATUS,
         TRANSACTION,
-        "+get +set +getdel +incr +expire +exists +hget +hmget +hdel +rpush +lrange +sadd +smembers",
+        "+get +set +getdel +incrby +expire +exists +hget +hmget +hdel +rpush +lrange +sadd +smembers",
         "+xadd +xreadgroup +xack +xautoclaim +xgroup|create",
         writes=(
             *(keys.ERRANDS, keys.BOT_NAME, keys.BOT_LOCK, keys.NOTICES, keys.NOTICES_LOCK, keys.ROLL),
@@ -158,7 +159,7 @@ USERS = (
         ENGINE_READ,
         STATUS,
         TRANSACTION,
-        "+get +set +incr +expire +pttl +hmget +scard +xadd",
+        "+get +set +incrby +expire +pttl +hmget +scard +xadd",
         writes=(
             *("storm:revoked:*", "storm:codeused:*", "storm:signins:*", "storm:signinpause:*", "storm:inbound:*"),
             *("storm:errand:*", "storm:link:*", "storm:code:*", "storm:codetries:*"),
@@ -196,7 +197,7 @@ USERS = (
         "figures of the server itself for Prometheus; no key",
         (CONNECTION, "+info +slowlog|len +latency|latest +memory|stats +client|list"),
     ),
-    User("admin", "the operator: everything", ("+@all",), writes=("*",), channels=("*",)),
+    User(ADMIN, "the operator: everything", ("+@all",), writes=("*",), channels=("*",)),
 )
 NAMES = tuple(user.name for user in USERS)
 
