@@ -115,7 +115,7 @@ def chromium() -> str:
 
 @contextmanager
 def watched_page(base_url: str, *arguments: str) -> Iterator[Watched]:
-    """A new browser without a past, with further `arguments` of Chromium's; what went wrong on its page is an error at the end."""
+    """A new browser without a past, with more `arguments`; what went wrong on its page is an error at the end."""
     with sync_playwright() as playwright, _opened(playwright, base_url, *arguments) as watched:
         yield watched
 

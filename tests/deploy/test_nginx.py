@@ -135,7 +135,7 @@ def test_it_answers_the_challenge_of_the_certificates_authority(server: Composed
 
 
 def test_whoever_does_not_know_its_name_gets_nothing(server: Composed) -> None:
-    with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+    with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
         handshake(server, _trusting_everybody(), "127.0.0.1.example")
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(f"http://127.0.0.1:{server.ports['http']}/", headers={"Host": "other.example"})
@@ -156,7 +156,7 @@ def test_tls_before_1_2_is_refused(server: Composed, version: ssl.TLSVersion, is
     if is_taken:
         handshake(server, context).close()
     else:
-        with pytest.raises(ssl.SSLError, match="(?i)protocol.version"):
+        with pytest.raises(ssl.SSLError, match=r"(?i)protocol.version"):
             handshake(server, context)
 
 
@@ -164,7 +164,7 @@ def test_it_takes_no_cipher_without_forward_secrecy(server: Composed) -> None:
     context = AUTHORITY.trust
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("AES128-GCM-SHA256:AES256-SHA:@SECLEVEL=0")
-    with pytest.raises(ssl.SSLError, match="(?i)handshake.failure"):
+    with pytest.raises(ssl.SSLError, match=r"(?i)handshake.failure"):
         handshake(server, context)
 
 
@@ -218,8 +218,9 @@ def test_a_flood_of_other_requests_is_held_off_later(server: Composed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "most_bytes"), [("/login", 65_536), ("/callbacks/whatsapp", 65_536), ("/telegram", 262_144), ("/api/rules/import", 8_388_608)]
-)  # fmt: skip
+    ("path", "most_bytes"),
+    [("/login", 65_536), ("/callbacks/whatsapp", 65_536), ("/telegram", 262_144), ("/api/rules/import", 8_388_608)],
+)
 def test_a_body_that_is_too_large_is_refused_and_one_that_fits_is_not(server: Composed, path: str, most_bytes: int) -> None:
     assert ask(server, "POST", path, address="127.0.0.50", content=b"x" * most_bytes).status_code == 503
     assert ask(server, "POST", path, address="127.0.0.50", content=b"x" * (most_bytes + 1)).status_code == 413
