@@ -19,12 +19,22 @@ Service = dict[str, Any]
 
 
 @cache
-def read(path: Path = FILE) -> dict[str, Any]:
-    return cast(dict[str, Any], filled_in(yaml.safe_load(path.read_text()), {"STORM_DOMAIN": DOMAIN}))
+def read(*paths: Path) -> dict[str, Any]:
+    """These files, each over the ones before; without any, production's."""
+    merged: Any = {}
+    for path in paths or (FILE,):
+        merged = _merged(merged, yaml.safe_load(path.read_text()))
+    return cast(dict[str, Any], filled_in(merged, {"STORM_DOMAIN": DOMAIN}))
 
 
-def services() -> dict[str, Service]:
-    return cast(dict[str, Service], read()["services"])
+def services(*paths: Path) -> dict[str, Service]:
+    return cast(dict[str, Service], read(*paths)["services"])
+
+
+def _merged(below: Any, above: Any) -> Any:
+    if isinstance(below, dict) and isinstance(above, dict):
+        return below | {name: _merged(below.get(name), value) for name, value in above.items()}
+    return [*below, *above] if isinstance(below, list) and isinstance(above, list) else above
 
 
 def filled_in(found: Any, variables: Mapping[str, str]) -> Any:

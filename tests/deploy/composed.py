@@ -24,6 +24,7 @@ from tests.conftest import free_port
 from tests.deploy.compose_file import DOMAIN, OURS, ROOT, binds_of, secrets_of, services
 
 PORTS = {"redis": 6379, "mongo": 27017, "dashboard": 8501, "relay": 8765, "bot": 8766, "board": 9181}
+SANDBOX_PORTS = (8800, 8801, 8825)
 PORT_SETTINGS = {
     "dashboard": "STORM_PORT",
     "relay": "STORM_RELAY_PORT",
@@ -52,9 +53,11 @@ def set_in_image() -> dict[str, str]:
 class Composed:
     """One server; `directory` holds everything it has."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *files: Path) -> None:
+        self.services = services(*files)
         self.directory = directory
         self.ports = {name: free_port() for name in (*PORTS, "http", "https", "health")}
+        self.sandbox_ports = {port: free_port() for port in SANDBOX_PORTS}
         self.image = directory / "app"
         self.store = directory / "store.sqlite3"
         self.certificates = directory / "certificates"
@@ -63,7 +66,7 @@ class Composed:
 
     def start(self, *names: str) -> None:
         for name in names:
-            service = services()[name]
+            service = self.services[name]
             command = service.get("command") or self._entrypoint(name)
             with self.log(name).open("ab") as log:
                 # As Docker does with what a container writes to.
@@ -89,7 +92,7 @@ class Composed:
 
     def check(self, name: str) -> subprocess.CompletedProcess[bytes]:
         """The service's own health check, once."""
-        kind, *words = services()[name]["healthcheck"]["test"]
+        kind, *words = self.services[name]["healthcheck"]["test"]
         command = ["sh", "-c", *words] if kind == "CMD-SHELL" else words
         return subprocess.run(
             self._arguments(name, command),
@@ -101,15 +104,18 @@ class Composed:
 
     def environment(self, name: str) -> dict[str, str]:
         """The service's own, and besides only what says where this machine has things."""
-        service = services()[name]
+        service = self.services[name]
         from_files = [read_file(self.directory / file) for file in service.get("env_file", [])]
         given = set_in_image() if service["image"] == OURS else {}
         given |= {key: value for each in from_files for key, value in each.items()}
         given |= {key: self._here(name, str(value)) for key, value in service.get("environment", {}).items()}
         if "MONGODB_URI" in given:
             given |= {"MONGODB_URI": "", "STORM_SQLITE_PATH": str(self.store)}
-        if name in PORT_SETTINGS:
-            given[PORT_SETTINGS[name]] = str(self.ports[name])
+        # The demo asks the dashboard at its port, by the settings.
+        if setting := PORT_SETTINGS.get("dashboard" if name == "demo" else name):
+            given[setting] = str(self.ports["dashboard" if name == "demo" else name])
+        if given.get("STORM_HOST") in self.services:
+            given["STORM_HOST"] = "127.0.0.1"
         if name in ("nginx", "certbot"):
             given |= self._places(name)
         path = f"{self.directory / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin"
@@ -119,6 +125,10 @@ class Composed:
     def redis_url(self) -> str:
         """For whoever may do everything."""
         return f"redis://admin:{self.secret('redis_admin')}@127.0.0.1:{self.ports['redis']}/0"
+
+    def ended(self, name: str, within_s: float = HEALTHY_WITHIN_S) -> int:
+        """The exit code of a service that is done at some time."""
+        return self._processes[name].wait(within_s)
 
     def secret(self, name: str) -> str:
         return (self.directory / "secrets" / name).read_text().strip()
@@ -154,7 +164,7 @@ class Composed:
         (self.directory / "bin").mkdir()
         if shutil.which("redis-server") is None:
             (self.directory / "bin" / "redis-server").symlink_to(get_binary_path())
-        for name in services():
+        for name in self.services:
             self._mount(name)
         for place in (self.directory / "run" / "nginx", self.directory / "run" / "certbot", self.certificates):
             place.mkdir(parents=True)
@@ -165,10 +175,10 @@ class Composed:
         """Secrets and files of the project, each where the service looks for it; in files, addresses are this machine's."""
         root = self.root(name)
         (root / "data").mkdir(parents=True)
-        for secret, target in secrets_of(services()[name]).items():
+        for secret, target in secrets_of(self.services[name]).items():
             file = "redis_users.acl" if secret == "redis_users" else secret
             _copy(self.directory / "secrets" / file, root / target.lstrip("/"))
-        for source, target in binds_of(services()[name]).items():
+        for source, target in binds_of(self.services[name]).items():
             _copy(source, root / target.lstrip("/"))
             if target.endswith(".conf"):
                 text = self._here(name, (root / target.lstrip("/")).read_text())
@@ -200,12 +210,16 @@ class Composed:
         for service, port in PORTS.items():
             text = re.sub(rf"\b(?:{service}|127\.0\.0\.1):{port}\b", f"127.0.0.1:{self.ports[service]}", text)
             text = re.sub(rf"@{service}:{port}\b", f"@127.0.0.1:{self.ports[service]}", text)
+        for port, ours in self.sandbox_ports.items():
+            text = re.sub(rf"\b(?:sandbox|localhost|127\.0\.0\.1):{port}\b", f"127.0.0.1:{ours}", text)
+            text = str(ours) if text == str(port) else text
+        text = text.replace("/tmp/sandbox", str(self.directory / "run" / "sandbox"))
         text = text.replace("127.0.0.1:8081", f"127.0.0.1:{self.ports['health']}")
         text = text.replace("/run/secrets", str(self.root(name) / "run" / "secrets"))
         text = text.replace("/etc/stormalert", str(self.root(name) / "etc" / "stormalert"))
         text = text.replace("/tmp/certbot", str(self.directory / "run" / "certbot"))
         text = text.replace("redis-cli", f"redis-cli -p {self.ports['redis']}")
-        nginx = services()["nginx"]["networks"]["edge"]["ipv4_address"]
+        nginx = self.services["nginx"]["networks"]["edge"]["ipv4_address"]
         return text.replace(nginx, "127.0.0.1").replace("0.0.0.0", "127.0.0.1")
 
     def _user(self, name: str) -> int | None:
@@ -214,10 +228,11 @@ class Composed:
 
 
 @contextmanager
-def composed() -> Iterator[Composed]:
+def composed(*files: Path) -> Iterator[Composed]:
+    """Of these files, by default production's; whatever happens, nothing lives on."""
     # Not below pytest's own directory, which only its user may enter.
     with tempfile.TemporaryDirectory(prefix="storm-composed-") as directory:
-        made = Composed(Path(directory))
+        made = Composed(Path(directory), *files)
         try:
             yield made
         finally:
