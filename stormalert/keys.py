@@ -57,6 +57,9 @@ class Shard:
     def rule(self, rule: str) -> str:
         return f"{self.prefix}rule:{rule}"
 
+    def pending(self, token: int) -> str:
+        return f"{self.prefix}pending:{token}"
+
     def quote(self, token: int) -> str:
         return f"{self.prefix}quote:{token}"
 
@@ -126,6 +129,10 @@ def errand(errand: str) -> str:
     return f"storm:errand:{errand}"
 
 
+def candles(request: str) -> str:
+    return f"storm:candles:{request}"
+
+
 def link(digest: str) -> str:
     return f"storm:link:{digest}"
 
@@ -152,6 +159,8 @@ def stranger(chat: str) -> str:
 
 # What the dashboard asks the workers to send.
 ERRANDS = "storm:errands"
+# Candles that the dashboard asks ingest for.
+CANDLES_ASKED = "storm:candlesasked"
 # What admins were told, and which processes were there: only what was there can be missing.
 NOTICES = "storm:notices"
 ROLL = "storm:roll"
@@ -161,6 +170,8 @@ BOT_NAME = "storm:bot"
 BOT_LOCK = "storm:botlock"
 # Who beats: the `alive` keys by their last beat, so that nobody has to scan a million keys for them.
 BEATS = "storm:beats"
+# How often processes were started, by name.
+STARTS = "storm:starts"
 # The state of the Kite feed, in words, written by ingest.
 FEED = "storm:feed"
 # Stretches in which prices were lost.
@@ -330,11 +341,12 @@ TABLE = (
     Family(
         "storm:alive:<process>:<host>-<pid>",
         "hash",
-        "started_ms, beat_ms and the process's own counters",
+        "started_ms, beat_ms, version, rss_bytes, cpu_s, late_ms (its event loop's), how its store did, and its own counters",
         "every process",
         "expires 10 s after the last beat",
     ),
     Family("storm:beats", "sorted set", "keys of the processes by their last beat", "every process", "one member per process"),
+    Family("storm:starts", "hash", "how often a process was started", "every process", "one field per kind of process"),
     Family(
         "storm:feed",
         "hash",
@@ -422,6 +434,20 @@ TABLE = (
         "MAXLEN ~ 10,000",
     ),
     Family("storm:errand:<errand>", "hash", "what became of it: state reason", "dashboard, bot", "expires after 10 minutes"),
+    Family(
+        "storm:candlesasked",
+        "list",
+        "requests for Kite's minute candles as JSON: id token from to asked",
+        "dashboard; ingest takes them away",
+        "at most some 200",
+    ),
+    Family(
+        "storm:candles:<request>",
+        "list",
+        "one answer as JSON: minute candles of at most 60 days, or the reason that there are none",
+        "ingest; dashboard takes it away",
+        "expires after a minute",
+    ),
     Family(
         "storm:link:<digest>",
         "string",

@@ -23,6 +23,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from redis import Redis as SyncRedis
+from redis import RedisCluster as SyncCluster
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import (
     ClusterDownError,
@@ -106,6 +108,33 @@ async def call_all(redis: AsyncRedis, calls: Sequence[Call]) -> list[object]:
         if isinstance(reply, RedisError) and not _is_refusal(reply):
             raise ConnectionError(str(reply))
     return replies
+
+
+def ask_all(redis: SyncRedis, calls: Sequence[Call]) -> list[object]:
+    """The same for threads, and for scripts that only read: they may be asked twice. Any error of theirs is a reply."""
+    replies = _ask(redis, calls)
+    if any(isinstance(reply, NoScriptError) for reply in replies):
+        for each in {called for called, _ in calls}:
+            redis.script_load(each.text)
+        replies = _ask(redis, calls)
+    return replies
+
+
+def _ask(redis: SyncRedis, calls: Sequence[Call]) -> list[object]:
+    if isinstance(redis, SyncCluster):
+        return [_ask_one(redis, call) for call in calls]
+    with redis.pipeline(transaction=False) as pipe:
+        for called, packed in calls:
+            called.queue(pipe, packed)
+        return list(pipe.execute(raise_on_error=False))
+
+
+def _ask_one(redis: SyncCluster, call: Call) -> object:
+    called, packed = call
+    try:
+        return called.queue(redis, packed)
+    except ResponseError as error:
+        return error
 
 
 def _is_refusal(error: RedisError) -> bool:

@@ -55,7 +55,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
     var: Path = Field(Path("var"), alias="STORM_VAR", description="directory of the embedded servers' data and logs")
-    log_format: Literal["text", "json"] = Field("text", alias="STORM_LOG_FORMAT", description="text for a terminal, json for machines")
+    log_format: Literal["auto", "text", "json"] = Field("auto", alias="STORM_LOG_FORMAT", description="text for people, json for machines; auto: text on a terminal, json anywhere else")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="STORM_LOG_LEVEL", description="least level that is logged")
 
     redis_url: ShardedRedisUrl = Field("redis://127.0.0.1:6390/0", alias="STORM_REDIS_URL", repr=False, description="Redis or Valkey of the ticks, rules and alerts; redis+cluster://host:port for any node of a cluster")
@@ -116,7 +116,7 @@ class Settings(BaseModel):
     origins: str = Field("", alias="STORM_ORIGINS", description="comma-separated origins of pages that may listen to the relay; empty: the dashboard on the relay's own host")
     bot_port: Port = Field(8766, alias="STORM_BOT_PORT", description="port of the bot's webhook, when STORM_TELEGRAM_WEBHOOK_URL is set")
     queue_board_port: Port = Field(9181, alias="STORM_QUEUE_BOARD_PORT", description="port of the RQ dashboard")
-    queue_board_url: HttpUrl = Field("", alias="STORM_QUEUE_BOARD_URL", description="where browsers find the RQ dashboard; empty: STORM_QUEUE_BOARD_PORT on the dashboard's own host")
+    queue_board_url: HttpUrl = Field("", alias="STORM_QUEUE_BOARD_URL", description="where the dashboard finds the RQ dashboard to show it under Admin, Queue; empty: STORM_QUEUE_BOARD_PORT on this machine")
     workers: int = Field(2, alias="STORM_WORKERS", ge=1, le=64, description="number of RQ worker processes that `make run` and docker compose start")
 
     domain: str = Field("", alias="STORM_DOMAIN", pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$", description="docker compose: name under which people reach the server, such as storm.example.com")

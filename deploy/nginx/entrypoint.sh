@@ -27,7 +27,7 @@ render() {
   sed -e "s|@RUN@|$RUN|g" -e "s|@DOMAIN@|$DOMAIN|g" -e "s|@ACME@|$ACME|g" \
     -e "s|@HTTP_PORT@|${HTTP_PORT:-8080}|g" -e "s|@HTTPS_PORT@|${HTTPS_PORT:-8443}|g" -e "s|@HEALTH_PORT@|${HEALTH_PORT:-8081}|g" \
     -e "s|@DASHBOARD@|${DASHBOARD:-dashboard:8501}$resolve|g" -e "s|@RELAY@|${RELAY:-relay:8765}$resolve|g" \
-    -e "s|@BOT@|${BOT:-bot:8766}$resolve|g" -e "s|@BOARD@|${BOARD:-board:9181}$resolve|g" \
+    -e "s|@BOT@|${BOT:-bot:8766}$resolve|g" \
     -e "s|@HTTP2@|$http2|g" -e "s|@HTTP2_OLD@|$http2_old|g" -e "s|@RESOLVER@|$resolver|g" \
     "$HERE/nginx.conf.template"
 }

@@ -8,7 +8,7 @@ touches one document, but for many rules at once, which are undone together; and
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
 import pymongo
@@ -28,12 +28,13 @@ from stormalert.model import (
     Mute,
     Record,
     Rule,
+    RuleFilter,
     RuleState,
     Session,
     Ticket,
     User,
 )
-from stormalert.store import LONGEST_SEARCH, Cursor
+from stormalert.store import LONGEST_SEARCH, Cursor, SymbolCursor
 from stormalert.units import now_ms
 
 DATABASE = "storm"
@@ -67,15 +68,18 @@ COLLECTIONS: Mapping[type[Record], str] = {
 INDEXES = (
     (Rule, "user -updated_ms -_id"),
     (Rule, "updated_ms _id"),
+    (Rule, "user symbol _id"),
     (Channel, "user _id"),
     (Channel, "address _id"),
     (Mute, "user _id"),
     (Alert, "user -time_ms -_id"),
+    (Alert, "user token -time_ms -_id"),
     (Alert, "rule -time_ms"),
     (Alert, "time_ms"),
     (Delivery, "alert _id"),
     (Delivery, "state due_ms updated_ms"),
     (Delivery, "summary updated_ms"),
+    (Delivery, "user state -updated_ms"),
     (Instrument, "folded_symbol _id"),
     (AuditEntry, "-time_ms -_id"),
     (AuditEntry, "user -time_ms -_id"),
@@ -83,6 +87,9 @@ INDEXES = (
     (Session, "expires_ms"),
 )
 DUPLICATE_KEY = 11000
+# What is looked up first, to filter alerts by it; a server's own list of ids may have some 16 MB.
+MANY_NAMED = 10_000
+FAILED_LOOKED_AT = 10_000
 UNAUTHORIZED = 13
 NOT_DELETED = {"$ne": RuleState.DELETED.value}
 
@@ -91,7 +98,7 @@ class MongoStore:
     """Raises StormError when the server is away or refuses; never with the URI's password in it."""
 
     def __init__(self, uri: str, client: "MongoClient[Document] | None" = None) -> None:
-        self._host = uri.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
+        self._host = _host(uri)
         self._client = client or _connect(uri)
         self._db = self._client.get_default_database(DATABASE, write_concern=WriteConcern("majority", j=True))
         try:
@@ -172,12 +179,20 @@ class MongoStore:
     def rules(self, rule_ids: Sequence[str]) -> list[Rule]:
         return self._many(Rule, rule_ids)
 
-    def rules_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Rule]:
-        return self._newest(Rule, "updated_ms", {"user": user_id, "state": NOT_DELETED}, after, limit)
+    def rules_of(
+        self, user_id: str, after: Cursor | None = None, limit: int = 100, only: RuleFilter | None = None
+    ) -> list[Rule]:
+        return self._newest(Rule, "updated_ms", _rules_where(user_id, only), after, limit)
 
-    def count_rules(self, user_id: str) -> int:
+    def rules_by_symbol(
+        self, user_id: str, after: SymbolCursor | None = None, limit: int = 100, only: RuleFilter | None = None
+    ) -> list[Rule]:
+        beyond = [_beyond("symbol", "$gt", after)] if after else []
+        return self._all(Rule, {"$and": [_rules_where(user_id, only), *beyond]}, "symbol _id", limit)
+
+    def count_rules(self, user_id: str, only: RuleFilter | None = None) -> int:
         with self._asking():
-            return int(self._db["rules"].count_documents({"user": user_id, "state": NOT_DELETED}))
+            return int(self._db["rules"].count_documents(_rules_where(user_id, only)))
 
     def rules_changed(self, since_ms: int) -> Iterator[Rule]:
         # Page by page, not one server cursor: the reader may take its time, and a page is read by whichever thread asks.
@@ -252,7 +267,12 @@ class MongoStore:
     def alerts_of(
         self, user_id: str, after: Cursor | None = None, limit: int = 100, only: AlertFilter | None = None
     ) -> list[Alert]:
-        return self._newest(Alert, "time_ms", {"user": user_id, **_narrowed(only)}, after, limit)
+        where: Document = {"user": user_id, **_narrowed(only)}
+        if only and only.text:
+            where["$and"].append({"$or": [{"symbol": _with(only.text)}, {"token": {"$in": self._named(only.text)}}]})
+        if only and only.has_failed:
+            where["$and"].append({"_id": {"$in": self._failed(user_id)}})
+        return self._newest(Alert, "time_ms", where, after, limit)
 
     def last_alert_ms(self, rule_id: str) -> int | None:
         newest = self._all(Alert, _of_rule(rule_id), "-time_ms", 1)
@@ -345,8 +365,9 @@ class MongoStore:
     def record_audit(self, entry: AuditEntry) -> None:
         self._insert(entry)
 
-    def audit(self, after: Cursor | None = None, limit: int = 100, user: str = "") -> list[AuditEntry]:
-        return self._newest(AuditEntry, "time_ms", {"user": user} if user else {}, after, limit)
+    def audit(self, after: Cursor | None = None, limit: int = 100, user: str = "", action: str = "") -> list[AuditEntry]:
+        narrowed = {name: text for name, text in (("user", user), ("action", action)) if text}
+        return self._newest(AuditEntry, "time_ms", narrowed, after, limit)
 
     def forget(self, before_ms: int, audit_before_ms: int, limit: int = 1_000) -> int:
         old_alerts = self._oldest("alerts", {"time_ms": {"$lt": before_ms}}, "time_ms", limit)
@@ -498,6 +519,17 @@ class MongoStore:
         beyond = _beyond(time, "$lt", after) if after else {}
         return self._all(kind, where | beyond, f"-{time} -_id", limit)
 
+    def _named(self, text: str) -> list[int]:
+        """Instruments whose name holds the text."""
+        with self._asking():
+            return [row["_id"] for row in self._db["instruments"].find({"name": _with(text)}, {"_id": 1}).limit(MANY_NAMED)]
+
+    def _failed(self, user_id: str) -> list[str]:
+        """The user's alerts of which a message failed, those that failed last."""
+        with self._asking():
+            failed = self._db["deliveries"].find({"user": user_id, "state": DeliveryState.FAILED.value}, {"alert": 1})
+            return list({row["alert"] for row in failed.sort(_order("-updated_ms")).limit(FAILED_LOOKED_AT)})
+
     def _get(self, collection: str, name: str) -> Document:
         with self._asking():
             return self._db[collection].find_one({"_id": name}) or {}
@@ -506,21 +538,36 @@ class MongoStore:
         with self._asking():
             self._db[collection].find_one_and_update({"_id": name}, {"$set": fields}, upsert=True)
 
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """The driver's errors as one sentence; a duplicate key is the caller's to explain."""
-        try:
-            yield
-        except DuplicateKeyError:
-            raise
-        except ConnectionFailure as error:
-            # What follows is the driver's settings and its view of the topology.
-            reason = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
-            raise StormError(f"the store {self._host} cannot be reached: {reason}") from None
-        except PyMongoError as error:
-            # The text of an OperationFailure repeats the whole answer.
-            reason = (error.details or {}).get("errmsg", "") if isinstance(error, OperationFailure) else ""
-            raise StormError(f"the store {self._host} refused: {reason or error}") from None
+    def _asking(self) -> AbstractContextManager[None]:
+        return _told_in_a_sentence(self._host)
+
+
+def _host(uri: str) -> str:
+    return uri.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
+
+
+@contextmanager
+def _told_in_a_sentence(host: str) -> Iterator[None]:
+    """The driver's errors; a duplicate key is the caller's to explain."""
+    try:
+        yield
+    except DuplicateKeyError:
+        raise
+    except ConnectionFailure as error:
+        # What follows is the driver's settings and its view of the topology.
+        reason = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
+        raise StormError(f"the store {host} cannot be reached: {reason}") from None
+    except PyMongoError as error:
+        # The text of an OperationFailure repeats the whole answer.
+        reason = (error.details or {}).get("errmsg", "") if isinstance(error, OperationFailure) else ""
+        raise StormError(f"the store {host} refused: {reason or error}") from None
+
+
+def schema_of(uri: str) -> int:
+    """What a store is written as; 0 when there is none. Changes nothing. Raises StormError."""
+    with _connect(uri) as client, _told_in_a_sentence(_host(uri)):
+        found = client.get_default_database(DATABASE)["meta"].find_one({"_id": "schema"})
+    return int(found["version"]) if found else 0
 
 
 def _check_revisions(rules: Iterable[Rule], before: Mapping[str, Rule]) -> None:
@@ -566,10 +613,21 @@ def _key(kind: type[Record]) -> str:
     return "token" if kind is Instrument else "id"
 
 
-def _beyond(time: str, comparison: str, after: Cursor) -> Document:
+def _beyond(field: str, comparison: str, after: Cursor | SymbolCursor) -> Document:
     """Past a cursor; the first condition is what an index can serve."""
-    time_ms, last_id = after
-    return {time: {f"{comparison}e": time_ms}, "$or": [{time: {comparison: time_ms}}, {"_id": {comparison: last_id}}]}
+    last, last_id = after
+    return {field: {f"{comparison}e": last}, "$or": [{field: {comparison: last}}, {"_id": {comparison: last_id}}]}
+
+
+def _rules_where(user: str, only: RuleFilter | None) -> Document:
+    where: Document = {"user": user, "state": NOT_DELETED}
+    if only is None:
+        return where
+    fields = only.model_dump(mode="json")
+    conditions = [where, {name: fields[name] for name in ("kind", "direction", "state") if fields[name]}]
+    if only.text:
+        conditions.append({"symbol": _with(only.text)})
+    return {"$and": conditions}
 
 
 def _order(fields: str) -> list[tuple[str, int]]:
@@ -585,6 +643,11 @@ def _narrowed(only: AlertFilter | None) -> Document:
     bounds = {"$gte": only.since_ms} | ({"$lt": only.until_ms} if only.until_ms else {})
     conditions = [asked, *([_of_rule(only.rule)] if only.rule else []), {"time_ms": bounds}]
     return {"$and": conditions}
+
+
+def _with(text: str) -> Document:
+    """What holds the text, in capitals or not; a regular expression may not hold a NUL."""
+    return {"$regex": re.escape(text.replace("\0", "")), "$options": "i"}
 
 
 def _of_rule(rule: str) -> Document:

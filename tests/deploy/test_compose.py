@@ -39,7 +39,7 @@ SCRIPTS = ("deploy/prepare", "deploy/system-packages", "deploy/nginx/entrypoint.
 PROCESSES: dict[str, Service] = {name: service for name, service in services().items() if service["image"] == OURS}
 # The only ones who have to do with the world outside.
 GO_OUT = {"ingest", "worker", "bot", "certbot"}
-BEHIND_NGINX = {"dashboard", "relay", "bot", "board"}
+BEHIND_NGINX = {"dashboard", "relay", "bot"}
 
 
 @pytest.fixture
