@@ -137,16 +137,14 @@ class Composed:
         return self.directory / f"{name}.log"
 
     def stop(self, *names: str) -> None:
-        """All of them, or these."""
-        processes = {name: self._processes.pop(name) for name in names or tuple(self._processes)}
-        for process in reversed(processes.values()):
-            process.terminate()
-        for name, process in processes.items():
-            try:
-                process.wait(STOPPED_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise AssertionError(f"{name} did not stop:\n{self.log(name).read_text()}") from None
+        """All of them, those first that others do not need; or these."""
+        stopping = {name: self._processes.pop(name) for name in reversed(names or tuple(self._processes))}
+        late = []
+        for group in ({name for name in stopping if name != "redis"}, {"redis"} & set(stopping)):
+            for name in group:
+                stopping[name].terminate()
+            late += [name for name in group if not _is_over(stopping[name])]
+        assert not late, "\n".join(f"{name} did not stop:\n{self.log(name).read_text()}" for name in late)
 
     def _lay_out(self) -> None:
         """What `git clone`, `deploy/prepare` and `docker build` make."""
@@ -237,6 +235,17 @@ def composed(*files: Path) -> Iterator[Composed]:
             yield made
         finally:
             made.stop()
+
+
+def _is_over(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it stopped in time; it is gone in any case."""
+    try:
+        process.wait(STOPPED_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+    return True
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -16,6 +16,7 @@ from websockets.typing import Origin
 
 from stormalert import keys
 from stormalert.model import Instrument, Role, User
+from stormalert.queue_board import PATH
 from stormalert.security import hash_password
 from stormalert.store import Store, open_store
 from stormalert.units import now_ms
@@ -28,6 +29,8 @@ from tests.deploy.composed import Composed, composed
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
 NAME, PASSWORD = "asha", "correct horse battery"
+# Every page, and every kind of component.
+PAGES = ("/rules", "/alerts", "/instrument?token=408065", "/backtest", "/channels", "/settings", "/admin", "/admin?part=System")
 INFY = Instrument(token=408065, symbol="NSE:INFY", name="INFOSYS")
 # No registry has a MongoDB.
 RUN_HERE = [name for name in services() if name != "mongo"]
@@ -118,7 +121,7 @@ def test_the_dashboard_works_in_a_browser_that_holds_its_policy_against_it(brows
     page = browser.sign_in(NAME, PASSWORD)
     expect(page.get_by_text("1,384.55").first).to_be_visible(timeout=30_000)
     browser.screenshot("behind-nginx")
-    for path in ("/rules", "/alerts", "/settings", "/admin"):
+    for path in PAGES:
         browser.open(path)
         browser.settle()
         expect(page.get_by_role("heading").first).to_be_visible()
@@ -139,7 +142,7 @@ def test_a_file_is_uploaded_through_nginx(browser: Watched) -> None:
     browser.open("/rules")
     browser.settle()
     rows = "".join(f"nonsense {number},{'x' * 80}\n" for number in range(1_500))
-    page.get_by_text("CSV", exact=True).click()
+    page.get_by_text("Rules out and in as a table").click()
     page.locator("input[type=file]").set_input_files({"name": "rules.csv", "mimeType": "text/csv", "buffer": rows.encode()})
     page.get_by_role("button", name="Import", exact=True).click()
     # The whole of it came, and was looked at.
@@ -147,19 +150,16 @@ def test_a_file_is_uploaded_through_nginx(browser: Watched) -> None:
     browser.settle()
 
 
-def test_the_queue_board_is_below_the_dashboards_address_for_admins_alone(server: Composed, browser: Watched) -> None:
+def test_the_queues_board_is_in_the_admins_page(server: Composed, browser: Watched) -> None:
     with client(server, "127.0.0.60") as asking:
-        assert asking.get("/queue/", extensions={"sni_hostname": DOMAIN}).status_code == 401
+        assert asking.get(f"{PATH}/", extensions={"sni_hostname": DOMAIN}, follow_redirects=False).status_code == 303
     page = browser.sign_in(NAME, PASSWORD)
-    browser.open("/settings")
+    browser.open("/admin?part=Queue")
     browser.settle()
-    tab = page.get_by_role("link", name="Open the queue board")
-    if not tab.is_visible():
-        page.get_by_role("tab", name="Feed").click()
-    assert tab.get_attribute("href") == f"https://{DOMAIN}/queue/"
-    browser.open("/queue/")
-    expect(page.get_by_text("Queues").first).to_be_visible()
-    expect(page.locator("#queues td").first).to_be_visible()
+    board = page.frame_locator("iframe")
+    board.get_by_role("link", name="Workers").click()
+    expect(board.get_by_text("State")).to_be_visible(timeout=20_000)
+    browser.screenshot("behind-nginx-queue")
 
 
 def test_the_relay_sends_its_snapshot_through_nginx(server: Composed) -> None:
