@@ -111,14 +111,12 @@ async def call_all(redis: AsyncRedis, calls: Sequence[Call]) -> list[object]:
 
 
 def ask_all(redis: SyncRedis, calls: Sequence[Call]) -> list[object]:
-    """The same for threads, and for scripts that only read."""
+    """The same for threads, and for scripts that only read: they may be asked twice. Any error of theirs is a reply."""
     replies = _ask(redis, calls)
-    unknown = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-    if unknown:
-        for each in {calls[place][0] for place in unknown}:
+    if any(isinstance(reply, NoScriptError) for reply in replies):
+        for each in {called for called, _ in calls}:
             redis.script_load(each.text)
-        for place, reply in zip(unknown, _ask(redis, [calls[place] for place in unknown]), strict=True):
-            replies[place] = reply
+        replies = _ask(redis, calls)
     return replies
 
 

@@ -103,8 +103,8 @@ class Facts:
         return bool(self.feed) and "ingest" in self.beating
 
     @property
-    def settings_page(self) -> str:
-        return f"{self.dashboard}/settings" if self.dashboard else "StormAlert, page Settings"
+    def kite_page(self) -> str:
+        return f"{self.dashboard}/admin?part=Kite" if self.dashboard else "StormAlert, page Admin, Kite"
 
     @property
     def status_page(self) -> str:
@@ -126,7 +126,7 @@ def _login(facts: Facts) -> Reading:
         "login",
         is_needed if is_told else None,
         "Kite login needed: no prices come",
-        f"Log in to Kite: {facts.settings_page}",
+        f"Log in to Kite: {facts.kite_page}",
         "Logged in to Kite again",
         after_ms=LOGIN_AFTER_MS,
         since_ms=_since_ms(facts),
@@ -143,7 +143,7 @@ def _feed(facts: Facts) -> Reading:
         "feed",
         is_bad,
         "Feed down: no prices from Kite",
-        f"{_sentence(reason)} StormAlert goes on trying. See {facts.settings_page}",
+        f"{_sentence(reason)} StormAlert goes on trying. See {facts.kite_page}",
         "The feed is back",
         after_ms=FEED_AFTER_MS,
         # What was silent before the market opened is missed since then.
@@ -159,7 +159,7 @@ def _gaps(facts: Facts) -> Reading:
         "gaps",
         is_bad,
         f"The feed has gaps: {lasted(lost_ms)} without prices in the last {lasted(GAPS_MS)}",
-        f"Alerts of that time may be missing. The gaps are listed at {facts.settings_page}",
+        f"Alerts of that time may be missing. The gaps are listed at {facts.kite_page}",
         "The feed is steady again,",
         since_ms=min(gap.from_ms for gap in short) if is_bad else 0,
     )
@@ -180,7 +180,7 @@ def _troubles(facts: Facts, told: Iterable[str]) -> Iterator[Reading]:
             f"trouble-{subject}",
             bool(sentence) if facts.is_feed_known and (facts.opens_soon or not sentence) else None,
             headline,
-            f"{_sentence(sentence)} See {facts.settings_page}",
+            f"{_sentence(sentence)} See {facts.kite_page}",
             f"Over: {headline[0].lower()}{headline[1:]},",
             Level.QUIET,
             after_ms=TROUBLE_AFTER_MS,
@@ -210,7 +210,7 @@ def _alarms(facts: Facts) -> Iterator[Reading]:
             f"alarm-{kind}",
             alarm is not None,
             f"{name} takes no messages from us",
-            f"{_sentence(alarm.reason if alarm else '')} Mend it, then say so: {facts.settings_page}",
+            f"{_sentence(alarm.reason if alarm else '')} Mend it, then say so: {facts.kite_page}",
             f"{name}: marked as mended",
             since_ms=alarm.time_ms if alarm else 0,
         )

@@ -191,7 +191,7 @@ def _code_message(channel: Channel, code: str) -> Message:
     return Message(
         f"code-{channel.id}-{now_ms()}",
         f"Your StormAlert code is {code}",
-        "It is good for 10 minutes. Enter it in StormAlert under Settings, Channels. If you did not ask for it, ignore this.",
+        "It is good for 10 minutes. Enter it in StormAlert under Channels. If you did not ask for it, ignore this.",
         useful_s=600,
         channel=channel.id,
     )
