@@ -66,6 +66,8 @@ CONDITION = (*_shard("ticks", "alerts"), "storm:alive:*", keys.BEATS, keys.FEED,
 QUOTA = ("storm:{limits}:user:*", "storm:{limits}:recent:*")
 RATES = ("storm:{limits}:window:*", "storm:{limits}:line:*")
 RQ = ("rq:*",)
+# Asked by the one and answered by the other; either takes away what it reads.
+CANDLES = (keys.CANDLES_ASKED, "storm:candles:*")
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ USERS = (
         "ingest",
         "appends ticks, and writes quotes, minute bars, gaps and the feed's state",
         SCRIPT,
-        "+get +set +xadd +hset +hmget +exists +pexpire +publish",
-        writes=(*_shard("ticks"), *_each("appended", "quote", "bars"), keys.FEED, keys.GAPS, *_each("instrument")),
+        "+get +set +xadd +hset +hmget +exists +pexpire +publish +brpop +lpush +expire",
+        writes=(*_shard("ticks"), *_each("appended", "quote", "bars"), keys.FEED, keys.GAPS, *_each("instrument"), *CANDLES),
         channels=(keys.QUOTES_TOPIC,),
     ),
     _process(
@@ -161,10 +163,10 @@ USERS = (
         ENGINE_READ,
         STATUS,
         TRANSACTION,
-        "+get +set +incrby +expire +pttl +hmget +scard +smembers +xadd +time +cluster|info",
+        "+get +set +incrby +expire +pttl +hmget +scard +smembers +xadd +time +cluster|info +llen +lpush +blpop",
         writes=(
             *("storm:revoked:*", "storm:codeused:*", "storm:signins:*", "storm:signinpause:*", "storm:inbound:*"),
-            *("storm:errand:*", "storm:link:*", "storm:code:*", "storm:codetries:*"),
+            *("storm:errand:*", "storm:link:*", "storm:code:*", "storm:codetries:*", *CANDLES),
         ),
         adds=(keys.ERRANDS, "storm:sent:*"),
         reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME, keys.ROLL),
