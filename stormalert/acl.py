@@ -169,7 +169,7 @@ USERS = (
             *("storm:errand:*", "storm:link:*", "storm:code:*", "storm:codetries:*", *CANDLES),
         ),
         adds=(keys.ERRANDS, "storm:sent:*"),
-        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME, keys.ROLL),
+        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME, keys.ROLL, keys.NOTICES),
     ),
     _process(
         "relay",
