@@ -140,7 +140,7 @@ def log_in_to_kite(run: Product, trader: Watched) -> None:
 def make_the_rule(run: Product, trader: Watched) -> Rule:
     page = trader.open("/rules")
     trader.settle()
-    page.get_by_role("textbox", name="New rule in one line").press_sequentially(LINE)
+    page.get_by_role("textbox", name="A rule in one line").press_sequentially(LINE)
     expect(page.get_by_role("status").filter(has_text="Rises 2 % within 5 min")).to_be_visible()
     page.get_by_role("button", name="Make rule").click()
     expect(page.get_by_text(f"{SYMBOL}: Rises 2 % within 5 min – saved.")).to_be_visible()
