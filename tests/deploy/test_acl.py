@@ -236,10 +236,15 @@ def test_made_passwords_stay_and_are_their_owners_only(tmp_path: Path, capsys: p
     assert "have no password" in capsys.readouterr().err
 
 
+@pytest.fixture
+def dashboard(run: Product) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=run.dashboard_url, timeout=60, headers={"Origin": run.dashboard_url}) as client:
+        yield client
+
+
 @pytest.mark.e2e
-def test_each_process_does_its_work_as_its_own_user(run: Product) -> None:
+def test_each_process_does_its_work_as_its_own_user(run: Product, dashboard: httpx.Client) -> None:
     """From the tick to the message and the page, and back; afterwards nothing was refused."""
-    dashboard = httpx.Client(base_url=run.dashboard_url, timeout=60, headers={"Origin": run.dashboard_url})
     name, password = re.search(r"Sign in as +(\S+), password (\S+)", run.output).groups()  # type: ignore[union-attr]
     wrong = dashboard.post("/api/auth/login", json={"name": name, "password": "wrong"})
     assert wrong.status_code == 401
@@ -281,6 +286,7 @@ def test_each_process_does_its_work_as_its_own_user(run: Product) -> None:
         "/resume 1",
         "/delete 1",
         "/snooze 1m",
+        "/unsnooze",
     ):
         person = {"chat_id": 700000001, "text": text, "name": "demo"}
         httpx.post(sandbox(run, "/control/telegram"), json=person).raise_for_status()
