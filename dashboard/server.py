@@ -6,25 +6,33 @@ import logging
 import secrets
 import socket
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 import uvicorn
 from starlette.middleware import Middleware
 from streamlit.web import bootstrap
 
-from dashboard import callbacks, health, kite, metrics, pages, resources, sign_in, tickets, unsubscribe
+from dashboard import authentication, callbacks, health, kite, metrics, pages, resources, sign_in, tickets, unsubscribe
 from dashboard.api import make_api
 from dashboard.doors import Door, DoorMount, DoorRoute
 from dashboard.files import Files
 from dashboard.gate import Gate
+from dashboard.queue_board import pass_on
+from stormalert import logs, queue_board
 from stormalert.errors import StormError
 from stormalert.model import Scope
 from stormalert.process import Heartbeat
 from stormalert.settings import Settings
 
 SCRIPT = Path(__file__).with_name("main.py")
+# Each opens by its own address; /admin has another door.
+PAGES = ("rules", "alerts", "instrument", "backtest", "channels", "settings")
+# Read by us: Streamlit would look for it in the directory that the process happens to be started in.
+LOOK = Path(__file__).parents[1] / ".streamlit" / "config.toml"
 # Open pages keep a websocket; a stop does not wait for them longer.
 LAST_ANSWERS_S = 1
 
@@ -56,7 +64,8 @@ def routes() -> list[DoorRoute | DoorMount]:
         # Where tools look for it first.
         DoorRoute("/openapi.json", pages.to_openapi, Door.ANYBODY),
         DoorRoute("/admin", pages.open_page, Door.ADMIN),
-        *(DoorRoute(f"/{name}", pages.open_page, Door.MEMBER) for name in ("rules", "alerts", "backtest", "settings")),
+        *(DoorRoute(f"{queue_board.PATH}/{{path:path}}", pass_on, Door.ADMIN, method) for method in ("GET", "POST")),
+        *(DoorRoute(f"/{name}", pages.open_page, Door.MEMBER) for name in PAGES),
     ]
 
 
@@ -65,15 +74,26 @@ def make_app(config: Settings) -> st.App:
     if not config.jwt_secret.get_secret_value():
         raise StormError("JWT_SECRET is not set: sessions cannot be signed (make run makes one; else: openssl rand -hex 32)")
     bootstrap.load_config_options(
-        {
+        _options(tomllib.loads(LOOK.read_text()))
+        | {
             "server_address": config.host,
             "server_port": config.port,
             # Of this process only: it protects Streamlit's own XSRF cookie, which a page renews when it opens.
             "server_cookieSecret": secrets.token_hex(32),
         }
     )
+    # Streamlit takes those of its servers along.
+    logs.adopt("streamlit", "uvicorn", "websockets")
     ours = routes()
     return st.App(SCRIPT, routes=ours, middleware=[Middleware(Gate, routes=ours)])
+
+
+def _options(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"theme": {"light": {"textColor": …}}}` as `{"theme_light_textColor": …}`."""
+    found: dict[str, Any] = {}
+    for name, value in tables.items():
+        found |= _options(value, f"{prefix}{name}_") if isinstance(value, dict) else {prefix + name: value}
+    return found
 
 
 async def serve(config: Settings, stopping: asyncio.Event) -> None:
@@ -91,6 +111,7 @@ async def serve(config: Settings, stopping: asyncio.Event) -> None:
             timeout_graceful_shutdown=LAST_ANSWERS_S,
         )
     )
+    resources.remember_loop()
     # Opened here, so that a store that cannot be opened is told at the start and not on a page.
     await asyncio.to_thread(resources.follow_panel)
     if path := await asyncio.to_thread(tickets.offer_first_admin, resources.store()):
@@ -100,6 +121,8 @@ async def serve(config: Settings, stopping: asyncio.Event) -> None:
             f"There is no user yet. Make the first admin at {root}{path} (good once, for a day).", file=sys.stderr, flush=True
         )
     heart = Heartbeat("dashboard", resources.loop_redis())
+    # One dictionary: what is counted is what the heartbeat shows.
+    heart.facts = authentication.counts
     beating = asyncio.create_task(heart.beat_until(stopping))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     asked_to_stop = asyncio.create_task(stopping.wait())

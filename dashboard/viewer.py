@@ -1,10 +1,11 @@
 """Who looks at the page, checked again at each rerun, and what surrounds every page."""
 
 from html import escape
+from urllib.parse import urlsplit
 
 import streamlit as st
 
-from dashboard import sessions
+from dashboard import resources, sessions
 from stormalert.errors import StormError
 from stormalert.process import REDIS_ERRORS
 from stormalert.sessions import SignedIn
@@ -19,6 +20,9 @@ border-radius:.5rem;padding:.2rem .7rem;cursor:pointer}
 .who button:hover{background:color-mix(in srgb,currentColor 8%,transparent)}
 h1{font-size:1.5rem!important;padding:0 0 .6rem!important;letter-spacing:-.01em}
 h3{font-size:1.1rem!important}
+/* Where the menu leaves room beside it. */
+@media(min-width:1280px){.who{position:fixed;top:0;right:1rem;height:3.75rem;z-index:999991}.who b{margin-right:.5rem}
+.stMainBlockContainer{padding-top:4.2rem}}
 @media(max-width:640px){.stMainBlockContainer{padding-left:1rem;padding-right:1rem}}
 </style>"""
 
@@ -36,6 +40,12 @@ def required() -> SignedIn:
         st.html('<a href="/login" target="_self">Sign in again</a>')
         st.stop()
     return who
+
+
+def root() -> str:
+    """The dashboard's address as others reach it, without a slash at its end."""
+    page = urlsplit(st.context.url or "")
+    return resources.config().public_url.rstrip("/") or f"{page.scheme}://{page.netloc}"
 
 
 def frame(who: SignedIn) -> None:

@@ -5,10 +5,12 @@ import signal
 import sys
 from pathlib import Path
 
-from stormalert import docs, process, settings
+from stormalert import acl, docs, process, settings
+from stormalert.doctor import report
 from stormalert.errors import StormError
 from stormalert.launch import admin, alive
 from stormalert.launch.run import run
+from stormalert.launch.seed import seed
 from stormalert.reseal import reseal
 from stormalert.settings import Settings
 from stormalert.store import open_store
@@ -29,10 +31,16 @@ def main() -> int:
         case "docs":
             docs.write()
             return 0
+        case "acl":
+            return acl.write(arguments.directory, is_new=arguments.make)
+        case "doctor":
+            return report.run(is_json=arguments.json)
     config = process.load_or_exit()
     try:
         if arguments.command == "healthy":
             return alive.report(config, arguments.process)
+        if arguments.command == "seed":
+            return seed(config)
         if arguments.command == "reseal":
             return _reseal(config)
         return admin.add(open_store(config.mongodb_uri, config.sqlite_path), arguments.name)
@@ -59,6 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     replay = commands.add_parser("demo-replay", help="the same with a recorded market, in a directory of its own")
     replay.add_argument("file", type=Path, help="minute file (symbol,YYYYMMDD,HH:MM,o,h,l,c,v,oi) or ticks (time,symbol,price)")
     replay.add_argument("--speed", type=_speed, default=0.0, help="times as fast as it was, up to 1000; 0: as fast as it goes")
+    doctor = commands.add_parser(
+        "doctor", help="look at everything and say what to do; exit code 0: good, 1: something can wait, 2: something is wrong"
+    )
+    doctor.add_argument("--json", action="store_true", help="for machines")
     healthy = commands.add_parser("healthy", help="for health checks: exit code 0 when a process of this host beats")
     healthy.add_argument("process", help="ingest, evaluator, dispatch, worker, ...")
     add_admin = commands.add_parser(
@@ -66,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_admin.add_argument("name")
     commands.add_parser("reseal", help="after STORM_MASTER_SECRET was changed: encrypt with it what the store keeps")
+    users = commands.add_parser("acl", help="print the users of Redis for its aclfile")
+    users.add_argument("directory", type=Path, help="holds a file redis_USER with the password of each")
+    users.add_argument("--make", action="store_true", help="make the passwords that are missing")
+    commands.add_parser(
+        "seed", help="make the demo's user, rules and Kite login, where docker compose has started its processes"
+    )
     commands.add_parser("settings", help="print .env.example")
     commands.add_parser("docs", help="write .env.example and the key table of docs/ARCHITECTURE.md")
     return parser

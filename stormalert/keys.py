@@ -170,6 +170,8 @@ BOT_NAME = "storm:bot"
 BOT_LOCK = "storm:botlock"
 # Who beats: the `alive` keys by their last beat, so that nobody has to scan a million keys for them.
 BEATS = "storm:beats"
+# How often processes were started, by name.
+STARTS = "storm:starts"
 # The state of the Kite feed, in words, written by ingest.
 FEED = "storm:feed"
 # Stretches in which prices were lost.
@@ -339,11 +341,12 @@ TABLE = (
     Family(
         "storm:alive:<process>:<host>-<pid>",
         "hash",
-        "started_ms, beat_ms and the process's own counters",
+        "started_ms, beat_ms, version, rss_bytes, cpu_s, late_ms (its event loop's), how its store did, and its own counters",
         "every process",
         "expires 10 s after the last beat",
     ),
     Family("storm:beats", "sorted set", "keys of the processes by their last beat", "every process", "one member per process"),
+    Family("storm:starts", "hash", "how often a process was started", "every process", "one field per kind of process"),
     Family(
         "storm:feed",
         "hash",
@@ -427,7 +430,7 @@ TABLE = (
         "storm:errands",
         "stream",
         "errand kind channel: a code, a test message or a notice with its text",
-        "dashboard, bot",
+        "dashboard, bot; workers when they switched an address off",
         "MAXLEN ~ 10,000",
     ),
     Family("storm:errand:<errand>", "hash", "what became of it: state reason", "dashboard, bot", "expires after 10 minutes"),

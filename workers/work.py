@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from stormalert import channels, panel, process, security
 from stormalert.errors import StormError
+from stormalert.logs import start_logging
 from stormalert.store import open_store
 from workers.channels import open_channels
 from workers.deliver import Courier, Report
@@ -32,7 +33,7 @@ MAINTENANCE_S = 5
 
 def run() -> None:
     config = process.load_or_exit()
-    process.start_logging("worker", config)
+    start_logging("worker", config)
     try:
         watch = process.PanelWatch(config, panel.CHANNELS)
         with Loop() as loop:
@@ -50,7 +51,6 @@ def run() -> None:
 def _work(watch: process.PanelWatch, loop: Loop) -> None:
     config = watch.config
     client = process.connect(config.redis_url)
-    loop.run(process.wait_for_redis(client))
     name = f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"
     store = open_store(config.mongodb_uri, config.sqlite_path)
     senders = loop.run(open_channels(config))
@@ -62,6 +62,8 @@ def _work(watch: process.PanelWatch, loop: Loop) -> None:
     # One dictionary: what the courier counts is what the heartbeat shows.
     heartbeat.facts = courier.counts
     heartbeat.facts[WORKER_FACT] = name
+    # RQ's own first words to a Redis that is full would end the process.
+    loop.run(process.wait_for_redis(client, heartbeat))
     log.info("started", extra={"channels": ", ".join(sorted(senders)) or "none", WORKER_FACT: name})
     try:
         with loop.beating(heartbeat):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from stormalert import settings
+from stormalert import acl, settings
 from stormalert.launch.password import memorable_password
 from stormalert.settings import Settings
 
@@ -69,8 +69,16 @@ class Plan:
         return self.data / "valkey.conf"
 
     @property
-    def redis_password_file(self) -> Path:
-        return self.data / "redis.password"
+    def redis_passwords(self) -> Path:
+        """One file for each user of our Redis."""
+        return self.data / "redis"
+
+    def redis_user(self, name: str) -> dict[str, str]:
+        """The settings by which a process signs in at our Redis as itself: they are in its environment, and no secret."""
+        url = f"redis://{name}@{LOOPBACK}:{self.settings.redis_port}/0"
+        password = acl.password_file(self.redis_passwords, name).absolute()
+        # What .env may hold of these is about another Redis.
+        return {"STORM_REDIS_URL": url, "STORM_REDIS_PASSWORD": "", "STORM_REDIS_PASSWORD_FILE": str(password)}
 
     @property
     def lock(self) -> Path:
@@ -98,7 +106,8 @@ def make_plan(given: Mapping[str, str], kept: Mapping[str, str], recording: Reco
     is_redis_ours = "STORM_REDIS_URL" not in theirs
     # A market that is made up and one that is real never share rules or history.
     data = asked.var / "demo" if is_demo and not recording else asked.var
-    chosen = _secrets(kept) | {"STORM_SQLITE_PATH": str(data / "store.sqlite3")}
+    # Logs of a run are files that people read.
+    chosen = _secrets(kept) | {"STORM_SQLITE_PATH": str(data / "store.sqlite3"), "STORM_LOG_FORMAT": "text"}
     if is_redis_ours:
         chosen["STORM_REDIS_URL"] = _redis_url(asked, kept)
     if is_demo:
@@ -116,8 +125,9 @@ def _secrets(kept: Mapping[str, str]) -> dict[str, str]:
 
 
 def _redis_url(asked: Settings, kept: Mapping[str, str]) -> str:
+    """The operator's; the processes sign in each as itself."""
     password = urlsplit(kept.get("STORM_REDIS_URL", "")).password or secrets.token_hex(16)
-    return f"redis://:{password}@{LOOPBACK}:{asked.redis_port}/0"
+    return f"redis://{acl.ADMIN}:{password}@{LOOPBACK}:{asked.redis_port}/0"
 
 
 def _stand_ins(asked: Settings, theirs: Mapping[str, str]) -> dict[str, str]:

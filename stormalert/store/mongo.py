@@ -6,8 +6,9 @@ touches one document, but for many rules at once, which are undone together; and
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
 import pymongo
@@ -86,6 +87,7 @@ INDEXES = (
     (Session, "expires_ms"),
 )
 DUPLICATE_KEY = 11000
+UNAUTHORIZED = 13
 # What is looked up first, to filter alerts by it; a server's own list of ids may have some 16 MB.
 MANY_NAMED = 10_000
 FAILED_LOOKED_AT = 10_000
@@ -96,7 +98,7 @@ class MongoStore:
     """Raises StormError when the server is away or refuses; never with the URI's password in it."""
 
     def __init__(self, uri: str, client: "MongoClient[Document] | None" = None) -> None:
-        self._host = uri.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
+        self._host = _host(uri)
         self._client = client or _connect(uri)
         self._db = self._client.get_default_database(DATABASE, write_concern=WriteConcern("majority", j=True))
         try:
@@ -363,8 +365,9 @@ class MongoStore:
     def record_audit(self, entry: AuditEntry) -> None:
         self._insert(entry)
 
-    def audit(self, after: Cursor | None = None, limit: int = 100, user: str = "") -> list[AuditEntry]:
-        return self._newest(AuditEntry, "time_ms", {"user": user} if user else {}, after, limit)
+    def audit(self, after: Cursor | None = None, limit: int = 100, user: str = "", action: str = "") -> list[AuditEntry]:
+        narrowed = {name: text for name, text in (("user", user), ("action", action)) if text}
+        return self._newest(AuditEntry, "time_ms", narrowed, after, limit)
 
     def forget(self, before_ms: int, audit_before_ms: int, limit: int = 1_000) -> int:
         old_alerts = self._oldest("alerts", {"time_ms": {"$lt": before_ms}}, "time_ms", limit)
@@ -384,13 +387,27 @@ class MongoStore:
             return sum(self._db[name].delete_many({"_id": {"$in": ids}}).deleted_count for name, ids in old.items() if ids)
 
     def _prepare(self) -> None:
+        """Indexes and the version of the schema, by whoever has the right to make them; the others see that it was done."""
         with self._asking():
-            schema = self._bump("schema", {"$max": {"version": SCHEMA}})["version"]
-            if schema > SCHEMA:
-                raise StormError(f"the store {self._host} was written by a newer StormAlert (schema {schema})")
-            self._db["users"].create_index("name", unique=True)
-            for kind, fields in INDEXES:
-                self._db[COLLECTIONS[kind]].create_index(_order(fields))
+            self._check_version(newest=SCHEMA)
+            try:
+                self._db["users"].create_index("name", unique=True)
+                for kind, fields in INDEXES:
+                    self._db[COLLECTIONS[kind]].create_index(_order(fields))
+                self._bump("schema", {"$max": {"version": SCHEMA}})
+            except OperationFailure as error:
+                if error.code != UNAUTHORIZED:
+                    raise
+                self._check_version(oldest=SCHEMA)
+
+    def _check_version(self, oldest: int = 0, newest: int = sys.maxsize) -> None:
+        version = self._get("meta", "schema").get("version", 0)
+        if version > newest:
+            raise StormError(f"the store {self._host} was written by a newer StormAlert (schema {version})")
+        if version < oldest:
+            raise StormError(
+                f"the store {self._host} has schema {version} and needs {oldest}: the dashboard's user makes it when it starts"
+            )
 
     def _change_rules(self, rules: Sequence[Rule], tried: list[Rule]) -> None:
         """Adds to `tried` what it is about to store. Raises Conflict, after those that could be stored were."""
@@ -521,21 +538,36 @@ class MongoStore:
         with self._asking():
             self._db[collection].find_one_and_update({"_id": name}, {"$set": fields}, upsert=True)
 
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """The driver's errors as one sentence; a duplicate key is the caller's to explain."""
-        try:
-            yield
-        except DuplicateKeyError:
-            raise
-        except ConnectionFailure as error:
-            # What follows is the driver's settings and its view of the topology.
-            reason = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
-            raise StormError(f"the store {self._host} cannot be reached: {reason}") from None
-        except PyMongoError as error:
-            # The text of an OperationFailure repeats the whole answer.
-            reason = (error.details or {}).get("errmsg", "") if isinstance(error, OperationFailure) else ""
-            raise StormError(f"the store {self._host} refused: {reason or error}") from None
+    def _asking(self) -> AbstractContextManager[None]:
+        return _told_in_a_sentence(self._host)
+
+
+def _host(uri: str) -> str:
+    return uri.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
+
+
+@contextmanager
+def _told_in_a_sentence(host: str) -> Iterator[None]:
+    """The driver's errors; a duplicate key is the caller's to explain."""
+    try:
+        yield
+    except DuplicateKeyError:
+        raise
+    except ConnectionFailure as error:
+        # What follows is the driver's settings and its view of the topology.
+        reason = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
+        raise StormError(f"the store {host} cannot be reached: {reason}") from None
+    except PyMongoError as error:
+        # The text of an OperationFailure repeats the whole answer.
+        reason = (error.details or {}).get("errmsg", "") if isinstance(error, OperationFailure) else ""
+        raise StormError(f"the store {host} refused: {reason or error}") from None
+
+
+def schema_of(uri: str) -> int:
+    """What a store is written as; 0 when there is none. Changes nothing. Raises StormError."""
+    with _connect(uri) as client, _told_in_a_sentence(_host(uri)):
+        found = client.get_default_database(DATABASE)["meta"].find_one({"_id": "schema"})
+    return int(found["version"]) if found else 0
 
 
 def _check_revisions(rules: Iterable[Rule], before: Mapping[str, Rule]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from stormalert.errors import Conflict, StormError
 from stormalert.model import (
@@ -111,8 +112,25 @@ Revised = TypeVar("Revised", User, Rule, Channel, Delivery)
 
 
 _BY_USER = " AND json_extract(body, '$.user') = ?"
+_BY_ACTION = " AND json_extract(body, '$.action') = ?"
 # Spelled as in its index.
 _SYMBOL = "json_extract(body, '$.symbol')"
+
+
+def schema_of(path: Path) -> int:
+    """What a store is written as; 0 when there is none. Changes nothing. Raises StormError."""
+    if not path.exists():
+        return 0
+    # Without a write-ahead log the file is all there is, and reading it need not leave one.
+    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    try:
+        db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True, timeout=2)
+        try:
+            return int(db.execute("PRAGMA user_version").fetchone()[0])
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        raise StormError(f"the store {path} cannot be read: {error}") from None
 
 
 class SqliteStore:
@@ -436,13 +454,13 @@ class SqliteStore:
             "INSERT INTO audit (id, body, time_ms) VALUES (?, ?, ?)", (entry.id, entry.model_dump_json(), entry.time_ms)
         )
 
-    def audit(self, after: Cursor | None = None, limit: int = 100, user: str = "") -> list[AuditEntry]:
+    def audit(self, after: Cursor | None = None, limit: int = 100, user: str = "", action: str = "") -> list[AuditEntry]:
+        narrowed = (_BY_USER if user else "") + (_BY_ACTION if action else "")
         return self._all(
             AuditEntry,
-            f"SELECT body FROM audit WHERE (time_ms, id) < (?, ?){_BY_USER if user else ''}"  # noqa: S608
-            " ORDER BY time_ms DESC, id DESC LIMIT ?",
+            f"SELECT body FROM audit WHERE (time_ms, id) < (?, ?){narrowed} ORDER BY time_ms DESC, id DESC LIMIT ?",  # noqa: S608
             *(after or NEWEST),
-            *([user] if user else []),
+            *(text for text in (user, action) if text),
             limit,
         )
 

@@ -149,17 +149,22 @@ class Product:
         while True:
             newest = found[-1]["id"] if found else 0
             url = f"http://127.0.0.1:{self.ports['STORM_SANDBOX_HTTP_PORT']}/outbox.json?since={newest}"
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 page = json.load(answer)["messages"]
             if not page:
                 return found
             found += page
 
+    @property
+    def kept(self) -> dict[str, str]:
+        """What the run chose itself."""
+        return read_file(self._in_force("run.env"))
+
     def taken_ports(self) -> dict[str, int]:
         return {name: number for name, number in self.ports.items() if not _is_free(number)}
 
     def _settings(self) -> Any:
-        return parse(read_file(self._in_force("run.env")))
+        return parse(self.kept)
 
     def _in_force(self, name: str) -> Path:
         """A replay keeps its files in a directory of its own."""

@@ -1,6 +1,7 @@
 """What only MongoDB has: documents a person can read, a server that is away or refuses, what goes over the wire."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import mongomock
@@ -10,6 +11,7 @@ from pymongo.errors import AutoReconnect
 
 from stormalert.errors import Conflict, StormError
 from stormalert.model import DeliveryState, Rule
+from stormalert.store import look
 from stormalert.store import mongo as product
 from stormalert.store.mongo import CHANGE_S, INDEXES, SCHEMA, MongoStore
 from tests.conftest import free_port
@@ -238,3 +240,11 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(client: Any) ->
     with pytest.raises(StormError, match=rf"^the store localhost was written by a newer StormAlert \(schema {SCHEMA + 1}\)$"):
         MongoStore("mongodb://localhost/shares", client)
     assert list(client["shares"]["meta"].find()) == [{"_id": "schema", "version": SCHEMA + 1}]
+
+
+@pytest.mark.parametrize(("documents", "schema"), [([{"_id": "schema", "version": 2}], 2), ([], 0)])
+def test_looking_at_a_store_asks_for_its_schema_and_writes_nothing(documents: list[dict[str, Any]], schema: int) -> None:
+    with serve() as server:
+        server.answers = {"find": {"ok": 1, "cursor": {"id": 0, "ns": "storm.meta", "firstBatch": documents}}}
+        assert look(f"mongodb://{server.host}/storm", Path("unused")) == (schema, SCHEMA)
+        assert [next(iter(command)) for command in server.commands if next(iter(command)) != "endSessions"] == ["find"]
