@@ -29,6 +29,8 @@ from stormalert.process import Heartbeat
 from stormalert.settings import Settings
 
 SCRIPT = Path(__file__).with_name("main.py")
+# Each opens by its own address; /admin has another door.
+PAGES = ("rules", "alerts", "instrument", "backtest", "channels", "settings")
 # Read by us: Streamlit would look for it in the directory that the process happens to be started in.
 LOOK = Path(__file__).parents[1] / ".streamlit" / "config.toml"
 # Open pages keep a websocket; a stop does not wait for them longer.
@@ -63,7 +65,7 @@ def routes() -> list[DoorRoute | DoorMount]:
         DoorRoute("/openapi.json", pages.to_openapi, Door.ANYBODY),
         DoorRoute("/admin", pages.open_page, Door.ADMIN),
         *(DoorRoute(f"{queue_board.PATH}/{{path:path}}", pass_on, Door.ADMIN, method) for method in ("GET", "POST")),
-        *(DoorRoute(f"/{name}", pages.open_page, Door.MEMBER) for name in ("rules", "alerts", "channels", "settings")),
+        *(DoorRoute(f"/{name}", pages.open_page, Door.MEMBER) for name in PAGES),
     ]
 
 

@@ -129,6 +129,10 @@ def errand(errand: str) -> str:
     return f"storm:errand:{errand}"
 
 
+def candles(request: str) -> str:
+    return f"storm:candles:{request}"
+
+
 def link(digest: str) -> str:
     return f"storm:link:{digest}"
 
@@ -155,6 +159,8 @@ def stranger(chat: str) -> str:
 
 # What the dashboard asks the workers to send.
 ERRANDS = "storm:errands"
+# Candles that the dashboard asks ingest for.
+CANDLES_ASKED = "storm:candlesasked"
 # What admins were told, and which processes were there: only what was there can be missing.
 NOTICES = "storm:notices"
 ROLL = "storm:roll"
@@ -424,10 +430,24 @@ TABLE = (
         "storm:errands",
         "stream",
         "errand kind channel: a code, a test message or a notice with its text",
-        "dashboard, bot",
+        "dashboard, bot; workers when they switched an address off",
         "MAXLEN ~ 10,000",
     ),
     Family("storm:errand:<errand>", "hash", "what became of it: state reason", "dashboard, bot", "expires after 10 minutes"),
+    Family(
+        "storm:candlesasked",
+        "list",
+        "requests for Kite's minute candles as JSON: id token from to asked",
+        "dashboard; ingest takes them away",
+        "at most some 200",
+    ),
+    Family(
+        "storm:candles:<request>",
+        "list",
+        "one answer as JSON: minute candles of at most 60 days, or the reason that there are none",
+        "ingest; dashboard takes it away",
+        "expires after a minute",
+    ),
     Family(
         "storm:link:<digest>",
         "string",

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from stormalert import words
 from stormalert.alarms import Alarm
 from stormalert.model import ChannelKind
+from stormalert.room import Memory
 from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
 from workers.notices import Level, Reading, lasted
 
@@ -80,6 +81,7 @@ class Facts:
     tries: Mapping[ChannelKind, Tries] = field(default_factory=dict)
     # What providers said that only an admin can mend, kept until an admin has said that it is mended.
     alarms: Sequence[Alarm] = ()
+    memory: Memory = field(default_factory=Memory)
     # Where the dashboard is; empty when nobody knows it from outside.
     dashboard: str = ""
 
@@ -114,7 +116,7 @@ def readings(facts: Facts, told: Iterable[str]) -> list[Reading]:
     found = [_login(facts), _feed(facts), _gaps(facts)]
     for several in (_troubles(facts, told), _missing(facts), _alarms(facts), _refusing(facts)):
         found += several
-    return [*found, _evaluator(facts), _queue(facts)]
+    return [*found, _evaluator(facts), _queue(facts), _memory(facts)]
 
 
 def _login(facts: Facts) -> Reading:
@@ -257,6 +259,17 @@ def _queue(facts: Facts) -> Reading:
         f"Are the workers well? More of them help (STORM_WORKERS). See {facts.status_page}",
         "The queue is short again",
         after_ms=BEHIND_AFTER_MS,
+    )
+
+
+def _memory(facts: Facts) -> Reading:
+    """When it is full nothing goes this way any more: bot/full.py tells that."""
+    return Reading(
+        "memory",
+        facts.memory.is_nearly_full,
+        f"Redis is nearly full: {facts.memory.words}",
+        "When it is full, no new prices are evaluated and alerts are late. Give it more memory: docs/operations.md.",
+        "Redis has room again",
     )
 
 

@@ -6,6 +6,7 @@ touches one document, but for many rules at once, which are undone together; and
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
@@ -86,6 +87,7 @@ INDEXES = (
     (Session, "expires_ms"),
 )
 DUPLICATE_KEY = 11000
+UNAUTHORIZED = 13
 # What is looked up first, to filter alerts by it; a server's own list of ids may have some 16 MB.
 MANY_NAMED = 10_000
 FAILED_LOOKED_AT = 10_000
@@ -385,13 +387,27 @@ class MongoStore:
             return sum(self._db[name].delete_many({"_id": {"$in": ids}}).deleted_count for name, ids in old.items() if ids)
 
     def _prepare(self) -> None:
+        """Indexes and the version of the schema, by whoever has the right to make them; the others see that it was done."""
         with self._asking():
-            schema = self._bump("schema", {"$max": {"version": SCHEMA}})["version"]
-            if schema > SCHEMA:
-                raise StormError(f"the store {self._host} was written by a newer StormAlert (schema {schema})")
-            self._db["users"].create_index("name", unique=True)
-            for kind, fields in INDEXES:
-                self._db[COLLECTIONS[kind]].create_index(_order(fields))
+            self._check_version(newest=SCHEMA)
+            try:
+                self._db["users"].create_index("name", unique=True)
+                for kind, fields in INDEXES:
+                    self._db[COLLECTIONS[kind]].create_index(_order(fields))
+                self._bump("schema", {"$max": {"version": SCHEMA}})
+            except OperationFailure as error:
+                if error.code != UNAUTHORIZED:
+                    raise
+                self._check_version(oldest=SCHEMA)
+
+    def _check_version(self, oldest: int = 0, newest: int = sys.maxsize) -> None:
+        version = self._get("meta", "schema").get("version", 0)
+        if version > newest:
+            raise StormError(f"the store {self._host} was written by a newer StormAlert (schema {version})")
+        if version < oldest:
+            raise StormError(
+                f"the store {self._host} has schema {version} and needs {oldest}: the dashboard's user makes it when it starts"
+            )
 
     def _change_rules(self, rules: Sequence[Rule], tried: list[Rule]) -> None:
         """Adds to `tried` what it is about to store. Raises Conflict, after those that could be stored were."""

@@ -119,7 +119,7 @@ def test_a_calendar_that_makes_no_sense_is_refused_in_a_sentence(product: Runnin
 def test_rules_go_out_and_come_in_as_a_file(product: Running, signed_in: Watched, tmp_path: object) -> None:
     signed_in.open("/rules")
     signed_in.settle()
-    signed_in.page.get_by_text("CSV", exact=True).click()
+    signed_in.page.get_by_text("Rules out and in as a table (CSV)").click()
     chooser = signed_in.page.locator('input[type="file"]')
     rows = "symbol,kind,percent\nNSE:INFY,trailing,1\nNSE:NOTHING,trailing,1\nNSE:INFY,day,x\n"
     chooser.set_input_files({"name": "rules.csv", "mimeType": "text/csv", "buffer": rows.encode()})

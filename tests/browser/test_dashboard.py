@@ -188,8 +188,7 @@ def test_signing_out_closes_the_door_and_the_live_connection(product: Running, s
 def open_with_first_rule_marked(signed_in: Watched) -> Page:
     page = signed_in.open("/rules")
     signed_in.settle()
-    # The table is drawn on a canvas: the mark is at the left edge of its first row.
-    page.get_by_test_id("stDataFrame").click(position={"x": 20, "y": 52})
+    page.get_by_role("table", name="Rules").locator("tbody").get_by_role("checkbox").first.click()
     expect(page.get_by_text("1 rule marked")).to_be_visible()
     # A script that still runs would close a dialog that is opened meanwhile.
     signed_in.settle()
@@ -201,7 +200,7 @@ def test_a_rule_on_the_watchlist_is_armed_on_all_of_it(product: Running, signed_
     signed_in.settle()
     page.get_by_role("button", name="New rule").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_text("On every instrument of my watchlist").click()
+    dialog.get_by_role("radio", name="My whole watchlist").click()
     # At once, while the page still draws anew.
     dialog.get_by_role("textbox", name="Percent").fill("0.3")
     dialog.get_by_text("Turn from the extreme").click()

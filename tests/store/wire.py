@@ -26,6 +26,8 @@ GREETING = {
     "maxWriteBatchSize": 100_000,
 }
 
+NOTHING = {"ok": 1, "cursor": {"id": 0, "ns": "storm.any", "firstBatch": []}}
+
 Document = dict[str, Any]
 
 
@@ -40,6 +42,9 @@ class Server(socketserver.ThreadingTCPServer):
         self.answers: dict[str, Document] = {
             "findAndModify": {"ok": 1, "value": {"version": 1, "ms": 1}},
             "update": {"ok": 1, "n": 1, "nModified": 0},
+            "find": NOTHING,
+            "aggregate": NOTHING,
+            "distinct": {"ok": 1, "values": []},
         }
 
     @property
