@@ -167,7 +167,7 @@ USERS = (
             *("storm:errand:*", "storm:link:*", "storm:code:*", "storm:codetries:*"),
         ),
         adds=(keys.ERRANDS, "storm:sent:*"),
-        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME, keys.ROLL),
+        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME, keys.NOTICES, keys.ROLL),
     ),
     _process(
         "relay",
