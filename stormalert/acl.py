@@ -22,7 +22,7 @@ CONNECTION = "+@connection -@dangerous +asking +readonly +cluster|slots +cluster
 # By its digest, loaded first where the server does not know it; never EVAL.
 SCRIPT = "+evalsha +script|load"
 SCRIPT_READ = "+evalsha_ro +script|load"
-BEAT = "+hset +pexpire +zadd +zremrangebyscore +del +zrem"
+BEAT = "+hset +hincrby +pexpire +zadd +zremrangebyscore +del +zrem"
 # The health check runs in the process's own container, with its own user.
 HEALTHY = "+zrangebyscore"
 # MULTI and what belongs to it; each command within is checked by itself.
@@ -66,6 +66,7 @@ CONDITION = (*_shard("ticks", "alerts"), "storm:alive:*", keys.BEATS, keys.FEED,
 QUOTA = ("storm:{limits}:user:*", "storm:{limits}:recent:*")
 RATES = ("storm:{limits}:window:*", "storm:{limits}:line:*")
 RQ = ("rq:*",)
+CANDLES = "storm:candles:*"
 
 
 @dataclass(frozen=True)
@@ -92,17 +93,20 @@ class User:
 
 def _process(name: str, why: str, *commands: str, writes: Iterable[str] = (), **keys_of: tuple[str, ...]) -> User:
     """One that beats, and whose health check looks for the beat."""
-    beat = (f"storm:alive:{name}:*", keys.BEATS)
+    beat = (f"storm:alive:{name}:*", keys.BEATS, keys.STARTS)
     return User(name, why, (CONNECTION, BEAT, HEALTHY, *commands), writes=(*beat, *writes), **keys_of)
 
 
 USERS = (
     _process(
         "ingest",
-        "appends ticks, and writes quotes, minute bars, gaps and the feed's state",
+        "appends ticks, and writes quotes, minute bars, gaps and the feed's state; answers who asks for Kite's candles",
         SCRIPT,
-        "+get +set +xadd +hset +hmget +exists +pexpire +publish",
-        writes=(*_shard("ticks"), *_each("appended", "quote", "bars"), keys.FEED, keys.GAPS, *_each("instrument")),
+        "+get +set +xadd +hset +hmget +exists +pexpire +publish +brpop +lpush +expire",
+        writes=(
+            *(*_shard("ticks"), *_each("appended", "quote", "bars"), keys.FEED, keys.GAPS, *_each("instrument")),
+            *(keys.CANDLES_ASKED, CANDLES),
+        ),
         channels=(keys.QUOTES_TOPIC,),
     ),
     _process(
@@ -112,6 +116,8 @@ USERS = (
         ENGINE,
         "+xread +xreadgroup +xtrim +sadd +srem +smembers +scan +unlink",
         writes=(*_shard("ticks", "alerts", "rulebook"), *ARMED, "storm:spread:*"),
+        # The previous close, for day rules.
+        reads=_each("quote"),
     ),
     _process(
         "dispatch",
@@ -154,18 +160,19 @@ USERS = (
     ),
     _process(
         "dashboard",
-        "signs people in, asks for errands, and shows everything that is to be seen",
+        "signs people in, asks for errands, and shows everything that is to be seen, to Prometheus and the doctor too",
         SCRIPT_READ,
         ENGINE_READ,
         STATUS,
         TRANSACTION,
-        "+get +set +incrby +expire +pttl +hmget +scard +xadd",
+        "+get +set +incrby +expire +pttl +hmget +scard +smembers +xadd +time +cluster|info +llen +lpush +blpop",
         writes=(
             *("storm:revoked:*", "storm:codeused:*", "storm:signins:*", "storm:signinpause:*", "storm:inbound:*"),
             *("storm:errand:*", "storm:link:*", "storm:code:*", "storm:codetries:*"),
+            *(keys.CANDLES_ASKED, CANDLES),
         ),
         adds=(keys.ERRANDS, "storm:sent:*"),
-        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME),
+        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME, keys.ROLL),
     ),
     _process(
         "relay",

@@ -45,7 +45,11 @@ def run() -> None:
         sys.exit(1)
     try:
         server = waitress.create_server(
-            make_app(config, store), host=config.host, port=config.queue_board_port, threads=THREADS, ident=None
+            make_app(config, store),
+            host=config.host,
+            port=config.queue_board_port,
+            threads=THREADS,
+            ident=None,
         )
     except OSError as error:
         log.error(f"cannot listen on {config.host}:{config.queue_board_port}: {error.strerror}")
