@@ -130,8 +130,4 @@ def _why(reason: str) -> str:
 
 def _after(alert: Alert, state: DeliveryState, time_ms: int) -> str:
     took_ms = time_ms - alert.time_ms
-    return f", {_lasted(took_ms)} after the tick" if state is DeliveryState.SENT and 0 <= took_ms < MINUTE_MS else ""
-
-
-def _lasted(duration_ms: int) -> str:
-    return f"{duration_ms / SECOND_MS:.1f} s"
+    return f", {took_ms / SECOND_MS:.1f} s after the tick" if state is DeliveryState.SENT and 0 <= took_ms < MINUTE_MS else ""
