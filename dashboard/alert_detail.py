@@ -11,6 +11,7 @@ from dashboard.chart import Mark, chart
 from dashboard.resend import resend
 from stormalert import rule_line, words
 from stormalert.bars import Bar
+from stormalert.errors import InputError
 from stormalert.model import Alert, Delivery, DeliveryState, Rule, RuleState
 from stormalert.process import REDIS_ERRORS
 from stormalert.units import MINUTE_MS
@@ -70,11 +71,29 @@ def _chart(alert: Alert) -> None:
     except REDIS_ERRORS:
         st.error("Redis does not answer, so the prices around it are not shown now.")
         return
-    if not is_kept(found, alert.time_ms):
-        st.info("The minutes around it are not kept any more, so there is no chart of them: the last two or three days are.")
+    if not is_kept(found, alert.time_ms) and not (found := _fetched(alert)):
         return
     mark = Mark(alert.time_ms, alert_facts.side(alert), texts.what_happened(alert))
     chart(f"alert-{alert.id}", found, alert_facts.lines(alert), [mark], focus_ms=alert.time_ms)
+
+
+def _fetched(alert: Alert) -> list[Bar]:
+    """Kite's, once they were asked for."""
+    key = f"candles-{alert.id}"
+    if key not in st.session_state:
+        st.info("The minutes around it are not kept any more: the last two or three days are.")
+        if not st.button("Ask Kite for them", icon=":material/download:"):
+            return []
+        try:
+            with st.spinner("Kite is asked for the minutes around it."):
+                st.session_state[key] = bars.fetch(alert.token, alert.time_ms)
+        except InputError as error:
+            st.error(str(error))
+            return []
+    found: list[Bar] = st.session_state[key]
+    if not found:
+        st.info("Kite has no minutes of that time.")
+    return found
 
 
 def is_kept(found: list[Bar], time_ms: int) -> bool:

@@ -10,7 +10,8 @@ from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction,
 from stormalert.units import MINUTE_MS, SECOND_MS
 
 _STATES = {
-    DeliveryState.QUEUED: "on its way",
+    # Again: the first time it is said to be queued.
+    DeliveryState.QUEUED: "waits",
     DeliveryState.SENT: "sent",
     DeliveryState.DELIVERED: "delivered",
     DeliveryState.READ: "read",
@@ -109,19 +110,27 @@ def verdict(found: Sequence[Trail]) -> str:
 
 
 def _steps(alert: Alert, it: Delivery) -> tuple[Step, ...]:
-    fired = Step(it.queued_ms, "queued")
-    reason = f": {it.reason.replace('_', ' ')}" if it.reason else ""
-    attempts = f" after {it.attempts} attempts" if it.attempts > 1 else ""
-    if it.state is DeliveryState.QUEUED:
-        name = (
-            f"waits until {words.clock(it.due_ms)}"
-            if it.due_ms
-            else f"on its way{f', tried {it.attempts}x' if it.attempts else ''}"
-        )
-        return (fired, Step(it.updated_ms, f"{name}{reason}")) if it.reason or it.due_ms or it.attempts else (fired,)
-    took_ms = it.updated_ms - alert.time_ms
-    took = f", {_lasted(took_ms)} after the tick" if it.state is DeliveryState.SENT and 0 <= took_ms < MINUTE_MS else ""
-    return (fired, Step(it.updated_ms, f"{_STATES[it.state]}{attempts}{took}{reason}"))
+    """Since it was queued, in order of time."""
+    states = [(past.state, past.time_ms, past.reason) for past in it.past] + [(it.state, it.updated_ms, it.reason)]
+    queued, *later = states if states[0][0] is DeliveryState.QUEUED else [(DeliveryState.QUEUED, 0, ""), *states]
+    steps = [Step(it.queued_ms, f"queued{_why(queued[2])}")]
+    steps += [
+        Step(time_ms, f"{_STATES[state]}{_after(alert, state, time_ms)}{_why(reason)}") for state, time_ms, reason in later
+    ]
+    if it.state is DeliveryState.QUEUED and it.due_ms:
+        steps.append(Step(0, f"due {words.clock(it.due_ms)}"))
+    if it.attempts > 1:
+        steps.append(Step(0, f"{it.attempts} attempts in all"))
+    return tuple(steps)
+
+
+def _why(reason: str) -> str:
+    return f": {reason.replace('_', ' ')}" if reason else ""
+
+
+def _after(alert: Alert, state: DeliveryState, time_ms: int) -> str:
+    took_ms = time_ms - alert.time_ms
+    return f", {_lasted(took_ms)} after the tick" if state is DeliveryState.SENT and 0 <= took_ms < MINUTE_MS else ""
 
 
 def _lasted(duration_ms: int) -> str:

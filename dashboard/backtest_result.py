@@ -3,8 +3,10 @@
 import csv
 import io
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from html import escape
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -13,7 +15,7 @@ from dashboard import texts
 from dashboard.chart import Mark, chart
 from dashboard.trial import Found, Trial
 from stormalert import words
-from stormalert.bars import day_began_ms
+from stormalert.bars import Bar, day_began_ms
 from stormalert.model import Direction
 from stormalert.rule_table import defused
 from stormalert.units import DAY_MS, HOUR_MS, IST, format_price
@@ -22,6 +24,8 @@ ROWS_SHOWN = 1_000
 MARKS_SHOWN = 500
 # Okabe-Ito, for as many as are compared.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
+# What is made of a finished trial stays the same.
+_BY_ID: dict[str | type[Any], Callable[[Any], Any]] = {Trial: lambda trial: trial.id}
 _COLUMNS = ("time_ist", "rule", "instrument", "direction", "price", "reference")
 
 _STYLE = """<style>
@@ -45,7 +49,7 @@ def show(trial: Trial) -> None:
         st.info("No alert. Try a smaller percent, a longer time, or more days.")
     else:
         _by_time(trial, names)
-    _chart(trial)
+    _chart(trial, names)
     if trial.found:
         _table(trial, names)
 
@@ -74,14 +78,16 @@ def _by_time(trial: Trial, names: list[str]) -> None:
         began = {_began_ms(it.time_ms, step_ms) for it in trial.found}
         starts = list(range(min(began), max(began) + 1, step_ms))
     counts = Counter((it.variant, _began_ms(it.time_ms, step_ms)) for it in trial.found)
-    columns = {name: [counts[number, start] for start in starts] for number, name in enumerate(names)}
+    # By number only, as on the cards above: a legend has no room for more.
+    labels = [str(number) for number in range(1, len(names) + 1)] if len(names) > 1 else ["Alerts"]
+    columns = {label: [counts[number, start] for start in starts] for number, label in enumerate(labels)}
     rows = pd.DataFrame(columns, index=[_written(start, form) for start in starts])
     unit = "day" if step_ms == DAY_MS else "hour"
     st.markdown(f"**Alerts by {unit}**")
     st.bar_chart(rows, color=[*_COLOURS[: len(names)]], stack=False, sort=False, x_label="", y_label="Alerts", height=220)
 
 
-def _chart(trial: Trial) -> None:
+def _chart(trial: Trial, names: list[str]) -> None:
     """One instrument's prices with its alerts, a day at a time where there are several."""
     fired = Counter(it.symbol for it in trial.found)
     symbols = sorted(trial.symbols, key=lambda symbol: (-fired[symbol], symbol))
@@ -101,18 +107,19 @@ def _chart(trial: Trial) -> None:
             # Another instrument has another busiest day.
             key=f"backtest-day-{symbol}",
         )
-    bars = [bar for bar in trial.bars(symbol) if day_ms <= bar.time_ms < day_ms + DAY_MS]
-    marks = [
-        Mark(it.time_ms, it.fired.direction, str(it.variant + 1) if len(trial.variants) > 1 else "")
-        for it in found
-        if day_ms <= it.time_ms < day_ms + DAY_MS
-    ]
+    bars = [bar for bar in _bars(trial, symbol) if day_ms <= bar.time_ms < day_ms + DAY_MS]
+    marks = [Mark(it.time_ms, it.fired.direction, _rule(it, names)) for it in found if day_ms <= it.time_ms < day_ms + DAY_MS]
     if bars:
         chart("backtest-chart", bars, marks=marks[:MARKS_SHOWN])
     else:
         st.caption(f"There are no prices of {symbol} on this day.")
     if len(marks) > MARKS_SHOWN:
         st.caption(f"The first {MARKS_SHOWN} of {words.grouped(len(marks))} alerts are marked.")
+
+
+@st.cache_data(max_entries=8, show_spinner=False, hash_funcs=_BY_ID)
+def _bars(trial: Trial, symbol: str) -> list[Bar]:
+    return trial.bars(symbol)
 
 
 def _counted(name: str, count: int) -> str:
@@ -154,7 +161,7 @@ def _rule(it: Found, names: list[str]) -> str:
     return f"{number}{texts.condition(it.rule)}"
 
 
-@st.cache_data(max_entries=4, show_spinner=False, hash_funcs={Trial: id})
+@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=_BY_ID)
 def _csv(trial: Trial) -> bytes:
     text = io.StringIO()
     rows = csv.writer(text)

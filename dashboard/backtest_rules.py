@@ -50,7 +50,7 @@ def variants(asked: Asked, user: str, *, is_file: bool) -> list[Variant]:
     """Raises InputError with every line that is wrong."""
     if asked.choice == _ALL:
         return _all(user)
-    found = [Variant(_name(rule), (rule,)) for rule in [*asked.chosen, *_typed(asked.text, user, is_file)]]
+    found = [Variant(_name(rule, is_file), (rule,)) for rule in [*asked.chosen, *_typed(asked.text, user, is_file)]]
     if not found:
         raise InputError(f"Write a rule first, such as: {rule_line.EXAMPLE}")
     if len(found) > COMPARED_MAX:
@@ -99,8 +99,9 @@ def _ask_lines(label: str, example: str, key: str) -> str:
     return st.text_area(label, placeholder=example, key=f"backtest-{key}", height=110, help=help_text)
 
 
-def _name(rule: Rule) -> str:
-    return f"{rule.symbol}: {texts.condition(rule)}"
+def _name(rule: Rule, is_file: bool = False) -> str:
+    subject = "All in the file" if is_file and rule.is_on_watchlist else rule.symbol
+    return f"{subject}: {texts.condition(rule)}"
 
 
 def _counted(count: int) -> str:

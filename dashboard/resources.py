@@ -72,12 +72,6 @@ def loop_redis() -> redis.asyncio.Redis:
     return process.connect(config().redis_url, REDIS_TIMEOUT_S)
 
 
-@cache
-def queue_redis() -> redis.asyncio.Redis | None:
-    """For the routes; None where the queue has none of its own."""
-    return process.connect(config().queue_url, REDIS_TIMEOUT_S) if config().queue_url else None
-
-
 class _Loop:
     """Of the routes, for the pages, which run in threads."""
 

@@ -10,7 +10,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from stormalert import keys
 from stormalert.process import ALIVE_MS
-from stormalert.redis_memory import read_memory
+from stormalert.room import read_memory
 from stormalert.settings import Settings
 from stormalert.units import now_ms
 

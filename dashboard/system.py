@@ -6,14 +6,13 @@ import time
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from dashboard.checkup import checkup
-from dashboard.status import ANSWER_WITHIN_S, Status, Texts, lag, read_status
+from dashboard.metrics.readings import Readings, Server, read
+from dashboard.status import ANSWER_WITHIN_S, Status, Texts, read_status
 from stormalert import keys
 from stormalert.errors import StormError
-from stormalert.process import UNREACHABLE
 from stormalert.settings import Settings
 from stormalert.store import Store
 from stormalert.units import SECOND_MS
@@ -27,73 +26,66 @@ _INFO = {
     "connected_clients": "clients",
     "rejected_connections": "rejected",
     "uptime_in_seconds": "uptime_s",
-    "instantaneous_ops_per_sec": "commands_per_s",
 }
+_ROLES = {"hot": "ticks, rules and alerts", "queue": "queue"}
 _QUEUE = ("queued", "waiting_to_retry", "failed")
 
 
-async def read_system(redis: Redis, queue: Redis | None, store: Store, config: Settings) -> Status:
-    """`queue` is the queue's Redis when it has one of its own. Raises RedisError when the other one does not answer."""
+async def read_system(redis: Redis, store: Store, config: Settings) -> Status:
+    """Raises RedisError when the server of ticks, rules and alerts does not answer."""
     status = await read_status(redis, config)
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_S):
-            more = {
-                "streams": await _streams(redis, config),
-                "servers": await _servers(redis, queue),
-                "queue": _queue(status),
-                "notices": _notices(cast(Texts, await redis.hgetall(keys.NOTICES))),
-            }
+        # Beside that server, read() waits for two others.
+        async with asyncio.timeout(3 * ANSWER_WITHIN_S):
+            readings = await read(redis, store, config)
+            begun_s = time.monotonic()
+            notices = _notices(cast(Texts, await redis.hgetall(keys.NOTICES)))
+            latency_ms = _ms(time.monotonic() - begun_s)
+            kept = await asyncio.to_thread(_store, store, config, readings)
     except TimeoutError:
-        raise RedisTimeoutError(f"no answer within {ANSWER_WITHIN_S} s") from None
-    system = status | more | {"store": await asyncio.to_thread(_store, store, config)}
+        raise RedisTimeoutError(f"no answer within {3 * ANSWER_WITHIN_S} s") from None
+    system = status | {
+        "streams": _streams(readings),
+        "malformed": readings.malformed,
+        "servers": [node for server in readings.servers for node in _nodes(server)],
+        "latency_ms": latency_ms,
+        "queue": _queue(status),
+        "notices": notices,
+        "store": kept,
+    }
     return system | {"findings": [finding.as_dict() for finding in checkup(system)]}
 
 
-async def _streams(redis: Redis, config: Settings) -> list[Status]:
-    found: list[Status] = []
-    for shard in keys.all_shards(config.shards):
-        faults = cast(Texts, await redis.hgetall(shard.counters))
-        for name, stream, group in (
-            ("ticks", shard.ticks, keys.EVALUATOR_GROUP),
-            ("alerts", shard.alerts, keys.DISPATCH_GROUP),
-        ):
-            length, behind = int(await redis.xlen(stream)), await lag(redis, stream, group)
-            found.append({"shard": shard.tag, "stream": name, "group": group, "length": length, "lag": behind})
-        if faults:
-            found[-2] |= {"malformed": int(faults.get("malformed", 0)), "fault": faults.get("malformed_last", "")}
-    return found
+def _streams(readings: Readings) -> list[Status]:
+    return [
+        {
+            "shard": it.shard,
+            "stream": it.name,
+            "length": it.length,
+            "lag": it.waiting,
+            "waits_ms": max(0, readings.now_ms - it.oldest_ms) if it.oldest_ms else 0,
+        }
+        for it in readings.streams
+    ]
 
 
-async def _servers(redis: Redis, queue: Redis | None) -> list[Status]:
-    found = await _nodes("ticks, rules and alerts" if queue else "ticks, rules, alerts and queue", redis)
-    return found + (await _nodes("queue", queue) if queue else [])
-
-
-async def _nodes(role: str, redis: Redis) -> list[Status]:
+def _nodes(server: Server) -> list[Status]:
     """One, or those of a cluster; `is_told` is false where our user may not ask it."""
-    begun = time.monotonic()
-    try:
-        info: dict[str, Any] = await redis.info()
-    except UNREACHABLE:
-        return [{"role": role, "is_there": False, "is_told": False}]
-    except ResponseError:
-        return [{"role": role, "is_there": True, "is_told": False}]
-    latency_ms = round((time.monotonic() - begun) * SECOND_MS, 1)
-    nodes = {"": info} if "redis_version" in info else info
-    return [_node(f"{role} {name}".strip(), node, latency_ms) for name, node in nodes.items()]
+    role = _ROLES[server.role]
+    if not server.nodes:
+        return [{"role": role, "is_there": server.nodes is not None, "is_told": False}]
+    return [_node(f"{role} {name}".strip(), info) for name, info in server.nodes.items()]
 
 
-def _node(role: str, info: dict[str, Any], latency_ms: float) -> Status:
-    version = info.get("valkey_version") or info["redis_version"]
+def _node(role: str, info: dict[str, Any]) -> Status:
     return {
         "role": role,
         "is_there": True,
         "is_told": True,
         "server": info.get("server_name") or "redis",
-        "version": version,
+        "version": info.get("valkey_version") or info["redis_version"],
         "is_logged": bool(info.get("aof_enabled")),
         "is_log_well": info.get("aof_last_write_status", "ok") == "ok" and info.get("aof_last_bgrewrite_status", "ok") == "ok",
-        "latency_ms": latency_ms,
         **{ours: info[theirs] for theirs, ours in _INFO.items() if theirs in info},
     }
 
@@ -119,15 +111,21 @@ def _notices(texts: Texts) -> list[Status]:
     return sorted(found, key=lambda it: it["since_ms"] or 0)
 
 
-def _store(store: Store, config: Settings) -> Status:
-    found: Status = {"kind": "MongoDB" if config.mongodb_uri else "SQLite", "is_there": True}
-    begun = time.monotonic()
+def _store(store: Store, config: Settings, readings: Readings) -> Status:
+    found: Status = {"kind": "MongoDB" if config.mongodb_uri else "SQLite", "is_there": readings.store_s is not None}
+    if readings.store_s is None:
+        return found
+    found["latency_ms"] = _ms(readings.store_s)
     try:
         found["users"] = len(store.users())
-    except StormError as error:
-        return found | {"is_there": False, "reason": str(error)}
-    found["latency_ms"] = round((time.monotonic() - begun) * SECOND_MS, 1)
+    except StormError:
+        # It went away meanwhile.
+        return found | {"is_there": False}
     if not config.mongodb_uri:
         files = (config.sqlite_path, config.sqlite_path.with_name(f"{config.sqlite_path.name}-wal"))
         found["size_bytes"] = sum(file.stat().st_size for file in files if file.exists())
     return found
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * SECOND_MS, 1)

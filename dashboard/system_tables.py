@@ -43,7 +43,7 @@ def page(system: dict[str, Any]) -> str:
         _section("Feed", level("feed"), _feed(system)),
         _section("Streams", level("streams"), _streams(system)),
         _section("Queue of messages", level("queue"), _queue(system["queue"])),
-        _section("Redis", level("servers"), _servers(system["servers"])),
+        _section("Redis", level("servers"), _servers(system["servers"], system["latency_ms"])),
         _section("Store", level("store"), _store(system["store"])),
         _section("Notices that are open", level("notices"), _notices(system)),
     )
@@ -132,10 +132,16 @@ def _feed(system: dict[str, Any]) -> str:
 
 def _streams(system: dict[str, Any]) -> str:
     rows = [
-        (escape(it["shard"]), it["stream"], words.grouped(it["length"]), words.grouped(it["lag"]), it["group"])
+        (
+            escape(it["shard"]),
+            escape(it["stream"]),
+            words.grouped(it["length"]),
+            words.grouped(it["lag"]),
+            texts.lasted(it["waits_ms"]) if it["waits_ms"] else "–",
+        )
         for it in system["streams"]
     ]
-    return _table(("Shard", "Stream", "Entries kept", "Unread", "Read by"), rows, frozenset((2, 3)))
+    return _table(("Shard", "Stream", "Entries kept", "Unread", "The oldest waits for"), rows, frozenset((2, 3, 4)))
 
 
 def _queue(queue: dict[str, Any]) -> str:
@@ -148,27 +154,20 @@ def _queue(queue: dict[str, Any]) -> str:
     )
 
 
-def _servers(servers: list[dict[str, Any]]) -> str:
+def _servers(servers: list[dict[str, Any]], latency_ms: float) -> str:
     rows = []
     for it in servers:
         if not it["is_told"]:
-            rows.append((escape(it["role"]), "silent" if it["is_there"] else "away", *[""] * 6))
+            rows.append((escape(it["role"]), "silent" if it["is_there"] else "away", *[""] * 5))
             continue
         memory = texts.size(it["used_bytes"]) + (f" of {texts.size(it['max_bytes'])}" if it["max_bytes"] else ", no limit")
         log = "off" if not it["is_logged"] else "on" if it["is_log_well"] else "failing"
-        rows.append(
-            (
-                escape(it["role"]),
-                escape(f"{it['server']} {it['version']}"),
-                texts.lasted(it["uptime_s"] * SECOND_MS),
-                memory,
-                log,
-                *(words.grouped(it[name]) for name in ("evicted", "clients")),
-                f"{it['latency_ms']} ms",
-            )
-        )
-    names = ("Holds", "Server", "Up for", "Memory", "Append-only file", "Thrown away", "Clients", "Answers in")
-    return _table(names, rows, frozenset((2, 3, 5, 6, 7)))
+        counts = (words.grouped(it[name]) for name in ("evicted", "clients"))
+        server = escape(f"{it['server']} {it['version']}")
+        rows.append((escape(it["role"]), server, texts.lasted(it["uptime_s"] * SECOND_MS), memory, log, *counts))
+    names = ("Holds", "Server", "Up for", "Memory", "Append-only file", "Thrown away", "Clients")
+    table = _table(names, rows, frozenset((2, 3, 5, 6)))
+    return f'{table}<p class="soft">The first one answered in {latency_ms} ms.</p>'
 
 
 def _store(store: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from stormalert.bars import Bar, day_began_ms
 from stormalert.errors import InputError, StormError
 from stormalert.model import Rule
 from stormalert.process import REDIS_ERRORS
+from stormalert.security import new_id
 from stormalert.units import DAY_MS, format_price, parse_price_e4
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Trial:
         watched: frozenset[str] | None = None,
         armed_at_ms: int = 0,
     ) -> None:
+        self.id = new_id()
         self.variants = tuple(variants)
         # Which prices these are, in words.
         self.told = told
@@ -92,7 +94,7 @@ class Trial:
         self.found: list[Found] = []
         # What could not be tried, in words.
         self.left_out = ""
-        self._read = read
+        self._read: ReadPrices | None = read
         self._watched = watched
         self._armed_at_ms = armed_at_ms
         self._replay = Replay()
@@ -142,6 +144,11 @@ class Trial:
             log.exception("trial failed")
             self.reason = "Something went wrong on our side; an admin finds it in the log."
             self.state = State.FAILED
+        finally:
+            # It may hold a whole file, and the result outlives it.
+            self._read = None
+            if self.state is not State.DONE:
+                self._ticks.close()
 
     def _try_out(self) -> None:
         self.state = State.READING
@@ -165,6 +172,7 @@ class Trial:
         day_ms = 0
         rows = csv.writer(self._ticks, lineterminator="\n")
         rows.writerow(TICK_HEADER)
+        assert self._read
         for price in self._read(self._tell):
             if self._is_cancelled:
                 raise Stopped

@@ -3,7 +3,7 @@
 from typing import Any
 
 from stormalert import words
-from stormalert.redis_memory import NEARLY_PERCENT
+from stormalert.room import NEARLY_PERCENT
 from stormalert.units import HOUR_MS, SECOND_MS
 
 GOOD, WAIT, BAD = "good", "wait", "bad"

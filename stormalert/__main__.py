@@ -31,10 +31,10 @@ def main() -> int:
         case "docs":
             docs.write()
             return 0
-        case "doctor":
-            return report.run(is_json=arguments.json)
         case "acl":
             return acl.write(arguments.directory, is_new=arguments.make)
+        case "doctor":
+            return report.run(is_json=arguments.json)
     config = process.load_or_exit()
     try:
         if arguments.command == "healthy":

@@ -430,7 +430,7 @@ TABLE = (
         "storm:errands",
         "stream",
         "errand kind channel: a code, a test message or a notice with its text",
-        "dashboard, bot",
+        "dashboard, bot; workers when they switched an address off",
         "MAXLEN ~ 10,000",
     ),
     Family("storm:errand:<errand>", "hash", "what became of it: state reason", "dashboard, bot", "expires after 10 minutes"),

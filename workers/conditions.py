@@ -11,7 +11,7 @@ from typing import NamedTuple
 from stormalert import words
 from stormalert.alarms import Alarm
 from stormalert.model import ChannelKind
-from stormalert.redis_memory import Memory
+from stormalert.room import Memory
 from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
 from workers.notices import Level, Reading, lasted
 

@@ -17,7 +17,7 @@ def show() -> None:
 @st.fragment(run_every=_EVERY_S)
 def _status() -> None:
     admin()
-    asked = system.read_system(resources.loop_redis(), resources.queue_redis(), resources.store(), resources.config())
+    asked = system.read_system(resources.loop_redis(), resources.store(), resources.config())
     try:
         found = resources.in_loop(asked)
     except REDIS_ERRORS:

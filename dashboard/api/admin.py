@@ -228,7 +228,7 @@ def set_house(who: Who, asked: HouseIn) -> HouseIn:
 @router.get("/system-status", **READ)
 async def system_status() -> dict[str, Any]:
     """The feed, streams, servers, queue, store, every process and open notices; `findings` are what is not well, in words."""
-    return await read_system(resources.loop_redis(), resources.queue_redis(), resources.store(), resources.config())
+    return await read_system(resources.loop_redis(), resources.store(), resources.config())
 
 
 @router.get("/calendar", **READ)

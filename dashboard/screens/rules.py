@@ -61,10 +61,12 @@ def show() -> None:
             act = "snooze all"
         if st.button("New rule", icon=":material/edit_note:", help="In a form, for one or many instruments"):
             act = "make"
-    rule_entry.offer(list(instruments.symbols(resources.store().watchlist(user)[:_WATCHED]).values()))
+    watched = instruments.symbols(resources.store().watchlist(user)[:_WATCHED])
+    rule_entry.offer(list(watched.values()), has_preview=not act)
     silent = mutes.held(user)
     mutes.show(silent)
-    if resources.store().count_rules(user) == 0:
+    total = resources.store().count_rules(user)
+    if not total:
         st.info(
             "No rules yet. Type one in the line above (its examples can be clicked), make one in the form with **New rule**, "
             "or bring a table in with **CSV** below."
@@ -72,7 +74,7 @@ def show() -> None:
         chosen = Chosen(user, [], 0)
     else:
         looked = rule_list.draw()
-        matching = resources.store().count_rules(user, looked.only)
+        matching = resources.store().count_rules(user, looked.only) if looked.is_narrow else total
         # Not while something is being edited.
         board = st.fragment(_board, run_every=None if act else EVERY_S)
         chosen = board(user, looked, matching, silent)

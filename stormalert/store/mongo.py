@@ -87,10 +87,10 @@ INDEXES = (
     (Session, "expires_ms"),
 )
 DUPLICATE_KEY = 11000
+UNAUTHORIZED = 13
 # What is looked up first, to filter alerts by it; a server's own list of ids may have some 16 MB.
 MANY_NAMED = 10_000
 FAILED_LOOKED_AT = 10_000
-UNAUTHORIZED = 13
 NOT_DELETED = {"$ne": RuleState.DELETED.value}
 
 

@@ -154,7 +154,7 @@ def test_an_alert_opens_to_its_chart_its_rule_and_what_became_of_each_message(
     for text in ("₹1,414.00", "₹1,385.72", "₹1,384.55", "-2.08 %", "It went out by E-mail. 2 others did not send it."):
         expect(page.get_by_text(text, exact=True)).to_be_visible()
     trail = page.locator(".trail > li")
-    expect(trail.filter(has_text="Webhook")).to_contain_text("failed after 3 attempts: gave up: connection refused")
+    expect(trail.filter(has_text="Webhook")).to_contain_text("failed: gave up: connection refused")
     expect(trail.filter(has_text="E-mail")).to_contain_text("sent, 0.9 s after the tick")
     expect(trail.filter(has_text="Telegram")).to_contain_text("not sent: it is not verified")
     expect(page.get_by_text("Falls 2 % within 5 min on NSE:INFY. Every time, pause 5 min.")).to_be_visible()
@@ -199,6 +199,10 @@ def test_an_alert_whose_minutes_are_gone_says_so(signed_in: Watched, history: Al
     expect(page.get_by_text("The minutes around it are not kept any more")).to_be_visible()
     expect(page.get_by_text("The rule is not there any more.")).to_be_visible()
     assert page.locator("canvas").count() == 0
+    signed_in.settle()
+    signed_in.screenshot("alert-old")
+    page.get_by_role("button", name="Ask Kite for them").click()
+    expect(page.get_by_text("Ingest is not running")).to_be_visible()
 
 
 @pytest.mark.parametrize("alert", ["secret-1", "no-such-1", "<b>x</b>"])

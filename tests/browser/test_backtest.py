@@ -113,7 +113,7 @@ def test_settings_are_compared_over_a_file(signed_in: Watched) -> None:
     )
     run(signed_in)
     assert card(page, "1 · NSE:INFY: Rises 1 % within 5 min") == "60 alerts"
-    assert card(page, "2 · My watchlist: Moves 0.5 % within 3 min") == "240 alerts"
+    assert card(page, "2 · All in the file: Moves 0.5 % within 3 min") == "240 alerts"
     # Of the first day nobody knows the close before; a day rule rests for eight hours.
     assert card(page, "3 · NSE:INFY: Rises 1 % from the previous close") == "2 alerts"
     assert card(page, "4 · NSE:NOTHING") == "0 alerts"

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
@@ -32,9 +31,10 @@ class Fresh:
         return str([it["subject"] for it in messages if it["channel"] == "email"][-1])
 
 
-@pytest.fixture
-def fresh(redis_url: str, tmp_path: Path) -> Iterator[Fresh]:
+@pytest.fixture(scope="module")
+def fresh(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fresh]:
     chromium()
+    directory = tmp_path_factory.mktemp("fresh")
     http, ws, smtp = free_port(), free_port(), free_port()
     page = free_port()
     settings = {
@@ -47,12 +47,12 @@ def fresh(redis_url: str, tmp_path: Path) -> Iterator[Fresh]:
         "STORM_MARKET_HOURS": "always",
         "SMTP_URL": f"smtp://127.0.0.1:{smtp}",
     }
-    options = {"http-port": http, "ws-port": ws, "smtp-port": smtp, "state-dir": tmp_path / "sandbox", "instruments": 30}
+    options = {"http-port": http, "ws-port": ws, "smtp-port": smtp, "state-dir": directory / "sandbox", "instruments": 30}
     options |= {"kite-redirect-url": f"http://127.0.0.1:{page}/kite/callback"}
     flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     sandbox = subprocess.Popen([sys.executable, "-m", "sandbox", *flags])
     try:
-        with running(redis_url, tmp_path, "ingest", "workers bot", is_empty=True, **settings) as product:
+        with running(redis_server, directory, "ingest", "workers bot", is_empty=True, **settings) as product:
             wait_until(lambda: any(":ingest:" in beat for beat in product.redis.zrange(keys.BEATS, 0, -1)), 60)
             yield Fresh(product, f"http://127.0.0.1:{http}")
     finally:
@@ -62,12 +62,33 @@ def fresh(redis_url: str, tmp_path: Path) -> Iterator[Fresh]:
 
 def set_key(watched: Watched, name: str, text: str) -> None:
     page = watched.page
-    row = page.get_by_test_id("stLayoutWrapper").filter(has=page.get_by_text(name, exact=True)).last
-    row.get_by_test_id("stPopoverButton").click()
+    opens = page.get_by_test_id("stPopoverButton")
+    # The innermost box that holds both.
+    page.get_by_test_id("stLayoutWrapper").filter(has=page.get_by_text(name, exact=True)).filter(has=opens).last.locator(
+        opens
+    ).click()
     page.get_by_label(name).fill(text)
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text(f"{name} is set.")).to_be_visible()
     watched.settle()
+
+
+def test_it_is_closed_for_good_and_can_be_opened_again(fresh: Fresh) -> None:
+    with watched_page(fresh.product.url) as watched:
+        watched.sign_in(NAME, PASSWORD)
+        page = watched.page
+        expect(page.get_by_text("First steps. Next:")).to_be_visible()
+        for button, told, count in (
+            ("Close for good", "Closed; it stays here, under Admin.", 0),
+            ("Lead me again", "You are led again.", 1),
+        ):
+            watched.open(PAGE)
+            watched.settle()
+            page.get_by_role("button", name=button).click()
+            expect(page.get_by_text(told)).to_be_visible()
+            watched.open("/")
+            watched.settle()
+            expect(page.get_by_text("First steps. Next:")).to_have_count(count)
 
 
 def test_an_admin_is_led_from_nothing_to_the_first_rule(fresh: Fresh) -> None:
@@ -129,20 +150,3 @@ def test_an_admin_is_led_from_nothing_to_the_first_rule(fresh: Fresh) -> None:
         watched.open("/")
         watched.settle()
         expect(page.get_by_text("First steps.")).to_have_count(0)
-
-
-def test_it_is_closed_for_good_and_can_be_opened_again(fresh: Fresh) -> None:
-    with watched_page(fresh.product.url) as watched:
-        watched.sign_in(NAME, PASSWORD)
-        page = watched.page
-        expect(page.get_by_text("First steps. Next:")).to_be_visible()
-        for button, told, count in (
-            ("Close for good", "Closed; it stays here, under Admin.", 0),
-            ("Lead me again", "You are led again.", 1),
-        ):
-            watched.open(PAGE)
-            page.get_by_role("button", name=button).click()
-            expect(page.get_by_text(told)).to_be_visible()
-            watched.open("/")
-            watched.settle()
-            expect(page.get_by_text("First steps. Next:")).to_have_count(count)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from stormalert import wishes
+from stormalert import keys, wishes
+from stormalert.bars import day_began_ms
 from stormalert.model import Direction, Kind, Repeat, Rule, RuleState
 from stormalert.security import new_id
-from stormalert.units import now_ms
+from stormalert.units import MINUTE_MS, now_ms
 from stormalert.wishes import Loudness
 from tests.browser.running import INFY, USER, Running, wait_until
 from tests.browser.watching import DESK, PHONE, Watched
@@ -79,6 +80,28 @@ def test_a_line_says_what_it_means_and_makes_the_rule(product: Running, signed_i
     expect(line(page)).to_have_value("")
     (rule,) = saved(product)
     assert (rule.symbol, rule.direction, rule.percent_e2, rule.window_ms) == ("NSE:INFY", Direction.UP, 200, 300_000)
+
+
+def test_how_often_a_line_or_a_form_would_have_fired_is_said_before_it_is_made(
+    product: Running, signed_in: Watched, page: Page
+) -> None:
+    for minute, price in enumerate(("1400.00", "1400.00", "1435.00", "1440.00")):
+        prices = {"open": "1400.00", "high": price, "low": "1400.00", "close": price}
+        at_ms = day_began_ms() + minute * MINUTE_MS
+        product.redis.xadd(keys.Shard("s0").bars(INFY.token), prices, id=f"{at_ms}-1")  # type: ignore[arg-type]
+    line(page).fill("NSE:INFY rolling up 2% 5m once")
+    expect(page.get_by_role("status").filter(has_text="Would have fired once today, at 00:02.")).to_be_visible()
+    signed_in.settle()
+    signed_in.screenshot("rules-preview")
+    dialog = act(signed_in, "New rule")
+    dialog.get_by_role("textbox", name="Find an instrument").fill("INFY")
+    dialog.get_by_role("textbox", name="Find an instrument").press("Enter")
+    expect(dialog.get_by_role("status")).to_contain_text("Would have fired")
+    dialog.get_by_role("textbox", name="Percent").fill("50")
+    dialog.get_by_role("textbox", name="Percent").press("Enter")
+    expect(dialog.get_by_role("status")).to_have_text("Would not have fired today.")
+    signed_in.screenshot("rules-form-preview")
+    product.redis.delete(keys.Shard("s0").bars(INFY.token))
 
 
 def test_a_line_that_does_not_fit_is_told_in_a_sentence_with_what_may_be_meant(
@@ -246,6 +269,12 @@ def test_thousands_are_paged_found_and_taken_all_at_once(product: Running, signe
     assert {it.symbol[:11] for it in saved(product) if it.state is RuleState.PAUSED} == {"NSE:STOCK01"}
     page = open_rules(signed_in, "?state=Watching")
     expect(page.get_by_text("2,900 rules match")).to_be_visible()
+    page.get_by_role("button", name="Take all 2,900 that match").click()
+    page.get_by_role("button", name="Re-arm").click()
+    expect(page.get_by_text("2,900 rules re-armed.")).to_be_visible()
+    # Whoever takes so many says so each time.
+    expect(page.get_by_text("All 2,900 rules that match")).to_have_count(0)
+    signed_in.settle()
     page.get_by_role("button", name="Take all 2,900 that match").click()
     dialog = act(signed_in, "Delete")
     expect(dialog.get_by_text("And 2,890 more.")).to_be_visible()

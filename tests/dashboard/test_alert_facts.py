@@ -65,27 +65,38 @@ def test_each_channel_says_in_order_of_time_what_became_of_the_message() -> None
         a_channel("c2", kind=ChannelKind.TELEGRAM, address="42"),
         a_channel("c3", kind=ChannelKind.WEBHOOK, address="https://a.example/x", is_on=False, reason="gone"),
     ]
-    failed = a_delivery("d1", channel="c1", state=DeliveryState.FAILED, attempts=3, reason="gave_up", updated_ms=9_000)
-    sent = a_delivery("d2", channel="c2", channel_kind=ChannelKind.TELEGRAM, state=DeliveryState.SENT, queued_ms=999,
-                      updated_ms=1_800)  # fmt: skip
-    found = alert_facts.trails(alert, [failed, sent], channels)
+    failed = a_delivery("d1", channel="c1", attempts=1, reason="timed_out", updated_ms=4_000)
+    failed = failed.moved({"state": DeliveryState.FAILED, "attempts": 2, "reason": "gave up: timed out", "updated_ms": 9_000})
+    read = a_delivery("d2", channel="c2", channel_kind=ChannelKind.TELEGRAM, queued_ms=999)
+    read = read.moved({"state": DeliveryState.SENT, "updated_ms": 1_800})
+    read = read.moved({"state": DeliveryState.READ, "updated_ms": 5_000})
+    found = alert_facts.trails(alert, [failed, read], channels)
+    gone = Trail("Webhook", "https://a.example/x", "absent", (Step(0, "not sent: it was off (gone)"),))
     assert found == [
-        Trail("Telegram", "42", "sent", (Step(999, "queued"), Step(1_800, "sent, 0.8 s after the tick"))),
-        Trail("E-mail", "asha@example.com", "failed", (Step(1_000, "queued"), Step(9_000, "failed after 3 attempts: gave up"))),
-        Trail("Webhook", "https://a.example/x", "absent", (Step(0, "not sent: it was off (gone)"),)),
-    ]
+        Trail("Telegram", "42", "read", (Step(999, "queued"), Step(1_800, "sent, 0.8 s after the tick"), Step(5_000, "read"))),
+        Trail(
+            "E-mail", "asha@example.com", "failed",
+            (Step(1_000, "queued: timed out"), Step(9_000, "failed: gave up: timed out"), Step(0, "2 attempts in all")),
+        ),
+        gone,
+    ]  # fmt: skip
     assert alert_facts.verdict(found) == "It went out by Telegram. 2 others did not send it."
     assert alert_facts.verdict(found[1:]) == "No channel brought it to you; each says why."
 
 
 def test_what_waits_says_until_when_and_why() -> None:
     due_ms = 3_600_000
-    parked = a_delivery(due_ms=due_ms, reason="quiet hours", attempts=0)
+    parked = a_delivery().moved({"due_ms": due_ms, "reason": "quiet hours", "updated_ms": 2_000})
     (trail,) = alert_facts.trails(an_alert(), [parked], [])
-    assert trail.steps == (Step(1_000, "queued"), Step(1_000, f"waits until {words.clock(due_ms)}: quiet hours"))
+    assert trail.steps == (
+        Step(1_000, "queued"), Step(2_000, "waits: quiet hours"), Step(0, f"due {words.clock(due_ms)}"),
+    )  # fmt: skip
     assert alert_facts.verdict([trail]) == "Still on its way: E-mail."
-    (fresh,) = alert_facts.trails(an_alert(), [a_delivery()], [])
-    assert fresh.steps == (Step(1_000, "queued"),)
+
+
+def test_what_was_stored_before_deliveries_had_a_past_still_begins_with_its_queue() -> None:
+    (trail,) = alert_facts.trails(an_alert(), [a_delivery(state=DeliveryState.SENT, updated_ms=1_500)], [])
+    assert trail.steps == (Step(1_000, "queued"), Step(1_500, "sent, 0.5 s after the tick"))
 
 
 def test_without_a_channel_it_says_where_to_add_one() -> None:

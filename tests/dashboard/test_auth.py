@@ -20,6 +20,7 @@ from .conftest import JWT_SECRET, PASSWORD, Rig, post_login
 GATED = (
     "/",
     "/rules",
+    "/backtest",
     "/settings",
     "/channels",
     "/admin",

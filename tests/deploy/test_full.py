@@ -6,29 +6,13 @@ import pytest
 import redis
 
 from stormalert import keys
-from stormalert.process import ALIVE_MS, connect
-from stormalert.redis_memory import read_memory
+from stormalert.process import ALIVE_MS
 from stormalert.units import now_ms
 from tests.e2e import accounts
 from tests.e2e.product import Product
 from workers.bot.full import HEADLINE
 
 MB = 1_000_000
-
-
-async def test_memory_is_read_in_the_servers_own_way(redis_url: str) -> None:
-    async with connect(redis_url) as client:
-        assert (await read_memory(client)).percent == 0
-        used = (await read_memory(client)).used_bytes
-        try:
-            await client.config_set("maxmemory", 10 * used)
-            assert 8 <= (await read_memory(client)).percent <= 12
-            await client.config_set("maxmemory", used // 2)
-            assert (await read_memory(client)).is_full
-            with pytest.raises(redis.exceptions.OutOfMemoryError):
-                await client.set("a", "b")
-        finally:
-            await client.config_set("maxmemory", 0)
 
 
 @pytest.mark.e2e

@@ -247,6 +247,7 @@ CALLS: dict[str, tuple[Callable[[Any], object], ...]] = {
     "rule": (lambda s: s.rule("r"),),
     "rules": (lambda s: s.rules(["r"]),),
     "rules_of": (lambda s: s.rules_of("u"),),
+    "rules_by_symbol": (lambda s: s.rules_by_symbol("u"),),
     "count_rules": (lambda s: s.count_rules("u"),),
     "rules_changed": (lambda s: list(s.rules_changed(0)),),
     "mark_spent": (lambda s: s.mark_spent("r", 1),),

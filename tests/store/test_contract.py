@@ -542,6 +542,14 @@ def test_channels_and_rules_are_found_by_their_ids(store: Store) -> None:
     assert store.rules(["nobody", "r1"]) == [rule]
 
 
+def test_what_a_delivery_went_through_is_stored_with_it(store: Store) -> None:
+    saved = store.save_delivery(a_delivery(reason="timed out"))
+    store.save_deliveries([saved.moved({"state": DeliveryState.SENT, "reason": "", "updated_ms": 2_000})])
+    found = store.delivery(saved.id)
+    assert found is not None and found.state is DeliveryState.SENT
+    assert [(step.state, step.time_ms, step.reason) for step in found.past] == [(DeliveryState.QUEUED, 1_000, "timed out")]
+
+
 def test_deliveries_of_an_alert_are_listed_by_id(store: Store) -> None:
     second, first = store.save_delivery(a_delivery("r1-1-c2")), store.save_delivery(a_delivery("r1-1-c1"))
     store.save_delivery(a_delivery("r1-2-c1", alert="r1-2"))

@@ -7,7 +7,7 @@ import pytest
 
 from stormalert.alarms import Alarm
 from stormalert.model import ChannelKind
-from stormalert.redis_memory import Memory
+from stormalert.room import Memory
 from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
 from workers import conditions
 from workers.conditions import DELIVERY_WAITS_MS, REFUSED_MIN, TICK_WAITS_MS, Facts, Gap, Tries

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from stormalert.errors import DeliveryError
 from stormalert.model import ChannelKind, Role
-from stormalert.redis_memory import Memory, read_memory
+from stormalert.room import Memory, read_memory
 from stormalert.store import Store
 from stormalert.units import now_ms
 from workers import post

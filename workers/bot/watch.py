@@ -18,7 +18,7 @@ from stormalert import alarms, errands, keys
 from stormalert.errors import StormError
 from stormalert.model import ChannelKind, Role
 from stormalert.process import ALIVE_MS, REDIS_ERRORS
-from stormalert.redis_memory import Memory
+from stormalert.room import Memory
 from stormalert.settings import Settings
 from stormalert.store import Store
 from stormalert.streams import written_ms
