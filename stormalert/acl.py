@@ -99,10 +99,13 @@ def _process(name: str, why: str, *commands: str, writes: Iterable[str] = (), **
 USERS = (
     _process(
         "ingest",
-        "appends ticks, and writes quotes, minute bars, gaps and the feed's state",
+        "appends ticks, and writes quotes, minute bars, gaps and the feed's state; answers with Kite's candles",
         SCRIPT,
-        "+get +set +xadd +hset +hmget +exists +pexpire +publish",
-        writes=(*_shard("ticks"), *_each("appended", "quote", "bars"), keys.FEED, keys.GAPS, *_each("instrument")),
+        "+get +set +xadd +hset +hmget +exists +pexpire +publish +brpop +lpush +expire",
+        writes=(
+            *(*_shard("ticks"), *_each("appended", "quote", "bars"), keys.FEED, keys.GAPS, *_each("instrument")),
+            *(keys.CANDLES_ASKED, "storm:candles:*"),
+        ),
         channels=(keys.QUOTES_TOPIC,),
     ),
     _process(
@@ -161,10 +164,10 @@ USERS = (
         ENGINE_READ,
         STATUS,
         TRANSACTION,
-        "+get +set +incrby +expire +pttl +hmget +scard +smembers +xadd +time +cluster|info",
+        "+get +set +incrby +expire +pttl +hmget +scard +smembers +xadd +time +cluster|info +llen +lpush +blpop",
         writes=(
             *("storm:revoked:*", "storm:codeused:*", "storm:signins:*", "storm:signinpause:*", "storm:inbound:*"),
-            *("storm:errand:*", "storm:link:*", "storm:code:*", "storm:codetries:*"),
+            *("storm:errand:*", "storm:link:*", "storm:code:*", "storm:codetries:*", keys.CANDLES_ASKED, "storm:candles:*"),
         ),
         adds=(keys.ERRANDS, "storm:sent:*"),
         reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME, keys.ROLL),
