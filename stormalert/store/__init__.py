@@ -24,6 +24,7 @@ from stormalert.model import (
     Ticket,
     User,
 )
+from stormalert.store.dump import Row
 
 # (time in ms, id) of the last record seen; the next page goes on after it.
 Cursor = tuple[int, str]
@@ -217,6 +218,19 @@ class Store(Protocol):
 
         Returns how many in all, so that the caller goes on until it is 0.
         """
+        ...
+
+    # For backups; see stormalert/store/dump.py.
+    def dump(self) -> Iterator[Row]:
+        """All that is in it, by collection, while others go on writing."""
+        ...
+
+    def load(self, rows: Iterable[Row]) -> None:
+        """All rows in the place of all that is in it; in one transaction where the store has such. Raises InputError."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """How many records each collection has."""
         ...
 
 

@@ -5,6 +5,7 @@ model's names and enums are their text, so that a person can ask for them in mon
 touches one document, but for many rules at once, which are undone together; and the clock below orders the changes of rules.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -32,7 +33,8 @@ from stormalert.model import (
     Ticket,
     User,
 )
-from stormalert.store import LONGEST_SEARCH, Cursor
+from stormalert.store import LONGEST_SEARCH, Cursor, dump
+from stormalert.store.dump import Row
 from stormalert.units import now_ms
 
 DATABASE = "storm"
@@ -45,6 +47,8 @@ CHANGE_S = 3.0
 PAGE_OF_CHANGES = 500
 # So few that they are stored within CHANGE_S.
 RULES_AT_ONCE = 500
+# Documents of a backup.
+LOADED_AT_ONCE = 1_000
 
 Document = dict[str, Any]
 Kept = TypeVar("Kept", bound=Record)
@@ -363,6 +367,43 @@ class MongoStore:
         with self._asking():
             return sum(self._db[name].delete_many({"_id": {"$in": ids}}).deleted_count for name, ids in old.items() if ids)
 
+    def dump(self) -> Iterator[Row]:
+        for collection, kind in dump.RECORDS.items():
+            for document in self._each(collection):
+                yield collection, _record(kind, document).model_dump(mode="json")
+        for document in self._each(dump.WATCHLISTS):
+            yield dump.WATCHLISTS, {"user": document["_id"], "tokens": document["tokens"]}
+        for document in self._each(dump.SETTINGS):
+            yield dump.SETTINGS, {"name": document["_id"], "value": document["value"]}
+
+    def load(self, rows: Iterable[Row]) -> None:
+        with self._asking():
+            for collection in dump.COLLECTIONS:
+                self._db[collection].delete_many({})
+        for collection, some in itertools.groupby(rows, key=lambda row: row[0]):
+            while documents := [_loaded(*row) for row in itertools.islice(some, LOADED_AT_ONCE)]:
+                with self._asking():
+                    self._db[collection].insert_many(documents)
+        with self._asking():
+            newest = self._db["rules"].find_one(sort=_order("-updated_ms")) or {"updated_ms": 0}
+            # The next change is later than all of them.
+            self._bump("clock", {"$max": {"ms": newest["updated_ms"]}})
+
+    def counts(self) -> dict[str, int]:
+        with self._asking():
+            return {name: int(self._db[name].count_documents({})) for name in dump.COLLECTIONS}
+
+    def _each(self, collection: str) -> Iterator[Document]:
+        # Page by page, as `rules_changed` does; an id is never changed, so that none is missed.
+        where: Document = {}
+        while True:
+            with self._asking():
+                page = list(self._db[collection].find(where).sort("_id", ASCENDING).limit(LOADED_AT_ONCE))
+            yield from page
+            if len(page) < LOADED_AT_ONCE:
+                return
+            where = {"_id": {"$gt": page[-1]["_id"]}}
+
     def _prepare(self) -> None:
         with self._asking():
             schema = self._bump("schema", {"$max": {"version": SCHEMA}})["version"]
@@ -538,6 +579,15 @@ def _document(record: Record) -> Document:
         # What is searched, so that an index serves every spelling.
         fields |= {"folded_symbol": record.symbol.casefold(), "folded_name": record.name.casefold()}
     return {"_id": fields.pop(_key(type(record))), **fields}
+
+
+def _loaded(collection: str, fields: Document) -> Document:
+    """The document of a row of `dump`."""
+    if collection == dump.WATCHLISTS:
+        return {"_id": fields["user"], "tokens": fields["tokens"]}
+    if collection == dump.SETTINGS:
+        return {"_id": fields["name"], "value": fields["value"]}
+    return _document(dump.record(collection, fields))
 
 
 def _record(kind: type[Kept], document: Document) -> Kept:
