@@ -33,12 +33,11 @@ from stormalert.model import (
     Ticket,
     User,
 )
-from stormalert.store import LONGEST_SEARCH, Cursor, dump
+from stormalert.store import LONGEST_SEARCH, Cursor, dump, mongo_schema
 from stormalert.store.dump import Row
 from stormalert.units import now_ms
 
 DATABASE = "storm"
-SCHEMA = 3
 # Finding a server, and one operation on it with its repeats; an election takes less.
 OPERATION_MS = 8_000
 # From reading the clock to the rule being stored. Below the overlap with which the evaluator reads changes again, so that one
@@ -285,8 +284,7 @@ class MongoStore:
         return self._all(Delivery, {"alert": alert_id}, "_id")
 
     def unfinished_deliveries(self, before_ms: int, due_ms: int, limit: int = 100) -> list[Delivery]:
-        # Not `$lte`: what an older StormAlert wrote has no such field.
-        waiting = {"state": DeliveryState.QUEUED.value, "due_ms": {"$not": {"$gt": due_ms}}, "updated_ms": {"$lt": before_ms}}
+        waiting = {"state": DeliveryState.QUEUED.value, "due_ms": {"$lte": due_ms}, "updated_ms": {"$lt": before_ms}}
         return self._all(Delivery, waiting, "due_ms updated_ms", limit)
 
     def deliveries_in(self, summary: str) -> list[Delivery]:
@@ -406,9 +404,7 @@ class MongoStore:
 
     def _prepare(self) -> None:
         with self._asking():
-            schema = self._bump("schema", {"$max": {"version": SCHEMA}})["version"]
-            if schema > SCHEMA:
-                raise StormError(f"the store {self._host} was written by a newer StormAlert (schema {schema})")
+            mongo_schema.bring_forward(self._db, self._host)
             self._db["users"].create_index("name", unique=True)
             for kind, fields in INDEXES:
                 self._db[COLLECTIONS[kind]].create_index(_order(fields))

@@ -442,7 +442,8 @@ class SqliteStore:
                 elif table == dump.SETTINGS:
                     self.save_setting(fields["name"], fields["value"])
                 else:
-                    self._insert(table, columns[table], dump.record(table, fields))
+                    record = dump.record(table, fields)
+                    self._insert(table, columns[table], record)
 
     def counts(self) -> dict[str, int]:
         return {table: self._rows(f"SELECT COUNT(*) FROM {table}")[0][0] for table in dump.COLLECTIONS}  # noqa: S608
@@ -472,7 +473,8 @@ class SqliteStore:
         with self._transaction():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version > len(MIGRATIONS):
-                raise StormError(f"the store {self._path} was written by a newer StormAlert (schema {version})")
+                known = f"schema {version}, this one knows {len(MIGRATIONS)}"
+                raise StormError(f"the store {self._path} was written by a newer StormAlert ({known})")
             for statement in (statement for script in MIGRATIONS[version:] for statement in script.split(";")):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
