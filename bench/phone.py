@@ -93,8 +93,8 @@ def run(sizes: Sizes) -> dict[str, list[Row]]:
         }
 
 
-def _start_all(stand: Stand, count: int, workers: int) -> list[Listed]:
-    """Gives the instruments that have a rule."""
+def log_in_and_follow(stand: Stand) -> str:
+    """Gives the access token with which ingest, started from now on, follows the stand's exchange."""
     access = log_in(stand.sandbox_url)
     stand.environment |= {
         "STORM_MASTER_SECRET": "m" * 32,
@@ -105,7 +105,13 @@ def _start_all(stand: Stand, count: int, workers: int) -> list[Listed]:
         "KITE_API_SECRET": SECRET,
         "KITE_ACCESS_TOKEN": access,
     }
-    instruments = _listed(stand, access)[:count]
+    return access
+
+
+def _start_all(stand: Stand, count: int, workers: int) -> list[Listed]:
+    """Gives the instruments that have a rule."""
+    access = log_in_and_follow(stand)
+    instruments = listed(stand, access)[:count]
     (user,) = stand.users
     stand.store.save_watchlist(user, [it.token for it in instruments])
     for it in instruments:
@@ -117,7 +123,7 @@ def _start_all(stand: Stand, count: int, workers: int) -> list[Listed]:
     return instruments
 
 
-def _listed(stand: Stand, access: str) -> list[Listed]:
+def listed(stand: Stand, access: str) -> list[Listed]:
     """The stocks of the day's list."""
     request = urllib.request.Request(f"{stand.sandbox_url}/instruments", headers={"Authorization": f"token {KEY}:{access}"})
     with urllib.request.urlopen(request) as answer:
@@ -174,8 +180,8 @@ def _run(stand: Stand, instruments: Sequence[Listed], sizes: Sizes) -> tuple[Row
         "prints": len(printed_ms),
         "alerts": len(fired),
         "prints a second": round(1_000 * (len(printed_ms) - 1) / took_ms, 1),
-        "p50 ms": _percentile(waits_ms, 50),
-        "p99 ms": _percentile(waits_ms, 99),
+        "p50 ms": percentile(waits_ms, 50),
+        "p99 ms": percentile(waits_ms, 99),
         "longest ms": waits_ms[-1],
         "missing": len(printed_ms) - len(arrived_ms),
         "doubles": extra["double"],
@@ -264,13 +270,13 @@ def _hop(name: str, ways: Sequence[Way]) -> Row:
     return {
         "hop": name,
         "prints": len(took_ms),
-        "p50 ms": _percentile(took_ms, 50),
-        "p99 ms": _percentile(took_ms, 99),
+        "p50 ms": percentile(took_ms, 50),
+        "p99 ms": percentile(took_ms, 99),
         "longest ms": took_ms[-1],
     }
 
 
-def _percentile(ordered: Sequence[float], percent: int) -> float:
+def percentile(ordered: Sequence[float], percent: int) -> float:
     return ordered[len(ordered) * percent // 100]
 
 

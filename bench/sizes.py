@@ -36,6 +36,13 @@ class Sizes:
     phone_s: int
     # Packets a second of the quiet market beside what is printed.
     phone_market: int
+    pixels_instruments: int
+    pixels_rate: int
+    pixels_prints: int
+    pixels_prints_a_second: int
+    pages_rules: int
+    pages_alerts: int
+    pages_openings: int
     # Tries to install a peer that is no requirement of the product.
     installs: bool
 
@@ -68,6 +75,13 @@ FULL = Sizes(
     phone_runs=3,
     phone_s=40,
     phone_market=1_000,
+    pixels_instruments=500,
+    pixels_rate=1_000,
+    pixels_prints=400,
+    pixels_prints_a_second=10,
+    pages_rules=100_000,
+    pages_alerts=1_000_000,
+    pages_openings=10,
     installs=True,
 )
 
@@ -99,5 +113,12 @@ QUICK = Sizes(
     phone_runs=1,
     phone_s=2,
     phone_market=300,
+    pixels_instruments=20,
+    pixels_rate=50,
+    pixels_prints=10,
+    pixels_prints_a_second=5,
+    pages_rules=100,
+    pages_alerts=100,
+    pages_openings=1,
     installs=False,
 )

@@ -35,12 +35,11 @@ class DoorRoute(Route):
 
 
 class DoorMount(Mount):
-    """An application that looks at each caller itself."""
+    """All below a path; an application that looks at each caller itself, unless another door is said."""
 
-    door = Door.INSIDE
-
-    def __init__(self, path: str, app: ASGIApp) -> None:
+    def __init__(self, path: str, app: ASGIApp, door: Door = Door.INSIDE) -> None:
         super().__init__(path, app)
+        self.door = door
         # A path with a line break in it is below it too.
         self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 

@@ -29,23 +29,15 @@ def show(mutes: list[Mute]) -> None:
         st.caption(f"And {len(mutes) - MOST_SHOWN} more; mark their rules to unmute them.")
 
 
-def offer_all() -> None:
-    """The way to silence everything."""
-    if st.button("Snooze all", icon=":material/notifications_off:", width="stretch"):
-        _snooze([])
-
-
-def offer(chosen: list[Rule], mutes: list[Mute]) -> None:
-    """The way to silence the marked rules, and back."""
-    if st.button("Snooze", icon=":material/notifications_off:", key="snooze-marked"):
-        _snooze(chosen)
+def offer_back(chosen: list[Rule], mutes: list[Mute]) -> None:
+    """The way back for the marked rules."""
     theirs = [mute for mute in mutes if any(_is_about(mute, rule) for rule in chosen)]
     if theirs and st.button("Unmute", icon=":material/notifications:", key="unmute-marked"):
         _lift(theirs)
 
 
-@st.dialog("Snooze")
-def _snooze(chosen: list[Rule]) -> None:
+@st.dialog("Snooze", on_dismiss="rerun")
+def ask(chosen: list[Rule]) -> None:
     """`chosen` empty: everything."""
     who = viewer.required()
     st.caption("Rules go on firing and alerts stay in the history; no message is sent.")

@@ -4,37 +4,35 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import flash, instruments, resources, rule_form, texts, viewer
-from stormalert import house
+from dashboard import flash, resources, rule_form, rule_subjects, texts, viewer
+from stormalert import house, words
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Direction, Kind, Repeat, Rule
 from stormalert.rule_line import short_duration
 from stormalert.units import format_percent, format_price
 
 
-@st.dialog("New rule")
+@st.dialog("New rule", on_dismiss="rerun")
 def make(user: str) -> None:
     # In a place of its own: fields that move when others come or go forget what is just being typed.
     with st.container():
-        is_on_watchlist = st.toggle("On every instrument of my watchlist")
-        instrument = None if is_on_watchlist else instruments.pick("rule")
+        subjects = rule_subjects.ask(user, "rule")
     fields = _condition(None)
     if st.button("Save rule", type="primary", width="stretch"):
         viewer.required()
         try:
-            condition = _read(fields)
-            made = rule_form.new_watchlist_rule(user, condition) if is_on_watchlist else None
-            rule = made or rule_form.new_rule(user, instrument, condition)
-            house.check_rules(resources.store(), user)
+            rules = rule_subjects.new_rules(user, subjects, _read(fields))
+            house.check_rules(resources.store(), user, len(rules))
         except InputError as error:
             st.error(str(error))
             return
-        resources.store().save_rule(rule)
-        flash.leave(f"{rule.symbol}: {texts.condition(rule)} – saved.")
+        resources.store().save_rules(rules[::-1])
+        subject = rules[0].symbol if len(rules) == 1 else f"{words.grouped(len(rules))} rules"
+        flash.leave(f"{subject}: {texts.condition(rules[0])} – saved.")
         st.rerun()
 
 
-@st.dialog("Edit rule")
+@st.dialog("Edit rule", on_dismiss="rerun")
 def edit(rule: Rule) -> None:
     st.markdown(f"**{rule.symbol}**")
     st.caption("A rule keeps its instrument. Saving arms it anew.")

@@ -45,12 +45,12 @@ def condition(kind: Kind, direction: Direction, amount: str, window: str, repeat
         problems.append(_sentence(str(error)))
     if kind is Kind.ROLLING:
         try:
-            fields["window_ms"] = _duration("time", window, WINDOW_MIN_MS, WINDOW_MAX_MS, "from 1 second to 24 hours")
+            fields["window_ms"] = window_ms(window)
         except InputError as error:
             problems.append(str(error))
     if repeat is Repeat.EVERY and pause != USUAL_PAUSE:
         try:
-            fields["cooldown_ms"] = _duration("pause", pause, 0, COOLDOWN_MAX_MS, "at most 7 days")
+            fields["cooldown_ms"] = pause_ms(pause)
         except InputError as error:
             problems.append(str(error))
     if problems:
@@ -73,6 +73,16 @@ def new_watchlist_rule(user: str, fields: dict[str, Any]) -> Rule:
 def changed(rule: Rule, fields: dict[str, Any]) -> Rule:
     """The same rule on the same instrument with another condition, armed anew. Raises InputError."""
     return _made(rule.model_dump() | fields | {"state": RuleState.ACTIVE})
+
+
+def window_ms(text: str) -> int:
+    """Raises InputError."""
+    return _duration("time", text, WINDOW_MIN_MS, WINDOW_MAX_MS, "from 1 second to 24 hours")
+
+
+def pause_ms(text: str) -> int:
+    """Raises InputError."""
+    return _duration("pause", text, 0, COOLDOWN_MAX_MS, "at most 7 days")
 
 
 def _made(fields: dict[str, Any]) -> Rule:

@@ -3,16 +3,11 @@
 import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
-from stormalert import wishes
-from stormalert.model import Rule
+from dashboard.rule_choice import Chosen
+from stormalert import wishes, words
 from stormalert.wishes import Loudness, RuleWish
 
 _NAMES = {Loudness.ON: "As usual", Loudness.SILENT: "Without a sound", Loudness.OFF: "None, history only"}
-
-
-def offer(chosen: list[Rule]) -> None:
-    if st.button("Messages", icon=":material/campaign:"):
-        _ask(chosen)
 
 
 def told(wish: RuleWish) -> str:
@@ -25,11 +20,11 @@ def told(wish: RuleWish) -> str:
     return ", ".join(parts)
 
 
-@st.dialog("Messages")
-def _ask(chosen: list[Rule]) -> None:
+@st.dialog("Messages", on_dismiss="rerun")
+def ask(chosen: Chosen) -> None:
     who = viewer.required()
     st.caption("The rules stay armed as they are. Alerts are in the history whatever you choose here.")
-    before = wishes.of_rule(resources.store(), chosen[0].id)
+    before = wishes.of_rule(resources.store(), chosen.rules[0].id)
     choices = list(Loudness)
     loudness = st.radio(
         "Messages come",
@@ -49,8 +44,12 @@ def _ask(chosen: list[Rule]) -> None:
     )
     if st.button("Save messages", type="primary", width="stretch"):
         wish = RuleWish(loudness=loudness, channels=tuple(picked))
-        for rule in chosen:
-            if rule.user == who.user.id:
+        bar = st.progress(0.0)
+        done = 0
+        for batch in chosen.batches(resources.store()):
+            for rule in batch:
                 wishes.save_of_rule(resources.store(), rule.id, wish)
-        flash.leave("Messages saved." if len(chosen) == 1 else f"Messages of {len(chosen)} rules saved.")
+            done += len(batch)
+            bar.progress(min(done / chosen.size, 1.0))
+        flash.leave("Messages saved." if done == 1 else f"Messages of {words.grouped(done)} rules saved.")
         st.rerun()

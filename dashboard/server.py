@@ -6,8 +6,10 @@ import logging
 import secrets
 import socket
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 import uvicorn
@@ -17,6 +19,7 @@ from streamlit.web import bootstrap
 from dashboard import callbacks, health, kite, metrics, pages, resources, sign_in, tickets, unsubscribe
 from dashboard.api import make_api
 from dashboard.doors import Door, DoorMount, DoorRoute
+from dashboard.files import Files
 from dashboard.gate import Gate
 from stormalert.errors import StormError
 from stormalert.model import Scope
@@ -24,6 +27,8 @@ from stormalert.process import Heartbeat
 from stormalert.settings import Settings
 
 SCRIPT = Path(__file__).with_name("main.py")
+# Read by us: Streamlit would look for it in the directory that the process happens to be started in.
+LOOK = Path(__file__).parents[1] / ".streamlit" / "config.toml"
 # Open pages keep a websocket; a stop does not wait for them longer.
 LAST_ANSWERS_S = 1
 
@@ -51,6 +56,7 @@ def routes() -> list[DoorRoute | DoorMount]:
         DoorRoute("/readyz", health.readyz, Door.ANYBODY),
         DoorRoute("/metrics", metrics.metrics, Door.ADMIN, scope=Scope.READ),
         DoorMount("/api", make_api()),
+        DoorMount("/assets", Files(), Door.MEMBER),
         # Where tools look for it first.
         DoorRoute("/openapi.json", pages.to_openapi, Door.ANYBODY),
         DoorRoute("/admin", pages.open_page, Door.ADMIN),
@@ -63,7 +69,8 @@ def make_app(config: Settings) -> st.App:
     if not config.jwt_secret.get_secret_value():
         raise StormError("JWT_SECRET is not set: sessions cannot be signed (make run makes one; else: openssl rand -hex 32)")
     bootstrap.load_config_options(
-        {
+        _options(tomllib.loads(LOOK.read_text()))
+        | {
             "server_address": config.host,
             "server_port": config.port,
             # Of this process only: it protects Streamlit's own XSRF cookie, which a page renews when it opens.
@@ -72,6 +79,14 @@ def make_app(config: Settings) -> st.App:
     )
     ours = routes()
     return st.App(SCRIPT, routes=ours, middleware=[Middleware(Gate, routes=ours)])
+
+
+def _options(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"theme": {"light": {"textColor": …}}}` as `{"theme_light_textColor": …}`."""
+    found: dict[str, Any] = {}
+    for name, value in tables.items():
+        found |= _options(value, f"{prefix}{name}_") if isinstance(value, dict) else {prefix + name: value}
+    return found
 
 
 async def serve(config: Settings, stopping: asyncio.Event) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
@@ -173,6 +174,12 @@ async def _body(request: Request) -> dict[str, Any]:
 
 
 def _number(value: object, name: str, least: float | None = 0.0) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or (least is not None and value < least):
+    # Neither true nor NaN is one, though Python and its JSON take them for numbers.
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or (least is not None and value < least)
+    ):
         raise LeverError(f"{name}: expected a number{'' if least is None else f' of at least {least:g}'}, was {value!r}")
     return float(value)

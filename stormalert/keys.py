@@ -60,6 +60,9 @@ class Shard:
     def rule(self, rule: str) -> str:
         return f"{self.prefix}rule:{rule}"
 
+    def pending(self, token: int) -> str:
+        return f"{self.prefix}pending:{token}"
+
     def quote(self, token: int) -> str:
         return f"{self.prefix}quote:{token}"
 
@@ -382,7 +385,7 @@ TABLE = (
     Family(
         "storm:alive:<process>:<host>-<pid>",
         "hash",
-        "started_ms, beat_ms and the process's own counters",
+        "started_ms, beat_ms, version, rss_bytes, late_ms (its event loop's) and the process's own counters",
         "every process",
         "expires 10 s after the last beat",
         Backup.REMADE,

@@ -404,14 +404,29 @@ class Mute(Record):
 
 
 class AlertFilter(Record):
-    """Which alerts of a user; each field that is set narrows it. Times are of the alert, `until_ms` not included."""
+    """Which alerts of a user; each field that is set narrows it. Times are of the alert, `until_ms` not included.
 
+    `text` is a part of the symbol as it was then, or of the name that the instrument has now, in capitals or not; `has_failed`:
+    only those of which a message failed.
+    """
+
+    text: str = Field(default="", max_length=128)
+    has_failed: bool = False
     rule: str = ""
     token: int = 0
     kind: Kind | None = None
     direction: Direction | None = None
     since_ms: TimeMs = 0
     until_ms: TimeMs = 0
+
+
+class RuleFilter(Record):
+    """Which rules of a user; each field that is set narrows it. `text` is a part of the symbol, in capitals or not."""
+
+    text: str = Field(default="", max_length=64)
+    kind: Kind | None = None
+    direction: Direction | None = None
+    state: RuleState | None = None
 
 
 class AuditEntry(Record):

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn, cast
@@ -22,8 +23,9 @@ from redis.exceptions import ClusterDownError, RedisClusterException, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from stormalert import cluster, keys, panel, settings
+from stormalert import VERSION, cluster, keys, panel, settings
 from stormalert.errors import SettingsError, StormError
+from stormalert.memory import resident_bytes
 from stormalert.settings import Settings
 from stormalert.store import open_store
 from stormalert.units import now_ms
@@ -202,13 +204,17 @@ async def wait_for_redis(client: redis.asyncio.Redis) -> None:
 
 
 class Heartbeat:
-    """Keeps the process's `storm:alive` hash fresh; `facts` are counters that the status page shows."""
+    """Keeps the process's `storm:alive` hash fresh; `facts` are counters that the status page shows.
+
+    Beside them it tells the process's version, its memory, and by how much its event loop woke too late.
+    """
 
     def __init__(self, name: str, client: redis.asyncio.Redis) -> None:
         self.facts: dict[str, str | int | float] = {}
         self._client = client
         self._key = keys.alive(name, socket.gethostname(), os.getpid())
         self._started_ms = now_ms()
+        self._late_ms = 0
 
     async def beat_until(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
@@ -216,15 +222,17 @@ class Heartbeat:
                 await self.beat()
             except UNREACHABLE as error:
                 log.debug("heartbeat not written", extra={"reason": str(error)})
+            asleep_s = time.monotonic()
             try:
                 await asyncio.wait_for(stopping.wait(), BEAT_S)
             except TimeoutError:
-                continue
+                self._late_ms = max(0, round((time.monotonic() - asleep_s - BEAT_S) * 1_000))
         await self._forget()
 
     async def beat(self) -> None:
         beat_ms = now_ms()
-        facts: dict[Any, Any] = {"started_ms": self._started_ms, "beat_ms": beat_ms, **self.facts}
+        ours = {"version": VERSION, "rss_bytes": resident_bytes(), "late_ms": self._late_ms}
+        facts: dict[Any, Any] = {"started_ms": self._started_ms, "beat_ms": beat_ms, **ours, **self.facts}
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.hset(self._key, mapping=facts)
             pipe.pexpire(self._key, ALIVE_MS)

@@ -2,13 +2,14 @@
 
     <instrument or watchlist> <kind> <percent or price> [<window>] [up|down|both] [every|once] [cooldown <duration>]
 
-Behind the kind the order is free. Nothing is guessed: what does not fit is refused with what was found and what was expected.
+Where several rules may be made, instruments stand in a row: `NSE:INFY, NSE:TCS day down 3%`. Behind the kind the order is free.
+Nothing is guessed: what does not fit is refused with what was found and what was expected.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -54,20 +55,40 @@ _DURATION = re.compile(r"[0-9]+(ms|s|m|h)")
 _AMOUNT = re.compile(r"[0-9.]+%?")
 
 Find = Callable[[str], Instrument | None]
+
+
+class UnknownInstrument(InputError):
+    """`symbol`: what is in the place of an instrument, and is none."""
+
+    def __init__(self, symbol: str, text: str) -> None:
+        super().__init__(text)
+        self.symbol = symbol
+
+
+class Line(NamedTuple):
+    """`subjects`: instruments, or the watchlist, as they are written; `fields`: a rule's own."""
+
+    subjects: list[str]
+    fields: dict[str, Any]
+
+
 Word = TypeVar("Word", bound=StrEnum)
 
 
 def read(line: str, find: Find, *, id: str, user: str) -> Rule:
     """The rule that the line describes; `find` gives the instrument of a symbol. Raises InputError."""
-    if len(line) > LONGEST:
-        raise InputError(f"a rule has at most {LONGEST} characters, found {len(line)}")
-    words = line.split()
-    # The last one: an instrument's own name may hold such a word, and nothing behind the kind does.
-    place = max((at for at, word in enumerate(words) if word.lower() in _KINDS), default=-1)
-    if place < 0:
-        raise InputError(f"found no kind of rule in {line.strip()!r}, expected rolling, trailing, day or level: {EXAMPLE}")
-    subject = " ".join(words[:place])
-    fields = condition(words[place], " ".join(words[place + 1 :]))
+    subject, fields = _split(line)
+    return rule_on(subject, fields, find, id=id, user=user)
+
+
+def read_several(line: str) -> Line:
+    """The line's condition, and what it is on. Raises InputError."""
+    subject, fields = _split(line)
+    return Line([part.strip() for part in subject.split(",")], fields)
+
+
+def rule_on(subject: str, fields: dict[str, Any], find: Find, *, id: str, user: str) -> Rule:
+    """Raises InputError."""
     if subject.lower() == WATCHLIST_WORD:
         token, symbol = 0, WATCHLIST
     else:
@@ -77,6 +98,17 @@ def read(line: str, find: Find, *, id: str, user: str) -> Rule:
         return Rule.model_validate(fields | {"id": id, "user": user, "token": token, "symbol": symbol})
     except ValidationError as error:
         raise InputError("; ".join(sentences(error))) from None
+
+
+def _split(line: str) -> tuple[str, dict[str, Any]]:
+    if len(line) > LONGEST:
+        raise InputError(f"a rule has at most {LONGEST} characters, found {len(line)}")
+    words = line.split()
+    # The last one: an instrument's own name may hold such a word, and nothing behind the kind does.
+    place = max((at for at, word in enumerate(words) if word.lower() in _KINDS), default=-1)
+    if place < 0:
+        raise InputError(f"found no kind of rule in {line.strip()!r}, expected rolling, trailing, day or level: {EXAMPLE}")
+    return " ".join(words[:place]), condition(words[place], " ".join(words[place + 1 :]))
 
 
 def write(rule: Rule) -> str:
@@ -98,10 +130,12 @@ def find_instrument(symbol: str, find: Find) -> Instrument:
     """Raises InputError."""
     if not _SYMBOL.fullmatch(symbol):
         found = f"{symbol!r}" if symbol else "nothing"
-        raise InputError(f"found {found} in the place of an instrument, expected exchange and symbol such as NSE:INFY")
+        raise UnknownInstrument(
+            symbol, f"found {found} in the place of an instrument, expected exchange and symbol such as NSE:INFY"
+        )
     instrument = find(symbol)
     if instrument is None:
-        raise InputError(f"found no instrument {symbol!r}, expected one that Kite lists, such as NSE:INFY")
+        raise UnknownInstrument(symbol, f"found no instrument {symbol!r}, expected one that Kite lists, such as NSE:INFY")
     return instrument
 
 

@@ -23,6 +23,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from redis import Redis as SyncRedis
+from redis import RedisCluster as SyncCluster
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import (
     ClusterDownError,
@@ -105,6 +107,33 @@ async def call_all(redis: AsyncRedis, calls: Sequence[Call]) -> list[object]:
         if isinstance(reply, RedisError) and not _is_refusal(reply):
             raise ConnectionError(str(reply))
     return replies
+
+
+def ask_all(redis: SyncRedis, calls: Sequence[Call]) -> list[object]:
+    """The same for threads, and for scripts that only read, so that nothing has to be loaded."""
+    replies = _ask(redis, calls)
+    for place, reply in enumerate(replies):
+        if isinstance(reply, NoScriptError):
+            called, packed = calls[place]
+            replies[place] = redis.eval_ro(called.text, *packed)  # type: ignore[arg-type]
+    return replies
+
+
+def _ask(redis: SyncRedis, calls: Sequence[Call]) -> list[object]:
+    if isinstance(redis, SyncCluster):
+        return [_ask_one(redis, call) for call in calls]
+    with redis.pipeline(transaction=False) as pipe:
+        for called, packed in calls:
+            called.queue(pipe, packed)
+        return list(pipe.execute(raise_on_error=False))
+
+
+def _ask_one(redis: SyncCluster, call: Call) -> object:
+    called, packed = call
+    try:
+        return called.queue(redis, packed)
+    except ResponseError as error:
+        return error
 
 
 def _is_refusal(error: RedisError) -> bool:

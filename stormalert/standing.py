@@ -1,4 +1,4 @@
-"""Where an instrument stands with its rules, as lua/inspect.lua tells it."""
+"""Where an instrument stands with its rules, as lua/inspect.lua tells it, and where given rules stand, as lua/aim.lua does."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -44,6 +44,35 @@ def inspection(token: int, shards: int, count: int) -> Call:
 def read_standing(reply: Any) -> Standing:
     pairs, nearest, waiting, next_ms = reply
     return Standing(_dict(pairs), [Nearest(*row) for row in nearest], waiting, next_ms)
+
+
+class Aim(NamedTuple):
+    """A side of an armed rule, as lua/aim.lua tells it."""
+
+    side: str
+    reference: str
+    trigger: str
+
+
+class Aims(NamedTuple):
+    """`price`: the instrument's, empty before its first tick; `of`: by rule."""
+
+    price: str
+    of: dict[str, list[Aim]]
+
+
+def aiming(token: int, shards: int, rules: Sequence[str]) -> Call:
+    """The call that asks at which prices these rules fire."""
+    aim = script("aim")
+    return aim, aim.pack(instrument=shard_of(token, shards).instrument(token), token=token, rules=rules)
+
+
+def read_aims(reply: Any) -> Aims:
+    price, rows = reply
+    found: dict[str, list[Aim]] = {}
+    for rule, *aim in rows:
+        found.setdefault(rule, []).append(Aim(*aim))
+    return Aims(price, found)
 
 
 def _dict(pairs: Sequence[str]) -> dict[str, str]:

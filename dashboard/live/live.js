@@ -1,13 +1,16 @@
 // Listens to the relay and keeps three things up to date: the status strip, the prices, the alerts.
 // Whatever comes from outside goes into the page as text, never as markup.
 
+const { Relay, addressOf } = await import(new URL("/assets/relay.mjs", location.origin).href);
+
 const STALE_MS = 5000;
-const RETRY_MS = [500, 1000, 2000, 4000, 8000];
-const SIGNED_OUT = 4401;
 const ALERTS_SHOWN = 50;
 const HOUR_MS = 3600000;
 const TREND_POINTS = 60;
-const TREND_EVERY_MS = 3000;
+// Order and trends may lag behind; prices may not.
+const REFRESH_EVERY_MS = 3000;
+const FLASH_MS = 500;
+const FADE_EVERY_MS = 250;
 const MINUTE_MS = 60000;
 
 const FEED_STATES = {
@@ -44,8 +47,12 @@ class Page {
     this.alerts = new Alerts();
     this.view = element("div", "live", this.status.view, element("div", "columns", this.prices.view, this.alerts.view));
     root.append(this.view);
-    this.relay = new Relay(addressOf(data), (frame) => this.show(frame), (state) => this.status.showLink(state));
-    this.timers = [setInterval(() => this.status.showAge(), 1000), setInterval(() => this.prices.drawTrends(), TREND_EVERY_MS)];
+    this.relay = new Relay(addressOf(data), {}, (frame) => this.show(frame), (state) => this.status.showLink(state));
+    this.timers = [
+      setInterval(() => this.status.showAge(), 1000),
+      setInterval(() => this.prices.fade(), FADE_EVERY_MS),
+      setInterval(() => this.prices.refresh(), REFRESH_EVERY_MS),
+    ];
   }
 
   show(frame) {
@@ -61,44 +68,8 @@ class Page {
   close() {
     this.timers.forEach(clearInterval);
     this.relay.close();
+    this.prices.close();
     this.view.remove();
-  }
-}
-
-class Relay {
-  constructor(address, onFrame, onState) {
-    this.address = address;
-    this.onFrame = onFrame;
-    this.onState = onState;
-    this.failures = 0;
-    // By shard, up to which entry alerts were told: whoever comes back is told all since.
-    this.at = {};
-    this.open();
-  }
-
-  open() {
-    const after = Object.entries(this.at).map(([shard, entry]) => `${shard}:${entry}`).join(",");
-    this.socket = new WebSocket(after ? `${this.address}?after=${after}` : this.address);
-    this.socket.onmessage = (message) => {
-      const frame = JSON.parse(message.data);
-      this.failures = 0;
-      Object.assign(this.at, frame.at);
-      this.onState("live");
-      this.onFrame(frame);
-    };
-    this.socket.onclose = (closed) => {
-      if (closed.code === SIGNED_OUT) return this.onState("signed out");
-      this.onState("lost");
-      // Spread, so that not everybody comes back at once.
-      const wait = RETRY_MS[Math.min(this.failures++, RETRY_MS.length - 1)] * (0.5 + Math.random());
-      this.retry = setTimeout(() => this.open(), wait);
-    };
-  }
-
-  close() {
-    clearTimeout(this.retry);
-    this.socket.onclose = this.socket.onmessage = null;
-    this.socket.close();
   }
 }
 
@@ -173,9 +144,12 @@ function told({ is_open: isOpen, turn_ms: turn }, now) {
   return `${isOpen ? "Open, closes" : "Closed, opens"} ${at}${wait ? ` (in ${wait})` : ""}`;
 }
 
+// Of hundreds of instruments some thirty rows are in sight: only those are drawn, all that changed in one go a frame.
 class Prices {
   constructor(symbols) {
     this.rows = new Map();
+    this.changed = new Set();
+    this.flashing = new Set();
     this.order = "symbol";
     this.filter = element("input", "filter");
     this.filter.type = "search";
@@ -189,8 +163,43 @@ class Prices {
     ];
     const head = element("tr", "", ...heads.map(([name, title]) => this.head(name, title)));
     const table = element("table", "", element("thead", "", head), this.body);
-    this.view = element("section", "prices", element("h2", "", "Prices", this.filter), element("div", "scroll", table));
+    const scroll = element("div", "scroll", table);
+    this.view = element("section", "prices", element("h2", "", "Prices", this.filter), scroll);
+    this.rowOf = new WeakMap([...this.rows.values()].map((row) => [row.view, row]));
+    this.sight = new IntersectionObserver((entries) => this.look(entries), { root: scroll, rootMargin: "200px 0px" });
+    this.rows.forEach((row) => this.sight.observe(row.view));
     this.arrange();
+  }
+
+  close() {
+    this.sight.disconnect();
+    cancelAnimationFrame(this.frame);
+  }
+
+  look(entries) {
+    for (const { target, isIntersecting } of entries) {
+      const row = this.rowOf.get(target);
+      row.isInSight = isIntersecting;
+      if (isIntersecting) this.change(row);
+    }
+  }
+
+  change(row) {
+    if (!row.isInSight) return;
+    this.changed.add(row);
+    this.frame ??= requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    this.frame = undefined;
+    for (const row of this.changed) if (row.draw()) this.flashing.add(row);
+    this.changed.clear();
+  }
+
+  // A colour that comes and goes in two steps: one that fades would have the browser paint sixty times a second.
+  fade() {
+    const now = performance.now();
+    for (const row of this.flashing) if (row.endFlash(now)) this.flashing.delete(row);
   }
 
   head(name, title) {
@@ -210,27 +219,39 @@ class Prices {
   }
 
   show(quotes) {
-    for (const [token, quote] of Object.entries(quotes)) this.rows.get(token)?.show(...quote);
+    this.each(quotes, (row, quote) => row.show(...quote));
   }
 
   showTrends(trends) {
-    for (const [token, trend] of Object.entries(trends)) this.rows.get(token)?.startTrend(trend);
-  }
-
-  drawTrends() {
-    this.rows.forEach((row) => row.drawTrend());
+    this.each(trends, (row, trend) => row.startTrend(trend));
   }
 
   showTriggers(triggers, isAll) {
     if (isAll) this.rows.forEach((row) => row.setTriggers([]));
-    for (const [token, found] of Object.entries(triggers)) this.rows.get(token)?.setTriggers(found);
+    this.each(triggers, (row, found) => row.setTriggers(found));
+  }
+
+  each(byToken, act) {
+    for (const [token, value] of Object.entries(byToken)) {
+      const row = this.rows.get(token);
+      if (!row) continue;
+      act(row, value);
+      this.change(row);
+    }
+  }
+
+  // Rows keep their place under the hand of whoever points at one or works in them by keyboard.
+  refresh() {
+    this.rows.forEach((row) => row.isInSight && row.drawTrend());
+    if (this.order !== "symbol" && !this.body.matches(":hover, :focus-within")) this.arrange();
   }
 
   arrange() {
     const wanted = this.filter.value.trim().toUpperCase();
     const shown = [...this.rows.values()].filter((row) => row.symbol.toUpperCase().includes(wanted));
     shown.sort(ORDERS[this.order]);
-    this.body.replaceChildren(...shown.map((row) => row.view));
+    const isSame = shown.length === this.body.children.length && shown.every((row, place) => this.body.children[place] === row.view);
+    if (!isSame) this.body.replaceChildren(...shown.map((row) => row.view));
     for (const head of this.view.querySelectorAll("th[data-order]")) {
       head.setAttribute("aria-sort", head.dataset.order !== this.order ? "none" : UPWARDS.has(this.order) ? "ascending" : "descending");
     }
@@ -254,6 +275,7 @@ class PriceRow {
     this.away = Infinity;
     this.triggers = [];
     this.trend = [];
+    this.isInSight = false;
     this.lastCell = element("td", "last", "–");
     this.changeCell = element("td", "change", "");
     this.trendCell = element("td", "trend");
@@ -266,19 +288,36 @@ class PriceRow {
   }
 
   show(last, change, time) {
-    const before = this.last;
     this.last = Number(last);
     this.time = time;
-    setText(this.lastCell, rupees.format(this.last));
-    setText(this.timeCell, clock.format(time));
-    if (change !== "") {
-      this.change = Number(change);
-      setText(this.changeCell, `${this.change > 0 ? "+" : ""}${change} %`);
-      this.changeCell.className = `change ${this.change < 0 ? "down" : this.change > 0 ? "up" : ""}`;
-    }
+    if (change !== "") this.change = Number(change);
     this.grow(time);
-    this.showAway();
-    if (Number.isFinite(before) && before !== this.last) flash(this.lastCell, this.last > before ? "up" : "down");
+    this.updateAway();
+  }
+
+  // Returns whether the price flashes now.
+  draw() {
+    if (!Number.isFinite(this.last)) return false;
+    const before = this.drawn;
+    this.drawn = this.last;
+    setText(this.lastCell, rupees.format(this.last));
+    setText(this.timeCell, clock.format(this.time));
+    if (Number.isFinite(this.change)) {
+      setText(this.changeCell, `${this.change > 0 ? "+" : ""}${this.change.toFixed(2)} %`);
+      setClass(this.changeCell, `change ${this.change < 0 ? "down" : this.change > 0 ? "up" : ""}`);
+    }
+    this.drawAway();
+    if (!this.line) this.drawTrend();
+    if (before === undefined || before === this.last) return false;
+    this.flashEnds = performance.now() + FLASH_MS;
+    setClass(this.lastCell, this.last > before ? "last rose" : "last fell");
+    return true;
+  }
+
+  endFlash(now) {
+    if (now < this.flashEnds) return false;
+    setClass(this.lastCell, "last");
+    return true;
   }
 
   startTrend(trend) {
@@ -315,20 +354,21 @@ class PriceRow {
 
   setTriggers(triggers) {
     this.triggers = triggers.map(([side, price, rule]) => ({ side, price: Number(price), rule }));
-    this.showAway();
+    this.updateAway();
   }
 
-  showAway() {
+  updateAway() {
     const away = ({ price }) => Math.abs(price - this.last);
-    const nearest = this.triggers.reduce((best, it) => (!best || away(it) < away(best) ? it : best), undefined);
-    if (!nearest || !Number.isFinite(this.last)) {
-      this.away = Infinity;
-      return setText(this.awayCell, "");
-    }
-    const percent = ((nearest.price - this.last) * 100) / this.last;
-    this.away = Math.abs(percent);
-    setText(this.awayCell, `${nearest.side === "up" ? "▲" : "▼"} ${percent > 0 ? "+" : ""}${percent.toFixed(2)} %`);
-    const title = `${nearest.rule} fires at ${rupees.format(nearest.price)}`;
+    this.nearest = this.triggers.reduce((best, it) => (!best || away(it) < away(best) ? it : best), undefined);
+    this.away = this.nearest && Number.isFinite(this.last) ? (away(this.nearest) * 100) / this.last : Infinity;
+  }
+
+  drawAway() {
+    if (!Number.isFinite(this.away)) return setText(this.awayCell, "");
+    const { side, price, rule } = this.nearest;
+    const percent = ((price - this.last) * 100) / this.last;
+    setText(this.awayCell, `${side === "up" ? "▲" : "▼"} ${percent > 0 ? "+" : ""}${percent.toFixed(2)} %`);
+    const title = `${rule} fires at ${rupees.format(price)}`;
     if (this.awayCell.title !== title) this.awayCell.title = title;
   }
 }
@@ -495,11 +535,6 @@ function drawing(tag, attributes) {
   return made;
 }
 
-function addressOf({ url, port }) {
-  if (url) return url;
-  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.hostname}:${port}/ws`;
-}
-
 function element(tag, className = "", ...children) {
   const made = document.createElement(tag);
   if (className) made.className = className;
@@ -511,10 +546,8 @@ function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-function flash(node, side) {
-  node.getAnimations().forEach((running) => running.cancel());
-  const colour = getComputedStyle(node).getPropertyValue(`--${side}`);
-  node.animate([{ backgroundColor: `color-mix(in srgb, ${colour} 30%, transparent)` }, { backgroundColor: "transparent" }], 900);
+function setClass(node, name) {
+  if (node.className !== name) node.className = name;
 }
 
 function when(time) {

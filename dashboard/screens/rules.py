@@ -1,143 +1,155 @@
 """Rules: what is watched for, and what to do with it."""
 
-from typing import Any
-
-import pandas as pd
 import streamlit as st
 
-from dashboard import flash, mutes, resources, rule_dialog, rule_tables, rule_wishes, texts, viewer
-from stormalert import keys, wishes, words
-from stormalert.armed import read_armed
-from stormalert.errors import Conflict
-from stormalert.model import Mute, Rule, RuleState
+from dashboard import (
+    flash,
+    instruments,
+    mutes,
+    resources,
+    rule_acts,
+    rule_dialog,
+    rule_entry,
+    rule_list,
+    rule_standing,
+    rule_tables,
+    rule_wishes,
+    viewer,
+)
+from dashboard.rule_choice import Chosen
+from dashboard.rule_list import Looked
+from dashboard.rule_rows import rule_rows
+from dashboard.rule_standing import Standing
+from stormalert import wishes, words
+from stormalert.model import Mute, Rule
 from stormalert.process import REDIS_ERRORS
-from stormalert.wishes import RuleWish
 
-MOST_SHOWN = 500
+# States and distances are read anew.
+EVERY_S = 4
+# Of the watchlist, for examples.
+_WATCHED = 3
+_ALL, _OPENED = "rules-all", "rules-opened"
+_STYLE = """<style>
+/* What can be done stays in sight while one marks further down. */
+.st-key-rules-bar{position:sticky;top:3.75rem;z-index:90;background:var(--st-background-color,inherit);padding:.35rem 0;
+min-height:2.9rem}
+.st-key-rules-bar button{padding:.15rem .6rem;min-height:2.1rem}
+.st-key-rule-examples button,.st-key-rule-symbols button{min-height:1.6rem}
+.st-key-rule-examples button p,.st-key-rule-symbols button p{font-variant-numeric:tabular-nums;text-decoration:underline;
+text-decoration-color:color-mix(in srgb,currentColor 35%,transparent);text-underline-offset:.2em}
+</style>"""
 
 
 def show() -> None:
     who = viewer.required()
+    user = who.user.id
     flash.show()
+    act = rule_acts.asked()
+    st.html(_STYLE)
     heading, silence, button = st.columns([4, 1, 1], vertical_alignment="bottom")
     heading.title("Rules", anchor=False)
-    if button.button("New rule", type="primary", icon=":material/add:", width="stretch"):
-        rule_dialog.make(who.user.id)
-    with silence:
-        mutes.offer_all()
-    silent = mutes.held(who.user.id)
+    if silence.button("Snooze all", icon=":material/notifications_off:", width="stretch"):
+        act = "snooze all"
+    if button.button("New rule", icon=":material/edit_note:", width="stretch", help="In a form, for one or many instruments"):
+        act = "make"
+    rule_entry.offer(list(instruments.symbols(resources.store().watchlist(user)[:_WATCHED]).values()))
+    silent = mutes.held(user)
     mutes.show(silent)
+    if resources.store().count_rules(user) == 0:
+        st.info(
+            "No rules yet. Type one in the line above (its examples can be clicked), make one in the form with **New rule**, "
+            "or bring a table in with **CSV** below."
+        )
+        chosen = Chosen(user, [], 0)
+    else:
+        looked = rule_list.draw()
+        matching = resources.store().count_rules(user, looked.only)
+        # Not while something is being edited.
+        board = st.fragment(_board, run_every=None if act else EVERY_S)
+        chosen = board(user, looked, matching, silent)
     rule_tables.offer(who.user)
-    rules = resources.store().rules_of(who.user.id, limit=MOST_SHOWN)
-    if not rules:
-        st.info("No rules yet. Make one with **New rule**: choose an instrument, a percent, and how fast it must happen.")
-        return
-    rules.sort(key=lambda rule: (rule.symbol, rule.id))
-    chosen = _table(rules, silent)
-    _actions(chosen, silent)
+    if act:
+        # So many are never taken twice by an oversight.
+        st.session_state.pop(_ALL, None)
+    if act == "make":
+        rule_dialog.make(user)
+    elif act == "snooze all":
+        mutes.ask([])
+    elif act == "open":
+        _open(user, st.session_state.pop(_OPENED, ""))
+    elif act and chosen.size:
+        rule_acts.do(act, chosen)
 
 
-def _table(rules: list[Rule], silent: list[Mute]) -> list[Rule]:
-    """Draws them, and returns those that are marked."""
-    states = _engine_states(rules)
-    wanted = wishes.of_rules(resources.store(), [rule.id for rule in rules])
-    last_alerts = [resources.store().last_alert_ms(rule.id) for rule in rules]
-    rows = pd.DataFrame(
-        {
-            "Instrument": [rule.symbol for rule in rules],
-            "Condition": [texts.condition(rule) for rule in rules],
-            "State": [_state(rule, states, silent, wanted[rule.id]) for rule in rules],
-            "Fires": [texts.repetition(rule) for rule in rules],
-            "Last alert (IST)": [words.moment(at_ms) if at_ms else "–" for at_ms in last_alerts],
-        }
-    )
-    event = st.dataframe(
-        rows,
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="multi-row",
-        # Another table when rules come or go, so that no mark moves to a neighbour.
-        key=f"rules-{hash(tuple(rule.id for rule in rules))}",
-        height=min(38 * (len(rows) + 1) + 2, 600),
-        column_config={"Instrument": st.column_config.TextColumn(pinned=True)},
-    )
-    return [rules[row] for row in event["selection"]["rows"]]
-
-
-def _state(rule: Rule, states: dict[str, str], silent: list[Mute], wish: RuleWish) -> str:
-    told = (texts.rule_state(rule, states.get(rule.id)), mutes.state(rule, silent), rule_wishes.told(wish))
-    return " · ".join(text for text in told if text)
-
-
-def _actions(chosen: list[Rule], silent: list[Mute]) -> None:
-    if not chosen:
-        st.caption("Mark rules at their left edge for what can be done with them.")
-        return
-    noun = "1 rule marked" if len(chosen) == 1 else f"{len(chosen)} rules marked"
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{noun}**", width="content")
-        if st.button("Edit", icon=":material/edit:", disabled=len(chosen) > 1):
-            rule_dialog.edit(chosen[0])
-        if st.button("Pause", icon=":material/pause:", disabled=all(rule.state is not RuleState.ACTIVE for rule in chosen)):
-            _move([rule for rule in chosen if rule.state is RuleState.ACTIVE], RuleState.PAUSED, "paused")
-        if st.button("Resume", icon=":material/play_arrow:", disabled=all(it.state is not RuleState.PAUSED for it in chosen)):
-            _move([rule for rule in chosen if rule.state is RuleState.PAUSED], RuleState.ACTIVE, "resumed")
-        if st.button("Re-arm", icon=":material/restart_alt:", help="Starts over at the next tick, whatever happened before."):
-            _move(chosen, RuleState.ACTIVE, "re-armed")
-        mutes.offer(chosen, silent)
-        rule_wishes.offer(chosen)
-        if st.button("Delete", icon=":material/delete:"):
-            _confirm_deletion(chosen)
-
-
-@st.dialog("Delete rules")
-def _confirm_deletion(chosen: list[Rule]) -> None:
+def _board(user: str, looked: Looked, matching: int, silent: list[Mute]) -> Chosen:
+    """The table with what can be done; returns what is chosen."""
     viewer.required()
-    st.write("These rules stop watching. Their alerts stay in the history.")
-    st.markdown("\n".join(f"- {rule.symbol}: {texts.condition(rule)}" for rule in chosen))
-    if st.button("Delete", type="primary", icon=":material/delete:", key="confirm-deletion"):
-        _move(chosen, RuleState.DELETED, "deleted")
+    rules, has_more = rule_list.page(resources.store(), user, looked)
+    count = f"{words.grouped(matching)} {'rule' if matching == 1 else 'rules'}{' match' if looked.is_narrow else ''} · IST"
+    if not rules:
+        st.info("No rule is here. Look for something else, or go to the first page.")
+        rule_list.turn(rules, looked, has_more=has_more, count=count)
+        return Chosen(user, [], 0)
+    bar = st.container(horizontal=True, vertical_alignment="center", key="rules-bar")
+    # Another page is another table, so that no mark is taken along out of sight.
+    marks = rule_rows(_rows(rules, silent), key=f"rules-{hash((looked, rule_list.place()))}")
+    chosen = _chosen(user, rules, marks.marked, looked, matching)
+    with bar:
+        _act_on(chosen, len(rules), looked, matching, silent)
+    rule_list.turn(rules, looked, has_more=has_more, count=count)
+    if opened := next((rule for rule in rules if rule.id == marks.opened), None):
+        # Whatever is marked.
+        st.session_state[_OPENED] = opened.id
+        rule_acts.ask("open")
+    return chosen
 
 
-def _move(rules: list[Rule], state: RuleState, done: str) -> None:
-    who = viewer.required()
-    moved = 0
-    for rule in rules:
-        # What was drawn may be old: only the owner's, and only as it is now.
-        now = resources.store().rule(rule.id)
-        if now is None or now.user != who.user.id or now.state is RuleState.DELETED:
-            continue
-        try:
-            resources.store().save_rule(now.model_copy(update={"state": state}))
-        except Conflict:
-            continue
-        moved += 1
-    missed = len(rules) - moved
-    flash.leave(f"{moved} rule{'s' if moved != 1 else ''} {done}." + (f" {missed} changed meanwhile." if missed else ""))
-    st.rerun()
+def _open(user: str, rule_id: str) -> None:
+    rule = resources.store().rule(rule_id)
+    if rule and rule.user == user:
+        rule_dialog.edit(rule)
 
 
-def _engine_states(rules: list[Rule]) -> dict[str, str]:
-    """What the engine says of each; empty when it cannot be asked."""
-    shards = resources.config().shards
+def _chosen(user: str, rules: list[Rule], marked: frozenset[str], looked: Looked, matching: int) -> Chosen:
+    if st.session_state.get(_ALL) == looked:
+        return Chosen(user, rules, matching, looked.only)
+    found = [rule for rule in rules if rule.id in marked]
+    return Chosen(user, found, len(found))
+
+
+def _act_on(chosen: Chosen, shown: int, looked: Looked, matching: int, silent: list[Mute]) -> None:
+    if chosen.only is not None:
+        st.markdown(f"**All {words.grouped(chosen.size)} rules{' that match' if looked.is_narrow else ''}**", width="content")
+        st.button("Only those marked", type="tertiary", on_click=lambda: st.session_state.pop(_ALL, None))
+    elif chosen.size:
+        st.markdown("**1 rule marked**" if chosen.size == 1 else f"**{chosen.size} rules marked**", width="content")
+    else:
+        st.caption("Mark rules for what can be done with them; Enter opens one.", width="content")
+    if chosen.only is None and matching > shown:
+        noun = " that match" if looked.is_narrow else ""
+        st.button(f"Take all {words.grouped(matching)}{noun}", type="tertiary", on_click=_take_all, args=(looked,))
+    if chosen.size:
+        rule_acts.buttons(chosen, silent)
+
+
+def _take_all(looked: Looked) -> None:
+    st.session_state[_ALL] = looked
+
+
+def _rows(rules: list[Rule], silent: list[Mute]) -> list[dict[str, str]]:
+    store = resources.store()
+    standings: dict[str, Standing] = {}
     try:
-        with resources.thread_redis().pipeline(transaction=False) as pipe:
-            for rule in rules:
-                if rule.is_on_watchlist:
-                    pipe.scard(keys.spread(rule.id))
-                else:
-                    pipe.hgetall(keys.shard_of(rule.token, shards).rule(rule.id))
-            found = [_armed(rule, answer) for rule, answer in zip(rules, pipe.execute(), strict=True)]
+        standings = rule_standing.read(resources.thread_redis(), resources.config().shards, rules)
     except REDIS_ERRORS:
         st.warning("Redis does not answer: whether rules are armed is not known now.")
-        return {}
-    # A revision behind the store's: the engine has not heard of the change yet.
-    return {rule.id: state for rule, state in zip(rules, found, strict=True) if state}
-
-
-def _armed(rule: Rule, answer: Any) -> str | None:
-    """The engine's word for the rule; None while it has not heard of the last change."""
-    if rule.is_on_watchlist:
-        return "armed" if answer else None
-    armed = read_armed(answer)
-    return armed.state if armed and armed.revision == rule.revision else None
+    wanted = wishes.of_rules(store, [rule.id for rule in rules])
+    return [
+        rule_standing.row(
+            rule,
+            standings.get(rule.id, Standing()),
+            store.last_alert_ms(rule.id),
+            (mutes.state(rule, silent), rule_wishes.told(wanted[rule.id])),
+        )
+        for rule in rules
+    ]

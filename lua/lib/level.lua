@@ -55,4 +55,11 @@ function level.each_armed(self, side, count, found)
   for i = 1, #nearest, 2 do found(nearest[i], tonumber(nearest[i + 1]), tonumber(nearest[i + 1])) end
 end
 
+-- The level itself, where the price has yet to come to it from that side; else nil.
+function level.aim(self, rule, side)
+  local is_ahead = self.price_e4 < rule.amount
+  if side == "down" then is_ahead = self.price_e4 > rule.amount end
+  if is_ahead then return rule.amount, rule.amount end
+end
+
 return level

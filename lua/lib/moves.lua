@@ -126,6 +126,14 @@ function moves.each_armed(self, side, count, found)
   end
 end
 
+-- The reference of an armed rule, and the first price at which it fires; nil without a previous close.
+function moves.aim(self, rule, side)
+  local references = self.references[span_of(rule)]
+  local reference_e4 = references and references[side]
+  if not reference_e4 then return nil end
+  return reference_e4, number.threshold_e4(side, reference_e4, rule.amount)
+end
+
 -- The windows' extremes with the time that they are of, as fields and values of the instrument's hash.
 function moves.shown(self)
   local shown, time = {}, string.format(" at %d", self.time_ms)

@@ -202,6 +202,14 @@ function rules.each_armed(self, side, count, found)
   for _, family in ipairs(FAMILIES) do family.each_armed(self, side, count, found) end
 end
 
+-- Calls found(side, reference, first price to fire) for each side of an armed rule that has a reference.
+function rules.aim(self, rule, found)
+  for _, side in ipairs(SIDES[rule.direction]) do
+    local reference_e4, trigger_e4 = KINDS[rule.kind].aim(self, rule, side)
+    if reference_e4 then found(side, reference_e4, trigger_e4) end
+  end
+end
+
 -- How many rules wait for their time, and when the next is armed.
 function rules.waiting(self)
   local next_up = call("ZRANGE", pending_key(self), 0, 0, "WITHSCORES")

@@ -146,13 +146,24 @@ function trailing.each_nearest(self, side, found)
   found(tonumber(nearest[2]), tonumber(smallest[2]))
 end
 
+-- An extreme as the next look would have it.
+local function extended(self, side, extreme_e4)
+  return side == "down" and math.max(extreme_e4, self.highest_e4) or math.min(extreme_e4, self.lowest_e4)
+end
+
+-- The extreme of an armed rule, and the first price at which it fires; nil while it waits for its first tick.
+function trailing.aim(self, rule, side)
+  local cohort = cohort_of(self, side, rule)
+  if not cohort or cohort == FRESH then return nil end
+  local extreme_e4 = extended(self, side, tonumber(call("ZSCORE", key(self, side, "extremes"), cohort)))
+  return extreme_e4, number.threshold_e4(side, extreme_e4, rule.amount)
+end
+
 -- Calls found(rule id, reference, first price to fire) for the nearest `count` armed rules of each cohort of the side.
 function trailing.each_armed(self, side, count, found)
   local cohorts = call("ZRANGE", key(self, side, "extremes"), 0, -1, "WITHSCORES")
   for c = 1, #cohorts, 2 do
-    -- As the next look would extend it.
-    local extreme_e4 = tonumber(cohorts[c + 1])
-    extreme_e4 = side == "down" and math.max(extreme_e4, self.highest_e4) or math.min(extreme_e4, self.lowest_e4)
+    local extreme_e4 = extended(self, side, tonumber(cohorts[c + 1]))
     local nearest = call("ZRANGE", cohort_key(self, side, cohorts[c]), 0, count - 1, "WITHSCORES")
     for i = 1, #nearest, 2 do
       found(nearest[i], extreme_e4, number.threshold_e4(side, extreme_e4, tonumber(nearest[i + 1])))

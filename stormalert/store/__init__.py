@@ -20,6 +20,7 @@ from stormalert.model import (
     Instrument,
     Mute,
     Rule,
+    RuleFilter,
     Session,
     Ticket,
     User,
@@ -28,6 +29,8 @@ from stormalert.store.dump import Row
 
 # (time in ms, id) of the last record seen; the next page goes on after it.
 Cursor = tuple[int, str]
+# (symbol, id), where a list runs by symbol.
+SymbolCursor = tuple[str, str]
 
 # One character more than the longest name: a text that is cut there is still found nowhere.
 LONGEST_SEARCH = 129
@@ -90,11 +93,19 @@ class Store(Protocol):
 
     def rule(self, rule_id: str) -> Rule | None: ...
     def rules(self, rule_ids: Sequence[str]) -> list[Rule]: ...
-    def rules_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Rule]:
+    def rules_of(
+        self, user_id: str, after: Cursor | None = None, limit: int = 100, only: RuleFilter | None = None
+    ) -> list[Rule]:
         """Not the deleted ones; newest change first; `after` is (updated_ms, id)."""
         ...
 
-    def count_rules(self, user_id: str) -> int:
+    def rules_by_symbol(
+        self, user_id: str, after: SymbolCursor | None = None, limit: int = 100, only: RuleFilter | None = None
+    ) -> list[Rule]:
+        """The same by symbol, and by id among those of one."""
+        ...
+
+    def count_rules(self, user_id: str, only: RuleFilter | None = None) -> int:
         """Not the deleted ones."""
         ...
 

@@ -28,12 +28,13 @@ from stormalert.model import (
     Mute,
     Record,
     Rule,
+    RuleFilter,
     RuleState,
     Session,
     Ticket,
     User,
 )
-from stormalert.store import LONGEST_SEARCH, Cursor, dump, mongo_schema
+from stormalert.store import LONGEST_SEARCH, Cursor, SymbolCursor, dump, mongo_schema
 from stormalert.store.dump import Row
 from stormalert.units import now_ms
 
@@ -69,15 +70,18 @@ COLLECTIONS: Mapping[type[Record], str] = {
 INDEXES = (
     (Rule, "user -updated_ms -_id"),
     (Rule, "updated_ms _id"),
+    (Rule, "user symbol _id"),
     (Channel, "user _id"),
     (Channel, "address _id"),
     (Mute, "user _id"),
     (Alert, "user -time_ms -_id"),
+    (Alert, "user token -time_ms -_id"),
     (Alert, "rule -time_ms"),
     (Alert, "time_ms"),
     (Delivery, "alert _id"),
     (Delivery, "state due_ms updated_ms"),
     (Delivery, "summary updated_ms"),
+    (Delivery, "user state -updated_ms"),
     (Instrument, "folded_symbol _id"),
     (AuditEntry, "-time_ms -_id"),
     (AuditEntry, "user -time_ms -_id"),
@@ -85,6 +89,9 @@ INDEXES = (
     (Session, "expires_ms"),
 )
 DUPLICATE_KEY = 11000
+# What is looked up first, to filter alerts by it; a server's own list of ids may have some 16 MB.
+MANY_NAMED = 10_000
+FAILED_LOOKED_AT = 10_000
 NOT_DELETED = {"$ne": RuleState.DELETED.value}
 
 
@@ -173,12 +180,20 @@ class MongoStore:
     def rules(self, rule_ids: Sequence[str]) -> list[Rule]:
         return self._many(Rule, rule_ids)
 
-    def rules_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Rule]:
-        return self._newest(Rule, "updated_ms", {"user": user_id, "state": NOT_DELETED}, after, limit)
+    def rules_of(
+        self, user_id: str, after: Cursor | None = None, limit: int = 100, only: RuleFilter | None = None
+    ) -> list[Rule]:
+        return self._newest(Rule, "updated_ms", _rules_where(user_id, only), after, limit)
 
-    def count_rules(self, user_id: str) -> int:
+    def rules_by_symbol(
+        self, user_id: str, after: SymbolCursor | None = None, limit: int = 100, only: RuleFilter | None = None
+    ) -> list[Rule]:
+        beyond = [_beyond("symbol", "$gt", after)] if after else []
+        return self._all(Rule, {"$and": [_rules_where(user_id, only), *beyond]}, "symbol _id", limit)
+
+    def count_rules(self, user_id: str, only: RuleFilter | None = None) -> int:
         with self._asking():
-            return int(self._db["rules"].count_documents({"user": user_id, "state": NOT_DELETED}))
+            return int(self._db["rules"].count_documents(_rules_where(user_id, only)))
 
     def rules_changed(self, since_ms: int) -> Iterator[Rule]:
         # Page by page, not one server cursor: the reader may take its time, and a page is read by whichever thread asks.
@@ -253,7 +268,12 @@ class MongoStore:
     def alerts_of(
         self, user_id: str, after: Cursor | None = None, limit: int = 100, only: AlertFilter | None = None
     ) -> list[Alert]:
-        return self._newest(Alert, "time_ms", {"user": user_id, **_narrowed(only)}, after, limit)
+        where: Document = {"user": user_id, **_narrowed(only)}
+        if only and only.text:
+            where["$and"].append({"$or": [{"symbol": _with(only.text)}, {"token": {"$in": self._named(only.text)}}]})
+        if only and only.has_failed:
+            where["$and"].append({"_id": {"$in": self._failed(user_id)}})
+        return self._newest(Alert, "time_ms", where, after, limit)
 
     def last_alert_ms(self, rule_id: str) -> int | None:
         newest = self._all(Alert, _of_rule(rule_id), "-time_ms", 1)
@@ -519,6 +539,17 @@ class MongoStore:
         beyond = _beyond(time, "$lt", after) if after else {}
         return self._all(kind, where | beyond, f"-{time} -_id", limit)
 
+    def _named(self, text: str) -> list[int]:
+        """Instruments whose name holds the text."""
+        with self._asking():
+            return [row["_id"] for row in self._db["instruments"].find({"name": _with(text)}, {"_id": 1}).limit(MANY_NAMED)]
+
+    def _failed(self, user_id: str) -> list[str]:
+        """The user's alerts of which a message failed, those that failed last."""
+        with self._asking():
+            failed = self._db["deliveries"].find({"user": user_id, "state": DeliveryState.FAILED.value}, {"alert": 1})
+            return list({row["alert"] for row in failed.sort(_order("-updated_ms")).limit(FAILED_LOOKED_AT)})
+
     def _get(self, collection: str, name: str) -> Document:
         with self._asking():
             return self._db[collection].find_one({"_id": name}) or {}
@@ -596,10 +627,21 @@ def _key(kind: type[Record]) -> str:
     return "token" if kind is Instrument else "id"
 
 
-def _beyond(time: str, comparison: str, after: Cursor) -> Document:
+def _beyond(field: str, comparison: str, after: Cursor | SymbolCursor) -> Document:
     """Past a cursor; the first condition is what an index can serve."""
-    time_ms, last_id = after
-    return {time: {f"{comparison}e": time_ms}, "$or": [{time: {comparison: time_ms}}, {"_id": {comparison: last_id}}]}
+    last, last_id = after
+    return {field: {f"{comparison}e": last}, "$or": [{field: {comparison: last}}, {"_id": {comparison: last_id}}]}
+
+
+def _rules_where(user: str, only: RuleFilter | None) -> Document:
+    where: Document = {"user": user, "state": NOT_DELETED}
+    if only is None:
+        return where
+    fields = only.model_dump(mode="json")
+    conditions = [where, {name: fields[name] for name in ("kind", "direction", "state") if fields[name]}]
+    if only.text:
+        conditions.append({"symbol": _with(only.text)})
+    return {"$and": conditions}
 
 
 def _order(fields: str) -> list[tuple[str, int]]:
@@ -615,6 +657,11 @@ def _narrowed(only: AlertFilter | None) -> Document:
     bounds = {"$gte": only.since_ms} | ({"$lt": only.until_ms} if only.until_ms else {})
     conditions = [asked, *([_of_rule(only.rule)] if only.rule else []), {"time_ms": bounds}]
     return {"$and": conditions}
+
+
+def _with(text: str) -> Document:
+    """What holds the text, in capitals or not; a regular expression may not hold a NUL."""
+    return {"$regex": re.escape(text.replace("\0", "")), "$options": "i"}
 
 
 def _of_rule(rule: str) -> Document:

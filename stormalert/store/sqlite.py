@@ -26,12 +26,13 @@ from stormalert.model import (
     Mute,
     Record,
     Rule,
+    RuleFilter,
     RuleState,
     Session,
     Ticket,
     User,
 )
-from stormalert.store import LONGEST_SEARCH, Cursor, dump
+from stormalert.store import LONGEST_SEARCH, Cursor, SymbolCursor, dump
 from stormalert.store.dump import Row
 from stormalert.units import now_ms
 
@@ -88,6 +89,22 @@ MIGRATIONS = (
     CREATE INDEX alerts_by_time ON alerts (time_ms);
     CREATE INDEX audit_by_user ON audit (json_extract(body, '$.user'), time_ms DESC, id DESC);
     """,
+    """
+    DROP INDEX rules_by_user;
+    CREATE INDEX rules_by_user ON rules (user, updated_ms DESC, id DESC) WHERE state <> 'deleted';
+    CREATE INDEX rules_by_symbol ON rules (user, json_extract(body, '$.symbol'), id) WHERE state <> 'deleted';
+    """,
+    # All that alerts are filtered by is in the index, so that a filter that few of a million match reads no bodies.
+    """
+    ALTER TABLE alerts ADD COLUMN token INTEGER AS (json_extract(body, '$.token')) VIRTUAL;
+    ALTER TABLE alerts ADD COLUMN symbol TEXT AS (json_extract(body, '$.symbol')) VIRTUAL;
+    ALTER TABLE alerts ADD COLUMN kind TEXT AS (json_extract(body, '$.kind')) VIRTUAL;
+    ALTER TABLE alerts ADD COLUMN direction TEXT AS (json_extract(body, '$.direction')) VIRTUAL;
+    DROP INDEX alerts_by_user;
+    CREATE INDEX alerts_by_user ON alerts (user, time_ms DESC, id DESC, symbol, token, kind, direction, rule);
+    CREATE INDEX alerts_by_token ON alerts (user, token, time_ms DESC, id DESC, kind, direction, rule);
+    CREATE INDEX deliveries_failed ON deliveries (alert) WHERE state = 'failed';
+    """,
 )
 
 Kept = TypeVar("Kept", bound=Record)
@@ -95,6 +112,8 @@ Revised = TypeVar("Revised", User, Rule, Channel, Delivery)
 
 
 _BY_USER = " AND json_extract(body, '$.user') = ?"
+# Spelled as in its index.
+_SYMBOL = "json_extract(body, '$.symbol')"
 
 
 class SqliteStore:
@@ -187,18 +206,42 @@ class SqliteStore:
     def rules(self, rule_ids: Sequence[str]) -> list[Rule]:
         return self._many(Rule, "rules", rule_ids)
 
-    def rules_of(self, user_id: str, after: Cursor | None = None, limit: int = 100) -> list[Rule]:
+    def rules_of(
+        self, user_id: str, after: Cursor | None = None, limit: int = 100, only: RuleFilter | None = None
+    ) -> list[Rule]:
+        narrowed, values = _narrowed_rules(only)
         return self._all(
             Rule,
-            "SELECT body FROM rules WHERE user = ? AND state <> 'deleted' AND (updated_ms, id) < (?, ?)"
+            f"SELECT body FROM rules WHERE user = ? AND state <> 'deleted' AND (updated_ms, id) < (?, ?){narrowed}"  # noqa: S608
             " ORDER BY updated_ms DESC, id DESC LIMIT ?",
             user_id,
             *(after or NEWEST),
+            *values,
             limit,
         )
 
-    def count_rules(self, user_id: str) -> int:
-        return int(self._rows("SELECT COUNT(*) FROM rules WHERE user = ? AND state <> 'deleted'", user_id)[0][0])
+    def rules_by_symbol(
+        self, user_id: str, after: SymbolCursor | None = None, limit: int = 100, only: RuleFilter | None = None
+    ) -> list[Rule]:
+        narrowed, values = _narrowed_rules(only)
+        symbol, last_id = after or ("", "")
+        return self._all(
+            Rule,
+            # The first condition on the symbol is what its index can serve.
+            f"SELECT body FROM rules WHERE user = ? AND state <> 'deleted' AND {_SYMBOL} >= ?"  # noqa: S608
+            f" AND ({_SYMBOL} > ? OR id > ?){narrowed} ORDER BY {_SYMBOL}, id LIMIT ?",
+            user_id,
+            symbol,
+            symbol,
+            last_id,
+            *values,
+            limit,
+        )
+
+    def count_rules(self, user_id: str, only: RuleFilter | None = None) -> int:
+        narrowed, values = _narrowed_rules(only)
+        sql = f"SELECT COUNT(*) FROM rules WHERE user = ? AND state <> 'deleted'{narrowed}"  # noqa: S608
+        return int(self._rows(sql, user_id, *values)[0][0])
 
     def rules_changed(self, since_ms: int) -> Iterator[Rule]:
         after: Cursor = (since_ms, "")
@@ -274,12 +317,14 @@ class SqliteStore:
         self, user_id: str, after: Cursor | None = None, limit: int = 100, only: AlertFilter | None = None
     ) -> list[Alert]:
         narrowed, values = _narrowed(only)
+        # As a cursor, because that is what the index serves.
+        until: Cursor = (only.until_ms, "") if only and only.until_ms else NEWEST
         return self._all(
             Alert,
             f"SELECT body FROM alerts WHERE user = ? AND (time_ms, id) < (?, ?){narrowed}"  # noqa: S608
             " ORDER BY time_ms DESC, id DESC LIMIT ?",
             user_id,
-            *(after or NEWEST),
+            *min(after or NEWEST, until),
             *values,
             limit,
         )
@@ -346,7 +391,7 @@ class SqliteStore:
         return self._one(Instrument, "SELECT body FROM instruments WHERE symbol = ? COLLATE NOCASE", symbol.casefold())
 
     def search_instruments(self, text: str, limit: int = 20) -> list[Instrument]:
-        literal = text.strip()[:LONGEST_SEARCH].casefold().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        literal = _literal(text.strip()[:LONGEST_SEARCH].casefold())
         return self._all(
             Instrument,
             "SELECT body FROM instruments WHERE symbol LIKE :inside ESCAPE '\\' OR name LIKE :inside ESCAPE '\\'"
@@ -572,12 +617,35 @@ def _narrowed(only: AlertFilter | None) -> tuple[str, list[Any]]:
         found.append(("(rule = ? OR (rule > ? AND rule < ?))", _parts(only.rule)))
     if only.since_ms:
         found.append(("time_ms >= ?", (only.since_ms,)))
-    if only.until_ms:
-        found.append(("time_ms < ?", (only.until_ms,)))
     for name, value in (("token", only.token), ("kind", only.kind), ("direction", only.direction)):
         if value:
-            found.append((f"json_extract(body, '$.{name}') = ?", (value,)))
+            found.append((f"{name} = ?", (value,)))
+    if only.text:
+        inside = f"%{_literal(only.text)}%"
+        named = "SELECT token FROM instruments WHERE name LIKE ? ESCAPE '\\'"
+        found.append((f"(symbol LIKE ? ESCAPE '\\' OR token IN ({named}))", (inside, f"%{_literal(only.text.casefold())}%")))
+    if only.has_failed:
+        found.append(("EXISTS (SELECT 1 FROM deliveries WHERE alert = alerts.id AND state = 'failed')", ()))
     return "".join(f" AND {sql}" for sql, _ in found), [value for _, values in found for value in values]
+
+
+def _narrowed_rules(only: RuleFilter | None) -> tuple[str, list[str]]:
+    """The same for rules."""
+    if only is None:
+        return "", []
+    asked = {
+        "state = ?": only.state,
+        "json_extract(body, '$.kind') = ?": only.kind,
+        "json_extract(body, '$.direction') = ?": only.direction,
+        f"{_SYMBOL} LIKE ? ESCAPE '\\'": f"%{_literal(only.text)}%" if only.text else None,
+    }
+    found = {sql: str(value) for sql, value in asked.items() if value}
+    return "".join(f" AND {sql}" for sql in found), list(found.values())
+
+
+def _literal(text: str) -> str:
+    """For LIKE."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _parts(rule: str) -> tuple[str, str, str]:

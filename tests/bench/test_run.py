@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ def test_a_quick_run_measures_every_part_and_writes_it_as_json(tmp_path: Path) -
         "sandbox",
         *["delivery"] * 3,
         *["phone"] * 2,
+        *["pixels", "pages"] * (shutil.which("chromium") is not None),
     ]
     assert all(title in done.stdout and rows for title, rows in tables.items())
     (whole_way,) = next(rows for title, rows in tables.items() if title.startswith("phone: print"))

@@ -69,6 +69,8 @@ class Watched:
         """Streamlit has run the page's script, and what it drew is there."""
         self.page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=30_000)
         self.page.locator('[data-testid="stSkeleton"]').first.wait_for(state="detached", timeout=15_000)
+        if box := self.page.locator('[data-testid="stException"]').all_inner_texts():
+            self.complaints.append(f"exception on the page: {box}")
 
     def screenshot(self, name: str) -> Path:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

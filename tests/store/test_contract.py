@@ -22,6 +22,7 @@ from stormalert.model import (
     Repeat,
     Role,
     Rule,
+    RuleFilter,
     RuleState,
     User,
 )
@@ -808,17 +809,76 @@ def test_a_ticket_is_for_whoever_takes_it_first(store: Store) -> None:
         (AlertFilter(since_ms=20, until_ms=40), ["c", "b"]),
         (AlertFilter(rule="r1", token=TCS, since_ms=30), ["c"]),
         (AlertFilter(rule="r"), []),
+        (AlertFilter(text="nse:t"), ["d", "c"]),
+        (AlertFilter(text="INFO"), ["b", "a"]),
+        (AlertFilter(text="infosys", kind=Kind.DAY), ["b"]),
+        (AlertFilter(text="%"), []),
+        (AlertFilter(text="."), []),
+        (AlertFilter(has_failed=True), ["d", "a"]),
+        (AlertFilter(has_failed=True, text="infy"), ["a"]),
     ],
 )
 def test_alerts_are_filtered(store: Store, only: AlertFilter, expected: list[str]) -> None:
+    # A part of the name is no part of the symbol.
+    store.save_instruments([an_instrument(), an_instrument(TCS, "NSE:TCS", "TATA CONSULTANCY SERV")])
     store.record_alert(an_alert("a", time_ms=10))
     store.record_alert(an_alert("b", time_ms=20, rule="r2", kind=Kind.DAY))
-    store.record_alert(an_alert("c", time_ms=30, rule=f"r1_{TCS}", token=TCS))
-    store.record_alert(an_alert("d", time_ms=40, rule="r3", token=TCS, direction=Direction.UP))
+    store.record_alert(an_alert("c", time_ms=30, rule=f"r1_{TCS}", token=TCS, symbol="NSE:TCS"))
+    store.record_alert(an_alert("d", time_ms=40, rule="r3", token=TCS, symbol="NSE:TCS", direction=Direction.UP))
     store.record_alert(an_alert("e", time_ms=50, user="u2"))
+    states = {"a": DeliveryState.FAILED, "b": DeliveryState.SUPPRESSED, "d": DeliveryState.FAILED, "e": DeliveryState.FAILED}
+    for alert, state in states.items():
+        user = "u2" if alert == "e" else "u1"
+        store.save_delivery(a_delivery(f"{alert}-c1", alert=alert, user=user, state=state))
+        store.save_delivery(a_delivery(f"{alert}-c2", alert=alert, user=user, state=DeliveryState.SENT))
     assert [it.id for it in store.alerts_of("u1", only=only)] == expected
     after: Cursor = (30, "c")
     assert [it.id for it in store.alerts_of("u1", after, only=only)] == [it for it in expected if it in "ab"]
+
+
+# Rules that are looked for.
+
+
+@pytest.mark.parametrize(
+    ("only", "expected"),
+    [
+        (RuleFilter(), "dcba"),
+        (RuleFilter(text="nse:t"), "db"),
+        (RuleFilter(text="CS"), "db"),
+        (RuleFilter(text="."), ""),
+        (RuleFilter(text="%"), ""),
+        (RuleFilter(text="_"), "c"),
+        (RuleFilter(kind=Kind.TRAILING), "cb"),
+        (RuleFilter(direction=Direction.UP), "d"),
+        (RuleFilter(state=RuleState.PAUSED), "a"),
+        (RuleFilter(state=RuleState.DELETED), ""),
+        (RuleFilter(text="tcs", kind=Kind.TRAILING, state=RuleState.ACTIVE), "b"),
+    ],
+)
+def test_rules_are_filtered_in_every_order_and_counted(store: Store, only: RuleFilter, expected: str) -> None:
+    trailing = {"kind": Kind.TRAILING, "window_ms": 0}
+    store.save_rule(a_rule("a", state=RuleState.PAUSED))
+    store.save_rule(a_rule("b", token=TCS, symbol="NSE:TCS", **trailing))
+    store.save_rule(a_rule("c", symbol="NSE:A_B", **trailing))
+    store.save_rule(a_rule("d", token=TCS, symbol="NSE:TCS", direction=Direction.UP))
+    store.save_rule(a_rule("e", token=TCS, symbol="NSE:TCS", state=RuleState.DELETED))
+    store.save_rule(a_rule("f", token=TCS, symbol="NSE:TCS", user="u2"))
+    newest = store.rules_of("u1", only=only)
+    assert [it.id for it in newest] == list(expected)
+    assert store.count_rules("u1", only) == len(expected)
+    ordered = sorted(newest, key=lambda it: (it.symbol, it.id))
+    assert store.rules_by_symbol("u1", only=only) == ordered
+    for place, last in enumerate(newest):
+        assert store.rules_of("u1", (last.updated_ms, last.id), 2, only) == newest[place + 1 :][:2]
+    for place, last in enumerate(ordered):
+        assert store.rules_by_symbol("u1", (last.symbol, last.id), 2, only) == ordered[place + 1 :][:2]
+
+
+def test_a_renamed_instruments_rules_are_listed_where_they_belong_now(store: Store) -> None:
+    store.save_rules([a_rule("a", token=TCS, symbol="NSE:TCS"), a_rule("b")])
+    store.rename_instrument(TCS, "BSE:TCS")
+    assert [it.id for it in store.rules_by_symbol("u1")] == ["a", "b"]
+    assert [it.id for it in store.rules_by_symbol("u1", only=RuleFilter(text="bse"))] == ["a"]
 
 
 # What is forgotten.

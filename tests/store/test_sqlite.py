@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from stormalert.errors import Conflict, StormError
-from stormalert.model import ChannelKind, DeliveryState
+from stormalert.model import AlertFilter, ChannelKind, DeliveryState, Direction, Kind, RuleFilter
 from stormalert.store import Store
 from stormalert.store.sqlite import MIGRATIONS, SqliteStore
 from tests.store.records import a_channel, a_delivery, a_mute, a_rule
@@ -250,6 +250,50 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> 
     with sqlite3.connect(path) as file:
         assert file.execute("PRAGMA user_version").fetchone() == (newer,)
     file.close()
+
+
+def test_a_page_of_rules_is_read_in_its_order_however_many_there_are(path: Path) -> None:
+    with closing(SqliteStore(path)) as store, closing(sqlite3.connect(path)) as file:
+        plans: list[str] = []
+        store._db.set_trace_callback(
+            lambda sql: plans.extend(row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {sql}")) if "SELECT" in sql else None
+        )
+        store.rules_of("u1", (5, "r"), 50, RuleFilter(text="infy"))
+        store.rules_by_symbol("u1", ("NSE:INFY", "r"), 50, RuleFilter(text="infy"))
+        store.count_rules("u1")
+        store._db.set_trace_callback(None)
+    assert plans == [
+        "SEARCH rules USING INDEX rules_by_user (user=? AND (updated_ms,id)<(?,?))",
+        "SEARCH rules USING INDEX rules_by_symbol (user=? AND <expr>>?)",
+        "SEARCH rules USING INDEX rules_by_symbol (user=?)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "only",
+    [
+        None,
+        AlertFilter(text="infy"),
+        AlertFilter(kind=Kind.DAY, direction=Direction.UP, since_ms=1, until_ms=9),
+        AlertFilter(rule="r1"),
+        AlertFilter(has_failed=True),
+        AlertFilter(token=408065),
+        AlertFilter(token=408065, kind=Kind.DAY, rule="r1"),
+    ],
+)
+def test_a_page_of_alerts_is_read_in_its_order_by_its_index(path: Path, only: AlertFilter | None) -> None:
+    with closing(SqliteStore(path)) as store, closing(sqlite3.connect(path)) as file:
+        plans: list[str] = []
+        store._db.set_trace_callback(
+            lambda sql: plans.extend(row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {sql}")) if "SELECT" in sql else None
+        )
+        store.alerts_of("u1", (5, "r"), 25, only)
+        store._db.set_trace_callback(None)
+    is_by_token = only is not None and only.token
+    index = "alerts_by_token (user=? AND token=?" if is_by_token else "alerts_by_user (user=?"
+    assert plans[0].startswith(f"SEARCH alerts USING INDEX {index} AND ")
+    # Nothing is sorted, and what lies beside an alert is found by an index too.
+    assert not [plan for plan in plans if "TEMP B-TREE" in plan or plan == "SCAN deliveries"]
 
 
 def test_a_store_that_was_closed_says_so_in_one_sentence(path: Path) -> None:

@@ -7,8 +7,10 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,6 +20,7 @@ from stormalert import keys
 from stormalert.process import ALIVE_MS
 from tests.conftest import free_port
 
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 SCRIPT = """
 import asyncio, logging
 from stormalert import process
@@ -84,7 +87,10 @@ def test_a_signal_stops_a_process_cleanly_and_its_heartbeat_goes_with_it(
         wait_until(lambda: client.zcard(keys.BEATS))
         key = keys.alive("tester", socket.gethostname(), process.pid)
         assert client.zrange(keys.BEATS, 0, -1) == [key]
-        assert {"started_ms", "beat_ms", "ticks"} == set(client.hgetall(key))  # type: ignore[arg-type]
+        facts = cast(dict[str, str], client.hgetall(key))
+        assert {"started_ms", "beat_ms", "version", "rss_bytes", "late_ms", "ticks"} == set(facts)
+        assert facts["version"] == tomllib.loads(PYPROJECT.read_text())["project"]["version"]
+        assert int(facts["rss_bytes"]) > 10_000_000
         assert 0 < client.pttl(key) <= ALIVE_MS  # type: ignore[operator]
         process.send_signal(number)
         assert process.wait(10) == 0

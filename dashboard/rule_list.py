@@ -1,0 +1,127 @@
+"""Which rules the page shows: what is looked for, in which order, from which rule on; all of it in the address.
+
+So a view can be bookmarked and sent on. The trail back through the pages is the session's only.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import streamlit as st
+
+from dashboard import texts
+from stormalert.model import Direction, Rule, RuleFilter, RuleState
+from stormalert.store import Store
+
+PAGE = 50
+NEWEST, BY_SYMBOL = "Newest change", "Instrument"
+STATES = {"Watching": RuleState.ACTIVE, "Paused": RuleState.PAUSED, "Fired, done": RuleState.SPENT}
+_KINDS = {name: kind for kind, name in texts.KIND_NAMES.items()}
+_DIRECTIONS = {"Rises": Direction.UP, "Falls": Direction.DOWN, "Either way": Direction.BOTH}
+_AFTER = "after"
+_TRAIL = "rules-trail"
+_LONGEST = 64
+
+
+class Looked(NamedTuple):
+    only: RuleFilter
+    is_by_symbol: bool
+
+    @property
+    def is_narrow(self) -> bool:
+        return self.only != RuleFilter()
+
+
+def draw() -> Looked:
+    """The fields of what is looked for."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="rules-filter"):
+        text = st.text_input(
+            "Find", key="find", type="search", max_chars=_LONGEST, placeholder="Symbol", live=True, bind="query-params",
+            on_change=_from_the_start, width=170,
+        )  # fmt: skip
+        kind = _choice("Kind", "kind", list(_KINDS), 190)
+        direction = _choice("Direction", "direction", list(_DIRECTIONS), 130)
+        state = _choice("State", "state", list(STATES), 130)
+        order = st.selectbox(
+            "Order", [NEWEST, BY_SYMBOL], key="order", bind="query-params", on_change=_from_the_start, width=150
+        )
+    only = RuleFilter(
+        text=(text or "").strip(),
+        kind=_KINDS.get(kind or ""),
+        direction=_DIRECTIONS.get(direction or ""),
+        state=STATES.get(state or ""),
+    )
+    return Looked(only, order == BY_SYMBOL)
+
+
+def page(store: Store, user: str, looked: Looked) -> tuple[list[Rule], bool]:
+    """The rules from the address's place on, and whether there are more behind them."""
+    after = _read(st.query_params.get(_AFTER, ""))
+    # One more than shown says whether there is a next page.
+    if looked.is_by_symbol:
+        found = store.rules_by_symbol(user, after, PAGE + 1, looked.only)
+    else:
+        found = store.rules_of(user, _moment(after), PAGE + 1, looked.only)
+    return found[:PAGE], len(found) > PAGE
+
+
+def turn(shown: Sequence[Rule], looked: Looked, *, has_more: bool, count: str) -> None:
+    """The way to other pages."""
+    is_first = _AFTER not in st.query_params
+    with st.container(horizontal=True, vertical_alignment="center", key="rules-pages"):
+        if not is_first or has_more:
+            st.button("First", icon=":material/first_page:", disabled=is_first, on_click=_from_the_start)
+            st.button("Previous", icon=":material/chevron_left:", disabled=is_first, on_click=_back)
+            st.button(
+                "Next",
+                icon=":material/chevron_right:",
+                disabled=not has_more,
+                on_click=_on,
+                args=(_written(shown[-1], looked) if shown else "",),
+            )
+        st.caption(count)
+
+
+def place() -> str:
+    """Of the page in the list, for what is kept page by page."""
+    return st.query_params.get(_AFTER, "")
+
+
+def _choice(label: str, key: str, options: list[str], width: int) -> str | None:
+    return st.selectbox(
+        label, options, index=None, key=key, placeholder="All", bind="query-params", on_change=_from_the_start, width=width
+    )
+
+
+def _from_the_start() -> None:
+    st.session_state.pop(_TRAIL, None)
+    st.query_params.pop(_AFTER, None)
+
+
+def _on(last: str) -> None:
+    st.session_state.setdefault(_TRAIL, []).append(st.query_params.get(_AFTER, ""))
+    st.query_params[_AFTER] = last
+
+
+def _back() -> None:
+    # Who came by a bookmark has no trail.
+    trail: list[str] = st.session_state.get(_TRAIL, [])
+    if before := trail.pop() if trail else "":
+        st.query_params[_AFTER] = before
+    else:
+        st.query_params.pop(_AFTER, None)
+
+
+def _written(rule: Rule, looked: Looked) -> str:
+    return f"{rule.symbol if looked.is_by_symbol else rule.updated_ms}~{rule.id}"
+
+
+def _read(text: str) -> tuple[str, str] | None:
+    head, separator, rule = text.rpartition("~")
+    return (head, rule) if separator else None
+
+
+def _moment(after: tuple[str, str] | None) -> tuple[int, str] | None:
+    """None for what somebody typed into the address that is none."""
+    if after is None or not after[0].isascii() or not after[0].isdigit() or len(after[0]) > 15:
+        return None
+    return int(after[0]), after[1]
