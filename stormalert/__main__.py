@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from stormalert import docs, process, settings
+from stormalert import acl, docs, process, settings
 from stormalert.errors import StormError
 from stormalert.launch import admin, alive, backups
 from stormalert.launch.run import run
@@ -29,6 +29,8 @@ def main() -> int:
         case "docs":
             docs.write()
             return 0
+        case "acl":
+            return acl.write(arguments.directory, is_new=arguments.make)
     config = process.load_or_exit()
     try:
         if arguments.command == "backup":
@@ -80,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     restoring = commands.add_parser("restore", help="put a backup in the place of what is here; StormAlert must be stopped")
     restoring.add_argument("source", type=Path, help="file that `backup` wrote, or - for standard input")
     restoring.add_argument("--force", action="store_true", help="also over an installation that is not empty")
+    users = commands.add_parser("acl", help="print the users of Redis for its aclfile")
+    users.add_argument("directory", type=Path, help="holds a file redis_USER with the password of each")
+    users.add_argument("--make", action="store_true", help="make the passwords that are missing")
     commands.add_parser("settings", help="print .env.example")
     commands.add_parser("docs", help="write .env.example and the key table of docs/ARCHITECTURE.md")
     return parser

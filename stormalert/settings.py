@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -34,11 +34,18 @@ def _secret_at_least_32(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _is_readable(path: str) -> str:
+    if path and not os.access(path, os.R_OK):
+        raise ValueError("expected a file that can be read")
+    return path
+
+
 RedisUrl = Annotated[str, _one_of_schemes("redis", "rediss", "unix")]
 ShardedRedisUrl = Annotated[str, _one_of_schemes("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")]
 HttpUrl = Annotated[str, _one_of_schemes("http", "https")]
 Rate = Annotated[int, Field(ge=1, le=100_000)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+ReadableFile = Annotated[str, AfterValidator(_is_readable)]
 MasterSecret = Annotated[SecretStr, AfterValidator(_secret_at_least_32)]
 
 
@@ -51,10 +58,13 @@ class Settings(BaseModel):
     log_format: Literal["text", "json"] = Field("text", alias="STORM_LOG_FORMAT", description="text for a terminal, json for machines")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="STORM_LOG_LEVEL", description="least level that is logged")
 
-    redis_url: ShardedRedisUrl = Field("redis://127.0.0.1:6390/0", alias="STORM_REDIS_URL", description="Redis or Valkey of the ticks, rules and alerts; redis+cluster://host:port for any node of a cluster")
-    queue_url: RedisUrl = Field("", alias="STORM_QUEUE_URL", description="Redis of the RQ queues (RQ cannot run on a cluster); empty: STORM_REDIS_URL")
+    redis_url: ShardedRedisUrl = Field("redis://127.0.0.1:6390/0", alias="STORM_REDIS_URL", repr=False, description="Redis or Valkey of the ticks, rules and alerts; redis+cluster://host:port for any node of a cluster")
+    queue_url: RedisUrl = Field("", alias="STORM_QUEUE_URL", repr=False, description="Redis of the RQ queues (RQ cannot run on a cluster); empty: STORM_REDIS_URL")
+    redis_password: SecretStr = Field(SecretStr(""), alias="STORM_REDIS_PASSWORD", description="password of the users in STORM_REDIS_URL and STORM_QUEUE_URL, where these hold none")
+    redis_ca: ReadableFile = Field("", alias="STORM_REDIS_CA", description="file with the certificate authority of a rediss:// server; empty: those that the system trusts")
     shards: int = Field(1, alias="STORM_SHARDS", ge=1, le=1024, description="number of shards the instruments are spread over")
     mongodb_uri: Annotated[str, _one_of_schemes("mongodb", "mongodb+srv")] = Field("", alias="MONGODB_URI", repr=False, description="MongoDB of users, rules and history; empty: the SQLite file")
+    mongodb_password: SecretStr = Field(SecretStr(""), alias="STORM_MONGODB_PASSWORD", description="password of the user in MONGODB_URI, where it holds none")
     sqlite_path: Path = Field(Path("var/store.sqlite3"), alias="STORM_SQLITE_PATH", description="the store's file when MONGODB_URI is empty")
 
     jwt_secret: MasterSecret = Field(SecretStr(""), alias="JWT_SECRET", description="signs the session cookies; at least 32 characters")
@@ -192,7 +202,34 @@ def parse(environment: Mapping[str, str]) -> Settings:
         problems.append("STORM_QUEUE_URL: RQ cannot run on a cluster, so it needs a Redis of its own")
     if problems:
         raise SettingsError(problems)
-    return settings
+    return _completed(settings)
+
+
+def _completed(settings: Settings) -> Settings:
+    """The servers' URLs as their clients take them: with the password, and with the authority of a certificate."""
+    password = settings.redis_password.get_secret_value()
+    return settings.model_copy(
+        update={
+            "redis_url": _trusting(_signed_in(settings.redis_url, password), settings.redis_ca),
+            "queue_url": _trusting(_signed_in(settings.queue_url, password), settings.redis_ca),
+            "mongodb_uri": _signed_in(settings.mongodb_uri, settings.mongodb_password.get_secret_value()),
+        }
+    )
+
+
+def _signed_in(url: str, password: str) -> str:
+    """A password that the URL holds itself stays."""
+    scheme, _, rest = url.partition("://")
+    user, at, place = rest.partition("@")
+    if not password or not at or ":" in user:
+        return url
+    return f"{scheme}://{user}:{quote(password, safe='')}@{place}"
+
+
+def _trusting(url: str, authority: str) -> str:
+    if not authority or not url.startswith("rediss"):
+        return url
+    return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode({'ssl_ca_certs': authority})}"
 
 
 def names() -> tuple[str, ...]:

@@ -64,8 +64,8 @@ def _call(client: Redis, name: str, packed: Sequence[Value]) -> Any:
     try:
         return called.queue(client, packed)
     except NoScriptError:
-        run = client.eval_ro if called.is_read_only else client.eval
-        return run(called.text, *packed)  # type: ignore[arg-type]
+        client.script_load(called.text)
+        return called.queue(client, packed)
 
 
 def _parts(name: str) -> tuple[str, str, str]:

@@ -1,12 +1,14 @@
 """The files that a run is made of; those with a secret are readable by their owner only."""
 
 import os
+import secrets
 import shlex
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from stormalert import acl
 from stormalert.embedded import REDIS_CONF
 from stormalert.launch.plan import LOOPBACK, Plan
 from stormalert.launch.programs import Program
@@ -25,17 +27,22 @@ def write_run_env(plan: Plan) -> None:
 
 
 def write_valkey_conf(plan: Plan) -> None:
+    """With a user for each process, whose passwords are other ones each time; the operator's stays."""
     (plan.data / "valkey").mkdir(parents=True, exist_ok=True)
-    password = urlsplit(plan.settings.redis_url).password or ""
+    passwords = {name: secrets.token_hex(acl.PASSWORD_LENGTH) for name in acl.NAMES}
+    passwords[acl.ADMIN] = urlsplit(plan.settings.redis_url).password or ""
+    for name, password in passwords.items():
+        write_private(acl.password_file(plan.redis_passwords, name), password + "\n")
+    users = plan.redis_passwords / "users.acl"
+    write_private(users, acl.users_acl(passwords))
     lines = [
         f"include {_quoted(REDIS_CONF)}",
         f"bind {LOOPBACK}",
         f"port {plan.settings.redis_port}",
         f"dir {_quoted((plan.data / 'valkey').absolute())}",
-        f"requirepass {password}",
+        f"aclfile {_quoted(users.absolute())}",
     ]
     write_private(plan.valkey_conf, "\n".join(lines) + "\n")
-    write_private(plan.redis_password_file, password + "\n")
 
 
 def write_supervisor_conf(plan: Plan, programs: Iterable[Program], socket: Path, tether: tuple[str, ...]) -> None:
@@ -92,6 +99,7 @@ def _program(it: Program, number: int, logs: Path, directory: Path, tether: tupl
         f"[program:{it.name}]",
         f"command={_literal(shlex.join((*tether, *it.command)))}",
         f"directory={_literal(directory)}",
+        f"environment={_literal(','.join(f'{name}={_in_quotes(value)}' for name, value in it.environment.items()))}",
         f"priority={number}",
         "autorestart=true",
         f"startsecs={START_S}",
@@ -113,6 +121,11 @@ def _group(name: str, priority: int, members: list[str]) -> list[str]:
 def _literal(text: object) -> str:
     """supervisord expands % in every value."""
     return str(text).replace("%", "%%")
+
+
+def _in_quotes(value: str) -> str:
+    """As supervisord reads values of an environment: without any escapes."""
+    return f"'{value}'" if '"' in value else f'"{value}"'
 
 
 def _quoted(path: Path) -> str:

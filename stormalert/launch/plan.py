@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from stormalert import settings
+from stormalert import acl, settings
 from stormalert.launch.password import memorable_password
 from stormalert.settings import Settings
 
@@ -69,8 +69,16 @@ class Plan:
         return self.data / "valkey.conf"
 
     @property
-    def redis_password_file(self) -> Path:
-        return self.data / "redis.password"
+    def redis_passwords(self) -> Path:
+        """One file for each user of our Redis."""
+        return self.data / "redis"
+
+    def redis_user(self, name: str) -> dict[str, str]:
+        """The settings by which a process signs in at our Redis as itself: they are in its environment, and no secret."""
+        url = f"redis://{name}@{LOOPBACK}:{self.settings.redis_port}/0"
+        password = acl.password_file(self.redis_passwords, name).absolute()
+        # What .env may hold of these is about another Redis.
+        return {"STORM_REDIS_URL": url, "STORM_REDIS_PASSWORD": "", "STORM_REDIS_PASSWORD_FILE": str(password)}
 
     @property
     def lock(self) -> Path:
@@ -116,8 +124,9 @@ def _secrets(kept: Mapping[str, str]) -> dict[str, str]:
 
 
 def _redis_url(asked: Settings, kept: Mapping[str, str]) -> str:
+    """The operator's; the processes sign in each as itself."""
     password = urlsplit(kept.get("STORM_REDIS_URL", "")).password or secrets.token_hex(16)
-    return f"redis://:{password}@{LOOPBACK}:{asked.redis_port}/0"
+    return f"redis://{acl.ADMIN}:{password}@{LOOPBACK}:{asked.redis_port}/0"
 
 
 def _stand_ins(asked: Settings, theirs: Mapping[str, str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from stormalert.embedded import valkey_command
 from stormalert.launch.plan import LOOPBACK, Plan
@@ -19,20 +19,21 @@ class Program:
     is_server: bool = False
     heartbeat: str = ""
     url: str = ""
+    # On top of everybody's.
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 def programs(plan: Plan) -> list[Program]:
     """In the order in which they start."""
     config = plan.settings
-    found = list(_servers(plan))
-    found += [_beating(name) for name in ("ingest", "evaluator")]
+    found = [_beating(name) for name in ("ingest", "evaluator")]
     found.append(Program("dispatch", _python("workers", "dispatch"), heartbeat="dispatch"))
     found += [Program(f"worker-{n}", _python("workers", "work"), heartbeat="worker") for n in range(1, config.workers + 1)]
     found.append(Program("bot", _python("workers", "bot"), heartbeat="bot"))
     found.append(Program("relay", _python("dashboard.relay"), heartbeat="relay"))
     found.append(Program("dashboard", _python("dashboard"), url=f"{plan.dashboard_url}/healthz"))
     found.append(Program("board", _python("workers", "board"), url=plan.board_url))
-    return found
+    return [*_servers(plan), *(_signed_in(plan, each) for each in found)]
 
 
 def ports(plan: Plan) -> list[Port]:
@@ -76,6 +77,13 @@ def _sandbox(plan: Plan) -> tuple[str, ...]:
     if plan.recording:
         command += ("--play", str(plan.recording.file.absolute()), "--speed", f"{plan.recording.speed:g}")
     return command
+
+
+def _signed_in(plan: Plan, program: Program) -> Program:
+    """With a user of its own in our Redis; all workers are one."""
+    if not plan.is_redis_ours:
+        return program
+    return replace(program, environment=plan.redis_user(program.name.partition("-")[0]))
 
 
 def _beating(name: str) -> Program:

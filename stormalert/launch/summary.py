@@ -1,5 +1,6 @@
 """What a person reads once everything is up."""
 
+from stormalert import acl
 from stormalert.launch import demo
 from stormalert.launch.plan import Plan
 
@@ -33,7 +34,7 @@ def announcement(plan: Plan, first_password: str) -> str:
     lines.append(f"  Queue board  {plan.board_url} (after signing in at the dashboard)")
     if plan.is_redis_ours:
         # The shell reads the password, so that it is neither shown here nor in a process list.
-        password = f"$(cat {plan.redis_password_file})"
-        lines.append(f"  Redis        REDISCLI_AUTH={password} redis-cli -p {plan.settings.redis_port}")
+        password = f"$(cat {acl.password_file(plan.redis_passwords, acl.ADMIN)})"
+        lines.append(f"  Redis        REDISCLI_AUTH={password} redis-cli --user {acl.ADMIN} -p {plan.settings.redis_port}")
     lines += [f"  Logs         {plan.logs}/", "", "  Ctrl-C stops everything.", ""]
     return "\n".join(lines)

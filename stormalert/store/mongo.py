@@ -424,10 +424,12 @@ class MongoStore:
 
     def _prepare(self) -> None:
         with self._asking():
-            mongo_schema.bring_forward(self._db, self._host)
-            self._db["users"].create_index("name", unique=True)
-            for kind, fields in INDEXES:
-                self._db[COLLECTIONS[kind]].create_index(_order(fields))
+            mongo_schema.bring_forward(self._db, self._host, self._make_indexes)
+
+    def _make_indexes(self) -> None:
+        self._db["users"].create_index("name", unique=True)
+        for kind, fields in INDEXES:
+            self._db[COLLECTIONS[kind]].create_index(_order(fields))
 
     def _change_rules(self, rules: Sequence[Rule], tried: list[Rule]) -> None:
         """Adds to `tried` what it is about to store. Raises Conflict, after those that could be stored were."""

@@ -7,10 +7,10 @@ possible to run a step again, because whoever ran it may have been killed before
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pymongo
-from pymongo import ReturnDocument
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
@@ -24,8 +24,7 @@ Step = Callable[[Database[dict[str, Any]]], None]
 # All steps together; a lock that is older is a dead process's.
 STEPS_S = 600
 POLL_S = 0.2
-# Of dropping an index that is not there.
-NOT_FOUND = (26, 27)
+UNAUTHORIZED = 13
 
 
 def _wait_fields_of_deliveries(db: Database[dict[str, Any]]) -> None:
@@ -41,8 +40,26 @@ STEPS: dict[int, Step] = {4: _wait_fields_of_deliveries}
 VERSION = max(STEPS)
 
 
-def bring_forward(db: Database[dict[str, Any]], host: str) -> None:
-    """Raises StormError when a newer StormAlert wrote the database; pymongo's errors pass."""
+def bring_forward(db: Database[dict[str, Any]], host: str, make_indexes: Callable[[], None]) -> None:
+    """By whoever has the right to it; the others see that it was done.
+
+    Raises StormError when a newer StormAlert wrote the database, or nobody has brought it forward yet; pymongo's errors pass.
+    """
+    if (version := _version(db)) > VERSION:
+        raise StormError(f"the store {host} was written by a newer StormAlert (schema {version}, this one knows {VERSION})")
+    try:
+        _run_steps(db)
+        make_indexes()
+    except OperationFailure as error:
+        if error.code != UNAUTHORIZED:
+            raise
+        if (version := _version(db)) < VERSION:
+            raise StormError(
+                f"the store {host} has schema {version} and needs {VERSION}: the dashboard brings it forward when it starts"
+            ) from None
+
+
+def _run_steps(db: Database[dict[str, Any]]) -> None:
     while (version := _version(db)) < VERSION:
         if not _take_lock(db):
             # Another process is at it.
@@ -52,22 +69,19 @@ def bring_forward(db: Database[dict[str, Any]], host: str) -> None:
             for number, step in sorted(STEPS.items()):
                 if number > version:
                     step(db)
-        _note(db, {"$max": {"version": VERSION}})
-        db["meta"].delete_one({"_id": "migration"})
+        _note(db, "schema", {"$max": {"version": VERSION}})
+        _note(db, "migration", {"$set": {"until_ms": 0}})
         log.info("store brought forward", extra={"from": version, "to": VERSION})
         return
-    if version > VERSION:
-        raise StormError(f"the store {host} was written by a newer StormAlert (schema {version}, this one knows {VERSION})")
 
 
 def _version(db: Database[dict[str, Any]]) -> int:
     """0 of a new database."""
-    return int(_note(db, {"$max": {"version": 0}})["version"])
+    return int((db["meta"].find_one({"_id": "schema"}) or {}).get("version", 0))
 
 
-def _note(db: Database[dict[str, Any]], change: dict[str, Any]) -> dict[str, Any]:
-    after = ReturnDocument.AFTER
-    return db["meta"].find_one_and_update({"_id": "schema"}, change, upsert=True, return_document=after) or {}
+def _note(db: Database[dict[str, Any]], name: str, change: dict[str, Any]) -> None:
+    db["meta"].find_one_and_update({"_id": name}, change, upsert=True)
 
 
 def _take_lock(db: Database[dict[str, Any]]) -> bool:
@@ -80,8 +94,6 @@ def _take_lock(db: Database[dict[str, Any]]) -> bool:
 
 
 def _drop(db: Database[dict[str, Any]], collection: str, index: str) -> None:
-    try:
+    # One that is not there, or that must not be dropped, costs a little at most.
+    with suppress(OperationFailure):
         db[collection].drop_index(index)
-    except OperationFailure as error:
-        if error.code not in NOT_FOUND and "not found" not in str(error):
-            raise

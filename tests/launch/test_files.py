@@ -56,7 +56,7 @@ def test_files_with_secrets_are_for_their_owner_only(tmp_path: Path) -> None:
     plan = make_plan({"STORM_VAR": str(tmp_path)}, {})
     write_run_env(plan)
     write_valkey_conf(plan)
-    for path in (tmp_path / "run.env", plan.valkey_conf, plan.redis_password_file):
+    for path in (tmp_path / "run.env", plan.valkey_conf, *plan.redis_passwords.iterdir()):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 

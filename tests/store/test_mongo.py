@@ -259,7 +259,7 @@ def test_a_store_of_the_first_version_is_brought_forward_with_all_that_is_in_it(
     store = MongoStore("mongodb://localhost/shares", client)
     assert store.unfinished_deliveries(2_000, due_ms=0) == [a_delivery(revision=1)]
     assert "state_1_updated_ms_1" not in client["shares"]["deliveries"].index_information()
-    assert list(client["shares"]["meta"].find()) == [{"_id": "schema", "version": VERSION}]
+    assert client["shares"]["meta"].find_one({"_id": "schema"}) == {"_id": "schema", "version": VERSION}
 
 
 def test_processes_that_find_an_old_store_at_once_bring_it_forward_once(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,3 +283,13 @@ def test_a_step_whose_process_was_killed_is_run_again(client: Any) -> None:
     as_the_first_version_wrote_it(client)
     client["shares"]["meta"].insert_one({"_id": "migration", "until_ms": now_ms() - 1})
     assert MongoStore("mongodb://localhost/shares", client).unfinished_deliveries(2_000, due_ms=0)
+
+
+def test_a_user_without_the_right_to_bring_a_store_forward_waits_for_one_with_it(server: Server) -> None:
+    server.answers["findAndModify"] = REFUSAL
+    with pytest.raises(StormError, match=f"has schema 0 and needs {VERSION}: the dashboard brings it forward"):
+        MongoStore(f"mongodb://{server.host}")
+    done = {"_id": "schema", "version": VERSION}
+    server.answers["find"] = {"ok": 1, "cursor": {"id": 0, "ns": "storm.meta", "firstBatch": [done]}}
+    server.answers["createIndexes"] = REFUSAL
+    MongoStore(f"mongodb://{server.host}").close()

@@ -1,0 +1,294 @@
+"""deploy/mongo/roles.json against what the processes' code asks of the store, and what the store then asks of MongoDB."""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stormalert import settings
+from stormalert.errors import StormError
+from stormalert.model import ChannelKind
+from stormalert.store import Store, mongo, open_store
+from stormalert.store.mongo import MongoStore
+from stormalert.store.mongo_schema import VERSION
+from tests.store import records
+from tests.store.wire import Server, serve
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES: dict[str, dict[str, Any]] = json.loads((ROOT / "deploy" / "mongo" / "roles.json").read_text())
+# Backups are read as `backup`, and restored as the root.
+METHODS = {name for name in vars(Store) if not name.startswith("_")} - {"close", "dump", "load", "counts"}
+ENTRANCES = {
+    "ingest": ("ingest.__main__",),
+    "evaluator": ("evaluator.__main__",),
+    "dispatch": ("workers.dispatch",),
+    "worker": ("workers.work",),
+    "bot": ("workers.bot.run",),
+    # Streamlit runs the second as a script.
+    "dashboard": ("dashboard.server", "dashboard.main"),
+    "relay": ("dashboard.relay",),
+    "board": ("workers.board",),
+}
+# Those that take up what admins set in the panel.
+FOLLOWERS = {"ingest", "worker", "bot", "dashboard"}
+# Modules that all import, with functions that only some call: who asks the store for what is in them.
+CALLED_BY = {
+    ("stormalert.panel", "setting"): FOLLOWERS,
+    ("stormalert.panel", "settings"): FOLLOWERS,
+    ("stormalert.panel", "save_setting"): {"dashboard"},
+    ("stormalert.panel", "delete_setting"): {"dashboard"},
+    ("stormalert.house", "save_setting"): {"dashboard"},
+    ("stormalert.templates", "save_setting"): {"dashboard"},
+    ("stormalert.templates", "delete_setting"): {"dashboard"},
+    ("stormalert.wishes", "save_setting"): {"dashboard"},
+    ("stormalert.wishes", "delete_setting"): {"dashboard"},
+    ("stormalert.alarms", "save_setting"): {"worker", "bot", "dashboard"},
+    ("stormalert.sessions", "save_session"): {"dashboard"},
+    ("stormalert.sessions", "delete_session"): {"dashboard"},
+    ("stormalert.sessions", "sessions_of"): {"dashboard"},
+    ("stormalert.channels", "save_channel"): {"worker", "dashboard"},
+}
+Rights = set[tuple[str, str]]
+
+
+def test_every_process_may_do_what_its_code_asks_and_nothing_more() -> None:
+    granted = {process: rights_of(role) for process, role in ROLES.items()}
+    needed = {
+        process: {("meta", "find")}.union(*(asked_of_mongo()[method] for method in methods(process))) for process in ENTRANCES
+    }
+    assert {process: sorted(needed[process] - granted[process]) for process in ENTRANCES} == dict.fromkeys(ENTRANCES, [])
+    assert {process: sorted(granted[process] - needed[process]) for process in ENTRANCES} == dict.fromkeys(ENTRANCES, [])
+
+
+def test_each_role_says_why_and_names_collections_that_there_are() -> None:
+    known = {*mongo.COLLECTIONS.values(), "watchlists", "settings", "meta"}
+    for role in ROLES.values():
+        assert len(role["why"].split()) > 5
+        assert {name for name in role if name not in ("why", "index")} <= known
+
+
+def test_one_process_may_make_indexes() -> None:
+    assert [process for process, role in ROLES.items() if role.get("index")] == ["dashboard"]
+
+
+def test_who_may_not_make_indexes_uses_those_that_are_there(server: Server) -> None:
+    refuse_indexes(server)
+    server.answers["find"] = found({"_id": "schema", "version": VERSION})
+    MongoStore(f"mongodb://{server.host}/storm").close()
+
+
+def test_who_may_not_make_indexes_says_who_does_when_they_are_not_there(server: Server) -> None:
+    refuse_indexes(server)
+    with pytest.raises(StormError, match=f"has schema 0 and needs {VERSION}: the dashboard brings it forward when it starts$"):
+        MongoStore(f"mongodb://{server.host}/storm")
+
+
+def test_the_users_of_a_real_mongodb_may_do_that_and_nothing_else(tmp_path: Path) -> None:
+    """Needs the root's address in STORM_TEST_MONGO_URL, authentication, and mongosh."""
+    uri = settings.load().test_mongo_url
+    if not uri or "@" not in uri or not shutil.which("mongosh"):
+        pytest.skip("STORM_TEST_MONGO_URL with a user, and mongosh, are not there")
+    database = f"storm_test_{tmp_path.name}".replace("-", "_")[:40]
+    for process in (*ROLES, "backup"):
+        (tmp_path / f"mongo_{process}").write_text(f"password of {process}\n")
+    environment = os.environ | {
+        "MONGO_ROLES": str(ROOT / "deploy" / "mongo" / "roles.json"),
+        "MONGO_PASSWORDS": str(tmp_path),
+        "STORM_MONGO_DATABASE": database,
+    }
+    subprocess.run(["mongosh", "--quiet", uri, str(ROOT / "deploy" / "mongo" / "init.js")], env=environment, check=True)
+    place = uri.rpartition("@")[2].partition("/")[0]
+
+    def opened(process: str) -> Store:
+        given = {"MONGODB_URI": f"mongodb://{process}@{place}/{database}?authSource=admin"}
+        config = settings.parse(given | {"STORM_MONGODB_PASSWORD": f"password of {process}"})
+        return open_store(config.mongodb_uri, config.sqlite_path)
+
+    with pytest.raises(StormError, match="dashboard"):
+        opened("ingest")
+    opened("dashboard").close()
+    for process in ROLES:
+        store = opened(process)
+        try:
+            for method, calls in CALLS.items():
+                rights = asked_of_mongo()[method]
+                if not rights <= rights_of(ROLES[process]):
+                    with pytest.raises(StormError, match="not authorized"):
+                        for call in calls:
+                            call(store)
+        finally:
+            store.close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serve() as started:
+        yield started
+
+
+def refuse_indexes(server: Server) -> None:
+    server.answers["createIndexes"] = {"ok": 0, "code": 13, "codeName": "Unauthorized", "errmsg": "not authorized on storm"}
+
+
+def found(*documents: dict[str, Any]) -> dict[str, Any]:
+    return {"ok": 1, "cursor": {"id": 0, "ns": "storm.any", "firstBatch": list(documents)}}
+
+
+def rights_of(role: dict[str, Any]) -> Rights:
+    """With what everybody may: to read which version the store has."""
+    collections = {name: actions for name, actions in role.items() if name not in ("why", "index")}
+    given = {(name, action) for name, actions in collections.items() for action in actions.split()}
+    return given | {("meta", "find")}
+
+
+def methods(process: str) -> set[str]:
+    """Of the store that the process's own modules call, from its entrance on."""
+    called = {(module, name) for entrance in ENTRANCES[process] for module, name in calls_from(entrance)}
+    return {name for module, name in called if process in CALLED_BY.get((module, name), {process})}
+
+
+@cache
+def calls_from(entrance: str) -> frozenset[tuple[str, str]]:
+    seen: set[str] = set()
+    todo, called = [entrance], set()
+    while todo:
+        module = todo.pop()
+        path = file_of(module)
+        if module in seen or path is None or module.startswith("stormalert.store"):
+            continue
+        seen.add(module)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                todo += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                todo += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Attribute) and node.attr in METHODS and is_store(ast.unparse(node.value)):
+                called.add((module, node.attr))
+    return frozenset(called)
+
+
+def is_store(expression: str) -> bool:
+    return expression.removesuffix("()").rpartition(".")[2].lstrip("_") == "store"
+
+
+def file_of(module: str) -> Path | None:
+    path = ROOT.joinpath(*module.split("."))
+    return next((each for each in (path / "__init__.py", path.with_suffix(".py")) if each.exists()), None)
+
+
+@cache
+def asked_of_mongo() -> dict[str, Rights]:
+    """By the store's method: which collections it asks for what."""
+    asked: dict[str, Rights] = {}
+    with serve() as server:
+        store = MongoStore(f"mongodb://{server.host}/storm")
+        server.answers["findAndModify"]["value"] |= mongo._document(records.a_ticket())
+        for method, calls in CALLS.items():
+            server.commands.clear()
+            server.answers["find"] = FOUND.get(method, found())
+            for call in calls:
+                call(store)
+            asked[method] = {right for command in server.commands for right in rights_for(command)}
+        store.close()
+    # The rules of a user who is erased are deleted by saving them.
+    asked["erase_user"] |= asked["save_rule"]
+    return asked
+
+
+def rights_for(command: dict[str, Any]) -> Rights:
+    name = next(iter(command))
+    collection = command[name]
+    match name:
+        case "find" | "aggregate" | "distinct":
+            actions = {"find"}
+        case "insert":
+            actions = {"insert"}
+        case "delete":
+            actions = {"remove"}
+        case "update":
+            actions = {"update"} | ({"insert"} if any(each.get("upsert") for each in command["updates"]) else set())
+        case "findAndModify":
+            actions = {"find", "remove" if command.get("remove") else "update"} | (
+                {"insert"} if command.get("upsert") else set()
+            )
+        case _:
+            raise AssertionError(f"{name} is no command that roles are known for")
+    return {(collection, action) for action in actions}
+
+
+# What the server has for those that only go on when they find something.
+FOUND = {"forget": found({"_id": "x"}), "record_fired": found(mongo._document(records.a_delivery()))}
+# Every method, called so that it sends all that it may send.
+CALLS: dict[str, tuple[Callable[[Any], object], ...]] = {
+    "save_user": (lambda s: s.save_user(records.a_user()), lambda s: s.save_user(records.a_user(revision=1))),
+    "user": (lambda s: s.user("u"),),
+    "user_by_name": (lambda s: s.user_by_name("u"),),
+    "users": (lambda s: s.users(),),
+    "erase_user": (lambda s: s.erase_user("u"),),
+    "save_session": (lambda s: s.save_session(records.a_session()),),
+    "session": (lambda s: s.session("s"),),
+    "sessions_of": (lambda s: s.sessions_of("u"),),
+    "delete_session": (lambda s: s.delete_session("s"),),
+    "save_ticket": (lambda s: s.save_ticket(records.a_ticket()),),
+    "ticket": (lambda s: s.ticket("t"),),
+    "tickets": (lambda s: s.tickets(),),
+    "take_ticket": (lambda s: s.take_ticket("t"),),
+    "save_rule": (lambda s: s.save_rule(records.a_rule()), lambda s: s.save_rule(records.a_rule(revision=1))),
+    "save_rules": (lambda s: s.save_rules([records.a_rule("r1")]),),
+    "rule": (lambda s: s.rule("r"),),
+    "rules": (lambda s: s.rules(["r"]),),
+    "rules_of": (lambda s: s.rules_of("u"),),
+    "count_rules": (lambda s: s.count_rules("u"),),
+    "rules_changed": (lambda s: list(s.rules_changed(0)),),
+    "mark_spent": (lambda s: s.mark_spent("r", 1),),
+    "rename_instrument": (lambda s: s.rename_instrument(1, "NSE:X"),),
+    "save_channel": (lambda s: s.save_channel(records.a_channel()), lambda s: s.save_channel(records.a_channel(revision=1))),
+    "channel": (lambda s: s.channel("c"),),
+    "channels": (lambda s: s.channels(["c"]),),
+    "channels_of": (lambda s: s.channels_of("u"),),
+    "channels_at": (lambda s: s.channels_at(ChannelKind.EMAIL, "a@b.c"),),
+    "delete_channel": (lambda s: s.delete_channel("c"),),
+    "save_mute": (lambda s: s.save_mute(records.a_mute()),),
+    "mutes_of": (lambda s: s.mutes_of("u", 1),),
+    "delete_mute": (lambda s: s.delete_mute("m"),),
+    "record_alert": (lambda s: s.record_alert(records.an_alert()),),
+    "record_fired": (lambda s: s.record_fired([records.an_alert()], [records.a_delivery()]),),
+    "alert": (lambda s: s.alert("a"),),
+    "alerts": (lambda s: s.alerts(["a"]),),
+    "alerts_of": (lambda s: s.alerts_of("u"),),
+    "last_alert_ms": (lambda s: s.last_alert_ms("r"),),
+    # New ones come by record_fired.
+    "save_delivery": (lambda s: s.save_delivery(records.a_delivery(revision=1)),),
+    "save_deliveries": (lambda s: s.save_deliveries([records.a_delivery(revision=1)]),),
+    "delivery": (lambda s: s.delivery("d"),),
+    "deliveries": (lambda s: s.deliveries(["d"]),),
+    "deliveries_of": (lambda s: s.deliveries_of("a"),),
+    "unfinished_deliveries": (lambda s: s.unfinished_deliveries(1, 1),),
+    "deliveries_in": (lambda s: s.deliveries_in("s"),),
+    "save_instruments": (lambda s: s.save_instruments([records.an_instrument()]),),
+    "instrument": (lambda s: s.instrument(1),),
+    "instrument_by_symbol": (lambda s: s.instrument_by_symbol("NSE:X"),),
+    "search_instruments": (lambda s: s.search_instruments("x"),),
+    "save_watchlist": (lambda s: s.save_watchlist("u", [1]),),
+    "watchlist": (lambda s: s.watchlist("u"),),
+    "watched_tokens": (lambda s: s.watched_tokens(),),
+    "setting": (lambda s: s.setting("n"),),
+    "settings": (lambda s: s.settings(["n"]),),
+    "settings_like": (lambda s: s.settings_like("n"),),
+    "save_setting": (lambda s: s.save_setting("n", "v"),),
+    "delete_setting": (lambda s: s.delete_setting("n"),),
+    "record_audit": (lambda s: s.record_audit(records.an_entry()),),
+    "audit": (lambda s: s.audit(),),
+    "forget": (lambda s: s.forget(1, 1),),
+}
+
+
+def test_every_method_of_the_store_is_called() -> None:
+    assert set(CALLS) == METHODS
