@@ -5,13 +5,14 @@ counted apart and its passwords are hashed apart, so that whoever guesses at an 
 """
 
 import asyncio
+import functools
 import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -45,6 +46,10 @@ WAITING_MAX = 20
 _LOW_PRIORITY = 10
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+# How often somebody was let in, or refused and why; the dashboard's heartbeat tells it.
+counts: dict[str, str | int | float] = {"sign_ins": 0}
 
 
 class NotSignedIn(Exception):
@@ -81,6 +86,28 @@ def _be_humble() -> None:
 _strangers, _known = _Lane(), _Lane()
 
 
+def _counted(wrong: str) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
+    """Counts the refusals of a check, `wrong` being what it found."""
+
+    def decorate(check: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+        @functools.wraps(check)
+        async def counted(*args: P.args, **kwargs: P.kwargs) -> T:
+            try:
+                return await check(*args, **kwargs)
+            except NotSignedIn as refused:
+                _count(f"sign_ins_refused_{({401: wrong, 429: 'throttled'}).get(refused.status, 'unavailable')}")
+                raise
+
+        return counted
+
+    return decorate
+
+
+def _count(name: str) -> None:
+    counts[name] = int(counts.get(name, 0)) + 1
+
+
+@_counted("password")
 async def check_password(request: Request, name: str, password: str) -> User:
     """The user whose password it is. Raises NotSignedIn."""
     name = name.strip().lower()
@@ -105,6 +132,7 @@ async def check_password(request: Request, name: str, password: str) -> User:
         raise NotSignedIn(503, STORE_AWAY) from None
 
 
+@_counted("code")
 async def check_code(request: Request, user: User, code: str) -> None:
     """Of the second factor, or a recovery code. Raises NotSignedIn."""
     subjects = [throttle.of_code(user.id), throttle.of_address(address(request))]
@@ -136,7 +164,9 @@ async def begin(request: Request, user: User) -> Begun:
         return resources.sessions().begin(user, request.headers.get("user-agent", ""), address(request))
 
     try:
-        return await asyncio.to_thread(begun)
+        session = await asyncio.to_thread(begun)
+        _count("sign_ins")
+        return session
     except REDIS_ERRORS:
         raise NotSignedIn(503, AWAY) from None
     except StormError as error:

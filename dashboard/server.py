@@ -16,11 +16,12 @@ import uvicorn
 from starlette.middleware import Middleware
 from streamlit.web import bootstrap
 
-from dashboard import callbacks, health, kite, metrics, pages, resources, sign_in, tickets, unsubscribe
+from dashboard import authentication, callbacks, health, kite, metrics, pages, resources, sign_in, tickets, unsubscribe
 from dashboard.api import make_api
 from dashboard.doors import Door, DoorMount, DoorRoute
 from dashboard.files import Files
 from dashboard.gate import Gate
+from stormalert import logs
 from stormalert.errors import StormError
 from stormalert.model import Scope
 from stormalert.process import Heartbeat
@@ -77,6 +78,8 @@ def make_app(config: Settings) -> st.App:
             "server_cookieSecret": secrets.token_hex(32),
         }
     )
+    # Streamlit takes those of its servers along.
+    logs.adopt("streamlit", "uvicorn", "websockets")
     ours = routes()
     return st.App(SCRIPT, routes=ours, middleware=[Middleware(Gate, routes=ours)])
 
@@ -113,6 +116,8 @@ async def serve(config: Settings, stopping: asyncio.Event) -> None:
             f"There is no user yet. Make the first admin at {root}{path} (good once, for a day).", file=sys.stderr, flush=True
         )
     heart = Heartbeat("dashboard", resources.loop_redis())
+    # One dictionary: what is counted is what the heartbeat shows.
+    heart.facts = authentication.counts
     beating = asyncio.create_task(heart.beat_until(stopping))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     asked_to_stop = asyncio.create_task(stopping.wait())

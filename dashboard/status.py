@@ -37,15 +37,15 @@ async def read_status(redis: Redis, config: Settings) -> Status:
 
 async def _read(redis: Redis, config: Settings) -> Status:
     shards = keys.all_shards(config.shards)
-    processes = await _processes(redis)
+    processes = await read_processes(redis)
     beating = {process["name"] for process in processes}
     return {
         "time_ms": now_ms(),
-        "feed": _facts(cast(Texts, await redis.hgetall(keys.FEED))),
+        "feed": facts_of(cast(Texts, await redis.hgetall(keys.FEED))),
         "gaps": gaps(cast(list[Entry], await redis.xrevrange(keys.GAPS, count=GAPS_SHOWN))),
         "waiting": {
-            "ticks": sum([await _lag(redis, shard.ticks, keys.EVALUATOR_GROUP) for shard in shards]),
-            "alerts": sum([await _lag(redis, shard.alerts, keys.DISPATCH_GROUP) for shard in shards]),
+            "ticks": sum([await lag(redis, shard.ticks, keys.EVALUATOR_GROUP) for shard in shards]),
+            "alerts": sum([await lag(redis, shard.alerts, keys.DISPATCH_GROUP) for shard in shards]),
         },
         "missing": [name for name in NEEDED if name not in beating],
         "processes": processes,
@@ -66,20 +66,20 @@ def gaps(entries: list[Entry]) -> list[Status]:
     ]
 
 
-async def _processes(redis: Redis) -> list[Status]:
+async def read_processes(redis: Redis) -> list[Status]:
     beating = cast(list[str], await redis.zrangebyscore(keys.BEATS, now_ms() - ALIVE_MS, "+inf"))
     async with redis.pipeline(transaction=False) as pipe:
         for key in beating:
             pipe.hgetall(key)
         found = await pipe.execute()
     return [
-        {"name": key.split(":")[2], "process": key.split(":", 3)[3], **_facts(facts)}
+        {"name": key.split(":")[2], "process": key.split(":", 3)[3], **facts_of(facts)}
         for key, facts in sorted(zip(beating, found, strict=True))
         if facts
     ]
 
 
-async def _lag(redis: Redis, stream: str, group: str) -> int:
+async def lag(redis: Redis, stream: str, group: str) -> int:
     """Entries that the group has not read; those of a group that is not there yet are all."""
     try:
         groups = await redis.xinfo_groups(stream)
@@ -96,7 +96,7 @@ async def _lag(redis: Redis, stream: str, group: str) -> int:
     return int(ours["lag"])
 
 
-def _facts(texts: Texts) -> Status:
+def facts_of(texts: Texts) -> Status:
     """Numbers as numbers."""
     return {name: _number(text) if _NUMBER.fullmatch(text) else text for name, text in texts.items()}
 

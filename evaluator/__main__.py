@@ -16,6 +16,7 @@ from evaluator.show import show
 from evaluator.tables import ALERT_COLUMNS, RULE_COLUMNS, TICK_COLUMNS
 from stormalert import process
 from stormalert.errors import StormError
+from stormalert.histogram import Histogram
 from stormalert.keys import all_shards
 from stormalert.settings import Settings
 from stormalert.store import open_store
@@ -45,13 +46,17 @@ async def _evaluate(settings: Settings, stopping: asyncio.Event) -> None:
         await process.wait_for_redis(redis)
         heartbeat = process.Heartbeat("evaluator", redis)
         heartbeat.facts = {"ticks": 0, "alerts": 0, "delay_ms": 0}
-        slowest = Slowest()
+        slowest, delays, alert_delays = Slowest(), Histogram(), Histogram()
 
         def count(ticks: int, alerts: int, delay_ms: int) -> None:
+            delays.note(delay_ms, ticks)
+            alert_delays.note(delay_ms, alerts)
             heartbeat.facts = {
                 "ticks": int(heartbeat.facts["ticks"]) + ticks,
                 "alerts": int(heartbeat.facts["alerts"]) + alerts,
                 "delay_ms": slowest.note(delay_ms),
+                "delays": delays.text,
+                "alert_delays": alert_delays.text,
             }
 
         async with process.Tasks(stopping) as tasks:

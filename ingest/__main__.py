@@ -6,6 +6,7 @@ from typing import Any
 
 import uvloop
 from twisted.internet import asyncioreactor
+from twisted.logger import STDLibLogObserver, globalLogBeginner
 
 from stormalert import panel, process
 
@@ -15,6 +16,8 @@ def _run_on_shared_loop(main: Coroutine[Any, Any, None]) -> None:
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     asyncioreactor.install(loop)  # type: ignore[no-untyped-call]
+    observers = [STDLibLogObserver()]
+    globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False, discardBuffer=True)  # type: ignore[arg-type]
     from twisted.internet import reactor
 
     reactor.startRunning(installSignalHandlers=False)

@@ -19,6 +19,7 @@ from redis.exceptions import ResponseError
 
 from ingest.decode import Packet, Row, price_e4
 from ingest.gaps import Gap
+from stormalert.histogram import Histogram
 from stormalert.keys import QUOTES_TOPIC, Shard, all_shards, shard_of
 from stormalert.model import Tick
 from stormalert.process import UNREACHABLE, Tasks
@@ -59,6 +60,11 @@ class Publisher:
     def conflated(self) -> int:
         return sum(lane.conflated for lane in self._lanes)
 
+    @property
+    def delays(self) -> Histogram:
+        """How long ticks took from their frame into their stream, since the process began."""
+        return self._delays.all
+
     def take_delay_ms(self) -> int:
         """99 of 100 ticks since the last call were in their stream so soon after they came; 0 when there were none."""
         return self._delays.take_p99_ms()
@@ -89,10 +95,13 @@ class _Delays:
     """How long ticks waited, in whole ms."""
 
     def __init__(self) -> None:
+        self.all = Histogram()
         self._ticks_by_ms: Counter[int] = Counter()
 
     def note(self, since_s: float, ticks: int) -> None:
-        self._ticks_by_ms[round((time.monotonic() - since_s) * 1_000)] += ticks
+        delay_ms = round((time.monotonic() - since_s) * 1_000)
+        self._ticks_by_ms[delay_ms] += ticks
+        self.all.note(delay_ms, ticks)
 
     def take_p99_ms(self) -> int:
         left = self._ticks_by_ms.total() // 100

@@ -45,6 +45,8 @@ class Session:
 
     def __init__(self, settings: Settings, store: Store, feed: Feed) -> None:
         self.handshakes = asyncio.Lock()
+        # When the newest login was made; 0: the token was obtained elsewhere, or there is none.
+        self.login_ms = 0
         self._settings = settings
         self._store = store
         self._feed = feed
@@ -119,6 +121,7 @@ class Session:
             await self._exchange(request["request_token"], request["time_ms"])
         if self._login.get("login_ms", 0) > access.get("login_ms", 0):
             access = self._login
+        self.login_ms = int(access.get("login_ms", 0))
         token = access.get("access_token") or self._settings.kite_access_token.get_secret_value()
         if token and token not in (self._token, self._dead_token):
             self._adopt(token)

@@ -56,6 +56,7 @@ class Twilio:
     def routes(self) -> list[Route]:
         messages = f"/{API}/Accounts/{{sid}}/Messages"
         return [
+            Route(f"/{API}/Accounts/{{sid}}.json", self._account, methods=["GET"]),
             Route(f"{messages}.json", self._create, methods=["POST"]),
             Route(f"{messages}/{{message}}.json", self._fetch, methods=["GET"]),
         ]
@@ -104,6 +105,13 @@ class Twilio:
         if trouble is Trouble.LOST_REPLY:
             await hang()
         return JSONResponse(self._resource(message), 201)
+
+    async def _account(self, request: Request) -> Response:
+        try:
+            self._authenticate(request)
+        except TwilioError as error:
+            return error.response
+        return JSONResponse({"sid": self._sid, "friendly_name": "Sandbox", "status": "active", "type": "Full"})
 
     async def _fetch(self, request: Request) -> Response:
         try:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from stormalert import acl, docs, process, settings
+from stormalert.doctor import report
 from stormalert.errors import StormError
 from stormalert.launch import admin, alive, backups
 from stormalert.launch.run import run
@@ -31,6 +32,8 @@ def main() -> int:
             return 0
         case "acl":
             return acl.write(arguments.directory, is_new=arguments.make)
+        case "doctor":
+            return report.run(is_json=arguments.json)
     config = process.load_or_exit()
     try:
         if arguments.command == "backup":
@@ -65,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     replay = commands.add_parser("demo-replay", help="the same with a recorded market, in a directory of its own")
     replay.add_argument("file", type=Path, help="minute file (symbol,YYYYMMDD,HH:MM,o,h,l,c,v,oi) or ticks (time,symbol,price)")
     replay.add_argument("--speed", type=_speed, default=0.0, help="times as fast as it was, up to 1000; 0: as fast as it goes")
+    doctor = commands.add_parser(
+        "doctor", help="look at everything and say what to do; exit code 0: good, 1: something can wait, 2: something is wrong"
+    )
+    doctor.add_argument("--json", action="store_true", help="for machines")
     healthy = commands.add_parser("healthy", help="for health checks: exit code 0 when a process of this host beats")
     healthy.add_argument("process", help="ingest, evaluator, dispatch, worker, ...")
     add_admin = commands.add_parser(

@@ -167,6 +167,8 @@ BOT_NAME = "storm:bot"
 BOT_LOCK = "storm:botlock"
 # Who beats: the `alive` keys by their last beat, so that nobody has to scan a million keys for them.
 BEATS = "storm:beats"
+# How often processes were started, by name.
+STARTS = "storm:starts"
 # The state of the Kite feed, in words, written by ingest.
 FEED = "storm:feed"
 # Stretches in which prices were lost.
@@ -385,7 +387,7 @@ TABLE = (
     Family(
         "storm:alive:<process>:<host>-<pid>",
         "hash",
-        "started_ms, beat_ms, version, rss_bytes, late_ms (its event loop's) and the process's own counters",
+        "started_ms, beat_ms, version, rss_bytes, cpu_s, late_ms (its event loop's), how its store did, and its own counters",
         "every process",
         "expires 10 s after the last beat",
         Backup.REMADE,
@@ -397,6 +399,14 @@ TABLE = (
         "every process",
         "one member per process",
         Backup.REMADE,
+    ),
+    Family(
+        "storm:starts",
+        "hash",
+        "how often a process was started",
+        "every process",
+        "one field per kind of process",
+        Backup.PASSING,
     ),
     Family(
         "storm:feed",

@@ -4,15 +4,13 @@ A process is crash-only: what it cannot repair ends it with a log line, and the 
 """
 
 import asyncio
-import json
 import logging
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn, cast
 
 import redis.asyncio
@@ -25,9 +23,11 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from stormalert import VERSION, cluster, keys, panel, settings
 from stormalert.errors import SettingsError, StormError
+from stormalert.logs import start_logging
 from stormalert.memory import resident_bytes
 from stormalert.settings import Settings
 from stormalert.store import open_store
+from stormalert.store.meter import METER
 from stormalert.units import now_ms
 
 log = logging.getLogger("stormalert")
@@ -206,13 +206,15 @@ async def wait_for_redis(client: redis.asyncio.Redis) -> None:
 class Heartbeat:
     """Keeps the process's `storm:alive` hash fresh; `facts` are counters that the status page shows.
 
-    Beside them it tells the process's version, its memory, and by how much its event loop woke too late.
+    Beside them it tells the process's version, its memory and processor time, by how much its event loop woke too late, and how
+    its store did.
     """
 
     def __init__(self, name: str, client: redis.asyncio.Redis) -> None:
         self.facts: dict[str, str | int | float] = {}
         self._client = client
-        self._key = keys.alive(name, socket.gethostname(), os.getpid())
+        self._name, self._key = name, keys.alive(name, socket.gethostname(), os.getpid())
+        self._is_start_counted = False
         self._started_ms = now_ms()
         self._late_ms = 0
 
@@ -231,14 +233,22 @@ class Heartbeat:
 
     async def beat(self) -> None:
         beat_ms = now_ms()
-        ours = {"version": VERSION, "rss_bytes": resident_bytes(), "late_ms": self._late_ms}
-        facts: dict[Any, Any] = {"started_ms": self._started_ms, "beat_ms": beat_ms, **ours, **self.facts}
+        ours = {
+            "version": VERSION,
+            "rss_bytes": resident_bytes(),
+            "cpu_s": f"{time.process_time():.2f}",
+            "late_ms": self._late_ms,
+        }
+        facts: dict[Any, Any] = {"started_ms": self._started_ms, "beat_ms": beat_ms, **ours, **METER.facts, **self.facts}
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.hset(self._key, mapping=facts)
             pipe.pexpire(self._key, ALIVE_MS)
             pipe.zadd(keys.BEATS, {self._key: beat_ms})
             pipe.zremrangebyscore(keys.BEATS, 0, beat_ms - ALIVE_MS)
+            if not self._is_start_counted:
+                pipe.hincrby(keys.STARTS, self._name, 1)
             await pipe.execute()
+        self._is_start_counted = True
 
     async def _forget(self) -> None:
         try:
@@ -246,50 +256,3 @@ class Heartbeat:
             await self._client.zrem(keys.BEATS, self._key)
         except UNREACHABLE:
             log.debug("heartbeat left to expire")
-
-
-def start_logging(name: str, config: Settings) -> None:
-    """One line an event on stderr: readable text, or JSON with the same fields."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter(name) if config.log_format == "json" else TextFormatter(name))
-    logging.basicConfig(level=config.log_level, handlers=[handler], force=True)
-    # These log every request, some with tokens in its URL.
-    for chatty in ("httpx", "httpcore", "urllib3", "telegram", "twilio.http_client", "websockets"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-_PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-
-
-def _fields(record: logging.LogRecord) -> Mapping[str, Any]:
-    return {key: value for key, value in record.__dict__.items() if key not in _PLAIN}
-
-
-class TextFormatter(logging.Formatter):
-    def __init__(self, process: str) -> None:
-        super().__init__()
-        self._process = process
-
-    def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
-        fields = "".join(f" {key}={value}" for key, value in _fields(record).items())
-        line = f"{time} {record.levelname.lower():7} {self._process}: {record.getMessage()}{fields}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
-
-
-class JsonFormatter(logging.Formatter):
-    def __init__(self, process: str) -> None:
-        super().__init__()
-        self._process = process
-
-    def format(self, record: logging.LogRecord) -> str:
-        entry = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "process": self._process,
-            "event": record.getMessage(),
-            **_fields(record),
-        }
-        if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str)

@@ -55,7 +55,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
     var: Path = Field(Path("var"), alias="STORM_VAR", description="directory of the embedded servers' data and logs")
-    log_format: Literal["text", "json"] = Field("text", alias="STORM_LOG_FORMAT", description="text for a terminal, json for machines")
+    log_format: Literal["auto", "text", "json"] = Field("auto", alias="STORM_LOG_FORMAT", description="text for people, json for machines; auto: text on a terminal, json anywhere else")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="STORM_LOG_LEVEL", description="least level that is logged")
 
     redis_url: ShardedRedisUrl = Field("redis://127.0.0.1:6390/0", alias="STORM_REDIS_URL", repr=False, description="Redis or Valkey of the ticks, rules and alerts; redis+cluster://host:port for any node of a cluster")

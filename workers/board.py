@@ -15,6 +15,7 @@ from rq_dashboard import web as dashboard_pages
 
 from stormalert import process
 from stormalert.errors import StormError
+from stormalert.logs import start_logging
 from stormalert.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Sessions
 from stormalert.settings import Settings
 from stormalert.store import Store, open_store
@@ -31,7 +32,7 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 
 def run() -> None:
     config = process.load_or_exit()
-    process.start_logging("board", config)
+    start_logging("board", config)
     try:
         store = open_store(config.mongodb_uri, config.sqlite_path)
     except StormError as error:

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from stormalert import alarms, channels
 from stormalert.errors import Moved, Permanent, Retryable
+from stormalert.histogram import Histogram
 from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState
 from stormalert.process import UNREACHABLE
 from stormalert.store import Store
@@ -70,6 +72,7 @@ class Courier:
         self._stages = Stages(store, clock_ms)
         # How many deliveries ended how, and how many tries each provider took and refused; the heartbeat shows it.
         self.counts: dict[str, str | int | float] = {"sent": 0, "failed": 0, "suppressed": 0, "retries": 0, "waits": 0}
+        self._durations: defaultdict[str, Histogram] = defaultdict(Histogram)
 
     async def deliver(self, delivery_ids: Sequence[str], report: Report) -> None:
         """Take each delivery as far as it goes now, and report each when it is there; the store is told by `record`."""
@@ -188,6 +191,7 @@ class Courier:
                 if isinstance(permit, Permit):
                     return await self._send_now(delivery, channel, message, permit)
             self._count("waits")
+            self._count(f"{channel.kind}_waits")
             if permit > HOLD_S or time.monotonic() + permit > until_s:
                 return Later(max(0.0, permit - EARLY_S), "waiting for the rate limit")
             await asyncio.sleep(permit)
@@ -214,12 +218,14 @@ class Courier:
         if not await _with_redis(lambda: self._marks.claim(delivery.id)):
             await _with_redis(lambda: self._limits.settle(permit))
             return Later(CLAIMED_PAUSE_S, "another worker is at it")
+        began_s = time.monotonic()
         try:
             provider_id = await self._post.carry(channel.kind, channel.address, message)
         except (Retryable, Permanent) as error:
             # What is wrong with one address says nothing of its provider.
             if isinstance(error, Retryable) or not error.is_address_dead:
                 self._count(f"{channel.kind}_refused")
+            self._note(f"{channel.kind}_answers", (time.monotonic() - began_s) * 1_000)
             await _with_redis(lambda: self._marks.release(delivery.id))
             pause_s = (error.after_s or 0.0) if isinstance(error, Retryable) else 0.0
             await _with_redis(lambda: self._limits.settle(permit, pause_s))
@@ -232,6 +238,8 @@ class Courier:
             if error.needs_admin:
                 await asyncio.to_thread(alarms.raise_alarm, self._store, channel.kind, str(error))
             return Done(DeliveryState.FAILED, str(error), attempts=1)
+        self._note(f"{channel.kind}_answers", (time.monotonic() - began_s) * 1_000)
+        self._note(f"{channel.kind}_delays", self._now_ms() - max(delivery.queued_ms, delivery.due_ms))
         await _with_redis(lambda: self._marks.mark_sent(delivery.id, provider_id))
         await _with_redis(lambda: self._limits.settle(permit))
         self._count(f"{channel.kind}_taken")
@@ -274,17 +282,28 @@ class Courier:
         if isinstance(outcome, Later):
             if outcome.attempts:
                 self._count("retries")
+                self._count_each(ended, "retries")
                 extra = {"delivery": ended.id, "reason": outcome.reason, "after_s": round(outcome.after_s, 1)}
                 log.info("delivery put off", extra=extra)
             return
         if not ended.deliveries or isinstance(outcome, Parked):
             return
         self._count(outcome.state)
+        self._count_each(ended, outcome.state)
         if outcome.state is not DeliveryState.SENT:
             log.warning(f"delivery {outcome.state}", extra={"delivery": ended.id, "reason": outcome.reason})
 
+    def _count_each(self, ended: Ended, name: str) -> None:
+        """By the kind of channel, each delivery that a message stood for."""
+        for delivery in ended.deliveries:
+            self._count(f"{delivery.channel_kind}_{name}")
+
     def _count(self, name: str) -> None:
         self.counts[name] = int(self.counts.get(name, 0)) + 1
+
+    def _note(self, name: str, took_ms: float) -> None:
+        self._durations[name].note(took_ms)
+        self.counts[name] = self._durations[name].text
 
 
 def pause_s(attempts: int, after_s: float | None, jitter: float) -> float:

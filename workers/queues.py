@@ -104,9 +104,16 @@ def counts(queue: Queue) -> dict[str, int]:
     """For the status page."""
     return {
         "queued": queue.count,
+        "queued_since_ms": _oldest_ms(queue),
         "waiting_to_retry": queue.scheduled_job_registry.get_job_count(cleanup=False),
         "failed": queue.failed_job_registry.get_job_count(cleanup=False),
     }
+
+
+def _oldest_ms(queue: Queue) -> int:
+    """Since when the next job waits; 0 when none does."""
+    (job,) = _jobs(queue, queue.get_job_ids(0, 1)) or (None,)
+    return round(job.enqueued_at.timestamp() * 1_000) if job is not None and job.enqueued_at else 0
 
 
 def _new_job(queue: Queue, delivery: str) -> Job:

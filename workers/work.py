@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from stormalert import channels, panel, process, security
 from stormalert.errors import StormError
+from stormalert.logs import start_logging
 from stormalert.store import open_store
 from workers.channels import open_channels
 from workers.deliver import Courier, Report
@@ -32,7 +33,7 @@ MAINTENANCE_S = 5
 
 def run() -> None:
     config = process.load_or_exit()
-    process.start_logging("worker", config)
+    start_logging("worker", config)
     try:
         watch = process.PanelWatch(config, panel.CHANNELS)
         with Loop() as loop:

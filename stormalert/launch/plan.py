@@ -106,7 +106,8 @@ def make_plan(given: Mapping[str, str], kept: Mapping[str, str], recording: Reco
     is_redis_ours = "STORM_REDIS_URL" not in theirs
     # A market that is made up and one that is real never share rules or history.
     data = asked.var / "demo" if is_demo and not recording else asked.var
-    chosen = _secrets(kept) | {"STORM_SQLITE_PATH": str(data / "store.sqlite3")}
+    # Logs of a run are files that people read.
+    chosen = _secrets(kept) | {"STORM_SQLITE_PATH": str(data / "store.sqlite3"), "STORM_LOG_FORMAT": "text"}
     if is_redis_ours:
         chosen["STORM_REDIS_URL"] = _redis_url(asked, kept)
     if is_demo:

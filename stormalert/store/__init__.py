@@ -8,7 +8,7 @@ Pages run by a cursor, never by an offset, and lists are newest first unless sai
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol, cast
 
 from stormalert.model import (
     Alert,
@@ -26,6 +26,7 @@ from stormalert.model import (
     User,
 )
 from stormalert.store.dump import Row
+from stormalert.store.meter import MeteredStore
 
 # (time in ms, id) of the last record seen; the next page goes on after it.
 Cursor = tuple[int, str]
@@ -245,13 +246,31 @@ class Store(Protocol):
         ...
 
 
+class Schema(NamedTuple):
+    """What a store was written as: 0 when there is none yet; and what this StormAlert writes."""
+
+    found: int
+    ours: int
+
+
+def look(mongodb_uri: str, sqlite_path: Path) -> Schema:
+    """Without changing anything, which opening does: it brings an older store forward. Raises StormError."""
+    if mongodb_uri:
+        from stormalert.store import mongo, mongo_schema
+
+        return Schema(mongo.schema_of(mongodb_uri), mongo_schema.VERSION)
+    from stormalert.store import sqlite
+
+    return Schema(sqlite.schema_of(sqlite_path), len(sqlite.MIGRATIONS))
+
+
 def open_store(mongodb_uri: str, sqlite_path: Path) -> Store:
     """MongoDB when a URI is given, else the SQLite file, which is made when missing."""
     # Imported here, so that a process loads only the driver it uses.
     if mongodb_uri:
         from stormalert.store.mongo import MongoStore
 
-        return MongoStore(mongodb_uri)
+        return cast(Store, MeteredStore(MongoStore(mongodb_uri)))
     from stormalert.store.sqlite import SqliteStore
 
-    return SqliteStore(sqlite_path)
+    return cast(Store, MeteredStore(SqliteStore(sqlite_path)))

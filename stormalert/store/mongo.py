@@ -8,7 +8,7 @@ touches one document, but for many rules at once, which are undone together; and
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
 import pymongo
@@ -99,7 +99,7 @@ class MongoStore:
     """Raises StormError when the server is away or refuses; never with the URI's password in it."""
 
     def __init__(self, uri: str, client: "MongoClient[Document] | None" = None) -> None:
-        self._host = uri.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
+        self._host = _host(uri)
         self._client = client or _connect(uri)
         self._db = self._client.get_default_database(DATABASE, write_concern=WriteConcern("majority", j=True))
         try:
@@ -560,21 +560,35 @@ class MongoStore:
         with self._asking():
             self._db[collection].find_one_and_update({"_id": name}, {"$set": fields}, upsert=True)
 
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """The driver's errors as one sentence; a duplicate key is the caller's to explain."""
-        try:
-            yield
-        except DuplicateKeyError:
-            raise
-        except ConnectionFailure as error:
-            # What follows is the driver's settings and its view of the topology.
-            reason = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
-            raise StormError(f"the store {self._host} cannot be reached: {reason}") from None
-        except PyMongoError as error:
-            # The text of an OperationFailure repeats the whole answer.
-            reason = (error.details or {}).get("errmsg", "") if isinstance(error, OperationFailure) else ""
-            raise StormError(f"the store {self._host} refused: {reason or error}") from None
+    def _asking(self) -> AbstractContextManager[None]:
+        return _told_in_a_sentence(self._host)
+
+
+def _host(uri: str) -> str:
+    return uri.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
+
+
+@contextmanager
+def _told_in_a_sentence(host: str) -> Iterator[None]:
+    """The driver's errors; a duplicate key is the caller's to explain."""
+    try:
+        yield
+    except DuplicateKeyError:
+        raise
+    except ConnectionFailure as error:
+        # What follows is the driver's settings and its view of the topology.
+        reason = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
+        raise StormError(f"the store {host} cannot be reached: {reason}") from None
+    except PyMongoError as error:
+        # The text of an OperationFailure repeats the whole answer.
+        reason = (error.details or {}).get("errmsg", "") if isinstance(error, OperationFailure) else ""
+        raise StormError(f"the store {host} refused: {reason or error}") from None
+
+
+def schema_of(uri: str) -> int:
+    """What a store is written as; 0 when there is none. Changes nothing. Raises StormError."""
+    with _connect(uri) as client, _told_in_a_sentence(_host(uri)):
+        return mongo_schema.version_of(client.get_default_database(DATABASE))
 
 
 def _check_revisions(rules: Iterable[Rule], before: Mapping[str, Rule]) -> None:

@@ -45,7 +45,7 @@ def bring_forward(db: Database[dict[str, Any]], host: str, make_indexes: Callabl
 
     Raises StormError when a newer StormAlert wrote the database, or nobody has brought it forward yet; pymongo's errors pass.
     """
-    if (version := _version(db)) > VERSION:
+    if (version := version_of(db)) > VERSION:
         raise StormError(f"the store {host} was written by a newer StormAlert (schema {version}, this one knows {VERSION})")
     try:
         _run_steps(db)
@@ -53,14 +53,14 @@ def bring_forward(db: Database[dict[str, Any]], host: str, make_indexes: Callabl
     except OperationFailure as error:
         if error.code != UNAUTHORIZED:
             raise
-        if (version := _version(db)) < VERSION:
+        if (version := version_of(db)) < VERSION:
             raise StormError(
                 f"the store {host} has schema {version} and needs {VERSION}: the dashboard brings it forward when it starts"
             ) from None
 
 
 def _run_steps(db: Database[dict[str, Any]]) -> None:
-    while (version := _version(db)) < VERSION:
+    while (version := version_of(db)) < VERSION:
         if not _take_lock(db):
             # Another process is at it.
             time.sleep(POLL_S)
@@ -75,7 +75,7 @@ def _run_steps(db: Database[dict[str, Any]]) -> None:
         return
 
 
-def _version(db: Database[dict[str, Any]]) -> int:
+def version_of(db: Database[dict[str, Any]]) -> int:
     """0 of a new database."""
     return int((db["meta"].find_one({"_id": "schema"}) or {}).get("version", 0))
 

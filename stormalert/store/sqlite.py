@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from stormalert.errors import Conflict, StormError
 from stormalert.model import (
@@ -114,6 +115,22 @@ Revised = TypeVar("Revised", User, Rule, Channel, Delivery)
 _BY_USER = " AND json_extract(body, '$.user') = ?"
 # Spelled as in its index.
 _SYMBOL = "json_extract(body, '$.symbol')"
+
+
+def schema_of(path: Path) -> int:
+    """What a store is written as; 0 when there is none. Changes nothing. Raises StormError."""
+    if not path.exists():
+        return 0
+    # Without a write-ahead log the file is all there is, and reading it need not leave one.
+    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    try:
+        db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True, timeout=2)
+        try:
+            return int(db.execute("PRAGMA user_version").fetchone()[0])
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        raise StormError(f"the store {path} cannot be read: {error}") from None
 
 
 class SqliteStore:

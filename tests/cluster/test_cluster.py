@@ -12,12 +12,16 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from dashboard import throttle
+from dashboard.metrics.readings import read
 from dashboard.status import read_status
 from evaluator.pump import Pump
 from evaluator.rulebook import Rulebook
 from ingest.publish import Publisher
 from stormalert import errands, process
 from stormalert.armed import read_armed
+from stormalert.doctor import servers
+from stormalert.doctor.case import Case
+from stormalert.doctor.finding import Level
 from stormalert.errands import ErrandKind, ErrandState, Outcome
 from stormalert.errors import SettingsError
 from stormalert.keys import FEED, all_shards, shard_of
@@ -28,6 +32,7 @@ from stormalert.scripts import call_all, script
 from stormalert.settings import parse
 from stormalert.store import Store, open_store
 from stormalert.streams import read_alert
+from stormalert.units import now_ms
 from stormalert.wishes import Burst
 from tests.cluster.conftest import Cluster, wait_until
 from tests.evaluator.oracle import Expected, expected_alerts
@@ -224,6 +229,21 @@ async def test_what_the_other_processes_ask_of_redis(cluster: Cluster) -> None:
         alert = Alert(id="r1-1", rule="r1", user="u1", token=1, symbol="NSE:A", kind=Kind.DAY, direction=Direction.UP,
                       price_e4=1, reference_e4=1, percent_e2=1, window_ms=0, time_ms=1)  # fmt: skip
         assert await Quota(client).over([(alert, 1)], {alert.user: Share(Burst(most=9, within_s=9), per_hour=60)}) == {}
+
+
+async def test_metrics_and_doctor_tell_of_every_node(cluster: Cluster, store: Store) -> None:
+    config = parse({"STORM_REDIS_URL": cluster.url, "STORM_QUEUE_URL": "redis://127.0.0.1:1/0", "STORM_SHARDS": str(SHARDS)})
+    async with process.connect(cluster.url) as redis:
+        heart = Heartbeat("ingest", redis)
+        await heart.beat()
+        await heart.beat()
+        readings = await read(redis, store, config)
+    hot = next(server for server in readings.servers if server.role == "hot")
+    assert hot.nodes is not None and len(hot.nodes) == 3 and all(info["aof_enabled"] for info in hot.nodes.values())
+    assert (readings.starts, len(readings.streams)) == ({"ingest": 1}, 2 * SHARDS)
+    found = list(servers.check_redis(Case(config, config, store, now_ms())))
+    assert sum(each.found == "the append-only file is on and is written" for each in found) == 3
+    assert {each.subject for each in found if each.level is Level.BAD} == {"queue redis"}
 
 
 async def test_a_script_that_reaches_for_another_shard_is_refused(cluster: Cluster) -> None:

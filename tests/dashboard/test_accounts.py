@@ -331,13 +331,13 @@ def test_readiness_and_metrics(rig: Rig) -> None:
         assert visitor.get("/metrics").status_code == 303 and mina.get("/metrics").status_code == 403
         made = admin.post("/api/auth/tokens", json={"label": "prometheus", "scopes": ["read"]}).json()
         bearer, deadline = {"Authorization": f"Bearer {made['token']}"}, time.monotonic() + 15
-        while 'kind="dashboard"' not in (answer := visitor.get("/metrics", headers=bearer)).text:
+        while 'process="dashboard"' not in (answer := visitor.get("/metrics", headers=bearer)).text:
             # It beats every two seconds.
             assert time.monotonic() < deadline, answer.text
             time.sleep(0.2)
         assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/plain; version=")
-        assert 'stormalert_up{kind="ingest"} 0.0' in answer.text and 'stormalert_up{kind="dashboard"} 1.0' in answer.text
-        assert 'stormalert_waiting{stream="ticks"} 0.0' in answer.text
+        assert 'stormalert_up{process="ingest"} 0.0' in answer.text and 'stormalert_up{process="dashboard"} 1.0' in answer.text
+        assert 'stormalert_stream_waiting_entries{shard="s0",stream="ticks"} 0.0' in answer.text
 
 
 def test_a_key_of_the_panel_is_used_at_once(rig: Rig) -> None:

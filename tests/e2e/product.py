@@ -155,11 +155,16 @@ class Product:
                 return found
             found += page
 
+    @property
+    def kept(self) -> dict[str, str]:
+        """What the run chose itself."""
+        return read_file(self._in_force("run.env"))
+
     def taken_ports(self) -> dict[str, int]:
         return {name: number for name, number in self.ports.items() if not _is_free(number)}
 
     def _settings(self) -> Any:
-        return parse(read_file(self._in_force("run.env")))
+        return parse(self.kept)
 
     def _in_force(self, name: str) -> Path:
         """A replay keeps its files in a directory of its own."""

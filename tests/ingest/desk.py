@@ -84,6 +84,7 @@ class Desk:
             "STORM_SQLITE_PATH": str(self.store_path),
             "STORM_MASTER_SECRET": MASTER_SECRET,
             "STORM_MARKET_HOURS": "always",
+            "STORM_LOG_FORMAT": "text",
             "STORM_KITE_API_ROOT": f"http://127.0.0.1:{self.http_port}",
             "STORM_KITE_WS_ROOT": f"ws://127.0.0.1:{self.ws_port}",
             "KITE_API_KEY": "sandbox-key",

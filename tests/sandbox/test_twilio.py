@@ -56,6 +56,13 @@ def call_backs() -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
         server.shutdown()
 
 
+def test_the_account_is_told_to_whoever_has_its_token(client: Client, stranger: Client) -> None:
+    assert client.api.accounts(SID).fetch().status == "active"
+    with pytest.raises(TwilioRestException) as refused:
+        stranger.api.accounts(SID).fetch()
+    assert refused.value.status == 401
+
+
 def wait_for(received: list[Any], count: int) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while len(received) < count:

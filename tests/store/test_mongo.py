@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import mongomock
@@ -12,6 +13,7 @@ from pymongo.errors import AutoReconnect
 
 from stormalert.errors import Conflict, StormError
 from stormalert.model import DeliveryState, Rule
+from stormalert.store import look
 from stormalert.store import mongo as product
 from stormalert.store import mongo_schema
 from stormalert.store.mongo import CHANGE_S, INDEXES, MongoStore
@@ -293,3 +295,11 @@ def test_a_user_without_the_right_to_bring_a_store_forward_waits_for_one_with_it
     server.answers["find"] = {"ok": 1, "cursor": {"id": 0, "ns": "storm.meta", "firstBatch": [done]}}
     server.answers["createIndexes"] = REFUSAL
     MongoStore(f"mongodb://{server.host}").close()
+
+
+@pytest.mark.parametrize(("documents", "schema"), [([{"_id": "schema", "version": 2}], 2), ([], 0)])
+def test_looking_at_a_store_asks_for_its_schema_and_writes_nothing(documents: list[dict[str, Any]], schema: int) -> None:
+    with serve() as server:
+        server.answers = {"find": {"ok": 1, "cursor": {"id": 0, "ns": "storm.meta", "firstBatch": documents}}}
+        assert look(f"mongodb://{server.host}/storm", Path("unused")) == (schema, VERSION)
+        assert [next(iter(command)) for command in server.commands if next(iter(command)) != "endSessions"] == ["find"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -46,11 +48,11 @@ class Processes:
         self._directory = directory
         self._started: list[subprocess.Popen[bytes]] = []
 
-    def start(self, work: str = "pass", **settings: str) -> subprocess.Popen[bytes]:
+    def start(self, work: str = "pass", stderr: int | None = None, **settings: str) -> subprocess.Popen[bytes]:
         ours = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": os.environ["PATH"]} | settings
         command = [sys.executable, "-c", SCRIPT.replace("WORK", work)]
         with self.log.open("wb") as log:
-            process = subprocess.Popen(command, cwd=self._directory, env=ours, stderr=log)
+            process = subprocess.Popen(command, cwd=self._directory, env=ours, stderr=log if stderr is None else stderr)
         self._started.append(process)
         return process
 
@@ -82,25 +84,25 @@ def wait_until(condition: Callable[[], object], within_s: float = 20) -> None:
 def test_a_signal_stops_a_process_cleanly_and_its_heartbeat_goes_with_it(
     processes: Processes, redis_url: str, number: signal.Signals
 ) -> None:
-    process = processes.start(STORM_REDIS_URL=redis_url)
+    process = processes.start(STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text")
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         wait_until(lambda: client.zcard(keys.BEATS))
         key = keys.alive("tester", socket.gethostname(), process.pid)
         assert client.zrange(keys.BEATS, 0, -1) == [key]
         facts = cast(dict[str, str], client.hgetall(key))
-        assert {"started_ms", "beat_ms", "version", "rss_bytes", "late_ms", "ticks"} == set(facts)
+        assert {"started_ms", "beat_ms", "version", "rss_bytes", "cpu_s", "late_ms", "ticks"} == set(facts)
         assert facts["version"] == tomllib.loads(PYPROJECT.read_text())["project"]["version"]
         assert int(facts["rss_bytes"]) > 10_000_000
         assert 0 < client.pttl(key) <= ALIVE_MS  # type: ignore[operator]
         process.send_signal(number)
         assert process.wait(10) == 0
-        assert client.keys("*") == []
+        assert client.keys("*") == [keys.STARTS] and client.hgetall(keys.STARTS) == {"tester": "1"}
     lines = processes.log.read_text().splitlines()
     assert [line.partition(" tester: ")[2] for line in lines] == ["started", "up answer=42", "stopped"]
 
 
 def test_an_error_of_ours_is_one_sentence_and_exit_code_1(processes: Processes, redis_url: str) -> None:
-    process = processes.start('raise StormError("the port is taken")', STORM_REDIS_URL=redis_url)
+    process = processes.start('raise StormError("the port is taken")', STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text")
     assert process.wait(20) == 1
     assert processes.log.read_text().splitlines()[-1].endswith("error   tester: the port is taken")
     assert "Traceback" not in processes.log.read_text()
@@ -124,7 +126,7 @@ DEAF = """
 
 
 def test_a_task_that_fails_ends_also_those_to_which_no_cancellation_comes_through(processes: Processes, redis_url: str) -> None:
-    process = processes.start(DEAF, STORM_REDIS_URL=redis_url)
+    process = processes.start(DEAF, STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text")
     assert process.wait(20) == 1
     assert processes.log.read_text().splitlines()[-1].endswith("error   tester: the port is taken")
 
@@ -138,7 +140,7 @@ def test_settings_that_cannot_be_used_are_all_told_and_nothing_is_started(proces
 
 def test_a_process_waits_for_a_redis_that_comes_later(processes: Processes, redis_url: str) -> None:
     port = free_port()
-    processes.start(STORM_REDIS_URL=f"redis://127.0.0.1:{port}/0")
+    processes.start(STORM_REDIS_URL=f"redis://127.0.0.1:{port}/0", STORM_LOG_FORMAT="text")
     wait_until(lambda: "waiting for redis" in processes.log.read_text())
     # A door to the real server that opens late.
     with socket.create_server(("127.0.0.1", port)) as door:
@@ -173,6 +175,54 @@ def test_a_log_for_machines_is_one_object_a_line_with_the_same_fields(processes:
     process.terminate()
     process.wait(10)
     entries = [json.loads(line) for line in processes.log.read_text().splitlines()]
-    assert [entry["event"] for entry in entries] == ["started", "up", "stopped"]
+    assert [entry["message"] for entry in entries] == ["started", "up", "stopped"]
     assert entries[1]["answer"] == 42
-    assert {(entry["process"], entry["level"]) for entry in entries} == {("tester", "info")}
+    assert {(entry["process"], entry["level"], entry["pid"]) for entry in entries} == {("tester", "info", process.pid)}
+    assert all(datetime.fromisoformat(entry["time"]).tzinfo for entry in entries)
+
+
+LIBRARIES = """
+    import warnings
+    for name in ("uvicorn.error", "rq.worker", "twisted", "kiteconnect.ticker", "websockets.server", "httpx"):
+        logging.getLogger(name).info("chatter of %s", name)
+        logging.getLogger(name).warning("warned by %s", name)
+    warnings.warn("something is old")
+    logging.getLogger("stormalert").info("two\\nlines", extra={"time": "no field of ours", "pid": 1, "rule": "r1"})
+    async def breaks():
+        raise ValueError("broken on purpose")
+    await breaks()
+"""
+
+
+def test_libraries_warnings_and_a_crash_are_events_like_all_others(processes: Processes, redis_url: str) -> None:
+    process = processes.start(LIBRARIES, STORM_REDIS_URL=redis_url)
+    assert process.wait(20) == 1
+    entries = [json.loads(line) for line in processes.log.read_text().splitlines()]
+    assert {entry["pid"] for entry in entries} == {process.pid}
+    told = [entry["message"] for entry in entries]
+    assert not any("chatter" in text for text in told)
+    assert sum(text.startswith("warned by") for text in told) == 6
+    assert any("something is old" in text for text in told)
+    ours = next(entry for entry in entries if entry["message"] == "two\nlines")
+    assert ours["rule"] == "r1" and datetime.fromisoformat(ours["time"])
+    assert (entries[-1]["message"], entries[-1]["level"]) == ("crashed", "critical")
+    assert "ValueError: broken on purpose" in entries[-1]["exception"] and "in breaks" in entries[-1]["exception"]
+
+
+def test_on_a_terminal_the_log_is_text_unless_it_is_told_otherwise(processes: Processes, redis_url: str) -> None:
+    ours, theirs = pty.openpty()
+    process = processes.start(STORM_REDIS_URL=redis_url, stderr=theirs)
+    os.close(theirs)
+    read = b""
+    while b"up answer=42" not in read:
+        read += os.read(ours, 65_536)
+    process.terminate()
+    process.wait(10)
+    os.close(ours)
+    assert b" info    tester: up answer=42" in read
+
+
+def test_an_event_with_a_line_break_is_one_line_for_people_too(processes: Processes, redis_url: str) -> None:
+    work = 'logging.getLogger("stormalert").info("two\\nlines", extra={"rule": "a\\nb"}); stopping.set()'
+    processes.start(work, STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text").wait(20)
+    assert "two\\nlines rule=a\\nb" in processes.log.read_text()

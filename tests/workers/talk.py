@@ -35,6 +35,7 @@ class Talk:
         self.links = Linking(self.redis, settings.parse({"STORM_MASTER_SECRET": MASTER_SECRET}))
         self.environment = os.environ | sandbox.environment()
         self.environment |= {
+            "STORM_LOG_FORMAT": "text",
             "STORM_REDIS_URL": redis_url,
             "STORM_SQLITE_PATH": str(directory / "store.sqlite3"),
             "STORM_MASTER_SECRET": MASTER_SECRET,

@@ -48,6 +48,7 @@ class Product:
         self.store: Store = open_store("", path)
         self._environment = os.environ | sandbox.environment()
         self._environment |= {
+            "STORM_LOG_FORMAT": "text",
             "STORM_REDIS_URL": redis_url,
             "STORM_SQLITE_PATH": str(path),
             "PYTHONPATH": str(ROOT),
