@@ -1,8 +1,8 @@
 """A Redis Cluster's client with two weaknesses of redis-py 8.1 mended.
 
-When a node goes away, redis-py closes all of its connections, also one that another task is just making or writing to. That task
-then fails with an AttributeError, or a RuntimeError of uvloop's, and not with the ConnectionError that everybody is prepared for.
-And a node that has come back says CLUSTERDOWN for its first seconds, on which redis-py closes the connections to all nodes.
+When a node goes away, redis-py closes all its connections, also one that another task is just making or writing to. That task
+then fails with an AttributeError, or uvloop's RuntimeError, and not with the ConnectionError that everybody is prepared for.
+And a node that has come back says CLUSTERDOWN for its first seconds; redis-py then closes the connections to all nodes.
 """
 
 from collections.abc import Iterator

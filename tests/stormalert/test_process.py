@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from stormalert import keys, process
-from stormalert.process import ALIVE_MS
+from stormalert import keys
+from stormalert.process import ALIVE_MS, connect
 from tests.conftest import free_port
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -230,6 +230,6 @@ def test_an_event_with_a_line_break_is_one_line_for_people_too(processes: Proces
 
 
 async def test_more_shards_than_redis_py_has_connections_by_itself_wait_at_once(redis_url: str) -> None:
-    async with process.connect(redis_url) as client:
+    async with connect(redis_url) as client:
         reads = [client.xread({f"storm:{{s{number}}}:ticks": "$"}, block=50) for number in range(150)]
         assert await asyncio.gather(*reads) == [await client.xread({"none": "$"}, block=1)] * 150
