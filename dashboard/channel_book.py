@@ -1,4 +1,4 @@
-"""What the settings page and the REST routes do alike with a user's channels."""
+"""What the page Channels and the REST routes do alike with a user's channels."""
 
 from dashboard import addresses
 from stormalert import house
@@ -31,3 +31,14 @@ def secret_of(channel: Channel, config: Settings) -> str:
     if channel.kind is not ChannelKind.WEBHOOK or not master_secret:
         raise Conflict("Only webhooks have a secret, and only with a STORM_MASTER_SECRET.")
     return webhook_secret(channel.id, master_secret)
+
+
+def working_kinds(config: Settings) -> set[ChannelKind]:
+    """What this server has an account for."""
+    accounts = {
+        ChannelKind.TELEGRAM: config.telegram_bot_token.get_secret_value(),
+        ChannelKind.WHATSAPP: config.twilio_sid and config.twilio_auth_token.get_secret_value(),
+        ChannelKind.EMAIL: config.smtp_url,
+        ChannelKind.WEBHOOK: config.master_secret.get_secret_value(),
+    }
+    return {kind for kind, account in accounts.items() if account}

@@ -7,19 +7,17 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
-from dashboard import texts
-from stormalert.model import STAND_IN_MAX_MIN, Channel, ChannelKind, DeliveryState, QuietHours
+from dashboard import channel_order
+from stormalert.model import STAND_IN_MAX_MIN, Channel, QuietHours
 
 _USUAL = QuietHours(from_min=22 * 60, to_min=7 * 60)
-# What providers tell of a message that they took.
-_REPORTED = {ChannelKind.WHATSAPP: [DeliveryState.READ, DeliveryState.DELIVERED, DeliveryState.SENT]}
 
 
 def ask(channel: Channel, channels: Sequence[Channel]) -> Channel | None:
     """Draws the way to it; the channel as it is to be, when its owner wants another one."""
     with st.popover("When", icon=":material/schedule:"):
         quiet = _quiet(channel)
-        changes = {"quiet": quiet, **_stand_in(channel, [it for it in channels if it.id != channel.id])}
+        changes = {"quiet": quiet, **_stand_in(channel, channels)}
         if quiet and quiet.from_min == quiet.to_min:
             st.error("Quiet hours need an end that is not their beginning.")
             return None
@@ -28,16 +26,12 @@ def ask(channel: Channel, channels: Sequence[Channel]) -> Channel | None:
     return None
 
 
-def told(channel: Channel, channels: Sequence[Channel]) -> str:
-    """In a sentence; empty when alerts come as they fire."""
-    parts = []
-    if channel.quiet:
-        parts.append(f"Quiet from {_clock(channel.quiet.from_min)} to {_clock(channel.quiet.to_min)} ({channel.quiet.zone}).")
-    first = next((it for it in channels if it.id == channel.stands_in_for), None)
-    if first:
-        name = texts.CHANNEL_NAMES[first.kind]
-        parts.append(f"Only if {name} is not {channel.stands_in_unless} after {channel.stands_in_after_min} min.")
-    return " ".join(parts)
+def told(channel: Channel) -> str:
+    """Its quiet hours, in a sentence; empty when it has none."""
+    if not channel.quiet:
+        return ""
+    begins, ends = _clock(channel.quiet.from_min), _clock(channel.quiet.to_min)
+    return f"Quiet from {begins} to {ends} ({channel.quiet.zone}): what fires then is told at {ends} in one message."
 
 
 def _quiet(channel: Channel) -> QuietHours | None:
@@ -58,8 +52,13 @@ def _quiet(channel: Channel) -> QuietHours | None:
     return QuietHours.model_construct(from_min=_minutes(begins), to_min=_minutes(ends), zone=zone)
 
 
-def _stand_in(channel: Channel, others: Sequence[Channel]) -> dict[str, object]:
-    names = {"": "Always", **{it.id: f"Only if {texts.CHANNEL_NAMES[it.kind]} {it.address} fails" for it in others}}
+def _stand_in(channel: Channel, channels: Sequence[Channel]) -> dict[str, object]:
+    firsts = channel_order.possible_firsts(channel, channels)
+    if not firsts:
+        if channel_order.stand_ins_of(channel, channels):
+            st.caption("Others stand in for this channel, so it gets every alert at once.")
+        return {}
+    names = {"": "Always, at once", **{it.id: f"Only if {channel_order.name(it)} fails" for it in firsts}}
     ids = list(names)
     first = st.selectbox(
         "Gets alerts",
@@ -68,10 +67,10 @@ def _stand_in(channel: Channel, others: Sequence[Channel]) -> dict[str, object]:
         format_func=names.__getitem__,
         key=f"first-{channel.id}",
     )
-    kind = next((it.kind for it in others if it.id == first), None)
+    kind = next((it.kind for it in firsts if it.id == first), None)
     if kind is None:
         return {"stands_in_for": ""}
-    states = _REPORTED.get(kind, [DeliveryState.SENT])
+    states = channel_order.reported(kind)
     left, right = st.columns(2)
     unless = left.selectbox(
         "Unless it is",

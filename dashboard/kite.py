@@ -21,15 +21,16 @@ COOKIE = "storm_kite"
 _COOKIE_S = 600
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _UNSAFE = "Kite's token cannot be kept safe: set STORM_MASTER_SECRET, then start StormAlert again."
-_BACK = ("/settings", "Back to Settings")
+PAGE = "/admin?part=Kite"
+_BACK = (PAGE, "Back to Admin")
 
 
 async def to_kite(request: Request) -> Response:
     if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        return _refused("Start the Kite login with the button on the Settings page.", 403)
+        return _refused("Start the Kite login with the button on the Admin page.", 403)
     config = resources.config()
     if not config.kite_api_key:
-        return _refused("There is no Kite API key: set KITE_API_KEY and KITE_API_SECRET, then start StormAlert again.", 409)
+        return _refused("There is no Kite API key: set KITE_API_KEY and KITE_API_SECRET on the Admin page.", 409)
     if not config.master_secret.get_secret_value():
         return _refused(_UNSAFE, 409)
     query = urlencode({"v": 3, "api_key": config.kite_api_key})
@@ -49,14 +50,14 @@ async def to_kite(request: Request) -> Response:
 async def from_kite(request: Request) -> Response:
     who = signed_in(request.scope)
     if not request.cookies.get(COOKIE):
-        return _refused("This login was not started here. Start it with the button on the Settings page.", 403)
+        return _refused("This login was not started here. Start it with the button on the Admin page.", 403)
     if not resources.config().master_secret.get_secret_value():
         return _refused(_UNSAFE, 409)
     token = request.query_params.get("request_token", "")
     if request.query_params.get("status") != "success" or not _TOKEN.fullmatch(token):
         return _refused("Kite did not confirm the login. Please try once more.", 400)
     await asyncio.to_thread(_keep, token, who.user.id)
-    response = RedirectResponse("/settings?kite=received", 303)
+    response = RedirectResponse(f"{PAGE}&kite=received", 303)
     response.delete_cookie(COOKIE, path="/kite/")
     return response
 

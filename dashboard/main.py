@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import viewer
-from dashboard.screens import admin, alerts, live, rules, settings
+from dashboard.screens import admin, alerts, backtest, channels, instrument, live, rules, settings
 
 st.set_page_config(page_title="StormAlert", page_icon="⚡", layout="wide", initial_sidebar_state="collapsed")
 who = viewer.required()
@@ -14,6 +14,9 @@ page = st.navigation(
         st.Page(live.show, title="Live", icon=":material/monitoring:", default=True),
         st.Page(rules.show, title="Rules", icon=":material/rule:", url_path="rules"),
         st.Page(alerts.show, title="Alerts", icon=":material/notifications:", url_path="alerts"),
+        st.Page(instrument.show, title="Instrument", icon=":material/candlestick_chart:", url_path="instrument"),
+        st.Page(backtest.show, title="Backtest", icon=":material/history:", url_path="backtest"),
+        st.Page(channels.show, title="Channels", icon=":material/send:", url_path="channels"),
         st.Page(settings.show, title="Settings", icon=":material/tune:", url_path="settings"),
         *admins_only,
     ],

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import flash, resources, viewer
+from dashboard import flash, message_looks, resources, viewer
 from stormalert import templates, wishes
 from stormalert.errors import InputError
 from stormalert.sessions import SignedIn
@@ -26,7 +26,7 @@ def _wording(who: SignedIn) -> None:
         max_chars=templates.LONGEST,
         key=f"{_KEY}-{hash(stored)}",
         placeholder=templates.DEFAULTS[next(iter(templates.DEFAULTS))],
-        help="In any language; the first line is the headline. Empty: the usual message.",
+        help="In any language; the first line is the headline. Empty: the usual message. Ctrl+Enter shows it below.",
     )
     with st.expander("Placeholders"):
         st.table([{"Write": f"{{{name}}}", "It becomes": meaning} for name, meaning in templates.PLACEHOLDERS.items()])
@@ -35,8 +35,8 @@ def _wording(who: SignedIn) -> None:
     except InputError as error:
         st.error(str(error).replace("{", "\\{"))
         return
-    st.caption("An example:")
-    st.code(example, language=None, wrap_lines=True)
+    st.html(message_looks.looks(example, resources.config().mail_from))
+    st.caption("An example. WhatsApp puts it into its template when you have not written to our number for 24 hours.")
     if st.button("Save wording", disabled=(text or "").strip() == stored):
         _save(text or "")
 

@@ -30,14 +30,14 @@ def after(delivery: Delivery, sid: str, status: str, code: int, *, has_template:
         reason = twilio_codes.reason_of(code, has_template=has_template)
         is_tried_again = _may_do_better(code, has_template) and delivery.attempts < MOST_ATTEMPTS
         state = DeliveryState.QUEUED if is_tried_again else DeliveryState.FAILED
-        return delivery.model_copy(update=changes | {"state": state, "reason": reason})
+        return delivery.moved(changes | {"state": state, "reason": reason})
     if status not in _ORDER or not (is_open or delivery.state.is_out):
         return None
     state = DeliveryState(status)
     if delivery.state.is_out and _ORDER.index(state) <= _ORDER.index(delivery.state):
         return None
     # How it was told stays true of one that was told with others.
-    return delivery.model_copy(update=changes | {"state": state, "reason": delivery.reason if delivery.summary else ""})
+    return delivery.moved(changes | {"state": state, "reason": delivery.reason if delivery.summary else ""})
 
 
 def _may_do_better(code: int, has_template: bool) -> bool:

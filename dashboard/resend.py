@@ -11,5 +11,5 @@ def resend(store: Store, failed: Sequence[Delivery]) -> int:
     """How many are on their way again; the others changed meanwhile."""
     # Workers find it as they find what a crash left behind; the record says that it was asked for.
     asked = {"state": DeliveryState.QUEUED, "due_ms": now_ms(), "reason": "asked for again", "summary": ""}
-    wanted = [delivery.model_copy(update=asked) for delivery in failed]
+    wanted = [delivery.moved(asked) for delivery in failed]
     return len(wanted) - len(store.save_deliveries(wanted))

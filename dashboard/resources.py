@@ -3,10 +3,13 @@
 Made at first use and kept: Streamlit runs each page in threads of this process, and the routes run in its event loop.
 """
 
+import asyncio
 import contextlib
 import threading
 import time
+from collections.abc import Coroutine
 from functools import cache
+from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
@@ -16,6 +19,8 @@ from stormalert.errors import StormError
 from stormalert.sessions import Sessions
 from stormalert.settings import Settings
 from stormalert.store import Store, open_store
+
+Made = TypeVar("Made")
 
 # A page must not hang because Redis does.
 REDIS_TIMEOUT_S = 3
@@ -65,6 +70,22 @@ def thread_redis() -> redis.Redis:
 def loop_redis() -> redis.asyncio.Redis:
     """For the routes, and for the relay, which blocks for a second at most."""
     return process.connect(config().redis_url, REDIS_TIMEOUT_S)
+
+
+class _Loop:
+    """Of the routes, for the pages, which run in threads."""
+
+    serving: asyncio.AbstractEventLoop | None = None
+
+
+def remember_loop() -> None:
+    _Loop.serving = asyncio.get_running_loop()
+
+
+def in_loop(work: Coroutine[Any, Any, Made]) -> Made:
+    """Waits for it, in a page's thread; its clients are those of the routes."""
+    assert _Loop.serving, "remembered before a page is drawn"
+    return asyncio.run_coroutine_threadsafe(work, _Loop.serving).result()
 
 
 @cache

@@ -66,8 +66,10 @@ def do(act: str, chosen: Chosen) -> None:
     if act in _MOVES:
         done, make = _MOVES[act]
         _change(chosen, make, done)
+    elif act == "edit" and chosen.size == 1:
+        rule_dialog.edit(chosen.rules[0])
     elif act == "edit":
-        rule_dialog.edit(chosen.rules[0]) if chosen.size == 1 else rule_bulk.edit(chosen)
+        rule_bulk.edit(chosen)
     elif act == "duplicate":
         _duplicate(chosen)
     elif act == "snooze":

@@ -1,10 +1,11 @@
-"""The form for a rule, new or changed; shows only the fields that apply."""
+"""The form for a rule, new or changed; shows only the fields that apply, and how often it would have fired."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
 
-from dashboard import flash, resources, rule_form, rule_subjects, texts, viewer
+from dashboard import flash, preview, resources, rule_form, rule_subjects, texts, viewer
 from stormalert import house, words
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Direction, Kind, Repeat, Rule
@@ -30,6 +31,7 @@ def make(user: str) -> None:
         subject = rules[0].symbol if len(rules) == 1 else f"{words.grouped(len(rules))} rules"
         flash.leave(f"{subject}: {texts.condition(rules[0])} – saved.")
         st.rerun()
+    _try(lambda: rule_subjects.new_rules(user, subjects, _read(fields)))
 
 
 @st.dialog("Edit rule", on_dismiss="rerun")
@@ -51,6 +53,17 @@ def edit(rule: Rule) -> None:
         else:
             flash.leave(f"{saved.symbol}: {texts.condition(saved)} – saved.")
             st.rerun()
+    _try(lambda: [rule_form.changed(rule, _read(fields))])
+
+
+def _try(make: Callable[[], Sequence[Rule]]) -> None:
+    """Behind the button: it takes a moment, and its chart takes room."""
+    try:
+        rules = make()
+    except InputError:
+        # What does not fit yet is told when it is to be saved.
+        return
+    preview.show(rules)
 
 
 def _condition(rule: Rule | None) -> dict[str, Any]:

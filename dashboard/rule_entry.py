@@ -5,7 +5,7 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import flash, resources, texts, viewer
+from dashboard import flash, preview, resources, texts, viewer
 from stormalert import house, rule_line, words
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Rule
@@ -65,15 +65,18 @@ def examples(watched: Sequence[str]) -> list[str]:
 
 
 @st.fragment
-def offer(watched: Sequence[str]) -> None:
-    """Draws the line, its meaning, and the way to make it. A fragment: typing draws nothing else anew."""
+def offer(watched: Sequence[str], *, has_preview: bool) -> None:
+    """Draws the line, its meaning, how often it would have fired, and the way to make it.
+
+    A fragment: typing draws nothing else anew. A dialog over it has a preview of its own.
+    """
     user = viewer.required().user.id
     if st.session_state.pop(_IS_MADE, False):
         st.session_state[_LINE] = ""
     with st.container(border=True, key="rule-entry"):
         left, right = st.columns([5, 1], vertical_alignment="bottom")
         line = left.text_input(
-            "New rule in one line",
+            "A rule in one line",
             key=_LINE,
             placeholder=rule_line.EXAMPLE,
             max_chars=rule_line.LONGEST,
@@ -98,6 +101,8 @@ def offer(watched: Sequence[str]) -> None:
         else:
             what, where = meaning(rules)
             st.html(f'{_STYLE}<p class="meaning good" role="status"><b>{escape(what)}</b> {escape(where)}</p>')
+            if has_preview:
+                preview.show(rules)
 
 
 def _make(rules: list[Rule]) -> None:

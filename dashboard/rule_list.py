@@ -13,7 +13,7 @@ from stormalert.model import Direction, Rule, RuleFilter, RuleState
 from stormalert.store import Store
 
 PAGE = 50
-NEWEST, BY_SYMBOL = "Newest change", "Instrument"
+BY_SYMBOL, NEWEST = "By instrument", "Newest change"
 STATES = {"Watching": RuleState.ACTIVE, "Paused": RuleState.PAUSED, "Fired, done": RuleState.SPENT}
 _KINDS = {name: kind for kind, name in texts.KIND_NAMES.items()}
 _DIRECTIONS = {"Rises": Direction.UP, "Falls": Direction.DOWN, "Either way": Direction.BOTH}
@@ -35,15 +35,16 @@ def draw() -> Looked:
     """The fields of what is looked for."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="rules-filter"):
         text = st.text_input(
-            "Find", key="find", type="search", max_chars=_LONGEST, placeholder="Symbol", live=True, bind="query-params",
-            on_change=_from_the_start, width=170,
+            "Find", key="find", type="search", max_chars=_LONGEST, placeholder="Find a symbol", live=True, bind="query-params",
+            on_change=_from_the_start, width=190, label_visibility="collapsed",
         )  # fmt: skip
-        kind = _choice("Kind", "kind", list(_KINDS), 190)
-        direction = _choice("Direction", "direction", list(_DIRECTIONS), 130)
-        state = _choice("State", "state", list(STATES), 130)
+        kind = _choice("Kind", "kind", "All kinds", list(_KINDS), 200)
+        direction = _choice("Direction", "direction", "All directions", list(_DIRECTIONS), 150)
+        state = _choice("State", "state", "All states", list(STATES), 140)
         order = st.selectbox(
-            "Order", [NEWEST, BY_SYMBOL], key="order", bind="query-params", on_change=_from_the_start, width=150
-        )
+            "Order", [BY_SYMBOL, NEWEST], key="order", bind="query-params", on_change=_from_the_start, width=160,
+            label_visibility="collapsed",
+        )  # fmt: skip
     only = RuleFilter(
         text=(text or "").strip(),
         kind=_KINDS.get(kind or ""),
@@ -86,10 +87,11 @@ def place() -> str:
     return st.query_params.get(_AFTER, "")
 
 
-def _choice(label: str, key: str, options: list[str], width: int) -> str | None:
+def _choice(label: str, key: str, none: str, options: list[str], width: int) -> str | None:
     return st.selectbox(
-        label, options, index=None, key=key, placeholder="All", bind="query-params", on_change=_from_the_start, width=width
-    )
+        label, options, index=None, key=key, placeholder=none, bind="query-params", on_change=_from_the_start, width=width,
+        label_visibility="collapsed",
+    )  # fmt: skip
 
 
 def _from_the_start() -> None:

@@ -102,8 +102,8 @@ def _to_firing(at: Standing) -> tuple[str, str]:
     price_e4 = parse_price_e4(at.price)
     nearest = min(at.aims, key=lambda aim: abs(parse_price_e4(aim.trigger) - price_e4))
     trigger_e4 = parse_price_e4(nearest.trigger)
-    away = abs(trigger_e4 - price_e4) * 100 / price_e4
-    return nearest.side, f"{away:.2f} % to {texts.rupees(trigger_e4)}"
+    whole, hundredths = divmod(abs(trigger_e4 - price_e4) * 10_000 // price_e4, 100)
+    return nearest.side, f"{words.grouped(whole)}.{hundredths:02d} % to {texts.rupees(trigger_e4)}"
 
 
 def _on_watchlist(armed: int) -> Standing:

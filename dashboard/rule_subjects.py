@@ -57,10 +57,8 @@ def find_all(symbols: Iterable[str], find: Find) -> Listed:
 
 def refusal(unknown: list[str]) -> str:
     """One sentence that names them."""
-    named = ", ".join(unknown[:_NAMED])
-    more = f" and {words.grouped(len(unknown) - _NAMED)} more" if len(unknown) > _NAMED else ""
     noun = "instrument" if len(unknown) == 1 else "instruments"
-    return f"Kite lists no {noun} {named}{more}; expected exchange and symbol such as NSE:INFY."
+    return f"Kite lists no {noun} {_named(unknown)}; expected exchange and symbol such as NSE:INFY."
 
 
 def new_rules(user: str, subjects: Subjects, condition: dict[str, Any]) -> list[Rule]:
@@ -77,7 +75,7 @@ def chosen(subjects: Subjects) -> list[Instrument]:
     if not subjects.instruments:
         raise InputError("Choose an instrument first.")
     if len(subjects.instruments) > MOST:
-        raise InputError(f"Found {words.grouped(len(subjects.instruments))} instruments, expected at most {MOST} at once.")
+        raise InputError(f"Found {_counted(len(subjects.instruments))}, expected at most {words.grouped(MOST)} at once.")
     return subjects.instruments
 
 
@@ -85,12 +83,21 @@ def ask(user: str, key: str, offered: tuple[str, ...] = (ONE, SEVERAL, WATCHLIST
     """Draws the fields, and returns what is in them."""
     what = st.segmented_control("On", offered, default=offered[0], required=True, key=f"{key}-on")
     if what == WATCHLIST:
-        st.caption(f"On each of your {words.grouped(len(resources.store().watchlist(user)))} instruments, and those to come.")
+        st.caption(f"{_counted(len(resources.store().watchlist(user)))} now, and whatever you add to it later.")
         return Subjects([], [], is_watchlist=True)
     if what == ONE:
         instrument = instruments.pick(key)
         return Subjects([instrument] if instrument else [], [])
     return _several(user, key)
+
+
+def _counted(number: int) -> str:
+    return f"{words.grouped(number)} {'instrument' if number == 1 else 'instruments'}"
+
+
+def _named(symbols: list[str]) -> str:
+    more = f" and {words.grouped(len(symbols) - _NAMED)} more" if len(symbols) > _NAMED else ""
+    return ", ".join(symbols[:_NAMED]) + more
 
 
 def _several(user: str, key: str) -> Subjects:
@@ -113,8 +120,6 @@ def _several(user: str, key: str) -> Subjects:
     )
     found, unknown = find_all(split("\n".join([*picked, pasted or ""])), resources.store().instrument_by_symbol)
     if found or unknown:
-        st.caption(f"{words.grouped(len(found))} instruments" + (f", {words.grouped(len(unknown))} unknown" if unknown else ""))
-    if unknown:
         # As text: it is whatever was pasted.
-        st.text(refusal(unknown))
+        st.text(f"{_counted(len(found))}{f', unknown: {_named(unknown)}' if unknown else ''}")
     return Subjects(found, unknown)

@@ -14,7 +14,7 @@ _MOST_SHOWN = 200
 
 
 def offer(user: User) -> None:
-    with st.expander("CSV", icon=":material/table:"):
+    with st.expander("Rules out and in as a table (CSV)", icon=":material/table:"):
         # Made when it is asked for: there may be many thousands.
         st.download_button(
             "Download my rules",

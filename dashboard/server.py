@@ -21,13 +21,16 @@ from dashboard.api import make_api
 from dashboard.doors import Door, DoorMount, DoorRoute
 from dashboard.files import Files
 from dashboard.gate import Gate
-from stormalert import logs
+from dashboard.queue_board import pass_on
+from stormalert import logs, queue_board
 from stormalert.errors import StormError
 from stormalert.model import Scope
 from stormalert.process import Heartbeat
 from stormalert.settings import Settings
 
 SCRIPT = Path(__file__).with_name("main.py")
+# Each opens by its own address; /admin has another door.
+PAGES = ("rules", "alerts", "instrument", "backtest", "channels", "settings")
 # Read by us: Streamlit would look for it in the directory that the process happens to be started in.
 LOOK = Path(__file__).parents[1] / ".streamlit" / "config.toml"
 # Open pages keep a websocket; a stop does not wait for them longer.
@@ -61,7 +64,8 @@ def routes() -> list[DoorRoute | DoorMount]:
         # Where tools look for it first.
         DoorRoute("/openapi.json", pages.to_openapi, Door.ANYBODY),
         DoorRoute("/admin", pages.open_page, Door.ADMIN),
-        *(DoorRoute(f"/{name}", pages.open_page, Door.MEMBER) for name in ("rules", "alerts", "settings")),
+        *(DoorRoute(f"{queue_board.PATH}/{{path:path}}", pass_on, Door.ADMIN, method) for method in ("GET", "POST")),
+        *(DoorRoute(f"/{name}", pages.open_page, Door.MEMBER) for name in PAGES),
     ]
 
 
@@ -107,6 +111,7 @@ async def serve(config: Settings, stopping: asyncio.Event) -> None:
             timeout_graceful_shutdown=LAST_ANSWERS_S,
         )
     )
+    resources.remember_loop()
     # Opened here, so that a store that cannot be opened is told at the start and not on a page.
     await asyncio.to_thread(resources.follow_panel)
     if path := await asyncio.to_thread(tickets.offer_first_admin, resources.store()):

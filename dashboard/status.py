@@ -10,6 +10,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from stormalert import keys
 from stormalert.process import ALIVE_MS
+from stormalert.room import read_memory
 from stormalert.settings import Settings
 from stormalert.units import now_ms
 
@@ -39,6 +40,7 @@ async def _read(redis: Redis, config: Settings) -> Status:
     shards = keys.all_shards(config.shards)
     processes = await read_processes(redis)
     beating = {process["name"] for process in processes}
+    memory = await read_memory(redis)
     return {
         "time_ms": now_ms(),
         "feed": facts_of(cast(Texts, await redis.hgetall(keys.FEED))),
@@ -47,6 +49,7 @@ async def _read(redis: Redis, config: Settings) -> Status:
             "ticks": sum([await lag(redis, shard.ticks, keys.EVALUATOR_GROUP) for shard in shards]),
             "alerts": sum([await lag(redis, shard.alerts, keys.DISPATCH_GROUP) for shard in shards]),
         },
+        "memory": {"percent": memory.percent, "words": memory.words},
         "missing": [name for name in NEEDED if name not in beating],
         "processes": processes,
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 from stormalert import words
 from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction, Kind, Repeat, Rule, RuleState
-from stormalert.units import SECOND_MS, format_percent
+from stormalert.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, format_percent
 
 CHANNEL_NAMES = words.CHANNELS
 KIND_NAMES = {
@@ -140,3 +140,19 @@ def gap(it: Mapping[str, Any]) -> str:
     lasted = words.duration((to_ms - from_ms) // SECOND_MS * SECOND_MS) if to_ms - from_ms >= SECOND_MS else "under 1 s"
     lost = f", {words.grouped(it['lost'])} prices lost" if it["lost"] else ""
     return f"{words.moment(from_ms)} to {words.moment(to_ms)} ({lasted}): {it['reason']}{lost}"
+
+
+def size(count: int) -> str:
+    """512 B, 34 MB, 1.2 GB: as exact as anybody wants to know."""
+    for unit, bytes_ in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
+        if count >= bytes_:
+            return f"{count / bytes_:.1f} {unit}" if count < 10 * bytes_ else f"{words.grouped(round(count / bytes_))} {unit}"
+    return f"{count} B"
+
+
+def lasted(duration_ms: int) -> str:
+    """45 s, 12 min, 5 h, 3 days."""
+    for most_ms, unit_ms, unit in ((MINUTE_MS, SECOND_MS, "s"), (HOUR_MS, MINUTE_MS, "min"), (2 * DAY_MS, HOUR_MS, "h")):
+        if duration_ms < most_ms:
+            return f"{duration_ms // unit_ms} {unit}"
+    return f"{duration_ms // DAY_MS} days"

@@ -3,12 +3,14 @@
 from typing import Any
 
 from stormalert import words
+from stormalert.room import NEARLY_PERCENT
 from stormalert.units import HOUR_MS, SECOND_MS
 
 GOOD, WAIT, BAD = "good", "wait", "bad"
 # Kite's login can wait until some hours before the market opens.
 AHEAD_MS = 3 * HOUR_MS
 LATE_MS, VERY_LATE_MS = 1 * SECOND_MS, 5 * SECOND_MS
+FULL_PERCENT = 100
 TICKS_WAIT, ALERTS_WAIT, MESSAGES_WAIT = 5_000, 100, 500
 
 
@@ -28,7 +30,14 @@ def verdict(status: dict[str, Any], session: dict[str, Any], now_ms: int) -> dic
     is_on = session["is_open"]
     opens_soon = is_on or session["turn_ms"] - now_ms < AHEAD_MS
     found: list[tuple[str, str]] = []
-    for name in status["missing"]:
+    memory = status["memory"]
+    is_full = memory["percent"] >= FULL_PERCENT
+    if is_full:
+        found.append((BAD, f"Redis is full, {memory['words']}: no new prices are evaluated, and alerts are late."))
+    elif memory["percent"] >= NEARLY_PERCENT:
+        found.append((WAIT, f"Redis is nearly full: {memory['words']}."))
+    # A full one takes no beats either, so nobody can tell who is there.
+    for name in [] if is_full else status["missing"]:
         found.append((BAD, f"{name} is not running: alerts are late or missing."))
     feed = status["feed"]
     state, reason = feed.get("state", ""), str(feed.get("reason") or "")

@@ -1,10 +1,11 @@
 """Who looks at the page, checked again at each rerun, and what surrounds every page."""
 
 from html import escape
+from urllib.parse import urlsplit
 
 import streamlit as st
 
-from dashboard import sessions
+from dashboard import resources, sessions
 from stormalert.errors import StormError
 from stormalert.process import REDIS_ERRORS
 from stormalert.sessions import SignedIn
@@ -39,6 +40,12 @@ def required() -> SignedIn:
         st.html('<a href="/login" target="_self">Sign in again</a>')
         st.stop()
     return who
+
+
+def root() -> str:
+    """The dashboard's address as others reach it, without a slash at its end."""
+    page = urlsplit(st.context.url or "")
+    return resources.config().public_url.rstrip("/") or f"{page.scheme}://{page.netloc}"
 
 
 def frame(who: SignedIn) -> None:

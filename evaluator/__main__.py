@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -13,7 +15,7 @@ from evaluator.pump import Pump, Slowest
 from evaluator.replay import replay
 from evaluator.rulebook import Rulebook
 from evaluator.show import show
-from evaluator.tables import ALERT_COLUMNS, RULE_COLUMNS, TICK_COLUMNS
+from evaluator.tables import ALERT_COLUMNS, PRICE_COLUMN, RULE_COLUMNS, TICK_COLUMNS
 from stormalert import process
 from stormalert.errors import StormError
 from stormalert.histogram import Histogram
@@ -29,9 +31,12 @@ def main() -> None:
     showing.add_argument("symbol", help="such as NSE:INFY")
     replaying = commands.add_parser("replay", help="alerts of recorded ticks under given rules")
     replaying.add_argument("--ticks", type=Path, required=True, help=f"CSV to read: {','.join(TICK_COLUMNS)}")
-    replaying.add_argument("--rules", type=Path, required=True, help=f"CSV to read: {','.join(RULE_COLUMNS)}")
+    with_price = f"with {PRICE_COLUMN} as a further column there may be day and level rules too"
+    replaying.add_argument("--rules", type=Path, required=True, help=f"CSV to read: {','.join(RULE_COLUMNS)}; {with_price}")
     replaying.add_argument("--out", type=Path, required=True, help=f"CSV to write: {','.join(ALERT_COLUMNS)}")
     replaying.add_argument("--redis", help="URL of a server to use; without it an embedded one is started")
+    replaying.add_argument("--progress", action="store_true", help="print lines: progress TICKS-DONE TICKS-IN-ALL")
+    replaying.add_argument("--alerts-max", type=int, help="give up when there are more alerts")
     arguments = parser.parse_args()
     if arguments.command == "replay":
         sys.exit(_tell(_replay(arguments)))
@@ -68,8 +73,15 @@ async def _evaluate(settings: Settings, stopping: asyncio.Event) -> None:
 
 
 async def _replay(arguments: argparse.Namespace) -> str:
-    ticks, alerts = await replay(arguments.ticks, arguments.rules, arguments.out, arguments.redis)
+    on_progress = _print_progress if arguments.progress else None
+    ticks, alerts = await replay(
+        arguments.ticks, arguments.rules, arguments.out, arguments.redis, on_progress, arguments.alerts_max
+    )
     return f"{ticks} ticks, {alerts} alerts, written to {arguments.out}"
+
+
+def _print_progress(done: int, ticks: int) -> None:
+    print("progress", done, ticks, flush=True)
 
 
 async def _show(settings: Settings, symbol: str) -> str:
@@ -84,12 +96,17 @@ async def _show(settings: Settings, symbol: str) -> str:
 
 
 def _tell(work: Coroutine[Any, Any, str]) -> int:
-    """Exit code."""
+    """Exit code. A stop on the way lets the work tidy up: a replay has a server of its own."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
-        print(uvloop.run(work))
+        print(uvloop.run(work), flush=True)
     except StormError as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Nobody is there any more who wants to know; not even Python's last flush may complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 

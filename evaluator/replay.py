@@ -2,8 +2,8 @@
 
 import itertools
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -12,16 +12,19 @@ from redis.exceptions import RedisError
 
 from evaluator import tables
 from evaluator.arming import arm_command
+from evaluator.days import parts
 from stormalert import process
 from stormalert.embedded import throwaway_server
 from stormalert.errors import InputError
 from stormalert.keys import Shard
-from stormalert.model import Rule, Tick
+from stormalert.model import Kind, Rule, Tick
 from stormalert.scripts import script
 from stormalert.units import format_price
 
 Item = TypeVar("Item")
 Entry = Mapping[str, str]
+# Told how many ticks were evaluated, of how many.
+OnProgress = Callable[[int, int], object]
 
 # Ticks sent before the engine takes them: bounds the stream, whatever the size of the file.
 TICKS_AT_ONCE = 5_000
@@ -32,10 +35,17 @@ HOLD_MS = 1_000
 BURST = 1_000_000
 
 
-async def replay(ticks: Path, rules: Path, out: Path, redis_url: str | None) -> tuple[int, int]:
+async def replay(
+    ticks: Path,
+    rules: Path,
+    out: Path,
+    redis_url: str | None,
+    on_progress: OnProgress | None = None,
+    alerts_max: int | None = None,
+) -> tuple[int, int]:
     """Writes the alerts of the market in `ticks` under `rules` to `out`; returns how many ticks and alerts there were.
 
-    Raises InputError for files that cannot be used or a server that cannot be reached.
+    Raises InputError for files that cannot be used, a server that cannot be reached, or more alerts than `alerts_max`.
     """
     if not out.absolute().parent.is_dir():
         raise InputError(f"{out}: there is no directory {out.absolute().parent}")
@@ -45,27 +55,46 @@ async def replay(ticks: Path, rules: Path, out: Path, redis_url: str | None) -> 
     with nullcontext(redis_url) if redis_url else throwaway_server() as url:
         try:
             async with process.connect(url) as redis:
-                alerts = [alert async for alert in engine_alerts(redis, market.ticks, book.values())]
+                rows: list[tuple[str, ...]] = []
+                taken = (lambda done: on_progress(done, len(market.ticks))) if on_progress else None
+                async with aclosing(engine_alerts(redis, market.ticks, book.values(), on_taken=taken)) as alerts:
+                    async for alert in alerts:
+                        rows.append(_row(alert, names))
+                        if alerts_max is not None and len(rows) > alerts_max:
+                            raise InputError(f"there are more than {alerts_max} alerts")
         except (RedisError, ValueError) as error:
             raise InputError(f"redis at --redis cannot be used: {error}") from None
-    tables.write_alerts(out, (_row(alert, names) for alert in alerts))
-    return len(market.ticks), len(alerts)
+    tables.write_alerts(out, rows)
+    return len(market.ticks), len(rows)
 
 
 async def engine_alerts(
-    redis: Redis, ticks: Iterable[Tick], rules: Iterable[Rule], ticks_a_call: int = TICKS_A_CALL
-) -> AsyncIterator[Entry]:
-    """The engine's alerts in firing order, as stream entries; under a tag of its own that is gone afterwards."""
+    redis: Redis,
+    ticks: Iterable[Tick],
+    rules: Iterable[Rule],
+    ticks_a_call: int = TICKS_A_CALL,
+    on_taken: Callable[[int], object] | None = None,
+) -> AsyncGenerator[Entry, None]:
+    """The engine's alerts in firing order, as stream entries; under a tag of its own that is gone afterwards.
+
+    `on_taken` is told now and then how many ticks were evaluated.
+    """
     shard = Shard(f"replay-{secrets.token_hex(6)}")
+    rules = list(rules)
+    need_closes = any(rule.kind is Kind.DAY for rule in rules)
+    taken = 0
     try:
         await _arm(redis, shard, rules)
-        for chunk in _chunks(ticks, TICKS_AT_ONCE):
+        for closes_e4, chunk in parts(ticks, TICKS_AT_ONCE):
+            if need_closes:
+                await _close(redis, shard, closes_e4)
             await _append(redis, shard, chunk)
-            await _evaluate(redis, shard, ticks_a_call)
-            for _, entry in await redis.xrange(shard.alerts) or ():
-                yield cast(Entry, entry)
-            await redis.xtrim(shard.alerts, maxlen=0, approximate=False)
+            async for entry in _evaluate(redis, shard, ticks_a_call):
+                yield entry
             await redis.xtrim(shard.ticks, maxlen=0, approximate=False)
+            taken += len(chunk)
+            if on_taken:
+                on_taken(taken)
     finally:
         await _forget(redis, shard)
 
@@ -80,6 +109,14 @@ async def _arm(redis: Redis, shard: Shard, rules: Iterable[Rule]) -> None:
             await pipe.execute()
 
 
+async def _close(redis: Redis, shard: Shard, closes_e4: Mapping[int, int]) -> None:
+    """As ingest leaves them for the engine."""
+    async with redis.pipeline(transaction=False) as pipe:
+        for token, close_e4 in closes_e4.items():
+            pipe.hset(shard.quote(token), "close", format_price(close_e4))
+        await pipe.execute()
+
+
 async def _append(redis: Redis, shard: Shard, ticks: Iterable[Tick]) -> None:
     async with redis.pipeline(transaction=False) as pipe:
         for tick in ticks:
@@ -87,10 +124,10 @@ async def _append(redis: Redis, shard: Shard, ticks: Iterable[Tick]) -> None:
         await pipe.execute()
 
 
-async def _evaluate(redis: Redis, shard: Shard, ticks_a_call: int) -> None:
+async def _evaluate(redis: Redis, shard: Shard, ticks_a_call: int) -> AsyncIterator[Entry]:
     evaluate = script("evaluate")
     while True:
-        taken, _, _, begun, _ = await evaluate.call(
+        taken, appended, _, begun, _ = await evaluate.call(
             redis,
             ticks=shard.ticks,
             alerts=shard.alerts,
@@ -99,6 +136,10 @@ async def _evaluate(redis: Redis, shard: Shard, ticks_a_call: int) -> None:
             hold=HOLD_MS,
             burst=BURST,
         )
+        if appended:
+            for _, entry in await redis.xrange(shard.alerts) or ():
+                yield cast(Entry, entry)
+            await redis.xtrim(shard.alerts, maxlen=0, approximate=False)
         if not taken + begun:
             return
 

@@ -16,8 +16,9 @@ TICK_COLUMNS = ("time", "symbol", "price")
 RULE_COLUMNS = ("id", "symbol", "kind", "direction", "percent", "window", "repeat", "cooldown", "armed_at")
 ALERT_COLUMNS = ("time", "rule", "symbol", "direction", "price", "reference")
 
-# A recording has no previous close, and its rules file no column for a price.
-RECORDED_KINDS = (Kind.ROLLING, Kind.TRAILING)
+# With this column beside them there may also be day rules, which have no price, and level rules, which have no percent.
+PRICE_COLUMN = "price"
+KINDS_WITHOUT_PRICE = (Kind.ROLLING, Kind.TRAILING)
 
 # More than this is the wrong file rather than a bad row.
 PROBLEMS_MAX = 50
@@ -57,6 +58,8 @@ def read_market(path: Path) -> Market:
 def read_rules(path: Path, symbols: Iterable[str]) -> dict[str, Rule]:
     """Rules by their id in the file. Inside they are numbered in the order of these ids, which is also the order in which the
     engine reports rules that fire on one tick. A symbol without ticks gets a token of its own.
+
+    Raises BadRows, or InputError when the file cannot be read as CSV.
     """
     tokens = {symbol: token for token, symbol in enumerate(symbols, 1)}
     seen: set[str] = set()
@@ -73,7 +76,7 @@ def read_rules(path: Path, symbols: Iterable[str]) -> dict[str, Rule]:
         return name, row
 
     def rule(row: Row, inner_id: str, token: int) -> Rule:
-        kind = one_of(RECORDED_KINDS, row["kind"], "kind")
+        kind = one_of(tuple(Kind) if PRICE_COLUMN in row else KINDS_WITHOUT_PRICE, row["kind"], "kind")
         return Rule(
             id=inner_id,
             user="replay",
@@ -81,7 +84,8 @@ def read_rules(path: Path, symbols: Iterable[str]) -> dict[str, Rule]:
             symbol=row["symbol"].strip(),
             kind=kind,
             direction=one_of(tuple(Direction), row["direction"], "direction"),
-            percent_e2=parse_percent_e2(row["percent"]),
+            percent_e2=_percent_e2(row, kind),
+            price_e4=_price_e4(row, kind),
             window_ms=_window_ms(row["window"], kind),
             repeat=one_of(tuple(Repeat), row["repeat"], "repeat"),
             cooldown_ms=parse_duration_ms(row["cooldown"]) if row["cooldown"].strip() else None,  # type: ignore[arg-type]
@@ -89,7 +93,7 @@ def read_rules(path: Path, symbols: Iterable[str]) -> dict[str, Rule]:
             revision=1,
         )
 
-    rows = dict(_parse_rows(path, RULE_COLUMNS, parse))
+    rows = dict(_parse_rows(path, RULE_COLUMNS, parse, PRICE_COLUMN))
     return {name: rule(rows[name], f"{place:09d}", tokens[_symbol(rows[name])]) for place, name in enumerate(sorted(rows))}
 
 
@@ -108,12 +112,13 @@ def write_alerts(path: Path, rows: Iterable[tuple[str, ...]]) -> int:
     return count
 
 
-def _parse_rows(path: Path, columns: tuple[str, ...], parse: Callable[[Row], Parsed]) -> list[Parsed]:
+def _parse_rows(path: Path, columns: tuple[str, ...], parse: Callable[[Row], Parsed], optional: str = "") -> list[Parsed]:
+    """`optional`: a column that may be there too."""
     parsed: list[Parsed] = []
     problems: list[str] = []
-    for line, row in _rows(path, columns):
+    for line, row in _rows(path, columns, optional):
         try:
-            parsed.append(parse(_complete(row, columns)))
+            parsed.append(parse(_complete(row)))
         except InputError as error:
             problems.append(f"{path}:{line}: {error}")
         except ValidationError as error:
@@ -126,11 +131,12 @@ def _parse_rows(path: Path, columns: tuple[str, ...], parse: Callable[[Row], Par
     return parsed
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
+def _rows(path: Path, columns: tuple[str, ...], optional: str) -> Iterator[tuple[int, Row]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, restkey="", strict=True)
-            if sorted(name.strip() for name in reader.fieldnames or ()) != sorted(columns):
+            names = sorted(name.strip() for name in reader.fieldnames or ())
+            if names != sorted(columns) and not (optional and names == sorted((*columns, optional))):
                 found = ",".join(reader.fieldnames or ())
                 raise InputError(f"{path}:1: the header must be {','.join(columns)}, was {found!r}")
             reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
@@ -142,10 +148,11 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
         raise InputError(f"{path}: not a CSV file in UTF-8: {error}") from None
 
 
-def _complete(row: Row, columns: tuple[str, ...]) -> Row:
-    missing = [name for name in columns if row.get(name) is None]
-    if missing or "" in row:
-        raise InputError(f"a row has {len(columns)} columns, this one has {len(columns) - len(missing) + len(row.get('', ()))}")
+def _complete(row: Row) -> Row:
+    further = row.pop("", ())
+    missing = [name for name in row if row.get(name) is None]
+    if missing or further:
+        raise InputError(f"a row has {len(row)} columns, this one has {len(row) - len(missing) + len(further)}")
     return row
 
 
@@ -156,7 +163,26 @@ def _symbol(row: Row) -> str:
     return symbol
 
 
+def _percent_e2(row: Row, kind: Kind) -> int:
+    if kind is not Kind.LEVEL:
+        return parse_percent_e2(row["percent"])
+    if row["percent"].strip():
+        raise InputError(f"percent must be empty for a level rule, was {row['percent'].strip()!r}")
+    return 0
+
+
+def _price_e4(row: Row, kind: Kind) -> int:
+    text = row.get(PRICE_COLUMN, "").strip()
+    if kind is Kind.LEVEL:
+        return parse_price_e4(text)
+    if text:
+        raise InputError(f"price must be empty for a {kind} rule, was {text!r}")
+    return 0
+
+
 def _window_ms(text: str, kind: Kind) -> int:
-    if kind is Kind.TRAILING and text.strip():
-        raise InputError(f"window must be empty for a trailing rule, was {text.strip()!r}")
-    return parse_duration_ms(text) if kind is Kind.ROLLING else 0
+    if kind is Kind.ROLLING:
+        return parse_duration_ms(text)
+    if text.strip():
+        raise InputError(f"window must be empty for a {kind} rule, was {text.strip()!r}")
+    return 0

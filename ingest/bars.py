@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from stormalert.keys import shard_of
 from stormalert.model import Tick
 from stormalert.process import UNREACHABLE
+from stormalert.scripts import PASSING
 from stormalert.units import DAY_MS, MINUTE_MS, format_price
 
 # A day of the longest session and what is left of the day before.
@@ -74,7 +75,11 @@ class Bars:
                         # Any number of entries of one minute; one of an earlier minute is refused, and left out.
                         pipe.xadd(key, fields, id=f"{minute_ms:.0f}-*", maxlen=BARS_MAX)  # type: ignore[arg-type]
                         pipe.pexpire(key, KEPT_MS)
-                    await pipe.execute(raise_on_error=False)
+                    replies = await pipe.execute(raise_on_error=False)
+                # A full server refuses an entry and goes on with the next; what it took twice, readers put together.
+                for reply in replies:
+                    if isinstance(reply, PASSING):
+                        raise reply
             except UNREACHABLE:
                 self._over.extendleft(reversed(part))
                 return

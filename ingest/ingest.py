@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from ingest.admit import Admission
 from ingest.bars import Bars
+from ingest.candles import Candles
 from ingest.decode import decode
 from ingest.feed import Feed, Link
 from ingest.gaps import GapLog
@@ -51,6 +52,7 @@ class Ingest:
         self._session = Session(settings, store, self._feed)
         self._publisher = Publisher(redis, settings.shards, self._gaps.note)
         self._bars = Bars(redis, settings.shards)
+        self._candles = Candles(redis, self._session, settings)
         self._calendar: Calendar = BUILT_IN
         self._calendar_text: str | None = None
         self._sessions = Sessions()
@@ -73,6 +75,7 @@ class Ingest:
             tasks.create_task(self._session.run_until(stopping))
             tasks.create_task(self._publisher.run_until(stopping))
             tasks.create_task(self._bars.run_until(stopping))
+            tasks.create_task(self._candles.run_until(stopping))
             tasks.create_task(self._gaps.run_until(stopping))
             tasks.create_task(self._show_feed(stopping))
             tasks.create_task(self._follow_store(stopping, tasks))

@@ -10,6 +10,7 @@ from stormalert.doctor import report
 from stormalert.errors import StormError
 from stormalert.launch import admin, alive, backups
 from stormalert.launch.run import run
+from stormalert.launch.seed import seed
 from stormalert.reseal import reseal
 from stormalert.settings import Settings
 from stormalert.store import open_store
@@ -42,6 +43,8 @@ def main() -> int:
             return backups.restore(arguments.source, arguments.force)
         if arguments.command == "healthy":
             return alive.report(config, arguments.process)
+        if arguments.command == "seed":
+            return seed(config)
         if arguments.command == "reseal":
             return _reseal(config)
         return admin.add(open_store(config.mongodb_uri, config.sqlite_path), arguments.name)
@@ -92,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     users = commands.add_parser("acl", help="print the users of Redis for its aclfile")
     users.add_argument("directory", type=Path, help="holds a file redis_USER with the password of each")
     users.add_argument("--make", action="store_true", help="make the passwords that are missing")
+    commands.add_parser(
+        "seed", help="make the demo's user, rules and Kite login, where docker compose has started its processes"
+    )
     commands.add_parser("settings", help="print .env.example")
     commands.add_parser("docs", help="write .env.example and the key table of docs/ARCHITECTURE.md")
     return parser

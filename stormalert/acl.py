@@ -22,7 +22,7 @@ CONNECTION = "+@connection -@dangerous +asking +readonly +cluster|slots +cluster
 # By its digest, loaded first where the server does not know it; never EVAL.
 SCRIPT = "+evalsha +script|load"
 SCRIPT_READ = "+evalsha_ro +script|load"
-BEAT = "+hset +pexpire +zadd +zremrangebyscore +del +zrem"
+BEAT = "+hset +hincrby +pexpire +zadd +zremrangebyscore +del +zrem"
 # The health check runs in the process's own container, with its own user.
 HEALTHY = "+zrangebyscore"
 # MULTI and what belongs to it; each command within is checked by itself.
@@ -88,7 +88,7 @@ class User:
 
 def _process(name: str, why: str, *commands: str, writes: Iterable[str] = (), **keys_of: tuple[str, ...]) -> User:
     """One that beats, and whose health check looks for the beat."""
-    beat = (f"storm:alive:{name}:*", keys.BEATS)
+    beat = (f"storm:alive:{name}:*", keys.BEATS, keys.STARTS)
     return User(name, why, (CONNECTION, BEAT, HEALTHY, *commands), writes=(*beat, *writes), **keys_of)
 
 
@@ -108,6 +108,8 @@ USERS = (
         ENGINE,
         "+xread +xreadgroup +xtrim +sadd +srem +smembers +scan +unlink",
         writes=(*_shard("ticks", "alerts", "rulebook"), *ARMED, "storm:spread:*"),
+        # The previous close, for day rules.
+        reads=_each("quote"),
     ),
     _process(
         "dispatch",
@@ -150,18 +152,18 @@ USERS = (
     ),
     _process(
         "dashboard",
-        "signs people in, asks for errands, and shows everything that is to be seen",
+        "signs people in, asks for errands, and shows everything that is to be seen, to Prometheus and the doctor too",
         SCRIPT_READ,
         ENGINE_READ,
         STATUS,
         TRANSACTION,
-        "+get +set +incrby +expire +pttl +hmget +scard +xadd",
+        "+get +set +incrby +expire +pttl +hmget +scard +smembers +xadd +time +cluster|info",
         writes=(
             *("storm:revoked:*", "storm:codeused:*", "storm:signins:*", "storm:signinpause:*", "storm:inbound:*"),
             *("storm:errand:*", "storm:link:*", "storm:code:*", "storm:codetries:*"),
         ),
         adds=(keys.ERRANDS, "storm:sent:*"),
-        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME),
+        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME, keys.ROLL),
     ),
     _process(
         "relay",

@@ -140,7 +140,7 @@ class Calendar:
 
     def spans_on(self, day: date, segment: int, is_auctioned: bool) -> list[Span]:
         """Continuous trading of a segment on a day. `is_auctioned`: the stock underlies derivatives."""
-        if special := [row for row in self._special if row.day == day and row.covers(segment)]:
+        if special := self.specials_on(day, segment):
             return sorted(Span(row.opens, row.closes) for row in special)
         if day.weekday() >= 5 or any(row.day == day and row.covers(segment) for row in self._holidays):
             return []
@@ -148,6 +148,12 @@ class Calendar:
             row for row in self._hours if row.since <= day and row.covers(segment) and row.auctioned in (None, is_auctioned)
         ]
         return [Span(rows[-1].opens, rows[-1].closes)] if rows else []
+
+    def holidays_of(self, year: int) -> list[Holiday]:
+        return sorted((row for row in self._holidays if row.day.year == year), key=lambda row: row.day)
+
+    def specials_on(self, day: date, segment: int) -> list[Special]:
+        return [row for row in self._special if row.day == day and row.covers(segment)]
 
     def missing_year(self, today: date) -> int | None:
         """A year whose holidays nobody has entered: this one, or in December the next, which is told by then."""

@@ -132,6 +132,10 @@ def errand(errand: str) -> str:
     return f"storm:errand:{errand}"
 
 
+def candles(request: str) -> str:
+    return f"storm:candles:{request}"
+
+
 def link(digest: str) -> str:
     return f"storm:link:{digest}"
 
@@ -158,6 +162,8 @@ def stranger(chat: str) -> str:
 
 # What the dashboard asks the workers to send.
 ERRANDS = "storm:errands"
+# Candles that the dashboard asks ingest for.
+CANDLES_ASKED = "storm:candlesasked"
 # What admins were told, and which processes were there: only what was there can be missing.
 NOTICES = "storm:notices"
 ROLL = "storm:roll"
@@ -516,7 +522,7 @@ TABLE = (
         "storm:errands",
         "stream",
         "errand kind channel: a code, a test message or a notice with its text",
-        "dashboard, bot",
+        "dashboard, bot; workers when they switched an address off",
         "MAXLEN ~ 10,000",
         Backup.PASSING,
     ),
@@ -526,6 +532,22 @@ TABLE = (
         "what became of it: state reason",
         "dashboard, bot",
         "expires after 10 minutes",
+        Backup.PASSING,
+    ),
+    Family(
+        "storm:candlesasked",
+        "list",
+        "requests for Kite's minute candles as JSON: id token from to asked",
+        "dashboard; ingest takes them away",
+        "at most some 200",
+        Backup.PASSING,
+    ),
+    Family(
+        "storm:candles:<request>",
+        "list",
+        "one answer as JSON: minute candles of at most 60 days, or the reason that there are none",
+        "ingest; dashboard takes it away",
+        "expires after a minute",
         Backup.PASSING,
     ),
     Family(

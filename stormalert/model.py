@@ -4,6 +4,7 @@ Every record is immutable and checks itself when it is made; a record that chang
 units: `_e4` is rupees x 10,000, `_e2` is percent x 100, `_ms` is milliseconds (epoch for moments).
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, NamedTuple, Self
@@ -22,6 +23,8 @@ COOLDOWN_MAX_MS = 7 * 24 * HOUR_MS
 # A stand-in that waited longer would bring old news.
 STAND_IN_MAX_MIN = 45
 DAY_MIN = 24 * 60
+# Of a delivery's past.
+STEPS_MAX = 20
 
 # RQ job ids are made of record ids and allow letters, digits, _ and - only.
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -352,6 +355,14 @@ class Channel(Record):
         return self.is_on and self.is_verified
 
 
+class DeliveryStep(Record):
+    """What a delivery was before, since when and why."""
+
+    state: DeliveryState
+    time_ms: TimeMs
+    reason: str = ""
+
+
 class Delivery(Record):
     """One alert to one channel; `id` is `<alert>-<channel>`."""
 
@@ -369,7 +380,14 @@ class Delivery(Record):
     due_ms: TimeMs = Field(default=0, description="it waits until then; 0: it does not wait")
     queued_ms: TimeMs
     updated_ms: TimeMs
+    # Oldest first; the newest of them.
+    past: tuple[DeliveryStep, ...] = ()
     revision: int = 0
+
+    def moved(self, changes: Mapping[str, object]) -> Self:
+        """Changed, and what it was until now is kept: a history that answers "why did I not get it"."""
+        step = DeliveryStep(state=self.state, time_ms=self.updated_ms, reason=self.reason)
+        return self.model_copy(update={"past": (*self.past, step)[-STEPS_MAX:], **changes})
 
     @staticmethod
     def id_of(alert: str, channel: str) -> str:

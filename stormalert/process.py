@@ -17,14 +17,15 @@ import redis.asyncio
 import uvloop
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ClusterDownError, RedisClusterException, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisClusterException, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from stormalert import VERSION, cluster, keys, panel, settings
 from stormalert.errors import SettingsError, StormError
 from stormalert.logs import start_logging
 from stormalert.memory import resident_bytes
+from stormalert.scripts import PASSING
 from stormalert.settings import Settings
 from stormalert.store import open_store
 from stormalert.store.meter import METER
@@ -43,8 +44,9 @@ CONNECT_TIMEOUT_S = 3
 CONNECTIONS_MAX = 4_096
 
 # What redis-py raises when the server is away; its TimeoutError is not Python's, and a cluster without a node in reach raises
-# an error that is no RedisError.
-UNREACHABLE = (RedisConnectionError, RedisTimeoutError, ClusterDownError, RedisClusterException)
+# an error that is no RedisError. One that cannot take anything just now, because its memory is used up for instance, is as good
+# as away.
+UNREACHABLE = (RedisConnectionError, RedisTimeoutError, RedisClusterException, *PASSING)
 REDIS_ERRORS = (RedisError, RedisClusterException)
 
 Main = Callable[[Settings, asyncio.Event], Awaitable[None]]
@@ -191,12 +193,12 @@ class Tasks(asyncio.TaskGroup):
             raise failed.exceptions[0] from None
 
 
-async def wait_for_redis(client: redis.asyncio.Redis) -> None:
-    """Returns when the server answers; logs the wait once."""
+async def wait_for_redis(client: redis.asyncio.Redis, heartbeat: "Heartbeat | None" = None) -> None:
+    """Returns when the server answers, and takes a beat where one is given; logs the wait once."""
     is_told = False
     while True:
         try:
-            await client.ping()
+            await (heartbeat.beat() if heartbeat else client.ping())
         except REDIS_ERRORS as error:
             if not is_told:
                 log.warning("waiting for redis", extra={"reason": str(error)})

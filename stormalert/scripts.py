@@ -111,12 +111,12 @@ async def call_all(redis: AsyncRedis, calls: Sequence[Call]) -> list[object]:
 
 
 def ask_all(redis: SyncRedis, calls: Sequence[Call]) -> list[object]:
-    """The same for threads, and for scripts that only read, so that nothing has to be loaded."""
+    """The same for threads, and for scripts that only read: they may be asked twice. Any error of theirs is a reply."""
     replies = _ask(redis, calls)
-    for place, reply in enumerate(replies):
-        if isinstance(reply, NoScriptError):
-            called, packed = calls[place]
-            replies[place] = redis.eval_ro(called.text, *packed)  # type: ignore[arg-type]
+    if any(isinstance(reply, NoScriptError) for reply in replies):
+        for each in {called for called, _ in calls}:
+            redis.script_load(each.text)
+        replies = _ask(redis, calls)
     return replies
 
 

@@ -116,13 +116,22 @@ class Settings(BaseModel):
     origins: str = Field("", alias="STORM_ORIGINS", description="comma-separated origins of pages that may listen to the relay; empty: the dashboard on the relay's own host")
     bot_port: Port = Field(8766, alias="STORM_BOT_PORT", description="port of the bot's webhook, when STORM_TELEGRAM_WEBHOOK_URL is set")
     queue_board_port: Port = Field(9181, alias="STORM_QUEUE_BOARD_PORT", description="port of the RQ dashboard")
-    workers: int = Field(2, alias="STORM_WORKERS", ge=1, le=64, description="number of RQ worker processes that `make run` starts")
+    queue_board_url: HttpUrl = Field("", alias="STORM_QUEUE_BOARD_URL", description="where the dashboard finds the RQ dashboard to show it under Admin, Queue; empty: STORM_QUEUE_BOARD_PORT on this machine")
+    workers: int = Field(2, alias="STORM_WORKERS", ge=1, le=64, description="number of RQ worker processes that `make run` and docker compose start")
+
+    domain: str = Field("", alias="STORM_DOMAIN", pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$", description="docker compose: name under which people reach the server, such as storm.example.com")
+    certificate_email: str = Field("", alias="STORM_CERTIFICATE_EMAIL", description="docker compose: where Let's Encrypt writes to about the certificate; empty: nowhere")
+    acme_server: HttpUrl = Field("", alias="STORM_ACME_SERVER", description="docker compose: another authority than Let's Encrypt, or its trial one")
+    evaluators: int = Field(1, alias="STORM_EVALUATORS", ge=1, le=64, description="docker compose: number of evaluators")
+    redis_memory: str = Field("2gb", alias="STORM_REDIS_MEMORY", pattern=r"^[1-9][0-9]*(mb|gb)$", description="docker compose: how much Redis may hold")
+    redis_fsync: Literal["everysec", "always"] = Field("everysec", alias="STORM_REDIS_FSYNC", description="docker compose: when what Redis was told is on the disk; always is safe and slower")
 
     redis_port: Port = Field(6390, alias="STORM_REDIS_PORT", description="port of the embedded Valkey of `make run`")
     sandbox_http_port: Port = Field(8800, alias="STORM_SANDBOX_HTTP_PORT", description="port of the sandbox: Kite REST, Telegram, Twilio, outbox")
     sandbox_ws_port: Port = Field(8801, alias="STORM_SANDBOX_WS_PORT", description="port of the sandbox: Kite tick socket")
     sandbox_smtp_port: Port = Field(8825, alias="STORM_SANDBOX_SMTP_PORT", description="port of the sandbox: SMTP")
     test_mongo_url: Annotated[str, _one_of_schemes("mongodb", "mongodb+srv")] = Field("", alias="STORM_TEST_MONGO_URL", repr=False, description="a real MongoDB for the tests of the store")
+    test_redis_url: RedisUrl = Field("", alias="STORM_TEST_REDIS_URL", repr=False, description="a Redis or Valkey for the tests, which empty it again and again; empty: one of their own")
 
     @property
     def rq_url(self) -> str:

@@ -43,7 +43,8 @@ def inspection(token: int, shards: int, count: int) -> Call:
 
 def read_standing(reply: Any) -> Standing:
     pairs, nearest, waiting, next_ms = reply
-    return Standing(_dict(pairs), [Nearest(*row) for row in nearest], waiting, next_ms)
+    # A script that the server stopped half-way may have left a rule in an index that is no more.
+    return Standing(_dict(pairs), [Nearest(*row) for row in nearest if row[1]], waiting, next_ms)
 
 
 class Aim(NamedTuple):

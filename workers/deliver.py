@@ -266,7 +266,7 @@ class Courier:
         else:
             # Also one that had failed, and is run again.
             changes |= {"state": DeliveryState.QUEUED, "provider_id": ""}
-        return delivery.model_copy(update=changes)
+        return delivery.moved(changes)
 
     def _record_again(self, delivery_id: str, outcome: Outcome) -> None:
         """Somebody else changed the record meanwhile: what went out stays so."""

@@ -58,6 +58,8 @@ class Incident:
     is_told: bool = False
     # Since when it is well again; 0 while it is not.
     well_ms: int = 0
+    # For the page that lists what is wrong now.
+    headline: str = ""
 
     @property
     def id(self) -> str:
@@ -108,7 +110,9 @@ def _next(incident: Incident | None, reading: Reading, now_ms: int) -> tuple[Inc
     if not reading.is_bad:
         return _well(incident, reading, now_ms) if incident and incident.is_told else (None, None)
     if incident is None or (not incident.is_told and now_ms - incident.seen_ms > UNSEEN_MS):
-        incident = Incident(reading.name, min(reading.since_ms or now_ms, now_ms), reading.over, now_ms)
+        incident = Incident(
+            reading.name, min(reading.since_ms or now_ms, now_ms), reading.over, now_ms, headline=reading.headline
+        )
     incident = replace(incident, well_ms=0)
     if incident.is_told:
         return incident, None

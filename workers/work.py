@@ -51,7 +51,6 @@ def run() -> None:
 def _work(watch: process.PanelWatch, loop: Loop) -> None:
     config = watch.config
     client = process.connect(config.redis_url)
-    loop.run(process.wait_for_redis(client))
     name = f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"
     store = open_store(config.mongodb_uri, config.sqlite_path)
     senders = loop.run(open_channels(config))
@@ -63,6 +62,8 @@ def _work(watch: process.PanelWatch, loop: Loop) -> None:
     # One dictionary: what the courier counts is what the heartbeat shows.
     heartbeat.facts = courier.counts
     heartbeat.facts[WORKER_FACT] = name
+    # RQ's own first words to a Redis that is full would end the process.
+    loop.run(process.wait_for_redis(client, heartbeat))
     log.info("started", extra={"channels": ", ".join(sorted(senders)) or "none", WORKER_FACT: name})
     try:
         with loop.beating(heartbeat):

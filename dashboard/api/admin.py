@@ -25,7 +25,7 @@ from dashboard.api.models import (
 )
 from dashboard.doors import Door
 from dashboard.portable import portable
-from dashboard.status import read_status
+from dashboard.system import read_system
 from stormalert import house
 from stormalert.calendar import CALENDAR_SETTING, Segment, read_calendar
 from stormalert.errors import InputError
@@ -227,8 +227,8 @@ def set_house(who: Who, asked: HouseIn) -> HouseIn:
 
 @router.get("/system-status", **READ)
 async def system_status() -> dict[str, Any]:
-    """The feed, what waits, and every process."""
-    return await read_status(resources.loop_redis(), resources.config())
+    """The feed, streams, servers, queue, store, every process and open notices; `findings` are what is not well, in words."""
+    return await read_system(resources.loop_redis(), resources.store(), resources.config())
 
 
 @router.get("/calendar", **READ)
@@ -250,10 +250,13 @@ def set_calendar(who: Who, asked: Calendar) -> Calendar:
 
 @router.get("/audit", **READ)
 def read_audit(
-    limit: Limit = 100, cursor: CursorText = "", user: Annotated[str, Query(pattern=IDS.replace("{1,64}", "{0,64}"))] = ""
+    limit: Limit = 100,
+    cursor: CursorText = "",
+    user: Annotated[str, Query(pattern=IDS.replace("{1,64}", "{0,64}"))] = "",
+    action: Annotated[str, Query(max_length=64, description="such as key set")] = "",
 ) -> Page[Entry]:
     """Who did what, newest first."""
-    found = resources.store().audit(read_cursor(cursor), limit + 1, user)
+    found = resources.store().audit(read_cursor(cursor), limit + 1, user, action)
     page = found[:limit]
     following = write_cursor(page[-1].time_ms, page[-1].id) if len(found) > limit else None
     return Page(items=[Entry.model_validate(entry.model_dump()) for entry in page], next=following)

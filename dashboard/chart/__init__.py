@@ -72,5 +72,6 @@ def alternative(bars: Sequence[Bar], lines: Sequence[Line] = (), marks: Sequence
         said += f" Lines: {'; '.join(f'{line.text} at {words.price(line.price_e4)}' for line in lines)}."
     if marks:
         newest = max(marks)
-        said += f" {words.grouped(len(marks))} marks, the last at {words.moment(newest.time_ms)}: {newest.text}."
+        count = f"{words.grouped(len(marks))} marks, the last" if len(marks) > 1 else "1 mark,"
+        said += f" {count} at {words.moment(newest.time_ms)}: {newest.text}."
     return said

@@ -51,7 +51,7 @@ class Chart {
       autoSize: true,
       layout: { attributionLogo: true, fontSize: 12 },
       localization: { locale: "en-IN", priceFormatter: (price) => rupees.format(price), timeFormatter: (time) => moment.format(time * 1000) },
-      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 3, minBarSpacing: 0.1 },
+      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 3, minBarSpacing: 0.1, lockVisibleTimeRangeOnResize: true },
       crosshair: { mode: draw.CrosshairMode.Normal },
       // The page scrolls by wheel and by finger; the chart by dragging sideways, and zooms by pinching.
       handleScroll: { mouseWheel: false, vertTouchDrag: false },
@@ -63,11 +63,18 @@ class Chart {
     });
     this.markers = draw.createSeriesMarkers(this.series, []);
     this.chart.subscribeCrosshairMove(({ time }) => this.say(time));
-    this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.lookBeyond());
+    this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+      // How many minutes are seen, for tests.
+      if (range) this.canvas.dataset.bars = (range.to - range.from).toFixed(1);
+      this.lookBeyond();
+    });
     this.canvas.addEventListener("keydown", (pressed) => this.steer(pressed));
     this.canvas.addEventListener("wheel", (turned) => this.zoomByWheel(turned), { passive: false });
     this.view.addEventListener("transitionrun", ({ target }) => target === this.view && setTimeout(() => this.paint(), 50));
-    this.resized = new ResizeObserver(() => this.drawLines());
+    this.resized = new ResizeObserver(() => {
+      this.drawLines();
+      this.drawMarks();
+    });
     this.resized.observe(this.canvas);
     this.paint();
   }
@@ -229,7 +236,7 @@ class Chart {
       this.bars.push(bar);
       this.series.update({ ...bar });
     }
-    this.canvas.dataset.last = last;
+    this.canvas.setAttribute("aria-label", `${this.shown.alternative} Now ${rupees.format(price)}.`);
     this.say();
     this.lookBeyond();
   }

@@ -1,17 +1,13 @@
-"""Alerts: what fired, newest first, and what became of each message."""
+"""Alerts: what fired, newest first, and what became of each message; and one of them as a whole."""
 
 from html import escape
+from urllib.parse import quote
 
 import streamlit as st
 
-from dashboard import flash, resources, texts, viewer
-from dashboard.resend import resend
+from dashboard import alert_detail, alert_facts, alert_list, flash, resources, texts, viewer
 from stormalert import words
-from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction
-from stormalert.store import Cursor
-
-PAGE = 25
-_TRAIL = "alerts-cursors"
+from stormalert.model import Alert, AlertFilter, Channel, Delivery, DeliveryState
 
 _STYLE = """<style>
 .alerts{width:100%;border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
@@ -19,13 +15,14 @@ _STYLE = """<style>
 .alerts th,.alerts td{padding:.5rem .7rem .5rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 13%,transparent);
 vertical-align:top}
 .alerts .n{white-space:nowrap}.alerts .soft{opacity:.65}
+.alerts a{color:inherit;text-decoration:none}.alerts a:hover{text-decoration:underline}
 .alerts b{font-weight:600}
-.alerts .up{color:#1a9a5c}.alerts .down{color:#d9534a}
+.alerts .up{color:color-mix(in srgb,#009e73 80%,currentColor)}.alerts .down{color:color-mix(in srgb,#d55e00 85%,currentColor)}
 .alerts ul{list-style:none;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:.25rem .9rem}
 .alerts li{margin:0;font-size:.82rem}
-.alerts li::before{content:"●";margin-right:.35rem;font-size:.7rem;vertical-align:.08em}
-.alerts .sent::before,.alerts .delivered::before,.alerts .read::before{color:#1a9a5c}.alerts .failed::before{color:#d9534a}
-.alerts .queued::before{color:#c98a00}.alerts .suppressed::before{color:#8795a6}
+.alerts li::before{content:"○";margin-right:.35rem}
+.alerts .sent::before,.alerts .delivered::before{content:"✓";color:#009e73}.alerts .read::before{content:"✓✓";color:#009e73}
+.alerts .failed::before{content:"✕";color:#d55e00}.alerts .suppressed::before{content:"–"}
 @media(max-width:640px){.alerts thead{display:none}
 .alerts,.alerts tbody{display:block}
 .alerts tr{display:block;padding:.6rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 13%,transparent)}
@@ -36,57 +33,48 @@ vertical-align:top}
 def show() -> None:
     who = viewer.required()
     flash.show()
-    trail: list[Cursor] = st.session_state.setdefault(_TRAIL, [])
+    if asked := st.query_params.get("alert"):
+        alert_detail.show(who.user.id, asked)
+        return
     st.title("Alerts", anchor=False)
-    after = trail[-1] if trail else None
-    # One more than shown says whether there is a next page.
-    found = resources.store().alerts_of(who.user.id, after, PAGE + 1)
-    page = found[:PAGE]
-    if not page and not trail:
-        st.info("No alerts yet. They appear here as soon as a rule fires; look at **Rules** whether some are armed.")
+    only = alert_list.draw()
+    page, has_more = alert_list.page(resources.store(), who.user.id, only)
+    if not page:
+        _nothing(only)
         return
     deliveries = {alert.id: resources.store().deliveries_of(alert.id) for alert in page}
     st.html(_STYLE + _table(page, deliveries))
-    _offer_failed([it for each in deliveries.values() for it in each if it.state is DeliveryState.FAILED])
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Newest", icon=":material/first_page:", disabled=not trail):
-            trail.clear()
-            st.rerun()
-        if st.button("Newer", icon=":material/chevron_left:", disabled=not trail):
-            trail.pop()
-            st.rerun()
-        if st.button("Older", icon=":material/chevron_right:", disabled=len(found) <= PAGE):
-            trail.append((page[-1].time_ms, page[-1].id))
-            st.rerun()
-        st.caption(f"Page {len(trail) + 1} · times in IST")
+    if failed := [it for each in deliveries.values() for it in each if it.state is DeliveryState.FAILED]:
+        alert_detail.offer_again(failed)
+    alert_list.turn(page, has_more=has_more)
 
 
-def _offer_failed(failed: list[Delivery]) -> None:
-    """The way to send again what failed on this page."""
-    if not failed:
-        return
-    noun = "message that failed" if len(failed) == 1 else f"{len(failed)} messages that failed"
-    if st.button(f"Send the {noun} again", icon=":material/replay:"):
-        who = viewer.required()
-        count = resend(resources.store(), [it for it in failed if it.user == who.user.id])
-        flash.leave(f"{count} on their way again, within some seconds.")
-        st.rerun()
+def _nothing(only: AlertFilter) -> None:
+    if not alert_list.is_first():
+        st.info("There are no older ones.")
+        alert_list.turn([], has_more=False)
+    elif only != AlertFilter():
+        st.info("No alert is like that. Look for something else, or clear the fields above.")
+    else:
+        st.info("No alerts yet. They appear here as soon as a rule fires; look at **Rules** whether some are armed.")
 
 
 def _table(alerts: list[Alert], deliveries: dict[str, list[Delivery]]) -> str:
-    channels = resources.store().channels_of(alerts[0].user) if alerts else []
+    channels = resources.store().channels_of(alerts[0].user)
     rows = "".join(_row(alert, deliveries[alert.id], channels) for alert in alerts)
     heads = "".join(f"<th>{head}</th>" for head in ("Time", "Instrument", "What happened", "Price", "Deliveries"))
     return f'<table class="alerts"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _row(alert: Alert, deliveries: list[Delivery], channels: list[Channel]) -> str:
-    side = "down" if alert.direction is Direction.DOWN else "up"
+    side = alert_facts.side(alert)
     arrow = "▼" if side == "down" else "▲"
     sent = "".join([*map(_delivery, deliveries), *map(_absence, texts.without(deliveries, channels))])
     none = '<span class="soft">There was no channel</span>'
+    opened = f'href="/alerts?alert={quote(alert.id)}" target="_self"'
     return (
-        f'<tr><td class="n soft">{words.moment(alert.time_ms)}</td><td class="n"><b>{escape(alert.symbol)}</b></td>'
+        f'<tr><td class="n soft">{words.moment(alert.time_ms)}</td>'
+        f'<td class="n"><a {opened}><b>{escape(alert.symbol)}</b></a></td>'
         f'<td><span class="{side}">{arrow}</span> {escape(texts.what_happened(alert))}</td>'
         f'<td class="n">{texts.rupees(alert.price_e4)} <span class="soft">from {texts.rupees(alert.reference_e4)}</span></td>'
         f'<td class="d">{f"<ul>{sent}</ul>" if sent else none}</td></tr>'

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard import flash, instruments, resources, viewer
+from dashboard.admin import first_steps
 from dashboard.live import live
 
 
@@ -10,6 +11,8 @@ def show() -> None:
     who = viewer.required()
     flash.show()
     st.title("Live", anchor=False)
+    if who.is_admin:
+        first_steps.hint(who.user.id)
     symbols = instruments.symbols(resources.store().watchlist(who.user.id))
     if not symbols:
         st.info("Nothing is watched yet. Add instruments under **Settings → Watchlist**, and rules under **Rules**.")

@@ -30,10 +30,19 @@ EVERY_S = 4
 _WATCHED = 3
 _ALL, _OPENED = "rules-all", "rules-opened"
 _STYLE = """<style>
-/* What can be done stays in sight while one marks further down. */
-.st-key-rules-bar{position:sticky;top:3.75rem;z-index:90;background:var(--st-background-color,inherit);padding:.35rem 0;
-min-height:2.9rem}
+/* What can be done stays in sight while one marks further down, on the colours of .streamlit/config.toml. */
+div:has(>.st-key-rules-bar){position:sticky;top:3.75rem;z-index:90}
+.st-key-rules-bar{padding:.35rem 0;min-height:2.9rem}
+div:has(>.st-key-rules-bar)::before{content:"";position:absolute;inset:0 -.5rem;z-index:-1;
+background:light-dark(#fff,#0e1420)}
 .st-key-rules-bar button{padding:.15rem .6rem;min-height:2.1rem}
+@media(max-width:640px){
+.st-key-rules-bar{flex-wrap:nowrap;overflow-x:auto}.st-key-rules-bar>div{flex-shrink:0}
+.st-key-rules-filter>div{flex:1 1 40%}
+.st-key-rules-filter>div:first-child{flex-basis:100%}
+.st-key-rules-filter>div>div{width:100%!important}
+.st-key-rule-examples>div:nth-child(n+4){display:none}
+.st-key-rule-entry,.st-key-rule-examples,.st-key-rules-filter{gap:.5rem}}
 .st-key-rule-examples button,.st-key-rule-symbols button{min-height:1.6rem}
 .st-key-rule-examples button p,.st-key-rule-symbols button p{font-variant-numeric:tabular-nums;text-decoration:underline;
 text-decoration-color:color-mix(in srgb,currentColor 35%,transparent);text-underline-offset:.2em}
@@ -46,16 +55,18 @@ def show() -> None:
     flash.show()
     act = rule_acts.asked()
     st.html(_STYLE)
-    heading, silence, button = st.columns([4, 1, 1], vertical_alignment="bottom")
-    heading.title("Rules", anchor=False)
-    if silence.button("Snooze all", icon=":material/notifications_off:", width="stretch"):
-        act = "snooze all"
-    if button.button("New rule", icon=":material/edit_note:", width="stretch", help="In a form, for one or many instruments"):
-        act = "make"
-    rule_entry.offer(list(instruments.symbols(resources.store().watchlist(user)[:_WATCHED]).values()))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title("Rules", anchor=False)
+        if st.button("Snooze all", icon=":material/notifications_off:"):
+            act = "snooze all"
+        if st.button("New rule", icon=":material/edit_note:", help="In a form, for one or many instruments"):
+            act = "make"
+    watched = instruments.symbols(resources.store().watchlist(user)[:_WATCHED])
+    rule_entry.offer(list(watched.values()), has_preview=not act)
     silent = mutes.held(user)
     mutes.show(silent)
-    if resources.store().count_rules(user) == 0:
+    total = resources.store().count_rules(user)
+    if not total:
         st.info(
             "No rules yet. Type one in the line above (its examples can be clicked), make one in the form with **New rule**, "
             "or bring a table in with **CSV** below."
@@ -63,7 +74,7 @@ def show() -> None:
         chosen = Chosen(user, [], 0)
     else:
         looked = rule_list.draw()
-        matching = resources.store().count_rules(user, looked.only)
+        matching = resources.store().count_rules(user, looked.only) if looked.is_narrow else total
         # Not while something is being edited.
         board = st.fragment(_board, run_every=None if act else EVERY_S)
         chosen = board(user, looked, matching, silent)
@@ -85,7 +96,8 @@ def _board(user: str, looked: Looked, matching: int, silent: list[Mute]) -> Chos
     """The table with what can be done; returns what is chosen."""
     viewer.required()
     rules, has_more = rule_list.page(resources.store(), user, looked)
-    count = f"{words.grouped(matching)} {'rule' if matching == 1 else 'rules'}{' match' if looked.is_narrow else ''} · IST"
+    noun = "rule" if matching == 1 else "rules"
+    count = f"{words.grouped(matching)} {noun}{' match' if looked.is_narrow else ''} · times in IST"
     if not rules:
         st.info("No rule is here. Look for something else, or go to the first page.")
         rule_list.turn(rules, looked, has_more=has_more, count=count)
@@ -127,7 +139,13 @@ def _act_on(chosen: Chosen, shown: int, looked: Looked, matching: int, silent: l
         st.caption("Mark rules for what can be done with them; Enter opens one.", width="content")
     if chosen.only is None and matching > shown:
         noun = " that match" if looked.is_narrow else ""
-        st.button(f"Take all {words.grouped(matching)}{noun}", type="tertiary", on_click=_take_all, args=(looked,))
+        st.button(
+            f"Take all {words.grouped(matching)}{noun}",
+            type="tertiary",
+            icon=":material/select_all:",
+            on_click=_take_all,
+            args=(looked,),
+        )
     if chosen.size:
         rule_acts.buttons(chosen, silent)
 

@@ -4,8 +4,10 @@ import http.cookiejar
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 
 from stormalert.errors import StormError
 
@@ -40,9 +42,12 @@ class Page:
 
 
 class Browser:
-    def __init__(self) -> None:
+    def __init__(self, ways: Mapping[str, str] | None = None) -> None:
+        """`ways`: for roots of addresses to which one is led, those that lead there from here."""
         self._cookies = http.cookiejar.CookieJar()
-        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self._cookies))
+        self._opener = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(self._cookies), _Redirects(dict(ways or {}))
+        )
 
     def open(self, url: str) -> Page:
         return self._fetch(urllib.request.Request(url))  # noqa: S310 - our own addresses
@@ -67,6 +72,22 @@ class Browser:
             raise StormError(f"{_bare(refusal.url)} answered {refusal.code}") from None
         except OSError as error:
             raise StormError(f"{_bare(request.full_url)} cannot be reached: {error}") from None
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    def __init__(self, ways: Mapping[str, str]) -> None:
+        self._ways = ways
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        return super().redirect_request(req, fp, code, msg, headers, self._way_to(newurl))
+
+    def _way_to(self, url: str) -> str:
+        for root, way in self._ways.items():
+            if root and f"{url}/".startswith(f"{root.rstrip('/')}/"):
+                return way.rstrip("/") + url[len(root.rstrip("/")) :]
+        return url
 
 
 class _FormReader(HTMLParser):

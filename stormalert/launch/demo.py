@@ -1,6 +1,7 @@
 """What the demo puts into an empty store: a user, four channels, a watchlist, rules. All of it can be done twice."""
 
 from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
 
 from stormalert.launch.plan import LOOPBACK
 from stormalert.model import Channel, ChannelKind, Direction, Instrument, Kind, Rule, User
@@ -17,6 +18,11 @@ SYMBOLS = (
 MOST_WATCHED = 9_000
 
 
+def is_stand_in(url: str) -> bool:
+    """Whether it leads to the sandbox: of `make run`, or the service of that name in docker compose."""
+    return urlsplit(url).hostname in (LOOPBACK, "sandbox")
+
+
 def ensure_channels(store: Store, user: User, config: Settings) -> int:
     """One for each stand-in; a channel with an account of its own would write to real people."""
     channels = [
@@ -27,7 +33,7 @@ def ensure_channels(store: Store, user: User, config: Settings) -> int:
             (ChannelKind.EMAIL, "trader@example.com", config.smtp_url),
             (ChannelKind.WEBHOOK, f"{config.kite_api_root}/webhook/demo", config.kite_api_root),
         )
-        if f"//{LOOPBACK}:" in root
+        if is_stand_in(root)
     ]
     for channel in channels:
         if store.channel(channel.id) is None:

@@ -1,12 +1,14 @@
 """The daily Kite login of the demo: the dashboard's sign-in, its Kite button and the sandbox's login page, as in a browser."""
 
+from collections.abc import Mapping
+
 from stormalert.errors import StormError
 from stormalert.launch.browser import Browser
 
 
-def log_in(dashboard_url: str, user: str, password: str) -> None:
-    """Returns when the dashboard has Kite's answer. Raises StormError."""
-    browser = Browser()
+def log_in(dashboard_url: str, user: str, password: str, ways: Mapping[str, str] | None = None) -> None:
+    """Returns when the dashboard has Kite's answer; `ways` as Browser has them. Raises StormError."""
+    browser = Browser(ways)
     sign_in = browser.open(f"{dashboard_url}/login")
     form = next((form for form in sign_in.forms if form.asks_for_password), None)
     if form is None:

@@ -23,9 +23,10 @@ ALIASES = {"NIFTY": "NIFTY 50", "BANKNIFTY": "NIFTY BANK"}
 class Seeding:
     """`advance` does what can be done now and returns what a person is told of it; it waits for nothing."""
 
-    def __init__(self, plan: Plan, store: Store, client: redis.Redis) -> None:
+    def __init__(self, plan: Plan, store: Store, client: redis.Redis, since_ms: int | None = None) -> None:
+        """What ingest said before `since_ms`, by default now, is another run's."""
         self._plan, self._store, self._redis = plan, store, client
-        self._started_ms = now_ms()
+        self._since_ms = now_ms() if since_ms is None else since_ms
         self._user: User | None = None
         self._is_put = False
         self._login_after_s = 0.0
@@ -50,14 +51,19 @@ class Seeding:
     def _feed_state(self) -> str:
         """In ingest's words; empty as long as they are those of an earlier run."""
         state, since_ms = self._redis.hmget(keys.FEED, "state", "since_ms")
-        return str(state) if int(since_ms or 0) >= self._started_ms else ""
+        return str(state) if int(since_ms or 0) >= self._since_ms else ""
 
     def _log_in(self) -> str:
         try:
-            log_in(self._plan.dashboard_url, demo.USER, self._plan.demo_password)
+            log_in(self._plan.dashboard_url, demo.USER, self._plan.demo_password, self._ways())
         except StormError as error:
             return f"! kite       not logged in yet: {error}"
         return "✓ kite       logged in on the sandbox's login page"
+
+    def _ways(self) -> dict[str, str]:
+        """What browsers are told, and where that is for us: behind nginx the two differ."""
+        config = self._plan.settings
+        return {config.kite_login_root: config.kite_api_root, config.public_url: self._plan.dashboard_url}
 
     def _put(self, user: User, instruments: Sequence[Instrument]) -> str:
         if self._plan.recording:

@@ -365,8 +365,9 @@ class MongoStore:
     def record_audit(self, entry: AuditEntry) -> None:
         self._insert(entry)
 
-    def audit(self, after: Cursor | None = None, limit: int = 100, user: str = "") -> list[AuditEntry]:
-        return self._newest(AuditEntry, "time_ms", {"user": user} if user else {}, after, limit)
+    def audit(self, after: Cursor | None = None, limit: int = 100, user: str = "", action: str = "") -> list[AuditEntry]:
+        narrowed = {name: text for name, text in (("user", user), ("action", action)) if text}
+        return self._newest(AuditEntry, "time_ms", narrowed, after, limit)
 
     def forget(self, before_ms: int, audit_before_ms: int, limit: int = 1_000) -> int:
         old_alerts = self._oldest("alerts", {"time_ms": {"$lt": before_ms}}, "time_ms", limit)

@@ -113,6 +113,7 @@ Revised = TypeVar("Revised", User, Rule, Channel, Delivery)
 
 
 _BY_USER = " AND json_extract(body, '$.user') = ?"
+_BY_ACTION = " AND json_extract(body, '$.action') = ?"
 # Spelled as in its index.
 _SYMBOL = "json_extract(body, '$.symbol')"
 
@@ -453,13 +454,13 @@ class SqliteStore:
             "INSERT INTO audit (id, body, time_ms) VALUES (?, ?, ?)", (entry.id, entry.model_dump_json(), entry.time_ms)
         )
 
-    def audit(self, after: Cursor | None = None, limit: int = 100, user: str = "") -> list[AuditEntry]:
+    def audit(self, after: Cursor | None = None, limit: int = 100, user: str = "", action: str = "") -> list[AuditEntry]:
+        narrowed = (_BY_USER if user else "") + (_BY_ACTION if action else "")
         return self._all(
             AuditEntry,
-            f"SELECT body FROM audit WHERE (time_ms, id) < (?, ?){_BY_USER if user else ''}"  # noqa: S608
-            " ORDER BY time_ms DESC, id DESC LIMIT ?",
+            f"SELECT body FROM audit WHERE (time_ms, id) < (?, ?){narrowed} ORDER BY time_ms DESC, id DESC LIMIT ?",  # noqa: S608
             *(after or NEWEST),
-            *([user] if user else []),
+            *(text for text in (user, action) if text),
             limit,
         )
 

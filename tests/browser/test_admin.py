@@ -106,6 +106,7 @@ def test_the_house_decides_who_needs_a_second_factor_and_how_long_things_are_kep
 
 def test_a_calendar_that_makes_no_sense_is_refused_in_a_sentence(product: Running, signed_in: Watched) -> None:
     tab(signed_in, "/admin", "Calendar")
+    signed_in.page.get_by_text("As JSON").click()
     area = signed_in.page.get_by_label("What is added to the built-in calendar")
     area.fill('{"holidays": ["some day"]}')
     area.press("Control+Enter")
@@ -118,7 +119,7 @@ def test_a_calendar_that_makes_no_sense_is_refused_in_a_sentence(product: Runnin
 def test_rules_go_out_and_come_in_as_a_file(product: Running, signed_in: Watched, tmp_path: object) -> None:
     signed_in.open("/rules")
     signed_in.settle()
-    signed_in.page.get_by_text("CSV", exact=True).click()
+    signed_in.page.get_by_text("Rules out and in as a table (CSV)").click()
     chooser = signed_in.page.locator('input[type="file"]')
     rows = "symbol,kind,percent\nNSE:INFY,trailing,1\nNSE:NOTHING,trailing,1\nNSE:INFY,day,x\n"
     chooser.set_input_files({"name": "rules.csv", "mimeType": "text/csv", "buffer": rows.encode()})

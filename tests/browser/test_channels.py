@@ -11,7 +11,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from stormalert.linking import link_chat
 from stormalert.model import Channel, ChannelKind, Kind, QuietHours, Rule, RuleState
 from tests.browser.running import NAME, PASSWORD, USER, Running, running, wait_until
-from tests.browser.watching import Watched, chromium, watched_page
+from tests.browser.watching import DESK, PHONE, Watched, chromium, watched_page
 from tests.workers.conftest import sandbox_server  # noqa: F401 - a fixture
 from tests.workers.rig import TOKEN, Sandbox
 from workers.bot.buttons import Press, Verb, under
@@ -33,10 +33,10 @@ def linked_product(
 
 
 @pytest.fixture
-def settings_page(linked_product: Running) -> Iterator[Watched]:
+def channels_page(linked_product: Running) -> Iterator[Watched]:
     with watched_page(linked_product.url) as watched:
         watched.sign_in(NAME, PASSWORD)
-        watched.open("/settings")
+        watched.open("/channels")
         watched.settle()
         yield watched
 
@@ -47,10 +47,10 @@ def only_channel(product: Running, kind: ChannelKind) -> Channel | None:
 
 def test_an_address_is_verified_by_the_code_that_was_sent_to_it(
     linked_product: Running,
-    settings_page: Watched,
+    channels_page: Watched,
     sandbox_server: Sandbox,  # noqa: F811
 ) -> None:
-    page = settings_page.page
+    page = channels_page.page
     page.get_by_role("combobox", name="Channel").click()
     page.get_by_role("option", name="E-mail").click()
     page.get_by_role("textbox", name="Address").fill("asha@storm.example")
@@ -59,7 +59,7 @@ def test_an_address_is_verified_by_the_code_that_was_sent_to_it(
     expect(page.get_by_text("The code was sent.")).to_be_visible()
     (mail,) = sandbox_server.outbox("email")
     code = mail["subject"].rpartition(" ")[2]
-    settings_page.screenshot("channel-code")
+    channels_page.screenshot("channel-code")
     page.get_by_role("textbox", name="Code").fill("12345")
     page.get_by_role("button", name="Verify", exact=True).click()
     expect(page.get_by_text("A code has six digits, was '12345'.")).to_be_visible()
@@ -75,19 +75,19 @@ def test_an_address_is_verified_by_the_code_that_was_sent_to_it(
     page.get_by_role("button", name="Test").click()
     expect(page.get_by_text("The test message was sent.")).to_be_visible()
     assert [it["subject"] for it in sandbox_server.outbox("email")][1:] == ["This is a test."]
-    settings_page.screenshot("channel-verified")
+    channels_page.screenshot("channel-verified")
 
 
 def test_telegram_is_linked_by_a_link_that_is_waited_for(
     linked_product: Running,
-    settings_page: Watched,
+    channels_page: Watched,
     sandbox_server: Sandbox,  # noqa: F811
 ) -> None:
-    page = settings_page.page
+    page = channels_page.page
     page.get_by_role("button", name="Link Telegram").click()
     link = page.get_by_role("link", name="Open Telegram")
     expect(link).to_have_attribute("href", re.compile(r"^https://t\.me/stormalert_sandbox_bot\?start=[\w-]{32}$"))
-    settings_page.screenshot("channel-link")
+    channels_page.screenshot("channel-link")
     token = (link.get_attribute("href") or "").rpartition("=")[2]
     sandbox_server.client.post("/control/telegram", json={"chat_id": 4242, "text": f"/start {token}"}).raise_for_status()
     wait_until(lambda: only_channel(linked_product, ChannelKind.TELEGRAM), 20)
@@ -128,15 +128,15 @@ def choose(page: Page, label: str, name: str) -> None:
     raise AssertionError(f"{name} cannot be chosen")
 
 
-def test_a_channel_has_quiet_hours_and_stands_in_for_another(linked_product: Running, settings_page: Watched) -> None:
+def test_a_channel_has_quiet_hours_and_stands_in_for_another(linked_product: Running, channels_page: Watched) -> None:
     chat = link_chat(linked_product.store, USER, "616161")
     mail = Channel(id="standin", user=USER, kind=ChannelKind.EMAIL, address="later@storm.example")
     linked_product.store.save_channel(mail)
-    page = settings_page.open("/settings")
-    settings_page.settle()
+    page = channels_page.open("/channels")
+    channels_page.settle()
 
     def row(address: str) -> Locator:
-        return page.get_by_test_id("stLayoutWrapper").filter(has=page.get_by_text(address, exact=True)).first
+        return page.locator("[class*=st-key-channel-]").filter(has=page.get_by_text(address, exact=True))
 
     def stored(channel: Channel) -> Channel:
         found = linked_product.store.channel(channel.id)
@@ -147,21 +147,57 @@ def test_a_channel_has_quiet_hours_and_stands_in_for_another(linked_product: Run
     # What the script shows when it runs anew: one that still runs would close what is opened meanwhile.
     expect(page.get_by_text("Telegram is silent now.")).to_be_visible()
     assert stored(chat).is_silent
-    settings_page.settle()
+    channels_page.settle()
     row("later@storm.example").get_by_role("button", name="When").click()
     page.get_by_text("Quiet hours", exact=True).click()
     expect(page.get_by_role("combobox", name="Time zone")).to_be_visible()
-    settings_page.settle()
+    channels_page.settle()
     choose(page, "Gets alerts", "Only if Telegram 616161 fails")
     expect(page.get_by_role("spinbutton", name="After minutes")).to_be_visible()
-    settings_page.settle()
-    settings_page.screenshot("channel-when")
+    channels_page.settle()
+    channels_page.screenshot("channel-when")
     page.get_by_test_id("stPopoverBody").get_by_role("button", name="Save").click()
     wait_until(lambda: stored(mail).stands_in_for == chat.id, 10)
     assert stored(mail).quiet == QuietHours(from_min=22 * 60, to_min=7 * 60)
+    expect(page.get_by_text("Only if an alert is not sent on Telegram 616161 after 5 min")).to_be_visible()
+    expect(page.get_by_text("Quiet from 22:00 to 07:00 (Asia/Kolkata): what fires then")).to_be_visible()
     expect(
-        page.get_by_text("Quiet from 22:00 to 07:00 (Asia/Kolkata). Only if Telegram is not sent after 5 min.")
+        page.get_by_text("2. E-mail later@storm.example stands in when it is not sent on Telegram 616161 after 5 min.")
     ).to_be_visible()
-    settings_page.screenshot("channel-wishes")
+    channels_page.screenshot("channel-wishes")
+    # The other way round, without a word about ids.
+    channels_page.settle()
+    row("later@storm.example").get_by_role("button", name="Earlier").click()
+    expect(page.get_by_text("E-mail comes earlier now.")).to_be_visible()
+    assert (stored(mail).stands_in_for, stored(chat).stands_in_for) == ("", mail.id)
+    expect(page.get_by_text("Only if an alert is not sent on E-mail later@storm.example after 5 min")).to_be_visible()
+    channels_page.settle()
+    expect(row("later@storm.example").get_by_role("button", name="Earlier")).to_be_disabled()
+    row("later@storm.example").get_by_role("button", name="Later").click()
+    wait_until(lambda: stored(mail).stands_in_for == chat.id, 10)
     for channel in (chat, mail):
         linked_product.store.delete_channel(channel.id)
+
+
+def test_a_channel_that_was_switched_off_says_why_and_what_to_do(linked_product: Running, channels_page: Watched) -> None:
+    broken = Channel(
+        id="broken",
+        user=USER,
+        kind=ChannelKind.WHATSAPP,
+        address="+919812345678",
+        is_on=False,
+        reason="blocked by the recipient <b>x</b>",
+    )
+    linked_product.store.save_channel(broken)
+    page = channels_page.open("/channels")
+    channels_page.settle()
+    expect(page.get_by_text("Switched off: blocked by the recipient <b>x</b>. See that the number is right")).to_be_visible()
+    for colours, size, name in (("light", DESK, ""), ("dark", DESK, "-dark"), ("light", PHONE, "-phone")):
+        channels_page.show_as(colours, size)  # type: ignore[arg-type]
+        channels_page.settle()
+        channels_page.screenshot(f"channels{name}")
+        page.get_by_role("heading", name="Wording").scroll_into_view_if_needed()
+        channels_page.screenshot(f"channels-wording{name}")
+        page.get_by_role("heading", name="Channels", exact=True).scroll_into_view_if_needed()
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    linked_product.store.delete_channel(broken.id)

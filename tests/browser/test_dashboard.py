@@ -135,7 +135,13 @@ def test_a_rule_made_in_the_form_fires(product: Running, signed_in: Watched) -> 
 
 
 def test_every_page_opens_by_its_own_address_on_a_desk_and_on_a_phone(signed_in: Watched) -> None:
-    for path, heading in (("", "Live"), ("rules", "Rules"), ("alerts", "Alerts"), ("settings", "Settings")):
+    for path, heading in (
+        ("", "Live"),
+        ("rules", "Rules"),
+        ("alerts", "Alerts"),
+        ("channels", "Channels"),
+        ("settings", "Settings"),
+    ):
         signed_in.show_as("light")
         signed_in.open(f"/{path}")
         signed_in.settle()
@@ -146,10 +152,10 @@ def test_every_page_opens_by_its_own_address_on_a_desk_and_on_a_phone(signed_in:
         assert signed_in.page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
 
 
-def test_messages_are_worded_and_signed_on_the_settings_page(product: Running, signed_in: Watched) -> None:
+def test_messages_are_worded_and_signed_on_the_channels_page(product: Running, signed_in: Watched) -> None:
     channel = Channel(id="c-hook", user=USER, kind=ChannelKind.WEBHOOK, address="https://example.com/hook")
     product.store.save_channel(channel)
-    page = signed_in.open("/settings")
+    page = signed_in.open("/channels")
     signed_in.settle()
     wording = page.get_by_role("textbox", name="Your own message")
     wording.fill("{prise}")
@@ -182,8 +188,7 @@ def test_signing_out_closes_the_door_and_the_live_connection(product: Running, s
 def open_with_first_rule_marked(signed_in: Watched) -> Page:
     page = signed_in.open("/rules")
     signed_in.settle()
-    # The table is drawn on a canvas: the mark is at the left edge of its first row.
-    page.get_by_test_id("stDataFrame").click(position={"x": 20, "y": 52})
+    page.get_by_role("table", name="Rules").locator("tbody").get_by_role("checkbox").first.click()
     expect(page.get_by_text("1 rule marked")).to_be_visible()
     # A script that still runs would close a dialog that is opened meanwhile.
     signed_in.settle()
@@ -195,7 +200,7 @@ def test_a_rule_on_the_watchlist_is_armed_on_all_of_it(product: Running, signed_
     signed_in.settle()
     page.get_by_role("button", name="New rule").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_text("On every instrument of my watchlist").click()
+    dialog.get_by_role("radio", name="My whole watchlist").click()
     # At once, while the page still draws anew.
     dialog.get_by_role("textbox", name="Percent").fill("0.3")
     dialog.get_by_text("Turn from the extreme").click()
@@ -264,7 +269,7 @@ def test_what_a_rules_messages_do_is_said_without_arming_it_anew(product: Runnin
 
 
 def test_how_many_alerts_are_too_many_at_once_is_its_readers_to_say(product: Running, signed_in: Watched) -> None:
-    page = signed_in.open("/settings")
+    page = signed_in.open("/channels")
     signed_in.settle()
     page.get_by_role("spinbutton", name="Alerts one by one, at most").fill("5")
     page.get_by_role("spinbutton", name="In any seconds").fill("30")

@@ -3,8 +3,6 @@
 `watched_page(base_url)` serves for any running StormAlert, also the whole of `make run`.
 """
 
-import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -13,8 +11,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.sync_api import ConsoleMessage, Page, Playwright, Request, Response, WebSocket, sync_playwright
+
+from tests.conftest import needed
 
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -31,6 +30,7 @@ class Watched:
     page: Page
     base_url: str
     _playwright: Playwright
+    _arguments: tuple[str, ...] = ()
     expected: set[str] = field(default_factory=set)
     complaints: list[str] = field(default_factory=list)
     # What the relay, or Streamlit, sent and got: addresses of the websockets that were opened.
@@ -46,7 +46,7 @@ class Watched:
 
     def somebody_else(self) -> AbstractContextManager["Watched"]:
         """Another person's browser beside this one."""
-        return _opened(self._playwright, self.base_url)
+        return _opened(self._playwright, self.base_url, *self._arguments)
 
     def open(self, path: str = "/") -> Page:
         self.page.goto(self.base_url + path)
@@ -112,31 +112,25 @@ class Watched:
 
 def chromium() -> str:
     """Its path; skips the test where there is none, and fails in CI."""
-    path = shutil.which("chromium")
-    if path is None:
-        told = "Chromium is not installed; on Debian or Ubuntu: apt-get install chromium"
-        if os.environ.get("CI"):
-            pytest.fail(told)
-        pytest.skip(told)
-    return path
+    return needed("chromium")
 
 
 @contextmanager
-def watched_page(base_url: str) -> Iterator[Watched]:
-    """A new browser without a past; what went wrong on its page is an error at the end."""
-    with sync_playwright() as playwright, _opened(playwright, base_url) as watched:
+def watched_page(base_url: str, *arguments: str) -> Iterator[Watched]:
+    """A new browser without a past, with more `arguments`; what went wrong on its page is an error at the end."""
+    with sync_playwright() as playwright, _opened(playwright, base_url, *arguments) as watched:
         yield watched
 
 
 @contextmanager
-def _opened(playwright: Playwright, base_url: str) -> Iterator[Watched]:
+def _opened(playwright: Playwright, base_url: str, *arguments: str) -> Iterator[Watched]:
     executable = chromium()
     with tempfile.TemporaryDirectory(prefix="storm-chromium-") as profile:
         context = playwright.chromium.launch_persistent_context(
             profile,
             executable_path=executable,
             headless=True,
-            args=list(ARGUMENTS),
+            args=[*ARGUMENTS, *arguments],
             viewport={"width": DESK[0], "height": DESK[1]},
             color_scheme="light",
             # Times on the screen must not depend on where the reader is.
@@ -144,7 +138,7 @@ def _opened(playwright: Playwright, base_url: str) -> Iterator[Watched]:
         )
         context.set_default_timeout(15_000)
         try:
-            watched = Watched(context.new_page(), base_url, playwright)
+            watched = Watched(context.new_page(), base_url, playwright, arguments)
             yield watched
         finally:
             context.close()

@@ -20,7 +20,13 @@ from .conftest import JWT_SECRET, PASSWORD, Rig, post_login
 GATED = (
     "/",
     "/rules",
+    "/backtest",
     "/settings",
+    "/channels",
+    "/admin",
+    "/admin?part=Queue",
+    "/admin/queue/",
+    "/admin/queue/0/data/queues.json",
     "/index.html",
     "/kite/login",
     "/kite/callback?request_token=x&status=success",

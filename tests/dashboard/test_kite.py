@@ -44,7 +44,7 @@ def test_kites_token_is_kept_sealed_for_ingest(rig: Rig, admin: httpx.Client) ->
     before_ms = now_ms()
     admin.get("/kite/login")
     answer = admin.get(CALLBACK, params=GOOD)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/settings?kite=received")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/admin?part=Kite&kite=received")
     sealed = rig.store.setting(SETTING)
     assert sealed and "Tok-en_1" not in sealed
     kept = json.loads(Sealer(MASTER_SECRET).unseal(sealed))
@@ -65,7 +65,7 @@ def test_one_login_is_good_for_one_token(rig: Rig, admin: httpx.Client) -> None:
 
 def test_a_token_from_a_login_that_was_not_started_here_is_refused(rig: Rig, admin: httpx.Client) -> None:
     answer = admin.get(CALLBACK, params=GOOD)
-    assert_refused(answer, 403, "This login was not started here. Start it with the button on the Settings page.")
+    assert_refused(answer, 403, "This login was not started here. Start it with the button on the Admin page.")
     assert rig.store.setting(SETTING) == ""
 
 
@@ -105,14 +105,14 @@ def test_another_sites_link_does_not_start_a_login(admin: httpx.Client, site: st
     answer = admin.get("/kite/login", headers={"Sec-Fetch-Site": site})
     assert answer.status_code == status
     if status == 403:
-        assert_refused(answer, 403, "Start the Kite login with the button on the Settings page.")
+        assert_refused(answer, 403, "Start the Kite login with the button on the Admin page.")
         assert "storm_kite" not in admin.cookies
 
 
 @pytest.mark.parametrize(
     ("missing", "sentence"),
     [
-        ("KITE_API_KEY", "There is no Kite API key: set KITE_API_KEY and KITE_API_SECRET, then start StormAlert again."),
+        ("KITE_API_KEY", "There is no Kite API key: set KITE_API_KEY and KITE_API_SECRET on the Admin page."),
         ("STORM_MASTER_SECRET", "Kite&#x27;s token cannot be kept safe: set STORM_MASTER_SECRET, then start StormAlert again."),
     ],
 )

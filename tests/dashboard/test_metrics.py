@@ -1,6 +1,7 @@
 """What Prometheus is told, read with its own parser."""
 
 import re
+import time
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from stormalert.model import ChannelKind
 from stormalert.process import Heartbeat, connect
 from stormalert.store import open_store
 from stormalert.units import now_ms
+
+from .conftest import Rig, post_login
 
 CONFIG = settings.parse({"STORM_SHARDS": "2"})
 FIRST, SECOND = keys.all_shards(2)
@@ -199,3 +202,20 @@ async def test_a_queue_of_its_own_that_is_away_does_not_hide_the_rest(client: re
     samples = scrape(await read(client, store, config))
     assert [value(samples, "redis_up", server=server) for server in ("hot", "queue")] == [1, 0]
     store.close()
+
+
+def test_sign_ins_and_their_refusals_are_counted(rig: Rig) -> None:
+    with rig.sign_in("asha") as admin, rig.visitor() as guesser:
+        made = admin.post("/api/auth/tokens", json={"label": "prometheus", "scopes": ["read"]}).json()
+        assert post_login(guesser, "asha", "a guess").status_code == 401
+        deadline_s = time.monotonic() + 20
+        while True:
+            answer = guesser.get("/metrics", headers={"Authorization": f"Bearer {made['token']}"})
+            told = {(name, dict(labels).get("reason", "")): count for (name, labels), count in samples_of(answer.text).items()}
+            refused = told.get(("stormalert_sign_ins_refused_total", "password"), 0)
+            if refused and told.get(("stormalert_sign_ins_total", "")):
+                break
+            # The dashboard beats every two seconds.
+            assert time.monotonic() < deadline_s, answer.text
+            time.sleep(0.2)
+    assert refused == 1

@@ -7,6 +7,7 @@ WELL = {
     "feed": {"state": "streaming", "delay_p99_ms": 3},
     "waiting": {"ticks": 0, "alerts": 0},
     "missing": [],
+    "memory": {"percent": 40, "words": "400 of 1,000 MB"},
     "figures": {"workers": 2, "queued": 0, "latency_ms": 12},
 }
 OPEN, CLOSED = {"is_open": True, "turn_ms": 0}, {"is_open": False, "turn_ms": 10 * HOUR_MS}
@@ -25,6 +26,14 @@ def test_all_is_well() -> None:
         ({"feed": {"state": "login_needed"}}, CLOSED | {"turn_ms": HOUR_MS}, "bad", "Log in to Kite."),
         ({"feed": {"state": "stale", "reason": "mute for 6 s."}}, OPEN, "bad", "No prices come: mute for 6 s."),
         ({"feed": {}}, OPEN, "wait", "The feed is starting."),
+        (
+            # Nobody beats in a full one.
+            {"memory": {"percent": 100, "words": "1,000 of 1,000 MB"}, "missing": ["ingest", "worker"]},
+            CLOSED,
+            "bad",
+            "Redis is full, 1,000 of 1,000 MB: no new prices are evaluated, and alerts are late.",
+        ),
+        ({"memory": {"percent": 90, "words": "900 of 1,000 MB"}}, OPEN, "wait", "Redis is nearly full: 900 of 1,000 MB."),
         ({"waiting": {"ticks": 12_345, "alerts": 0}}, OPEN, "wait", "12,345 ticks wait for the evaluator."),
         ({"waiting": {"ticks": 1_00_000, "alerts": 0}}, OPEN, "bad", "1,00,000 ticks wait for the evaluator."),
         ({"figures": {"queued": 501, "latency_ms": 0}}, OPEN, "wait", "501 messages wait for a worker."),

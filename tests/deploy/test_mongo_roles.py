@@ -63,8 +63,12 @@ def test_every_process_may_do_what_its_code_asks_and_nothing_more() -> None:
     needed = {
         process: {("meta", "find")}.union(*(asked_of_mongo()[method] for method in methods(process))) for process in ENTRANCES
     }
-    assert {process: sorted(needed[process] - granted[process]) for process in ENTRANCES} == dict.fromkeys(ENTRANCES, [])
-    assert {process: sorted(granted[process] - needed[process]) for process in ENTRANCES} == dict.fromkeys(ENTRANCES, [])
+    assert {process: sorted(needed[process] - granted[process]) for process in ENTRANCES} == {
+        process: [] for process in ENTRANCES
+    }
+    assert {process: sorted(granted[process] - needed[process]) for process in ENTRANCES} == {
+        process: [] for process in ENTRANCES
+    }
 
 
 def test_each_role_says_why_and_names_collections_that_there_are() -> None:
@@ -245,6 +249,7 @@ CALLS: dict[str, tuple[Callable[[Any], object], ...]] = {
     "rule": (lambda s: s.rule("r"),),
     "rules": (lambda s: s.rules(["r"]),),
     "rules_of": (lambda s: s.rules_of("u"),),
+    "rules_by_symbol": (lambda s: s.rules_by_symbol("u"),),
     "count_rules": (lambda s: s.count_rules("u"),),
     "rules_changed": (lambda s: list(s.rules_changed(0)),),
     "mark_spent": (lambda s: s.mark_spent("r", 1),),

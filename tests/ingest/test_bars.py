@@ -66,3 +66,21 @@ async def test_the_rest_is_written_where_one_instruments_minute_is_refused(redis
 def test_a_day_begins_at_midnight_in_india() -> None:
     # 14 November 2023, 22:14 UTC is the 15th, 03:44 in India.
     assert day_began_ms(1_700_000_040_000) == 1_699_986_600_000
+
+
+async def test_a_server_that_is_full_gets_the_minute_when_it_has_room_again(redis_url: str) -> None:
+    async with process.connect(redis_url) as redis:
+        bars, stopping = Bars(redis, 1), asyncio.Event()
+        bars.add([*ticks(100, 103), *ticks(99, minute=1)])
+        await redis.config_set("maxmemory", 1)
+        try:
+            await bars._write()
+        finally:
+            await redis.config_set("maxmemory", 0)
+        assert await redis.exists(KEY) == 0
+        stopping.set()
+        await bars.run_until(stopping)
+        assert [bar[:3] for bar in read_bars(await redis.xrange(KEY))] == [
+            (NINE_MS, 1_000_000, 1_030_000),
+            (NINE_MS + MINUTE_MS, 990_000, 990_000),
+        ]

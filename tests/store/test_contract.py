@@ -542,6 +542,14 @@ def test_channels_and_rules_are_found_by_their_ids(store: Store) -> None:
     assert store.rules(["nobody", "r1"]) == [rule]
 
 
+def test_what_a_delivery_went_through_is_stored_with_it(store: Store) -> None:
+    saved = store.save_delivery(a_delivery(reason="timed out"))
+    store.save_deliveries([saved.moved({"state": DeliveryState.SENT, "reason": "", "updated_ms": 2_000})])
+    found = store.delivery(saved.id)
+    assert found is not None and found.state is DeliveryState.SENT
+    assert [(step.state, step.time_ms, step.reason) for step in found.past] == [(DeliveryState.QUEUED, 1_000, "timed out")]
+
+
 def test_deliveries_of_an_alert_are_listed_by_id(store: Store) -> None:
     second, first = store.save_delivery(a_delivery("r1-1-c2")), store.save_delivery(a_delivery("r1-1-c1"))
     store.save_delivery(a_delivery("r1-2-c1", alert="r1-2"))
@@ -940,6 +948,14 @@ def test_rules_are_counted_without_the_deleted_ones(store: Store) -> None:
     store.save_rule(a_rule("r3", state=RuleState.DELETED))
     store.save_rule(a_rule("r4", user="u2"))
     assert store.count_rules("u1") == 2
+
+
+def test_the_audit_log_of_one_action(store: Store) -> None:
+    for number, (user, action) in enumerate((("u1", "signed in"), ("u1", "key set"), ("u2", "key set"), ("u1", "key set"))):
+        store.record_audit(an_entry(f"e{number}", time_ms=number, user=user, action=action))
+    assert [it.id for it in store.audit(action="key set")] == ["e3", "e2", "e1"]
+    assert [it.id for it in store.audit((3, "e3"), 1, action="key set")] == ["e2"]
+    assert [it.id for it in store.audit(user="u1", action="key set")] == ["e3", "e1"]
 
 
 def test_the_audit_log_of_one_user(store: Store) -> None:

@@ -26,6 +26,8 @@ GREETING = {
     "maxWriteBatchSize": 100_000,
 }
 
+NOTHING = {"ok": 1, "cursor": {"id": 0, "ns": "storm.any", "firstBatch": []}}
+
 Document = dict[str, Any]
 
 
@@ -40,7 +42,8 @@ class Server(socketserver.ThreadingTCPServer):
         self.answers: dict[str, Document] = {
             "findAndModify": {"ok": 1, "value": {"version": 1, "ms": 1}},
             "update": {"ok": 1, "n": 1, "nModified": 0},
-            **dict.fromkeys(("find", "aggregate"), {"ok": 1, "cursor": {"id": 0, "ns": "storm.any", "firstBatch": []}}),
+            "find": NOTHING,
+            "aggregate": NOTHING,
             "distinct": {"ok": 1, "values": []},
         }
 

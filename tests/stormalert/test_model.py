@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
-from stormalert.model import Alert, Direction, Kind, QuietHours, Rule, User, sentences
+from stormalert.model import STEPS_MAX, Alert, Direction, Kind, QuietHours, Rule, User, sentences
+from tests.store.records import a_delivery
 
 ROLLING: dict[str, Any] = {
     "id": "r1", "user": "u1", "token": 408065, "symbol": "NSE:INFY", "kind": "rolling", "direction": "up",
@@ -113,3 +114,12 @@ def test_quiet_hours_may_lie_within_a_day_and_keep_to_the_clocks_of_their_zone()
 def test_quiet_hours_that_make_no_sense_are_refused(fields: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValidationError, match=sentence):
         quiet_at("2026-07-01 12:00", **fields)
+
+
+def test_a_delivery_keeps_the_newest_of_what_it_went_through() -> None:
+    delivery = a_delivery(reason="0", updated_ms=0)
+    for place in range(STEPS_MAX + 3):
+        delivery = delivery.moved({"reason": str(place + 1), "updated_ms": place + 1})
+    assert len(delivery.past) == STEPS_MAX
+    assert [(step.reason, step.time_ms) for step in delivery.past[:1]] == [("3", 3)]
+    assert (delivery.past[-1].reason, delivery.reason) == (str(STEPS_MAX + 2), str(STEPS_MAX + 3))

@@ -1,4 +1,5 @@
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -123,3 +124,32 @@ def test_what_is_wrong_with_files_is_told_with_all_else_and_without_their_conten
     assert "STORM_NOTHING_FILE is not a setting" in found
     assert "STORM_PORT: " in found
     assert len(refused.value.problems) == 6 and SECRET not in found
+
+
+def test_passwords_and_the_authority_are_put_into_the_addresses(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.crt"
+    authority.write_text("x")
+    config = settings.parse(
+        {
+            "STORM_REDIS_URL": "rediss://ingest@redis:6379/0",
+            "STORM_QUEUE_URL": "redis://worker@queue:6379/1",
+            "STORM_REDIS_PASSWORD": "a/b:c@d",
+            "STORM_REDIS_CA": str(authority),
+            "MONGODB_URI": "mongodb://ingest@mongo:27017/stormalert?authSource=admin",
+            "STORM_MONGODB_PASSWORD": "50%",
+        }
+    )
+    assert config.redis_url == f"rediss://ingest:a%2Fb%3Ac%40d@redis:6379/0?{urlencode({'ssl_ca_certs': str(authority)})}"
+    assert config.rq_url == "redis://worker:a%2Fb%3Ac%40d@queue:6379/1"
+    assert config.mongodb_uri == "mongodb://ingest:50%25@mongo:27017/stormalert?authSource=admin"
+    assert "a/b" not in repr(config) and "a%2Fb" not in repr(config)
+
+
+def test_an_address_with_a_password_of_its_own_or_without_a_user_stays_as_it_is() -> None:
+    for url in (
+        "redis://ingest:own@redis:6379/0",
+        "redis://redis:6379/0",
+        "redis://:own@redis:6379/0",
+        "unix:///run/redis.sock",
+    ):
+        assert settings.parse({"STORM_REDIS_URL": url, "STORM_REDIS_PASSWORD": "other"}).redis_url == url

@@ -1,4 +1,5 @@
 import pickle
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from stormalert import settings
 from stormalert.model import Role
+from stormalert.queue_board import PATH
 from stormalert.sessions import ACCESS_COOKIE, Begun
 from stormalert.store import Store, open_store
 from tests.sessions import begin, sessions
@@ -21,16 +23,16 @@ from workers.worker import DeliveryWorker
 
 SECRET = "s" * 32
 PAGES = (
-    "/",
-    "/0/view/workers",
-    "/0/view/jobs",
-    "/0/data/queues.json",
-    "/0/data/workers.json",
-    "/0/data/jobs/deliveries/queued/8/asc/1.json",
-    "/0/data/jobs/deliveries/started/8/asc/1.json",
-    "/0/data/jobs/deliveries/failed/8/asc/1.json",
-    "/0/view/job/rule1-1-channel1",
-    "/0/data/job/rule1-1-channel1.json",
+    f"{PATH}/",
+    f"{PATH}/0/view/workers",
+    f"{PATH}/0/view/jobs",
+    f"{PATH}/0/data/queues.json",
+    f"{PATH}/0/data/workers.json",
+    f"{PATH}/0/data/jobs/deliveries/queued/8/asc/1.json",
+    f"{PATH}/0/data/jobs/deliveries/started/8/asc/1.json",
+    f"{PATH}/0/data/jobs/deliveries/failed/8/asc/1.json",
+    f"{PATH}/0/view/job/rule1-1-channel1",
+    f"{PATH}/0/data/job/rule1-1-channel1.json",
 )
 
 
@@ -88,7 +90,7 @@ def test_nobody_sees_a_page_without_signing_in(board: FlaskClient, page: str) ->
 
 def test_a_forged_cookie_does_not_open_the_board(board: FlaskClient) -> None:
     sign_in(board, secret="t" * 32)
-    assert board.get("/").status_code == 401
+    assert board.get(f"{PATH}/").status_code == 401
 
 
 def test_without_a_secret_no_cookie_opens_the_board(board: FlaskClient, store: Store, redis_url: str) -> None:
@@ -100,14 +102,14 @@ def test_without_a_secret_no_cookie_opens_the_board(board: FlaskClient, store: S
 
 def test_a_member_is_told_that_only_admins_may(board: FlaskClient) -> None:
     sign_in(board, role=Role.MEMBER)
-    assert board.get("/").status_code == 403
+    assert board.get(f"{PATH}/").status_code == 403
 
 
 def test_a_signed_out_session_does_not_open_the_board(board: FlaskClient, store: Store, redis_url: str) -> None:
     session = sign_in(board).session
-    assert board.get("/").status_code == 200
+    assert board.get(f"{PATH}/").status_code == 200
     sessions(store, redis_url, SECRET).end(session)
-    assert board.get("/").status_code == 401
+    assert board.get(f"{PATH}/").status_code == 401
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -116,26 +118,43 @@ def test_an_admin_sees_every_page_while_workers_are_busy(board: FlaskClient, bus
     assert board.get(page).status_code == 200
 
 
+def test_its_own_address_leads_to_the_board_and_its_files_are_below_its_path(board: FlaskClient) -> None:
+    sign_in(board)
+    answer = board.get("/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"{PATH}/")
+    page = board.get(f"{PATH}/").text
+    files = re.findall(r'(?:src|href)="(/[^"]+)"', page)
+    assert len(files) > 5 and all(it.startswith(f"{PATH}/") for it in files)
+    for file in (it for it in files if "." in it):
+        with board.get(file, buffered=True) as answer:
+            assert answer.status_code == 200, file
+
+
+def test_only_pages_of_the_same_origin_may_frame_it(board: FlaskClient) -> None:
+    sign_in(board)
+    assert board.get(f"{PATH}/").headers["X-Frame-Options"] == "SAMEORIGIN"
+
+
 def test_the_board_names_the_delivery_that_a_worker_is_at(board: FlaskClient, busy_worker: DeliveryWorker) -> None:
     sign_in(board)
-    (worker,) = get_json(board, "/0/data/workers.json")["workers"]
+    (worker,) = get_json(board, f"{PATH}/0/data/workers.json")["workers"]
     assert worker["current_job"]["job_id"] == "rule1-1-channel1"
-    (queued,) = get_json(board, "/0/data/jobs/deliveries/queued/8/asc/1.json")["jobs"]
+    (queued,) = get_json(board, f"{PATH}/0/data/jobs/deliveries/queued/8/asc/1.json")["jobs"]
     assert queued["id"] == "rule1-1-channel2"
 
 
 def test_a_get_cannot_change_the_queue(board: FlaskClient, busy_worker: DeliveryWorker) -> None:
     sign_in(board)
-    assert board.get("/requeue/deliveries").status_code == 405
+    assert board.get(f"{PATH}/requeue/deliveries").status_code == 405
 
 
 def test_a_post_from_elsewhere_cannot_change_the_queue(board: FlaskClient, busy_worker: DeliveryWorker) -> None:
     sign_in(board)
-    path = "/job/rule1-1-channel2/delete"
+    path = f"{PATH}/job/rule1-1-channel2/delete"
     for headers in ({}, {"Origin": "https://evil.example"}, {"Origin": "null"}):
         assert board.post(path, headers=headers).status_code == 403
     assert board.post(path, headers={"Origin": "http://localhost"}).get_json() == {"status": "OK"}
-    assert get_json(board, "/0/data/jobs/deliveries/queued/8/asc/1.json")["jobs"] == []
+    assert get_json(board, f"{PATH}/0/data/jobs/deliveries/queued/8/asc/1.json")["jobs"] == []
 
 
 def test_no_page_unpickles_what_lies_in_redis(
@@ -152,9 +171,9 @@ def test_no_page_unpickles_what_lies_in_redis(
         redis.hset(f"rq:job:{job}", mapping={"data": zlib.compress(bomb), "meta": bomb})
     sign_in(board)
     board.application.config["PROPAGATE_EXCEPTIONS"] = False
-    for page in (*PAGES, "/0/data/job/rule1-1-channel2.json"):
+    for page in (*PAGES, f"{PATH}/0/data/job/rule1-1-channel2.json"):
         board.get(page)
-    board.post("/requeue/deliveries", headers={"Origin": "http://localhost"})
+    board.post(f"{PATH}/requeue/deliveries", headers={"Origin": "http://localhost"})
     assert not written.exists()
     # The bomb is live: this is what the pages must not do.
     pickle.loads(bomb)

@@ -179,6 +179,11 @@ def test_a_failed_delivery_may_be_run_again_by_hand(courier: Rounds, store: Stor
     sandbox.faults(telegram={"errors": {}})
     assert courier.deliver(ID) == Done(DeliveryState.SENT)
     assert (stored(store).state, stored(store).attempts, stored(store).reason) == (DeliveryState.SENT, 2, "")
+    # What it went through stays known.
+    assert [(step.state, step.reason) for step in stored(store).past] == [
+        (DeliveryState.QUEUED, ""),
+        (DeliveryState.FAILED, "credentials refused: check TELEGRAM_BOT_TOKEN"),
+    ]
 
 
 def test_a_channel_that_was_switched_off_is_not_used_and_the_reason_is_told(courier: Rounds, store: Store) -> None:

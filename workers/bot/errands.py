@@ -77,12 +77,9 @@ class Errands:
                 entries = await self._left_behind() or await self._unread()
                 # Together: a provider that does not answer holds up no other.
                 await asyncio.gather(*(self._finish(entry_id, fields) for entry_id, fields in entries))
-            except ResponseError as error:
-                if "NOGROUP" not in str(error):
-                    raise
-                # Somebody emptied the server.
-                self._has_group = False
             except REDIS_ERRORS as error:
+                # Somebody emptied the server.
+                self._has_group &= "NOGROUP" not in str(error)
                 log.debug("redis is away", extra={"reason": type(error).__name__})
                 await asyncio.sleep(AWAY_S)
 
@@ -194,7 +191,7 @@ def _code_message(channel: Channel, code: str) -> Message:
     return Message(
         f"code-{channel.id}-{now_ms()}",
         f"Your StormAlert code is {code}",
-        "It is good for 10 minutes. Enter it in StormAlert under Settings, Channels. If you did not ask for it, ignore this.",
+        "It is good for 10 minutes. Enter it in StormAlert under Channels. If you did not ask for it, ignore this.",
         useful_s=600,
         channel=channel.id,
     )

@@ -16,6 +16,7 @@ from stormalert.settings import Settings
 from stormalert.store import open_store
 from workers.bot import polling
 from workers.bot.errands import Errands
+from workers.bot.full import Full
 from workers.bot.polling import Lock, Poller
 from workers.bot.talk import App, Talk
 from workers.bot.watch import Watch
@@ -50,7 +51,7 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
         limits = Limits(client, config)
         errands = Errands(client, thread_client, store, links, channels, limits)
         owner = f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"
-        watch = Watch(client, thread_client, store, config, owner)
+        watch = Watch(client, thread_client, store, config, owner, Full(client, store, channels))
         talk = Talk(store, thread_client, links, limits)
         async with process.Tasks(stopping) as tasks:
             tasks.create_task(heartbeat.beat_until(stopping))

@@ -39,8 +39,8 @@ log = logging.getLogger("stormalert")
 POLL_S = 25
 WANTED = [Update.MESSAGE, Update.CALLBACK_QUERY]
 STRANGER_S = 3600
-_NOT_LINKED = "This chat is not linked. Sign in to StormAlert, open Settings, Channels, and use the Telegram link there."
-_NO_LINK = "This link was used already or is older than 15 minutes. Make a new one in StormAlert under Settings, Channels."
+_NOT_LINKED = "This chat is not linked. Sign in to StormAlert, open Channels, and use the Telegram link there."
+_NO_LINK = "This link was used already or is older than 15 minutes. Make a new one in StormAlert under Channels."
 _AWAY = "StormAlert cannot look that up just now. Try again in a moment."
 _LINES_MAX = 4000
 # Begins what a press adds to a message, so that the next press can replace it.

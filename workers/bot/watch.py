@@ -1,7 +1,7 @@
 """Looks every few seconds what is wrong, and has every admin told; one process at a time does.
 
-It asks for errands and sends nothing itself. It runs beside those who run them, so that admins are told of a dispatcher or a
-worker that is gone; of a bot that is gone the status page tells.
+It asks for errands and sends nothing itself, but for full.py. It runs beside those who run them, so that admins are told of a
+dispatcher or a worker that is gone; of a bot that is gone the status page tells.
 """
 
 import asyncio
@@ -18,11 +18,13 @@ from stormalert import alarms, errands, keys
 from stormalert.errors import StormError
 from stormalert.model import ChannelKind, Role
 from stormalert.process import ALIVE_MS, REDIS_ERRORS
+from stormalert.room import Memory
 from stormalert.settings import Settings
 from stormalert.store import Store
 from stormalert.streams import written_ms
 from stormalert.units import MINUTE_MS, now_ms
 from workers import conditions, notices
+from workers.bot.full import Full
 from workers.bot.polling import Lock
 from workers.conditions import DELIVERY_WAITS_MS, Facts, Gap, Tries
 from workers.notices import Incident, Level, Notice
@@ -42,8 +44,11 @@ Counts = Mapping[str, Mapping[str, int]]
 
 
 class Watch:
-    def __init__(self, client: Redis, thread_client: ThreadRedis, store: Store, config: Settings, owner: str) -> None:
+    def __init__(
+        self, client: Redis, thread_client: ThreadRedis, store: Store, config: Settings, owner: str, full: Full
+    ) -> None:
         self._client = client
+        self._full = full
         self._thread_client = thread_client
         self._store = store
         self._shards = keys.all_shards(config.shards)
@@ -55,8 +60,9 @@ class Watch:
     async def run_until(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             try:
+                memory = await self._full.look()
                 if await self._lock.take():
-                    await self.look()
+                    await self.look(memory)
                 self._log_edge(None)
             except (StormError, ValueError, *REDIS_ERRORS) as error:
                 self._log_edge(error)
@@ -66,11 +72,11 @@ class Watch:
                 continue
         await self._lock.give_back()
 
-    async def look(self) -> None:
+    async def look(self, memory: Memory) -> None:
         kept = cast(dict[str, str], await self._client.hgetall(keys.NOTICES))
         read = {name: Incident.read(name, text) for name, text in kept.items()}
         known = {name: incident for name, incident in read.items() if incident is not None}
-        facts = await self._facts()
+        facts = await self._facts(memory)
         after, due = notices.look(known, conditions.readings(facts, known), facts.now_ms)
         # Asked for first: what is asked for again, because we died in between, has the same id and goes out once.
         for notice in due:
@@ -104,7 +110,7 @@ class Watch:
             log.info("looking again what is wrong")
         self._is_blind = error is not None
 
-    async def _facts(self) -> Facts:
+    async def _facts(self, memory: Memory) -> Facts:
         at_ms = now_ms()
         beats = cast(list[str], await self._client.zrangebyscore(keys.BEATS, at_ms - ALIVE_MS, "+inf"))
         beating = {beat.split(":")[2] for beat in beats}
@@ -125,6 +131,7 @@ class Watch:
             waiting_since_ms=min((max(delivery.updated_ms, delivery.due_ms) for delivery in waiting), default=0),
             tries=await self._tries(at_ms, [beat for beat in beats if beat.split(":")[2] == "worker"]),
             alarms=await asyncio.to_thread(alarms.alarms, self._store),
+            memory=memory,
             dashboard=self._dashboard,
         )
 

@@ -1,0 +1,1 @@
+"""The parts of the page Admin, one a file; only admins get as far as any of them."""

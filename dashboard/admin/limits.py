@@ -1,0 +1,49 @@
+"""House: plans with their limits, who needs a second factor, and for how long things are kept."""
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import authentication, resources
+from dashboard.admin.access import admin, attempt
+from stormalert import house
+from stormalert.errors import InputError
+from stormalert.house import USUAL_PLAN, House, Plan, SecondFactor
+
+_FACTOR_NAMES = {
+    SecondFactor.OPTIONAL: "Whoever wants one",
+    SecondFactor.ADMINS: "Admins must have one",
+    SecondFactor.EVERYONE: "Everybody must have one",
+}
+
+
+def show() -> None:
+    now = house.read(resources.store())
+    with st.form("house", border=False):
+        factor = st.radio(
+            "Second factor", list(SecondFactor), index=list(SecondFactor).index(now.second_factor),
+            format_func=_FACTOR_NAMES.__getitem__, horizontal=True,
+        )  # fmt: skip
+        left, right = st.columns(2)
+        keep = left.number_input("Days that alerts are kept", min_value=1, max_value=3650, value=now.keep_days)
+        keep_audit = right.number_input(
+            "Days that the audit log is kept", min_value=1, max_value=3650, value=now.keep_audit_days
+        )
+        st.caption(f"Plans. `{USUAL_PLAN}` is for whoever has no other; 0 alerts an hour: as STORM_ALERTS_PER_HOUR says.")
+        rows = pd.DataFrame([{"plan": name, **plan.model_dump()} for name, plan in now.plans.items()])
+        edited = st.data_editor(rows, num_rows="dynamic", hide_index=True, key="plans")
+        is_sent = st.form_submit_button("Save", type="primary")
+    if is_sent and factor:
+        attempt(lambda: _save_house(factor, int(keep), int(keep_audit), edited), "The house's rules are saved.")
+
+
+def _save_house(factor: SecondFactor, keep_days: int, keep_audit_days: int, table: pd.DataFrame) -> None:
+    plans: dict[str, Plan] = {}
+    for row in table.to_dict("records"):
+        name = str(row.pop("plan") or "").strip()
+        if name in plans:
+            raise InputError(f"There are two plans called {name}.")
+        # A cell that is empty is not a number, not even itself.
+        plans[name] = house.checked(Plan, {str(column): int(found) for column, found in row.items() if found == found})
+    fields = {"plans": plans, "second_factor": factor, "keep_days": keep_days, "keep_audit_days": keep_audit_days}
+    house.change(resources.store(), house.checked(House, fields))
+    authentication.record(admin().user.id, "house changed", f"plans {', '.join(plans)}; second factor {factor}")

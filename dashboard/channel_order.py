@@ -1,0 +1,130 @@
+"""Which of a user's channels come first, and which stand in for which: in sentences, and changed by moving them. Pure.
+
+Channels that come first get every alert at once; behind each of them are its stand-ins, by the minutes that they wait.
+"""
+
+from collections.abc import Sequence
+
+from stormalert import words
+from stormalert.model import STAND_IN_MAX_MIN, Channel, ChannelKind, DeliveryState
+
+# What providers tell of a message that they took, the furthest first.
+_REPORTED = {ChannelKind.WHATSAPP: [DeliveryState.READ, DeliveryState.DELIVERED, DeliveryState.SENT]}
+_NOT_SO_FAR = {
+    DeliveryState.READ: "is not read",
+    DeliveryState.DELIVERED: "is not on the phone",
+    DeliveryState.SENT: "is not sent",
+}
+_STEP_MIN = 5
+
+
+def reported(kind: ChannelKind) -> list[DeliveryState]:
+    return _REPORTED.get(kind, [DeliveryState.SENT])
+
+
+def in_order(channels: Sequence[Channel]) -> list[Channel]:
+    """Each one that comes first, with its stand-ins behind it."""
+    found: list[Channel] = []
+    for channel in channels:
+        if first_of(channel, channels) is None:
+            found += _with_stand_ins(channel, channels, found)
+    # Those that only wait for each other, which the REST routes would allow.
+    return found + [channel for channel in channels if channel not in found]
+
+
+def first_of(channel: Channel, channels: Sequence[Channel]) -> Channel | None:
+    """The one that it stands in for; None when it comes first itself."""
+    return next((it for it in channels if it.id == channel.stands_in_for and it.id != channel.id), None)
+
+
+def stand_ins_of(channel: Channel, channels: Sequence[Channel]) -> list[Channel]:
+    found = [it for it in channels if it.stands_in_for == channel.id and it.id != channel.id]
+    return sorted(found, key=lambda it: it.stands_in_after_min)
+
+
+def possible_firsts(channel: Channel, channels: Sequence[Channel]) -> list[Channel]:
+    """What it may stand in for: a channel that gets alerts at once. One that others stand in for stays first itself."""
+    if stand_ins_of(channel, channels):
+        return []
+    return [it for it in channels if it.id != channel.id and first_of(it, channels) is None]
+
+
+def name(channel: Channel) -> str:
+    return f"{words.CHANNELS[channel.kind]} {channel.address}"
+
+
+def told(channel: Channel, channels: Sequence[Channel]) -> str:
+    """Which alerts it gets, in one sentence."""
+    first = first_of(channel, channels)
+    if first is None:
+        return "Gets every alert at once."
+    minutes, lag = channel.stands_in_after_min, _NOT_SO_FAR.get(channel.stands_in_unless, "is not sent")
+    return f"Only if an alert {lag} on {name(first)} after {minutes} min, or at once when it fails there."
+
+
+def way(channels: Sequence[Channel]) -> list[str]:
+    """The way of an alert over all channels that take some, a sentence a step."""
+    taking = [it for it in channels if it.takes_alerts]
+    firsts = [it for it in taking if first_of(it, taking) is None]
+    if not firsts:
+        return []
+    found = [f"Every alert goes at once to {_listed([name(it) for it in firsts])}."]
+    for channel in (it for first in firsts for it in stand_ins_of(first, taking)):
+        first = first_of(channel, taking)
+        assert first is not None, "it is among its stand-ins"
+        lag = _NOT_SO_FAR.get(channel.stands_in_unless, "is not sent")
+        found.append(f"{name(channel)} stands in when it {lag} on {name(first)} after {channel.stands_in_after_min} min.")
+    return found
+
+
+def moved_up(channel: Channel, channels: Sequence[Channel]) -> list[Channel]:
+    """The channels that change, as they are to be, so that it comes before the one that it is behind; none when it is first."""
+    first = first_of(channel, channels)
+    if first is None:
+        return []
+    row = stand_ins_of(first, channels)
+    place = row.index(channel)
+    if place:
+        before = row[place - 1]
+        earlier, later = before.stands_in_after_min, channel.stands_in_after_min
+        later = later if later > earlier else min(earlier + _STEP_MIN, STAND_IN_MAX_MIN)
+        return [_waiting(channel, earlier), _waiting(before, later)]
+    behind = {
+        "stands_in_for": channel.id,
+        "stands_in_unless": reported(channel.kind)[0],
+        "stands_in_after_min": channel.stands_in_after_min,
+    }
+    # The new first one goes first: in between nothing waits for a channel that waits itself.
+    changed = [channel.model_copy(update={"stands_in_for": first.stands_in_for}), first.model_copy(update=behind)]
+    for other in row[1:]:
+        changed.append(other.model_copy(update={"stands_in_for": channel.id, "stands_in_unless": reported(channel.kind)[0]}))
+    return changed
+
+
+def moved_down(channel: Channel, channels: Sequence[Channel]) -> list[Channel]:
+    """The same the other way round; none when nothing is behind it."""
+    behind = _next(channel, channels)
+    return moved_up(behind, channels) if behind else []
+
+
+def _next(channel: Channel, channels: Sequence[Channel]) -> Channel | None:
+    first = first_of(channel, channels)
+    row = stand_ins_of(first or channel, channels)
+    place = row.index(channel) + 1 if first else 0
+    return row[place] if place < len(row) else None
+
+
+def _waiting(channel: Channel, minutes: int) -> Channel:
+    return channel.model_copy(update={"stands_in_after_min": minutes})
+
+
+def _with_stand_ins(channel: Channel, channels: Sequence[Channel], known: Sequence[Channel]) -> list[Channel]:
+    found = [channel]
+    for other in stand_ins_of(channel, channels):
+        if other not in known and other not in found:
+            found += _with_stand_ins(other, channels, [*known, *found])
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -1,0 +1,75 @@
+"""A Redis without room: admins are told of it though nothing can be written there."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
+
+from stormalert import settings
+from stormalert.model import Channel, ChannelKind, Role, User
+from stormalert.process import UNREACHABLE, connect
+from stormalert.room import Memory, read_memory
+from stormalert.store import Store, open_store
+from tests.workers.rig import ADDRESSES, Sandbox
+from workers.bot.full import HEADLINE, Full
+from workers.channels import open_channels
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncIterator[Redis]:
+    """Has room again afterwards."""
+    async with connect(redis_url) as opened:
+        yield opened
+        await opened.config_set("maxmemory", 0)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An admin and a member, each with a chat."""
+    store = open_store("", tmp_path / "store.sqlite3")
+    for name, role, address in (("root", Role.ADMIN, ADDRESSES[ChannelKind.TELEGRAM]), ("asha", Role.MEMBER, "424243")):
+        store.save_user(User(id=name, name=name, password_hash="x", role=role, created_ms=1))
+        store.save_channel(Channel(id=f"{name}-chat", user=name, kind=ChannelKind.TELEGRAM, address=address))
+    return store
+
+
+async def test_admins_are_told_once_each_time(
+    client: Redis, store: Store, sandbox: Sandbox, environment: dict[str, str]
+) -> None:
+    channels = await open_channels(settings.parse(environment))
+    full = Full(client, store, channels)
+    try:
+        assert (await full.look()).is_full is False
+        for _ in range(2):
+            await client.config_set("maxmemory", 1)
+            assert [(await full.look()).is_full for _ in range(3)] == [True, True, True]
+            await client.config_set("maxmemory", 0)
+            assert (await full.look()).is_full is False
+    finally:
+        for sender in channels.values():
+            await sender.close()
+    told = sandbox.outbox("telegram")
+    assert [message["to"] for message in told] == [ADDRESSES[ChannelKind.TELEGRAM]] * 2
+    assert all(HEADLINE in message["text"] for message in told)
+    store.close()
+
+
+async def test_memory_is_counted_as_the_server_counts_it(client: Redis) -> None:
+    assert (await read_memory(client)).percent == 0
+    used_bytes = (await read_memory(client)).used_bytes
+    await client.config_set("maxmemory", 10 * used_bytes)
+    assert 8 <= (await read_memory(client)).percent <= 12
+    await client.set("there", "is room")
+    await client.config_set("maxmemory", used_bytes // 2)
+    assert (await read_memory(client)).is_full
+    with pytest.raises(OutOfMemoryError) as refusal:
+        await client.set("there", "is none")
+    # As good as away: everybody is prepared for that, and waits.
+    assert isinstance(refusal.value, UNREACHABLE)
+
+
+def test_what_is_used_is_said_in_plain_words() -> None:
+    assert Memory(1_234_567_890, 2_000_000_000).words == "1,234 of 2,000 MB"
+    assert Memory(1_234_567_890, 0).words == ""
