@@ -45,10 +45,6 @@ QUEUE = (
 )
 
 ADMIN = "admin"
-ENGINE_NOUNS = (
-    *("instrument", "rule", "state", "lows", "highs", "families", "moves", "levels", "cohort", "extremes", "newest"),
-    *("triggers", "smallest", "pending"),
-)
 
 
 def _shard(*nouns: str) -> tuple[str, ...]:
@@ -60,7 +56,7 @@ def _each(*nouns: str) -> tuple[str, ...]:
     return _shard(*(f"{noun}:*" for noun in nouns))
 
 
-ARMED = (*_each(*ENGINE_NOUNS), *_shard("cursor", "counters"))
+ARMED = (*_each("instrument", *keys.ENGINE_NOUNS), *_shard("cursor", "counters"))
 # What the status page and the notices are made of.
 CONDITION = (*_shard("ticks", "alerts"), "storm:alive:*", keys.BEATS, keys.FEED, keys.GAPS)
 QUOTA = ("storm:{limits}:user:*", "storm:{limits}:recent:*")
@@ -196,7 +192,13 @@ USERS = (
     User(
         "backup",
         "reads everything, to keep a copy of it outside",
-        (CONNECTION, "+scan +dump +type +pttl +expiretime +pexpiretime +exists +info +dbsize +lastsave +bgsave +bgrewriteaof"),
+        (
+            CONNECTION,
+            SCRIPT_READ,
+            "+scan +type +pttl +exists +get +hget +hgetall +smembers +lrange +zrange",
+            "+xrange +xinfo|stream +xinfo|groups +xpending",
+            "+dump +info +dbsize +lastsave +bgsave +bgrewriteaof",
+        ),
         reads=("*",),
     ),
     User(
@@ -219,9 +221,14 @@ def users_acl(passwords: Mapping[str, str]) -> str:
         raise InputError(f"these users of Redis have no password: {', '.join(missing)}")
     if short := [name for name in NAMES if len(passwords[name]) < PASSWORD_LENGTH]:
         raise InputError(f"passwords have at least {PASSWORD_LENGTH} characters, not so: {', '.join(short)}")
-    lines = [user.line(hashlib.sha256(passwords[user.name].encode()).hexdigest()) for user in USERS]
+    lines = [user.line(digest(passwords[user.name])) for user in USERS]
     # Redis makes a default user that may do everything unless the file says otherwise.
     return "\n".join(("user default off resetpass resetkeys resetchannels -@all", *lines, ""))
+
+
+def digest(password: str) -> str:
+    """As the server keeps it."""
+    return hashlib.sha256(password.encode()).hexdigest()
 
 
 def write(directory: Path, *, is_new: bool) -> int:
