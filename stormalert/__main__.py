@@ -8,7 +8,7 @@ from pathlib import Path
 from stormalert import acl, docs, process, settings
 from stormalert.doctor import report
 from stormalert.errors import StormError
-from stormalert.launch import admin, alive
+from stormalert.launch import admin, alive, backups
 from stormalert.launch.run import run
 from stormalert.launch.seed import seed
 from stormalert.reseal import reseal
@@ -37,6 +37,10 @@ def main() -> int:
             return report.run(is_json=arguments.json)
     config = process.load_or_exit()
     try:
+        if arguments.command == "backup":
+            return backups.backup(arguments.target, arguments.keep)
+        if arguments.command == "restore":
+            return backups.restore(arguments.source, arguments.force)
         if arguments.command == "healthy":
             return alive.report(config, arguments.process)
         if arguments.command == "seed":
@@ -78,6 +82,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_admin.add_argument("name")
     commands.add_parser("reseal", help="after STORM_MASTER_SECRET was changed: encrypt with it what the store keeps")
+    backing_up = commands.add_parser("backup", help="all of the store and of Redis in one file, while everything runs")
+    backing_up.add_argument(
+        "target", type=Path, help="file to write, a directory for a name with the time, or - for standard output"
+    )
+    backing_up.add_argument(
+        "--keep", type=_count, default=0, metavar="N", help="of the directory's backups keep the newest N only"
+    )
+    restoring = commands.add_parser("restore", help="put a backup in the place of what is here; StormAlert must be stopped")
+    restoring.add_argument("source", type=Path, help="file that `backup` wrote, or - for standard input")
+    restoring.add_argument("--force", action="store_true", help="also over an installation that is not empty")
     users = commands.add_parser("acl", help="print the users of Redis for its aclfile")
     users.add_argument("directory", type=Path, help="holds a file redis_USER with the password of each")
     users.add_argument("--make", action="store_true", help="make the passwords that are missing")
@@ -87,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("settings", help="print .env.example")
     commands.add_parser("docs", help="write .env.example and the key table of docs/ARCHITECTURE.md")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, was {text!r}")
+    return int(text)
 
 
 def _speed(text: str) -> float:

@@ -45,10 +45,6 @@ QUEUE = (
 )
 
 ADMIN = "admin"
-ENGINE_NOUNS = (
-    *("instrument", "rule", "state", "lows", "highs", "families", "moves", "levels", "cohort", "extremes", "newest"),
-    *("triggers", "smallest", "pending"),
-)
 
 
 def _shard(*nouns: str) -> tuple[str, ...]:
@@ -60,14 +56,13 @@ def _each(*nouns: str) -> tuple[str, ...]:
     return _shard(*(f"{noun}:*" for noun in nouns))
 
 
-ARMED = (*_each(*ENGINE_NOUNS), *_shard("cursor", "counters"))
+ARMED = (*_each("instrument", *keys.ENGINE_NOUNS), *_shard("cursor", "counters"))
 # What the status page and the notices are made of.
 CONDITION = (*_shard("ticks", "alerts"), "storm:alive:*", keys.BEATS, keys.FEED, keys.GAPS)
 QUOTA = ("storm:{limits}:user:*", "storm:{limits}:recent:*")
 RATES = ("storm:{limits}:window:*", "storm:{limits}:line:*")
 RQ = ("rq:*",)
-# Asked by the one and answered by the other; either takes away what it reads.
-CANDLES = (keys.CANDLES_ASKED, "storm:candles:*")
+CANDLES = "storm:candles:*"
 
 
 @dataclass(frozen=True)
@@ -101,10 +96,13 @@ def _process(name: str, why: str, *commands: str, writes: Iterable[str] = (), **
 USERS = (
     _process(
         "ingest",
-        "appends ticks, and writes quotes, minute bars, gaps and the feed's state",
+        "appends ticks, and writes quotes, minute bars, gaps and the feed's state; answers who asks for Kite's candles",
         SCRIPT,
         "+get +set +xadd +hset +hmget +exists +pexpire +publish +brpop +lpush +expire",
-        writes=(*_shard("ticks"), *_each("appended", "quote", "bars"), keys.FEED, keys.GAPS, *_each("instrument"), *CANDLES),
+        writes=(
+            *(*_shard("ticks"), *_each("appended", "quote", "bars"), keys.FEED, keys.GAPS, *_each("instrument")),
+            *(keys.CANDLES_ASKED, CANDLES),
+        ),
         channels=(keys.QUOTES_TOPIC,),
     ),
     _process(
@@ -158,7 +156,7 @@ USERS = (
     ),
     _process(
         "dashboard",
-        "signs people in, asks for errands, and shows everything that is to be seen, to Prometheus and the doctor too",
+        "signs people in, asks for errands and candles, and shows all that is to be seen, to Prometheus and the doctor too",
         SCRIPT_READ,
         ENGINE_READ,
         STATUS,
@@ -166,10 +164,11 @@ USERS = (
         "+get +set +incrby +expire +pttl +hmget +scard +smembers +xadd +time +cluster|info +llen +lpush +blpop",
         writes=(
             *("storm:revoked:*", "storm:codeused:*", "storm:signins:*", "storm:signinpause:*", "storm:inbound:*"),
-            *("storm:errand:*", "storm:link:*", "storm:code:*", "storm:codetries:*", *CANDLES),
+            *("storm:errand:*", "storm:link:*", "storm:code:*", "storm:codetries:*"),
+            *(keys.CANDLES_ASKED, CANDLES),
         ),
         adds=(keys.ERRANDS, "storm:sent:*"),
-        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME, keys.ROLL, keys.NOTICES),
+        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME, keys.NOTICES, keys.ROLL),
     ),
     _process(
         "relay",
@@ -193,7 +192,13 @@ USERS = (
     User(
         "backup",
         "reads everything, to keep a copy of it outside",
-        (CONNECTION, "+scan +dump +type +pttl +expiretime +pexpiretime +exists +info +dbsize +lastsave +bgsave +bgrewriteaof"),
+        (
+            CONNECTION,
+            SCRIPT_READ,
+            "+scan +type +pttl +exists +get +hget +hgetall +smembers +lrange +zrange",
+            "+xrange +xinfo|stream +xinfo|groups +xpending",
+            "+dump +info +dbsize +lastsave +bgsave +bgrewriteaof",
+        ),
         reads=("*",),
     ),
     User(
@@ -216,9 +221,14 @@ def users_acl(passwords: Mapping[str, str]) -> str:
         raise InputError(f"these users of Redis have no password: {', '.join(missing)}")
     if short := [name for name in NAMES if len(passwords[name]) < PASSWORD_LENGTH]:
         raise InputError(f"passwords have at least {PASSWORD_LENGTH} characters, not so: {', '.join(short)}")
-    lines = [user.line(hashlib.sha256(passwords[user.name].encode()).hexdigest()) for user in USERS]
+    lines = [user.line(digest(passwords[user.name])) for user in USERS]
     # Redis makes a default user that may do everything unless the file says otherwise.
     return "\n".join(("user default off resetpass resetkeys resetchannels -@all", *lines, ""))
+
+
+def digest(password: str) -> str:
+    """As the server keeps it."""
+    return hashlib.sha256(password.encode()).hexdigest()
 
 
 def write(directory: Path, *, is_new: bool) -> int:

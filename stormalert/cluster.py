@@ -1,7 +1,8 @@
-"""A Redis Cluster's client with one weakness of redis-py 8.1 mended.
+"""A Redis Cluster's client with two weaknesses of redis-py 8.1 mended.
 
-When a node goes away, redis-py closes all of its connections, also one that another task is just making; that task then fails
-with an AttributeError instead of the ConnectionError that everybody is prepared for.
+When a node goes away, redis-py closes all its connections, also one that another task is just making or writing to. That task
+then fails with an AttributeError, or uvloop's RuntimeError, and not with the ConnectionError that everybody is prepared for.
+And a node that has come back says CLUSTERDOWN for its first seconds; redis-py then closes the connections to all nodes.
 """
 
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from redis.asyncio.cluster import ClusterPipeline, RedisCluster
+from redis.exceptions import ClusterDownError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 # Schemes of STORM_REDIS_URL that mean a cluster, and what redis-py calls them.
@@ -26,6 +28,9 @@ class ClusterClient(RedisCluster):
         with _lost_while_made():
             return await super().execute_command(*args, **kwargs)
 
+    async def _execute_command(self, target_node: Any, *args: Any, **kwargs: Any) -> Any:
+        return await super()._execute_command(_OnItsOwn(target_node), *args, **kwargs)  # type: ignore[arg-type]
+
     def pipeline(self, transaction: bool | None = None, shard_hint: Any = None) -> "ClusterPipeline":
         # Abstract by its annotations, as redis-py's own is.
         return _Pipeline(self, transaction)  # type: ignore[abstract]
@@ -37,9 +42,29 @@ class _Pipeline(ClusterPipeline):
             return await super().execute(raise_on_error, allow_redirections)
 
 
+class _OnItsOwn:
+    """A node of which CLUSTERDOWN is a matter of its own, as if it were away."""
+
+    def __init__(self, node: Any) -> None:
+        self._node = node
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._node, name)
+
+    async def execute_command(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await self._node.execute_command(*args, **kwargs)
+        except ClusterDownError as error:
+            raise RedisConnectionError(str(error)) from error
+
+
 @contextmanager
 def _lost_while_made() -> Iterator[None]:
     try:
         yield
     except AttributeError as error:
         raise RedisConnectionError(f"a connection was closed while it was being made: {error}") from error
+    except RuntimeError as error:
+        if "closed" not in str(error):
+            raise
+        raise RedisConnectionError(f"a connection was closed while it was written to: {error}") from error

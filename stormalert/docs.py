@@ -24,6 +24,6 @@ def with_key_table(text: str) -> str:
 
 
 def key_table() -> str:
-    rows = [("key", "type", "holds", "writer", "bound"), ("---",) * 5]
-    rows += [(f"`{it.key}`", it.type, it.holds, it.writer, it.bound) for it in TABLE]
+    rows = [("key", "type", "holds", "writer", "bound", "backup"), ("---",) * 6]
+    rows += [(f"`{it.key}`", it.type, it.holds, it.writer, it.bound, it.backup) for it in TABLE]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

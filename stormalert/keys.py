@@ -6,9 +6,16 @@ the same prefix; a test holds every key that the engine writes against the table
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
+from enum import StrEnum
 from zlib import crc32
 
+# What the engine keeps besides the hash of an instrument.
+ENGINE_NOUNS = (
+    *("state", "lows", "highs", "families", "moves", "levels"),
+    *("cohort", "extremes", "newest", "triggers", "smallest", "pending", "rule"),
+)
 # The consumer groups of the two streams.
 EVALUATOR_GROUP = "evaluator"
 DISPATCH_GROUP = "dispatch"
@@ -45,11 +52,7 @@ class Shard:
     @property
     def engine_patterns(self) -> tuple[str, ...]:
         """What the engine can make again from the store, at the cost of its windows and peaks."""
-        nouns = (
-            *("state", "lows", "highs", "families", "moves", "levels"),
-            *("cohort", "extremes", "newest", "triggers", "smallest", "pending", "rule"),
-        )
-        return tuple(f"{self.prefix}{noun}:*" for noun in nouns)
+        return tuple(f"{self.prefix}{noun}:*" for noun in ENGINE_NOUNS)
 
     def instrument(self, token: int) -> str:
         return f"{self.prefix}instrument:{token}"
@@ -180,6 +183,15 @@ GAPS = "storm:gaps"
 QUOTES_TOPIC = "storm:quotes"
 
 
+class Backup(StrEnum):
+    """Whether a backup holds the keys of a family."""
+
+    KEPT = "kept"
+    # By the processes, or from the store.
+    REMADE = "made again"
+    PASSING = "only true now"
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """One row of the key table in docs/ARCHITECTURE.md."""
@@ -189,6 +201,16 @@ class Family:
     holds: str
     writer: str
     bound: str
+    backup: Backup
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """What the names of its keys match, whatever the shard."""
+        return re.compile(re.sub(r"<\w+>", r"[^:]+", re.escape(self.key)).replace(r"\{s0\}", r"\{s\d+\}"))
+
+    @property
+    def noun(self) -> str:
+        return self.key.removeprefix("storm:").removeprefix("{s0}:").partition(":")[0]
 
 
 TABLE = (
@@ -198,6 +220,7 @@ TABLE = (
         "token price time, and via day_high or day_low where the print was not seen",
         "ingest",
         "trimmed a minute behind the evaluator group by the pump; ingest's MAXLEN is the last resort",
+        Backup.PASSING,
     ),
     Family(
         "storm:{s0}:appended:<publisher>",
@@ -205,6 +228,7 @@ TABLE = (
         "number of the newest batch of ticks that this run of ingest appended",
         "ingest",
         "one per run of ingest; expires after an hour",
+        Backup.PASSING,
     ),
     Family(
         "storm:{s0}:alerts",
@@ -212,6 +236,7 @@ TABLE = (
         "alert rule user token symbol kind direction price reference percent window time",
         "lua/evaluate",
         "MAXLEN ~ 1,000,000",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:instrument:<token>",
@@ -219,6 +244,7 @@ TABLE = (
         "last price and time, band, windows",
         "lua/evaluate, lua/arm; ingest a symbol that changed",
         "one per instrument",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:rule:<rule>",
@@ -226,6 +252,7 @@ TABLE = (
         "its state with the arm epoch; and the rule: token direction amount how pause user revision",
         "lua/arm, lua/evaluate",
         "one per rule; deleted by lua/disarm",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:cursor",
@@ -233,6 +260,7 @@ TABLE = (
         "stream id of the newest tick that was evaluated",
         "lua/evaluate",
         "one per shard",
+        Backup.PASSING,
     ),
     Family(
         "storm:{s0}:state:<token>",
@@ -240,6 +268,7 @@ TABLE = (
         "the engine's numbers for the instrument, 17 doubles, and the newest records of its lows and highs",
         "lua/evaluate, lua/arm",
         "one per instrument, at most 904 bytes",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:lows:<token>",
@@ -247,6 +276,7 @@ TABLE = (
         "monotonic deque of lows, 16 bytes a record; the newest lie in the state",
         "lua/evaluate",
         "one record per rising price of the last 24 h",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:highs:<token>",
@@ -254,6 +284,7 @@ TABLE = (
         "monotonic deque of highs, 16 bytes a record; the newest lie in the state",
         "lua/evaluate",
         "one record per falling price of the last 24 h",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:families:<token>",
@@ -261,6 +292,7 @@ TABLE = (
         "side and window in use -> smallest percent",
         "lua/evaluate, lua/arm, lua/disarm",
         "one field per side and window with rules",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:moves:<token>:<side>:<span>",
@@ -268,6 +300,7 @@ TABLE = (
         "armed rolling (span: window in ms) and day rules by percent",
         "lua/evaluate, lua/arm, lua/disarm",
         "one member per armed rule and side",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:levels:<token>:<side>",
@@ -275,6 +308,7 @@ TABLE = (
         "armed level rules by price x 10,000",
         "lua/evaluate, lua/arm, lua/disarm",
         "one member per armed rule and side",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:cohort:<token>:<side>:<cohort>",
@@ -282,9 +316,15 @@ TABLE = (
         "armed trailing rules that share their extreme, by percent",
         "lua/evaluate, lua/arm, lua/disarm",
         "one member per armed rule and side",
+        Backup.KEPT,
     ),
     Family(
-        "storm:{s0}:extremes:<token>:<side>", "sorted set", "cohorts by peak or trough", "lua/evaluate", "one member per cohort"
+        "storm:{s0}:extremes:<token>:<side>",
+        "sorted set",
+        "cohorts by peak or trough",
+        "lua/evaluate",
+        "one member per cohort",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:newest:<token>:<side>",
@@ -292,6 +332,7 @@ TABLE = (
         "cohorts by highest arm number",
         "lua/evaluate",
         "one member per cohort",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:triggers:<token>:<side>",
@@ -299,6 +340,7 @@ TABLE = (
         "cohorts by first price to fire",
         "lua/evaluate",
         "one member per cohort",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:smallest:<token>:<side>",
@@ -306,6 +348,7 @@ TABLE = (
         "cohorts by smallest percent",
         "lua/evaluate",
         "one member per cohort",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:pending:<token>",
@@ -313,9 +356,15 @@ TABLE = (
         "rules that wait or cool down, by the time they are armed",
         "lua/evaluate, lua/arm, lua/disarm",
         "one member per waiting rule",
+        Backup.KEPT,
     ),
     Family(
-        "storm:{s0}:counters", "hash", "malformed entries of the ticks stream, and the last one's fault", "lua/evaluate", "one"
+        "storm:{s0}:counters",
+        "hash",
+        "malformed entries of the ticks stream, and the last one's fault",
+        "lua/evaluate",
+        "one",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:rulebook",
@@ -323,6 +372,7 @@ TABLE = (
         "there as long as Redis holds the rules that were brought over; the version of the engine's layout",
         "evaluator",
         "one",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:quote:<token>",
@@ -330,6 +380,7 @@ TABLE = (
         "for screens: last open high low close volume change time",
         "ingest",
         "one per instrument",
+        Backup.KEPT,
     ),
     Family(
         "storm:{s0}:bars:<token>",
@@ -337,6 +388,7 @@ TABLE = (
         "for charts: open high low close of a minute; an entry's id is the minute's start in epoch ms",
         "ingest",
         "MAXLEN ~ 900 an instrument; expires after 4 days without a tick",
+        Backup.PASSING,
     ),
     Family(
         "storm:alive:<process>:<host>-<pid>",
@@ -344,31 +396,63 @@ TABLE = (
         "started_ms, beat_ms, version, rss_bytes, cpu_s, late_ms (its event loop's), how its store did, and its own counters",
         "every process",
         "expires 10 s after the last beat",
+        Backup.REMADE,
     ),
-    Family("storm:beats", "sorted set", "keys of the processes by their last beat", "every process", "one member per process"),
-    Family("storm:starts", "hash", "how often a process was started", "every process", "one field per kind of process"),
+    Family(
+        "storm:beats",
+        "sorted set",
+        "keys of the processes by their last beat",
+        "every process",
+        "one member per process",
+        Backup.REMADE,
+    ),
+    Family(
+        "storm:starts",
+        "hash",
+        "how often a process was started",
+        "every process",
+        "one field per kind of process",
+        Backup.PASSING,
+    ),
     Family(
         "storm:feed",
         "hash",
         "state of the Kite feed: state, reason, since_ms, frame_ms, trouble, troubles, opens_ms, instruments, counts by reason",
         "ingest",
         "one",
+        Backup.REMADE,
     ),
-    Family("storm:gaps", "stream", "from to reason lost: stretches in which prices were lost", "ingest", "MAXLEN 1,000"),
+    Family(
+        "storm:gaps",
+        "stream",
+        "from to reason lost: stretches in which prices were lost",
+        "ingest",
+        "MAXLEN 1,000",
+        Backup.KEPT,
+    ),
     Family(
         "storm:spread:<rule>",
         "set",
         "tokens on which a watchlist's rule was armed",
         "evaluator",
         "one per watchlist's rule; deleted with it",
+        Backup.KEPT,
     ),
-    Family("storm:revoked:<session>", "string", "a session that was ended", "dashboard", "expires with the session"),
+    Family(
+        "storm:revoked:<session>",
+        "string",
+        "a session that was ended",
+        "dashboard",
+        "expires with the session",
+        Backup.REMADE,
+    ),
     Family(
         "storm:codeused:<user>-<step>",
         "string",
         "the code of a second factor that was used: each is good once",
         "dashboard",
         "expires after 2 minutes",
+        Backup.PASSING,
     ),
     Family(
         "storm:signins:<subject>",
@@ -376,6 +460,7 @@ TABLE = (
         "sign-ins tried in a row without success, for a digest of a name or an address",
         "dashboard",
         "expires after 15 minutes",
+        Backup.PASSING,
     ),
     Family(
         "storm:signinpause:<subject>",
@@ -383,6 +468,7 @@ TABLE = (
         "no sign-in is tried while it is there",
         "dashboard",
         "expires after at most 5 minutes",
+        Backup.PASSING,
     ),
     Family(
         "storm:sent:<delivery>",
@@ -390,6 +476,7 @@ TABLE = (
         "the provider's id of what went out; `sending` while a worker is at it",
         "workers; dashboard deletes it when the provider reports that it must go out again",
         "expires after 7 days; `sending` after 11 s",
+        Backup.KEPT,
     ),
     Family(
         "storm:inbound:<number>",
@@ -397,6 +484,7 @@ TABLE = (
         "there while WhatsApp takes free text for the number, a digest of it; when its owner wrote last, in ms",
         "dashboard; workers delete it when Twilio says that it is over",
         "expires after 24 hours",
+        Backup.KEPT,
     ),
     Family(
         "storm:{limits}:window:<limit>",
@@ -404,6 +492,7 @@ TABLE = (
         "messages that count against a limit of a provider, by when they stop to",
         "lua/permit, lua/settle",
         "as many as the limit allows; expires when none counts",
+        Backup.PASSING,
     ),
     Family(
         "storm:{limits}:line:<limit>",
@@ -411,6 +500,7 @@ TABLE = (
         "deliveries that wait for the limit, by their turn",
         "lua/permit",
         "one member per waiting delivery; expires 30 s after the last turn",
+        Backup.PASSING,
     ),
     Family(
         "storm:{limits}:user:<user>",
@@ -418,6 +508,7 @@ TABLE = (
         "alerts of the last hour that the user was sent one by one",
         "lua/quota",
         "as many as an hour allows; expires after an hour",
+        Backup.KEPT,
     ),
     Family(
         "storm:{limits}:recent:<user>",
@@ -425,6 +516,7 @@ TABLE = (
         "all alerts of the user's last seconds, to know a burst by",
         "lua/quota",
         "those of STORM_BURST_S or the user's own; expires with them",
+        Backup.PASSING,
     ),
     Family(
         "storm:errands",
@@ -432,14 +524,23 @@ TABLE = (
         "errand kind channel: a code, a test message or a notice with its text",
         "dashboard, bot; workers when they switched an address off",
         "MAXLEN ~ 10,000",
+        Backup.PASSING,
     ),
-    Family("storm:errand:<errand>", "hash", "what became of it: state reason", "dashboard, bot", "expires after 10 minutes"),
+    Family(
+        "storm:errand:<errand>",
+        "hash",
+        "what became of it: state reason",
+        "dashboard, bot",
+        "expires after 10 minutes",
+        Backup.PASSING,
+    ),
     Family(
         "storm:candlesasked",
         "list",
         "requests for Kite's minute candles as JSON: id token from to asked",
         "dashboard; ingest takes them away",
         "at most some 200",
+        Backup.PASSING,
     ),
     Family(
         "storm:candles:<request>",
@@ -447,6 +548,7 @@ TABLE = (
         "one answer as JSON: minute candles of at most 60 days, or the reason that there are none",
         "ingest; dashboard takes it away",
         "expires after a minute",
+        Backup.PASSING,
     ),
     Family(
         "storm:link:<digest>",
@@ -454,21 +556,86 @@ TABLE = (
         "the user whose chat the link's token links",
         "dashboard, bot",
         "expires after 15 minutes",
+        Backup.PASSING,
     ),
-    Family("storm:code:<channel>", "string", "HMAC of the code that was sent", "bot", "expires after 10 minutes"),
-    Family("storm:codetries:<channel>", "string", "how often a code was tried", "dashboard, bot", "expires after 10 minutes"),
-    Family("storm:codesasked:<user>", "string", "how many codes were sent", "bot", "expires after an hour"),
-    Family("storm:listed:<chat>", "list", "rules as /list numbered them", "bot", "expires after a day"),
-    Family("storm:stranger:<chat>", "string", "a chat without a user was told so", "bot", "expires after an hour"),
-    Family("storm:bot", "string", "name of the Telegram bot that listens", "bot", "expires after 30 s"),
-    Family("storm:botlock", "string", "the process that asks Telegram for updates", "bot", "expires after 15 s"),
+    Family(
+        "storm:code:<channel>",
+        "string",
+        "HMAC of the code that was sent",
+        "bot",
+        "expires after 10 minutes",
+        Backup.PASSING,
+    ),
+    Family(
+        "storm:codetries:<channel>",
+        "string",
+        "how often a code was tried",
+        "dashboard, bot",
+        "expires after 10 minutes",
+        Backup.PASSING,
+    ),
+    Family(
+        "storm:codesasked:<user>",
+        "string",
+        "how many codes were sent",
+        "bot",
+        "expires after an hour",
+        Backup.PASSING,
+    ),
+    Family(
+        "storm:listed:<chat>",
+        "list",
+        "rules as /list numbered them",
+        "bot",
+        "expires after a day",
+        Backup.PASSING,
+    ),
+    Family(
+        "storm:stranger:<chat>",
+        "string",
+        "a chat without a user was told so",
+        "bot",
+        "expires after an hour",
+        Backup.PASSING,
+    ),
+    Family(
+        "storm:bot",
+        "string",
+        "name of the Telegram bot that listens",
+        "bot",
+        "expires after 30 s",
+        Backup.REMADE,
+    ),
+    Family(
+        "storm:botlock",
+        "string",
+        "the process that asks Telegram for updates",
+        "bot",
+        "expires after 15 s",
+        Backup.PASSING,
+    ),
     Family(
         "storm:notices",
         "hash",
         "what is wrong, by name, as JSON: since when, whether admins were told, since when it is well again",
         "bot",
         "one field per thing that is wrong; deleted when it is over",
+        Backup.REMADE,
     ),
-    Family("storm:roll", "set", "names of the processes that have beaten", "bot", "one member per kind of process"),
-    Family("storm:noticeslock", "string", "the process that looks what is wrong", "bot", "expires after 15 s"),
+    Family(
+        "storm:roll",
+        "set",
+        "names of the processes that have beaten",
+        "bot",
+        "one member per kind of process",
+        Backup.REMADE,
+    ),
+    Family(
+        "storm:noticeslock",
+        "string",
+        "the process that looks what is wrong",
+        "bot",
+        "expires after 15 s",
+        Backup.PASSING,
+    ),
 )

@@ -40,6 +40,8 @@ ALIVE_MS = 10_000
 # redis-py's default of 5 s is below the longest XREAD BLOCK.
 SOCKET_TIMEOUT_S = 15
 CONNECT_TIMEOUT_S = 3
+# To one server or node: each shard's pump or reader waits on a connection of its own, and there are 1,024 shards at most.
+CONNECTIONS_MAX = 4_096
 
 # What redis-py raises when the server is away; its TimeoutError is not Python's, and a cluster without a node in reach raises
 # an error that is no RedisError. One that cannot take anything just now, because its memory is used up for instance, is as good
@@ -144,10 +146,11 @@ def connect(url: str, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.asyncio.Redi
         "socket_timeout": timeout_s,
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "retry": Retry(NoBackoff(), 0),
+        "max_connections": CONNECTIONS_MAX,
     }
     if cluster_url := cluster.plain_url(url):
-        # Its class is another, with the same methods.
-        return cast(redis.asyncio.Redis, cluster.ClusterClient.from_url(cluster_url, **options))
+        # Its class is another, with the same methods. What lies on a node that is away stops; the rest goes on.
+        return cast(redis.asyncio.Redis, cluster.ClusterClient.from_url(cluster_url, require_full_coverage=False, **options))
     return redis.asyncio.Redis.from_url(url, **options)
 
 

@@ -131,6 +131,21 @@ function rules.stop(self, rule)
   settle(self)
 end
 
+-- Takes a rule that fired out of the index, until its cooldown is over or for good.
+local function come_to_rest(self, rule, fired_ms)
+  take_out(self, rule)
+  if rule.is_once then
+    rules.store(self, rule, "spent")
+  else
+    wait(self, rule, "cooling", fired_ms + rule.cooldown_ms)
+  end
+end
+
+function rules.rest(self, rule, fired_ms)
+  come_to_rest(self, rule, fired_ms)
+  settle(self)
+end
+
 -- Arms rules whose time has come, at most so many; true when that left some.
 function rules.arm_due(self, most)
   local due = call("ZRANGEBYSCORE", pending_key(self), "-inf", self.time_ms, "LIMIT", 0, most)
@@ -171,12 +186,7 @@ function rules.fire(self, most)
   for _, alert in ipairs(fired) do
     local rule = rules.load(self.prefix, alert.id)
     alert.rule, alert.epoch = rule, rule.epoch
-    take_out(self, rule)
-    if rule.is_once then
-      rules.store(self, rule, "spent")
-    else
-      wait(self, rule, "cooling", self.time_ms + rule.cooldown_ms)
-    end
+    come_to_rest(self, rule, self.time_ms)
   end
   if #fired > 0 then settle(self) end
   return fired

@@ -25,6 +25,7 @@ from stormalert.model import (
     Ticket,
     User,
 )
+from stormalert.store.dump import Row
 from stormalert.store.meter import MeteredStore
 
 # (time in ms, id) of the last record seen; the next page goes on after it.
@@ -231,6 +232,19 @@ class Store(Protocol):
         """
         ...
 
+    # For backups; see stormalert/store/dump.py.
+    def dump(self) -> Iterator[Row]:
+        """All that is in it, by collection, while others go on writing."""
+        ...
+
+    def load(self, rows: Iterable[Row]) -> None:
+        """All rows in the place of all that is in it; in one transaction where the store has such. Raises InputError."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """How many records each collection has."""
+        ...
+
 
 class Schema(NamedTuple):
     """What a store was written as: 0 when there is none yet; and what this StormAlert writes."""
@@ -242,9 +256,9 @@ class Schema(NamedTuple):
 def look(mongodb_uri: str, sqlite_path: Path) -> Schema:
     """Without changing anything, which opening does: it brings an older store forward. Raises StormError."""
     if mongodb_uri:
-        from stormalert.store import mongo
+        from stormalert.store import mongo, mongo_schema
 
-        return Schema(mongo.schema_of(mongodb_uri), mongo.SCHEMA)
+        return Schema(mongo.schema_of(mongodb_uri), mongo_schema.VERSION)
     from stormalert.store import sqlite
 
     return Schema(sqlite.schema_of(sqlite_path), len(sqlite.MIGRATIONS))

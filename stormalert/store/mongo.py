@@ -5,8 +5,8 @@ model's names and enums are their text, so that a person can ask for them in mon
 touches one document, but for many rules at once, which are undone together; and the clock below orders the changes of rules.
 """
 
+import itertools
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
@@ -34,11 +34,11 @@ from stormalert.model import (
     Ticket,
     User,
 )
-from stormalert.store import LONGEST_SEARCH, Cursor, SymbolCursor
+from stormalert.store import LONGEST_SEARCH, Cursor, SymbolCursor, dump, mongo_schema
+from stormalert.store.dump import Row
 from stormalert.units import now_ms
 
 DATABASE = "storm"
-SCHEMA = 3
 # Finding a server, and one operation on it with its repeats; an election takes less.
 OPERATION_MS = 8_000
 # From reading the clock to the rule being stored. Below the overlap with which the evaluator reads changes again, so that one
@@ -47,6 +47,8 @@ CHANGE_S = 3.0
 PAGE_OF_CHANGES = 500
 # So few that they are stored within CHANGE_S.
 RULES_AT_ONCE = 500
+# Documents of a backup.
+LOADED_AT_ONCE = 1_000
 
 Document = dict[str, Any]
 Kept = TypeVar("Kept", bound=Record)
@@ -87,7 +89,6 @@ INDEXES = (
     (Session, "expires_ms"),
 )
 DUPLICATE_KEY = 11000
-UNAUTHORIZED = 13
 # What is looked up first, to filter alerts by it; a server's own list of ids may have some 16 MB.
 MANY_NAMED = 10_000
 FAILED_LOOKED_AT = 10_000
@@ -303,8 +304,7 @@ class MongoStore:
         return self._all(Delivery, {"alert": alert_id}, "_id")
 
     def unfinished_deliveries(self, before_ms: int, due_ms: int, limit: int = 100) -> list[Delivery]:
-        # Not `$lte`: what an older StormAlert wrote has no such field.
-        waiting = {"state": DeliveryState.QUEUED.value, "due_ms": {"$not": {"$gt": due_ms}}, "updated_ms": {"$lt": before_ms}}
+        waiting = {"state": DeliveryState.QUEUED.value, "due_ms": {"$lte": due_ms}, "updated_ms": {"$lt": before_ms}}
         return self._all(Delivery, waiting, "due_ms updated_ms", limit)
 
     def deliveries_in(self, summary: str) -> list[Delivery]:
@@ -386,28 +386,51 @@ class MongoStore:
         with self._asking():
             return sum(self._db[name].delete_many({"_id": {"$in": ids}}).deleted_count for name, ids in old.items() if ids)
 
-    def _prepare(self) -> None:
-        """Indexes and the version of the schema, by whoever has the right to make them; the others see that it was done."""
-        with self._asking():
-            self._check_version(newest=SCHEMA)
-            try:
-                self._db["users"].create_index("name", unique=True)
-                for kind, fields in INDEXES:
-                    self._db[COLLECTIONS[kind]].create_index(_order(fields))
-                self._bump("schema", {"$max": {"version": SCHEMA}})
-            except OperationFailure as error:
-                if error.code != UNAUTHORIZED:
-                    raise
-                self._check_version(oldest=SCHEMA)
+    def dump(self) -> Iterator[Row]:
+        for collection, kind in dump.RECORDS.items():
+            for document in self._each(collection):
+                yield collection, _record(kind, document).model_dump(mode="json")
+        for document in self._each(dump.WATCHLISTS):
+            yield dump.WATCHLISTS, {"user": document["_id"], "tokens": document["tokens"]}
+        for document in self._each(dump.SETTINGS):
+            yield dump.SETTINGS, {"name": document["_id"], "value": document["value"]}
 
-    def _check_version(self, oldest: int = 0, newest: int = sys.maxsize) -> None:
-        version = self._get("meta", "schema").get("version", 0)
-        if version > newest:
-            raise StormError(f"the store {self._host} was written by a newer StormAlert (schema {version})")
-        if version < oldest:
-            raise StormError(
-                f"the store {self._host} has schema {version} and needs {oldest}: the dashboard's user makes it when it starts"
-            )
+    def load(self, rows: Iterable[Row]) -> None:
+        with self._asking():
+            for collection in dump.COLLECTIONS:
+                self._db[collection].delete_many({})
+        for collection, some in itertools.groupby(rows, key=lambda row: row[0]):
+            while documents := [_loaded(*row) for row in itertools.islice(some, LOADED_AT_ONCE)]:
+                with self._asking():
+                    self._db[collection].insert_many(documents)
+        with self._asking():
+            newest = self._db["rules"].find_one(sort=_order("-updated_ms")) or {"updated_ms": 0}
+            # The next change is later than all of them.
+            self._bump("clock", {"$max": {"ms": newest["updated_ms"]}})
+
+    def counts(self) -> dict[str, int]:
+        with self._asking():
+            return {name: int(self._db[name].count_documents({})) for name in dump.COLLECTIONS}
+
+    def _each(self, collection: str) -> Iterator[Document]:
+        # Page by page, as `rules_changed` does; an id is never changed, so that none is missed.
+        where: Document = {}
+        while True:
+            with self._asking():
+                page = list(self._db[collection].find(where).sort("_id", ASCENDING).limit(LOADED_AT_ONCE))
+            yield from page
+            if len(page) < LOADED_AT_ONCE:
+                return
+            where = {"_id": {"$gt": page[-1]["_id"]}}
+
+    def _prepare(self) -> None:
+        with self._asking():
+            mongo_schema.bring_forward(self._db, self._host, self._make_indexes)
+
+    def _make_indexes(self) -> None:
+        self._db["users"].create_index("name", unique=True)
+        for kind, fields in INDEXES:
+            self._db[COLLECTIONS[kind]].create_index(_order(fields))
 
     def _change_rules(self, rules: Sequence[Rule], tried: list[Rule]) -> None:
         """Adds to `tried` what it is about to store. Raises Conflict, after those that could be stored were."""
@@ -566,8 +589,7 @@ def _told_in_a_sentence(host: str) -> Iterator[None]:
 def schema_of(uri: str) -> int:
     """What a store is written as; 0 when there is none. Changes nothing. Raises StormError."""
     with _connect(uri) as client, _told_in_a_sentence(_host(uri)):
-        found = client.get_default_database(DATABASE)["meta"].find_one({"_id": "schema"})
-    return int(found["version"]) if found else 0
+        return mongo_schema.version_of(client.get_default_database(DATABASE))
 
 
 def _check_revisions(rules: Iterable[Rule], before: Mapping[str, Rule]) -> None:
@@ -601,6 +623,15 @@ def _document(record: Record) -> Document:
         # What is searched, so that an index serves every spelling.
         fields |= {"folded_symbol": record.symbol.casefold(), "folded_name": record.name.casefold()}
     return {"_id": fields.pop(_key(type(record))), **fields}
+
+
+def _loaded(collection: str, fields: Document) -> Document:
+    """The document of a row of `dump`."""
+    if collection == dump.WATCHLISTS:
+        return {"_id": fields["user"], "tokens": fields["tokens"]}
+    if collection == dump.SETTINGS:
+        return {"_id": fields["name"], "value": fields["value"]}
+    return _document(dump.record(collection, fields))
 
 
 def _record(kind: type[Kept], document: Document) -> Kept:

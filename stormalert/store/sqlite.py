@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -33,7 +33,8 @@ from stormalert.model import (
     Ticket,
     User,
 )
-from stormalert.store import LONGEST_SEARCH, Cursor, SymbolCursor
+from stormalert.store import LONGEST_SEARCH, Cursor, SymbolCursor, dump
+from stormalert.store.dump import Row
 from stormalert.units import now_ms
 
 BUSY_S = 30
@@ -396,8 +397,7 @@ class SqliteStore:
         return self._all(Delivery, sql, summary)
 
     def save_instruments(self, instruments: Iterable[Instrument]) -> int:
-        # The columns are folded, because LIKE and NOCASE are about ASCII only.
-        rows = [(row.token, row.model_dump_json(), row.symbol.casefold(), row.name.casefold()) for row in instruments]
+        rows = [(row.token, row.model_dump_json(), *_folded(row).values()) for row in instruments]
         with self._transaction():
             self._db.executemany("INSERT OR REPLACE INTO instruments (token, body, symbol, name) VALUES (?, ?, ?, ?)", rows)
         return len(rows)
@@ -480,6 +480,45 @@ class SqliteStore:
                 counts.append(self._db.execute(f"DELETE FROM {table} WHERE id IN ({some})", (bound_ms, limit)).rowcount)  # noqa: S608
         return sum(counts)
 
+    def dump(self) -> Iterator[Row]:
+        # A connection of its own, because one transaction shows one moment, and a reader holds up nobody.
+        try:
+            with closing(sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)) as db:
+                db.execute("BEGIN")
+                for table in dump.RECORDS:
+                    yield from ((table, json.loads(body)) for (body,) in db.execute(f"SELECT body FROM {table}"))  # noqa: S608
+                for user, tokens in db.execute("SELECT user, tokens FROM watchlists"):
+                    yield dump.WATCHLISTS, {"user": user, "tokens": json.loads(tokens)}
+                for name, value in db.execute("SELECT name, value FROM settings"):
+                    yield dump.SETTINGS, {"name": name, "value": value}
+        except sqlite3.Error as error:
+            raise StormError(f"the store {self._path} cannot be used: {error}") from None
+
+    def load(self, rows: Iterable[Row]) -> None:
+        with self._transaction():
+            columns = {table: [row[1] for row in self._rows(f"PRAGMA table_info({table})")] for table in dump.RECORDS}
+            for table in dump.COLLECTIONS:
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608
+            for table, fields in rows:
+                if table == dump.WATCHLISTS:
+                    self.save_watchlist(fields["user"], fields["tokens"])
+                elif table == dump.SETTINGS:
+                    self.save_setting(fields["name"], fields["value"])
+                else:
+                    record = dump.record(table, fields)
+                    self._insert(table, columns[table], record)
+
+    def counts(self) -> dict[str, int]:
+        return {table: self._rows(f"SELECT COUNT(*) FROM {table}")[0][0] for table in dump.COLLECTIONS}  # noqa: S608
+
+    def _insert(self, table: str, columns: Sequence[str], record: Record) -> None:
+        """As it is, revision and times too."""
+        values = {name: record.model_dump_json() if name == "body" else getattr(record, name) for name in columns}
+        if isinstance(record, Instrument):
+            values |= _folded(record)
+        sql = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"  # noqa: S608
+        self._db.execute(sql, tuple(values.values()))
+
     def _go_wal(self) -> None:
         """SQLite itself does not wait for others who do the same with a new file."""
         until_s = time.monotonic() + BUSY_S
@@ -497,7 +536,8 @@ class SqliteStore:
         with self._transaction():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version > len(MIGRATIONS):
-                raise StormError(f"the store {self._path} was written by a newer StormAlert (schema {version})")
+                known = f"schema {version}, this one knows {len(MIGRATIONS)}"
+                raise StormError(f"the store {self._path} was written by a newer StormAlert ({known})")
             for statement in (statement for script in MIGRATIONS[version:] for statement in script.split(";")):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
@@ -579,6 +619,11 @@ class SqliteStore:
 
     def _all(self, kind: type[Kept], sql: str, *values: Any) -> list[Kept]:
         return [kind.model_validate_json(row[0]) for row in self._rows(sql, *values)]
+
+
+def _folded(row: Instrument) -> dict[str, str]:
+    """Because LIKE and NOCASE are about ASCII only."""
+    return {"symbol": row.symbol.casefold(), "name": row.name.casefold()}
 
 
 def _narrowed(only: AlertFilter | None) -> tuple[str, list[Any]]:

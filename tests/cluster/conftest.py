@@ -1,6 +1,7 @@
 """Three real nodes that are a cluster; a test may kill one and start it again."""
 
 import contextlib
+import signal
 import socket
 import subprocess
 import time
@@ -11,7 +12,7 @@ from typing import cast
 import pytest
 import redis
 
-from stormalert.embedded import valkey_command
+from stormalert.embedded import REDIS_CONF, valkey_command
 from tests.conftest import free_port
 
 SLOTS = 16_384
@@ -24,22 +25,30 @@ class Node:
     def __init__(self, directory: Path) -> None:
         self.port = _free_port()
         self.client = redis.Redis(port=self.port, decode_responses=True)
+        self.is_up = False
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self._directory.mkdir(exist_ok=True)
+        # As docs/scaling.md says: without replicas, a node that is away must not stop the others.
         options = {
-            "port": self.port, "bind": "127.0.0.1", "dir": self._directory, "cluster-enabled": "yes", "appendonly": "yes",
-            "appendfsync": "always", "save": "", "cluster-node-timeout": 2_000,
+            "port": self.port, "bind": "127.0.0.1", "dir": self._directory, "cluster-enabled": "yes",
+            "cluster-node-timeout": 2_000, "cluster-require-full-coverage": "no",
         }  # fmt: skip
-        command = [*valkey_command(), *(str(part) for name, value in options.items() for part in (f"--{name}", value))]
+        command = [*valkey_command(), str(REDIS_CONF)]
+        command += [str(part) for name, value in options.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         wait_until(self._answers)
+        self.is_up = True
 
     def kill(self) -> None:
+        self.stop(signal.SIGKILL)
+
+    def stop(self, how: signal.Signals) -> None:
+        self.is_up = False
         if self._process:
-            self._process.kill()
+            self._process.send_signal(how)
             self._process.wait(10)
 
     def _answers(self) -> bool:

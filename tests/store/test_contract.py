@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from stormalert.errors import Conflict
+from stormalert.errors import Conflict, InputError
 from stormalert.model import (
     AlertFilter,
     Channel,
@@ -972,3 +972,36 @@ def test_settings_are_found_by_the_beginning_of_their_names(store: Store) -> Non
     store.delete_setting("panel.A")
     store.delete_setting("panel.A")
     assert store.settings_like("panel.") == {"panel.B": "panel.B"} and store.setting("panel.A") is None
+
+
+def test_what_was_dumped_is_loaded_in_the_place_of_all_that_is_there(store: Store) -> None:
+    store.save_user(a_user())
+    store.save_channel(a_channel())
+    store.save_rules([a_rule("r1"), a_rule("r2")])
+    store.record_fired([an_alert()], [a_delivery()])
+    store.save_instruments([an_instrument()])
+    store.save_watchlist("u1", [INFY])
+    store.save_setting("house", "{}")
+    kept = list(store.dump())
+    before = store.counts()
+    assert {name: count for name, count in before.items() if count} == {
+        "users": 1, "channels": 1, "rules": 2, "alerts": 1, "deliveries": 1, "instruments": 1, "watchlists": 1, "settings": 1,
+    }  # fmt: skip
+    changed = store.save_rule(store.rules(["r1"])[0].model_copy(update={"percent_e2": 900}))
+    store.save_user(a_user("u2", "mina"))
+    store.delete_setting("house")
+    store.load(kept)
+    assert store.counts() == before
+    assert list(store.dump()) == kept
+    assert store.search_instruments("infy") == [an_instrument()]
+    # As before, with its revision; whoever changes it now is right, and is heard.
+    (rule,) = store.rules(["r1"])
+    assert (rule.percent_e2, rule.revision) == (150, changed.revision - 1)
+    assert store.save_rule(rule).updated_ms > rule.updated_ms
+
+
+def test_what_is_no_record_is_not_loaded(store: Store) -> None:
+    with pytest.raises(InputError, match="one of the rules cannot be read, because of id, user"):
+        store.load([("rules", {"token": 1})])
+    with pytest.raises(InputError, match="a store has no shoes"):
+        store.load([("shoes", {})])

@@ -1,6 +1,8 @@
 """What only MongoDB has: documents a person can read, a server that is away or refuses, what goes over the wire."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ from pymongo.errors import AutoReconnect
 
 from stormalert.errors import Conflict, StormError
 from stormalert.model import DeliveryState, Rule
-from stormalert.store import look
+from stormalert.store import look, mongo_schema
 from stormalert.store import mongo as product
-from stormalert.store.mongo import CHANGE_S, INDEXES, SCHEMA, MongoStore
+from stormalert.store.mongo import CHANGE_S, INDEXES, MongoStore
+from stormalert.store.mongo_schema import VERSION
+from stormalert.units import now_ms
 from tests.conftest import free_port
 from tests.store import mongo
 from tests.store.records import a_channel, a_delivery, a_rule, a_user, an_alert, an_instrument
@@ -236,15 +240,65 @@ def test_an_address_that_is_malformed_is_refused_without_repeating_it(uri: str) 
 
 
 def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(client: Any) -> None:
-    client["shares"]["meta"].insert_one({"_id": "schema", "version": SCHEMA + 1})
-    with pytest.raises(StormError, match=rf"^the store localhost was written by a newer StormAlert \(schema {SCHEMA + 1}\)$"):
+    client["shares"]["meta"].insert_one({"_id": "schema", "version": VERSION + 1})
+    newer = rf"\(schema {VERSION + 1}, this one knows {VERSION}\)$"
+    with pytest.raises(StormError, match=rf"^the store localhost was written by a newer StormAlert {newer}"):
         MongoStore("mongodb://localhost/shares", client)
-    assert list(client["shares"]["meta"].find()) == [{"_id": "schema", "version": SCHEMA + 1}]
+    assert list(client["shares"]["meta"].find()) == [{"_id": "schema", "version": VERSION + 1}]
+
+
+def as_the_first_version_wrote_it(client: Any) -> None:
+    db = client["shares"]
+    db["meta"].insert_one({"_id": "schema", "version": 1})
+    db["deliveries"].create_index([("state", 1), ("updated_ms", 1)])
+    known = a_delivery(revision=1).model_dump(mode="json", exclude={"id", "due_ms", "summary"})
+    db["deliveries"].insert_one({"_id": "r1-1-c1", **known})
+
+
+def test_a_store_of_the_first_version_is_brought_forward_with_all_that_is_in_it(client: Any) -> None:
+    as_the_first_version_wrote_it(client)
+    store = MongoStore("mongodb://localhost/shares", client)
+    assert store.unfinished_deliveries(2_000, due_ms=0) == [a_delivery(revision=1)]
+    assert "state_1_updated_ms_1" not in client["shares"]["deliveries"].index_information()
+    assert client["shares"]["meta"].find_one({"_id": "schema"}) == {"_id": "schema", "version": VERSION}
+
+
+def test_processes_that_find_an_old_store_at_once_bring_it_forward_once(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_the_first_version_wrote_it(client)
+    done = []
+    step = mongo_schema.STEPS[VERSION]
+
+    def slow(db: Any) -> None:
+        time.sleep(0.2)
+        step(db)
+        done.append(VERSION)
+
+    monkeypatch.setitem(mongo_schema.STEPS, VERSION, slow)
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: MongoStore("mongodb://localhost/shares", client), range(4)))
+    assert done == [VERSION]
+    assert all(each.unfinished_deliveries(2_000, due_ms=0) for each in stores)
+
+
+def test_a_step_whose_process_was_killed_is_run_again(client: Any) -> None:
+    as_the_first_version_wrote_it(client)
+    client["shares"]["meta"].insert_one({"_id": "migration", "until_ms": now_ms() - 1})
+    assert MongoStore("mongodb://localhost/shares", client).unfinished_deliveries(2_000, due_ms=0)
+
+
+def test_a_user_without_the_right_to_bring_a_store_forward_waits_for_one_with_it(server: Server) -> None:
+    server.answers["findAndModify"] = REFUSAL
+    with pytest.raises(StormError, match=f"has schema 0 and needs {VERSION}: the dashboard brings it forward"):
+        MongoStore(f"mongodb://{server.host}")
+    done = {"_id": "schema", "version": VERSION}
+    server.answers["find"] = {"ok": 1, "cursor": {"id": 0, "ns": "storm.meta", "firstBatch": [done]}}
+    server.answers["createIndexes"] = REFUSAL
+    MongoStore(f"mongodb://{server.host}").close()
 
 
 @pytest.mark.parametrize(("documents", "schema"), [([{"_id": "schema", "version": 2}], 2), ([], 0)])
 def test_looking_at_a_store_asks_for_its_schema_and_writes_nothing(documents: list[dict[str, Any]], schema: int) -> None:
     with serve() as server:
         server.answers = {"find": {"ok": 1, "cursor": {"id": 0, "ns": "storm.meta", "firstBatch": documents}}}
-        assert look(f"mongodb://{server.host}/storm", Path("unused")) == (schema, SCHEMA)
+        assert look(f"mongodb://{server.host}/storm", Path("unused")) == (schema, VERSION)
         assert [next(iter(command)) for command in server.commands if next(iter(command)) != "endSessions"] == ["find"]

@@ -245,7 +245,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> 
     with sqlite3.connect(path) as file:
         file.execute(f"PRAGMA user_version = {newer}")
     file.close()
-    with pytest.raises(StormError, match=rf"^the store {path} was written by a newer StormAlert \(schema {newer}\)$"):
+    with pytest.raises(StormError, match=rf"^the store {path} was written by a newer StormAlert \(schema {newer}, this"):
         SqliteStore(path)
     with sqlite3.connect(path) as file:
         assert file.execute("PRAGMA user_version").fetchone() == (newer,)
@@ -315,3 +315,26 @@ def test_a_store_of_the_first_version_is_brought_forward_with_all_that_is_in_it(
         assert (channel.id, channel.takes_alerts) == ("c1", True)
         store.save_mute(a_mute())
         assert store.mutes_of("u1", 0) == [a_mute()]
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_a_store_of_any_version_ends_as_one_that_was_made_today(path: Path, tmp_path: Path, version: int) -> None:
+    with closing(sqlite3.connect(path)) as file:
+        for script in MIGRATIONS[:version]:
+            file.executescript(script)
+        delivery = a_delivery(revision=1).model_dump_json(exclude={"due_ms", "summary"} if version < 3 else set())
+        row = ("r1-1-c1", delivery)
+        columns = "id, body, revision, alert, state, updated_ms"
+        file.execute(f"INSERT INTO deliveries ({columns}) VALUES (?, ?, 1, 'r1-1', 'queued', 1000)", row)
+        file.execute(f"PRAGMA user_version = {version}")
+        file.commit()
+    with closing(SqliteStore(path)) as store, closing(SqliteStore(tmp_path / "new.sqlite3")):
+        assert store.unfinished_deliveries(2_000, due_ms=0) == [a_delivery(revision=1)]
+    assert schema(path) == schema(tmp_path / "new.sqlite3")
+
+
+def schema(path: Path) -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(path)) as file:
+        columns = "SELECT m.name, c.name, c.type, c.pk FROM sqlite_master m JOIN pragma_table_info(m.name) c"
+        found = file.execute(columns).fetchall() + file.execute("SELECT name, tbl_name FROM sqlite_master").fetchall()
+        return sorted(tuple(map(str, row)) for row in found)

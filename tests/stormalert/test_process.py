@@ -1,5 +1,6 @@
 """Processes are started as such: signals, exit codes and what stands on stderr are what counts."""
 
+import asyncio
 import json
 import os
 import pty
@@ -19,7 +20,7 @@ import pytest
 import redis
 
 from stormalert import keys
-from stormalert.process import ALIVE_MS
+from stormalert.process import ALIVE_MS, connect
 from tests.conftest import free_port
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -226,3 +227,9 @@ def test_an_event_with_a_line_break_is_one_line_for_people_too(processes: Proces
     work = 'logging.getLogger("stormalert").info("two\\nlines", extra={"rule": "a\\nb"}); stopping.set()'
     processes.start(work, STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text").wait(20)
     assert "two\\nlines rule=a\\nb" in processes.log.read_text()
+
+
+async def test_more_shards_than_redis_py_has_connections_by_itself_wait_at_once(redis_url: str) -> None:
+    async with connect(redis_url) as client:
+        reads = [client.xread({f"storm:{{s{number}}}:ticks": "$"}, block=50) for number in range(150)]
+        assert await asyncio.gather(*reads) == [await client.xread({"none": "$"}, block=1)] * 150

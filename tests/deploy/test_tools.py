@@ -1,0 +1,53 @@
+"""docker-compose.tools.yml: as confined as the processes, with no more rights than each needs, and commands that there are."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stormalert import acl
+from tests.deploy.compose_file import FILE, OURS, ROOT, read, secrets_of, services
+
+TOOLS = ROOT / "docker-compose.tools.yml"
+NAMES = sorted(set(services(FILE, TOOLS)) - set(services()))
+
+
+def test_there_are_a_backup_and_a_restore() -> None:
+    assert NAMES == ["backup", "restore"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tool_is_as_confined_as_a_process_and_only_runs_when_asked(name: str) -> None:
+    tool, process = services(FILE, TOOLS)[name], services()["evaluator"]
+    for what in ("user", "read_only", "cap_drop", "security_opt", "tmpfs", "init", "networks"):
+        assert tool[what] == process[what]
+    assert (tool["image"], tool["profiles"]) == (OURS, ["tools"])
+    assert tool["pids_limit"] and tool["mem_limit"] and tool["cpus"]
+
+
+@pytest.mark.parametrize(("name", "redis", "mongo"), [("backup", "backup", "backup"), ("restore", acl.ADMIN, "root")])
+def test_a_tool_signs_in_as_who_may_do_its_work(name: str, redis: str, mongo: str) -> None:
+    tool = services(FILE, TOOLS)[name]
+    assert tool["environment"]["STORM_REDIS_URL"].startswith(f"redis://{redis}@")
+    assert tool["environment"]["MONGODB_URI"].startswith(f"mongodb://{mongo}@")
+    assert set(secrets_of(tool)) == {f"redis_{redis}", f"mongo_{mongo}", "master_secret"}
+    assert set(secrets_of(tool)) <= set(read(FILE, TOOLS)["secrets"])
+    assert {path for path in tool["environment"].values() if path.startswith("/run/")} == set(secrets_of(tool).values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tool_says_in_a_sentence_that_redis_does_not_answer(name: str, tmp_path: Path) -> None:
+    tool = services(FILE, TOOLS)[name]
+    places = {"/run/secrets/redis_password": "redis", "/run/secrets/mongo_password": "mongo", "/run/secrets/master_secret": "m"}
+    for place in places.values():
+        (tmp_path / place).write_text("s" * 32)
+    environment = {
+        key: str(tmp_path / places[value]) if value in places else value for key, value in tool["environment"].items()
+    } | {"STORM_REDIS_URL": "redis://backup@127.0.0.1:1/0"}
+    command = [sys.executable, *tool["command"].split()[1:]]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment | {"PYTHONPATH": str(ROOT)}, input=b"", capture_output=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.decode() == "redis at STORM_REDIS_URL does not answer\n"
