@@ -13,9 +13,8 @@ from pymongo.errors import AutoReconnect
 
 from stormalert.errors import Conflict, StormError
 from stormalert.model import DeliveryState, Rule
-from stormalert.store import look
+from stormalert.store import look, mongo_schema
 from stormalert.store import mongo as product
-from stormalert.store import mongo_schema
 from stormalert.store.mongo import CHANGE_S, INDEXES, MongoStore
 from stormalert.store.mongo_schema import VERSION
 from stormalert.units import now_ms
