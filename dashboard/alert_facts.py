@@ -98,7 +98,7 @@ def trails(alert: Alert, deliveries: Sequence[Delivery], channels: Sequence[Chan
 def verdict(found: Sequence[Trail]) -> str:
     """What became of it in one sentence."""
     if not found:
-        return "You had no channel, so nothing was sent. Add one under Settings."
+        return "You had no channel, so nothing was sent. Add one under Channels."
     out = [it.channel for it in found if it.state in ("sent", "delivered", "read")]
     if not out:
         waiting = [it.channel for it in found if it.state == "queued"]
@@ -130,8 +130,4 @@ def _why(reason: str) -> str:
 
 def _after(alert: Alert, state: DeliveryState, time_ms: int) -> str:
     took_ms = time_ms - alert.time_ms
-    return f", {_lasted(took_ms)} after the tick" if state is DeliveryState.SENT and 0 <= took_ms < MINUTE_MS else ""
-
-
-def _lasted(duration_ms: int) -> str:
-    return f"{duration_ms / SECOND_MS:.1f} s"
+    return f", {took_ms / SECOND_MS:.1f} s after the tick" if state is DeliveryState.SENT and 0 <= took_ms < MINUTE_MS else ""

@@ -1,6 +1,6 @@
 """The prices that matter to a user's rules on one instrument, as lines of its chart. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from dashboard import texts
@@ -26,7 +26,7 @@ def lines(rules: Sequence[Rule], standings: Mapping[str, Standing]) -> list[Line
         for rule, aim, _ in nearest
         if rule.kind is not Kind.LEVEL
     ]
-    return _each_once([*references, *triggers])
+    return list(dict.fromkeys([*references, *triggers]))
 
 
 def reference(kind: Kind, side: str, window_ms: int) -> str:
@@ -42,10 +42,6 @@ def reference(kind: Kind, side: str, window_ms: int) -> str:
 
 def _fires(rule: Rule, aim: Aim) -> str:
     return texts.condition(rule.model_copy(update={"direction": Direction(aim.side)}))
-
-
-def _each_once(found: Iterable[Line]) -> list[Line]:
-    return list(dict.fromkeys(found))
 
 
 def _e4(price: str) -> int:

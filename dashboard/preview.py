@@ -22,8 +22,8 @@ from stormalert.model import Instrument, Kind, Rule
 from stormalert.process import REDIS_ERRORS
 from stormalert.units import IST, format_price
 
-# Somebody waits for it: a day of so many is some 40,000 prices, about a second.
-INSTRUMENTS_MAX = 25
+# Somebody waits for it: a day of so many is some 30,000 prices, between one and two seconds.
+INSTRUMENTS_MAX = 20
 _WITHIN_S = 15
 _ALERTS_MAX = 5_000
 _AT_ONCE = 2

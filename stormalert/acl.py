@@ -62,6 +62,7 @@ CONDITION = (*_shard("ticks", "alerts"), "storm:alive:*", keys.BEATS, keys.FEED,
 QUOTA = ("storm:{limits}:user:*", "storm:{limits}:recent:*")
 RATES = ("storm:{limits}:window:*", "storm:{limits}:line:*")
 RQ = ("rq:*",)
+CANDLES = "storm:candles:*"
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,13 @@ def _process(name: str, why: str, *commands: str, writes: Iterable[str] = (), **
 USERS = (
     _process(
         "ingest",
-        "appends ticks, and writes quotes, minute bars, gaps and the feed's state",
+        "appends ticks, and writes quotes, minute bars, gaps and the feed's state; answers who asks for Kite's candles",
         SCRIPT,
-        "+get +set +xadd +hset +hmget +exists +pexpire +publish",
-        writes=(*_shard("ticks"), *_each("appended", "quote", "bars"), keys.FEED, keys.GAPS, *_each("instrument")),
+        "+get +set +xadd +hset +hmget +exists +pexpire +publish +brpop +lpush +expire",
+        writes=(
+            *(*_shard("ticks"), *_each("appended", "quote", "bars"), keys.FEED, keys.GAPS, *_each("instrument")),
+            *(keys.CANDLES_ASKED, CANDLES),
+        ),
         channels=(keys.QUOTES_TOPIC,),
     ),
     _process(
@@ -152,18 +156,19 @@ USERS = (
     ),
     _process(
         "dashboard",
-        "signs people in, asks for errands, and shows everything that is to be seen, to Prometheus and the doctor too",
+        "signs people in, asks for errands and candles, and shows all that is to be seen, to Prometheus and the doctor too",
         SCRIPT_READ,
         ENGINE_READ,
         STATUS,
         TRANSACTION,
-        "+get +set +incrby +expire +pttl +hmget +scard +smembers +xadd +time +cluster|info",
+        "+get +set +incrby +expire +pttl +hmget +scard +smembers +xadd +time +cluster|info +llen +lpush +blpop",
         writes=(
             *("storm:revoked:*", "storm:codeused:*", "storm:signins:*", "storm:signinpause:*", "storm:inbound:*"),
             *("storm:errand:*", "storm:link:*", "storm:code:*", "storm:codetries:*"),
+            *(keys.CANDLES_ASKED, CANDLES),
         ),
         adds=(keys.ERRANDS, "storm:sent:*"),
-        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME, keys.ROLL),
+        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME, keys.NOTICES, keys.ROLL),
     ),
     _process(
         "relay",

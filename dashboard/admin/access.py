@@ -30,4 +30,4 @@ def attempt(work: Callable[[], object], done: str) -> None:
 
 def link(path: str, text: str) -> None:
     """A page of ours, opened anew: Streamlit's own links know no route of ours and no part of a page."""
-    st.html(f'{_LINK}<a class="go" href="{escape(path)}" target="_self">{escape(text)}</a>')
+    st.html(f'{_LINK}<a class="go" href="{escape(path)}" target="_self">{escape(text)}</a>', width="content")

@@ -70,7 +70,7 @@ class Chart {
     });
     this.canvas.addEventListener("keydown", (pressed) => this.steer(pressed));
     this.canvas.addEventListener("wheel", (turned) => this.zoomByWheel(turned), { passive: false });
-    this.view.addEventListener("transitionrun", ({ target }) => target === this.view && setTimeout(() => this.paint(), 50));
+    this.view.addEventListener("transitionend", ({ target }) => target === this.view && this.paint());
     this.resized = new ResizeObserver(() => {
       this.drawLines();
       this.drawMarks();
@@ -257,6 +257,8 @@ class Chart {
     this.series.applyOptions({
       upColor: ground, borderUpColor: up, wickUpColor: up, downColor: down, borderDownColor: down, wickDownColor: down, priceLineColor: soft,
     });
+    // For tests: what is on a canvas cannot be asked.
+    this.canvas.dataset.ground = ground;
     this.drawLines();
     this.drawMarks();
   }

@@ -106,7 +106,7 @@ def test_the_house_decides_who_needs_a_second_factor_and_how_long_things_are_kep
 
 def test_a_calendar_that_makes_no_sense_is_refused_in_a_sentence(product: Running, signed_in: Watched) -> None:
     tab(signed_in, "/admin", "Calendar")
-    signed_in.page.get_by_text("As JSON").click()
+    signed_in.page.get_by_test_id("stExpander").get_by_text("As JSON").click()
     area = signed_in.page.get_by_label("What is added to the built-in calendar")
     area.fill('{"holidays": ["some day"]}')
     area.press("Control+Enter")

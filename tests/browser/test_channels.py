@@ -188,7 +188,12 @@ def test_a_channel_that_was_switched_off_says_why_and_what_to_do(linked_product:
         is_on=False,
         reason="blocked by the recipient <b>x</b>",
     )
-    linked_product.store.save_channel(broken)
+    others = (
+        Channel(id="first", user=USER, kind=ChannelKind.TELEGRAM, address="700000001", is_silent=True),
+        Channel(id="second", user=USER, kind=ChannelKind.EMAIL, address="asha@storm.example", stands_in_for="first"),
+    )
+    for channel in (broken, *others):
+        linked_product.store.save_channel(channel)
     page = channels_page.open("/channels")
     channels_page.settle()
     expect(page.get_by_text("Switched off: blocked by the recipient <b>x</b>. See that the number is right")).to_be_visible()
@@ -196,8 +201,9 @@ def test_a_channel_that_was_switched_off_says_why_and_what_to_do(linked_product:
         channels_page.show_as(colours, size)  # type: ignore[arg-type]
         channels_page.settle()
         channels_page.screenshot(f"channels{name}")
-        page.get_by_role("heading", name="Wording").scroll_into_view_if_needed()
+        page.get_by_role("heading", name="Many at once").scroll_into_view_if_needed()
         channels_page.screenshot(f"channels-wording{name}")
         page.get_by_role("heading", name="Channels", exact=True).scroll_into_view_if_needed()
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-    linked_product.store.delete_channel(broken.id)
+    for channel in (broken, *others):
+        linked_product.store.delete_channel(channel.id)

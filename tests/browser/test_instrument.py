@@ -79,7 +79,10 @@ def test_an_instrument_is_shown_with_what_ones_own_rules_look_at(product: Runnin
     expect(page.get_by_role("link", name="Rose 2.19 % within 5 min")).to_have_attribute("href", f"/alerts?alert={fired.id}")
     signed_in.settle()
     signed_in.screenshot("instrument")
+    light = chart.get_attribute("data-ground") or ""
     signed_in.show_as("dark")
+    # It follows the change, without a rerun.
+    expect(chart).not_to_have_attribute("data-ground", light)
     signed_in.screenshot("instrument-dark")
     signed_in.show_as("dark", PHONE)
     signed_in.settle()

@@ -100,7 +100,7 @@ def test_what_was_stored_before_deliveries_had_a_past_still_begins_with_its_queu
 
 
 def test_without_a_channel_it_says_where_to_add_one() -> None:
-    assert alert_facts.verdict([]) == "You had no channel, so nothing was sent. Add one under Settings."
+    assert alert_facts.verdict([]) == "You had no channel, so nothing was sent. Add one under Channels."
 
 
 def test_a_chart_has_the_nearest_of_ones_rules_and_what_they_measure_from() -> None:

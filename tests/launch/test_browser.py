@@ -19,6 +19,10 @@ class Site(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.startswith("/inside"):
             self._answer(200 if "session=yes" in self.headers.get("Cookie", "") else 403, "inside")
+        elif self.path == "/away":
+            self.send_response(303)
+            self.send_header("Location", "https://storm.example/login?x=1")
+            self.end_headers()
         else:
             self._answer(200, PAGE)
 
@@ -72,3 +76,10 @@ def test_a_refusal_is_a_sentence_without_the_query(site: str) -> None:
 def test_a_server_that_is_away_is_a_sentence() -> None:
     with pytest.raises(StormError, match="cannot be reached"):
         Browser().open("http://127.0.0.1:1/?request_token=secret")
+
+
+def test_goes_its_own_way_to_addresses_that_are_made_for_people(site: str) -> None:
+    assert Browser({"": "x", "https://storm.example/": f"{site}/"}).open(f"{site}/away").url == f"{site}/login?x=1"
+    # One that only begins alike is another one.
+    with pytest.raises(StormError, match="cannot be reached"):
+        Browser({"https://storm.ex": site}).open(f"{site}/away")

@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from stormalert.errors import InputError
+from stormalert import settings
+from stormalert.errors import InputError, StormError
 from stormalert.launch import admin, demo
 from stormalert.launch.plan import make_plan
+from stormalert.launch.seed import seed
 from stormalert.launch.seeding import trading_symbol
 from stormalert.model import Instrument, Role, RuleState
 from stormalert.security import is_password
@@ -77,3 +79,8 @@ def test_a_name_that_cannot_be_one_is_refused_with_a_sentence(store: Store) -> N
 )
 def test_a_recording_s_symbol_is_found_on_the_exchange(recorded: str, listed: str) -> None:
     assert trading_symbol(recorded) == listed
+
+
+def test_the_demo_is_never_made_beside_the_real_kite() -> None:
+    with pytest.raises(StormError, match=r"sandbox alone, and Kite is api\.kite\.trade"):
+        seed(settings.parse({"KITE_API_KEY": "k"}))
