@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import hashlib
+import hmac
 import logging
-import secrets
 import socket
 import sys
 import tomllib
@@ -78,14 +79,18 @@ def make_app(config: Settings) -> st.App:
         | {
             "server_address": config.host,
             "server_port": config.port,
-            # Of this process only: it protects Streamlit's own XSRF cookie, which a page renews when it opens.
-            "server_cookieSecret": secrets.token_hex(32),
+            # It protects Streamlit's own XSRF cookie: the same in every dashboard, so that any of them takes the others'.
+            "server_cookieSecret": _cookie_secret(config.jwt_secret.get_secret_value()),
         }
     )
     # Streamlit takes those of its servers along.
     logs.adopt("streamlit", "uvicorn", "websockets")
     ours = routes()
     return st.App(SCRIPT, routes=ours, middleware=[Middleware(Gate, routes=ours)])
+
+
+def _cookie_secret(jwt_secret: str) -> str:
+    return hmac.new(jwt_secret.encode(), b"stormalert streamlit", hashlib.sha256).hexdigest()
 
 
 def _options(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
