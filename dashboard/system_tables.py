@@ -8,6 +8,7 @@ from dashboard import texts
 from dashboard.checkup import worst
 from dashboard.verdict import BAD, GOOD, WAIT
 from stormalert import words
+from stormalert.histogram import Counted
 from stormalert.units import SECOND_MS
 
 _STYLE = """<style>
@@ -107,6 +108,10 @@ def _counters(process: dict[str, Any]) -> str:
 
 
 def _told(value: Any) -> str:
+    """Of a histogram how often, and how long on average."""
+    if counted := Counted.read(value) if isinstance(value, str) else None:
+        times = sum(counted.by_bucket)
+        return f"{words.grouped(times)} of {counted.sum_ms / times:.1f} ms" if times else "0"
     return words.grouped(value) if isinstance(value, int) else escape(str(value))
 
 

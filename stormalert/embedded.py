@@ -1,5 +1,6 @@
 """The embedded Valkey: how it is started, and a throwaway server for one command."""
 
+import socket
 import subprocess
 import tempfile
 import time
@@ -31,12 +32,12 @@ def valkey_command() -> tuple[str, ...]:
 def throwaway_server() -> Iterator[str]:
     """URL of a server of our own on a socket in a temporary directory; nothing of it remains."""
     with tempfile.TemporaryDirectory(prefix="storm-") as directory:
-        socket = Path(directory) / "valkey.sock"
+        path = Path(directory) / "valkey.sock"
         options = [
             "--port",
             "0",
             "--unixsocket",
-            str(socket),
+            str(path),
             "--unixsocketperm",
             "600",
             "--dir",
@@ -46,15 +47,25 @@ def throwaway_server() -> Iterator[str]:
         ]
         with subprocess.Popen([*valkey_command(), str(REDIS_CONF), *options], stdout=subprocess.DEVNULL) as server:
             try:
-                _wait_for(socket, server)
-                yield f"unix://{socket}"
+                _wait_for(path, server)
+                yield f"unix://{path}"
             finally:
                 server.terminate()
 
 
-def _wait_for(socket: Path, server: subprocess.Popen[bytes]) -> None:
+def _wait_for(path: Path, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_WITHIN_S
-    while not socket.exists():
+    while not _listens(path):
         if server.poll() is not None or time.monotonic() > deadline:
             raise StormError("the embedded Valkey did not start")
         time.sleep(0.01)
+
+
+def _listens(path: Path) -> bool:
+    """The socket is in its place a moment before the server listens at it: on a busy machine, long enough to be refused."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 
 from stormalert import keys
+from stormalert.scripts import PASSING
 
 # Longer than sending may take (post.SEND_S), so that a second worker cannot send while a first one does; and as long as
 # the delivery of a worker that was killed must wait.
@@ -26,7 +27,12 @@ class Marks:
         await self._client.delete(keys.sent(delivery))
 
     async def mark_sent(self, delivery: str, provider_id: str) -> None:
-        await self._client.set(keys.sent(delivery), provider_id, ex=SENT_S)
+        try:
+            await self._client.set(keys.sent(delivery), provider_id, ex=SENT_S)
+        except PASSING:
+            # Who asks again until there is room keeps others away meanwhile: a full Redis takes this still.
+            await self._client.pexpire(keys.sent(delivery), CLAIM_MS)
+            raise
 
     async def provider_ids(self, deliveries: Sequence[str]) -> dict[str, str]:
         """Of those that went out."""

@@ -10,6 +10,8 @@ const MINUTE_S = 60;
 const E4 = 10000;
 const FOCUS_BARS = 45;
 const BARS_AT_FIRST = 400;
+// Room for so many: the first minutes of a day are no walls.
+const BARS_LEAST = 60;
 // Lines widen the range of prices only as far as the candles keep this share of the height.
 const CANDLES_SHARE = 0.35;
 const TEXTS_MAX = 12;
@@ -41,7 +43,7 @@ class Chart {
     this.said = element("div", "said");
     this.canvas = element("div", "canvas");
     this.canvas.tabIndex = 0;
-    this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("role", "figure");
     this.above = element("div", "beyond above");
     this.below = element("div", "beyond below");
     this.view = element("div", "chart", this.said, element("div", "stage", this.canvas, this.above, this.below));
@@ -156,13 +158,15 @@ class Chart {
     const scale = this.chart.timeScale();
     const focus = this.shown.focus_ms;
     if (focus === null || focus === undefined) {
-      scale.setVisibleLogicalRange({ from: Math.max(0, count - BARS_AT_FIRST) - 0.5, to: count + 2.5 });
+      const from = count < BARS_LEAST ? count - BARS_LEAST : Math.max(0, count - BARS_AT_FIRST);
+      scale.setVisibleLogicalRange({ from: from - 0.5, to: count + 2.5 });
       return;
     }
     const time = focus / 1000 + IST_S;
     const behind = this.bars.findIndex((bar) => bar.time > time);
     const place = (behind < 0 ? count : behind) - 1;
-    scale.setVisibleLogicalRange({ from: Math.max(-0.5, place - FOCUS_BARS), to: Math.min(count + 2.5, place + FOCUS_BARS) });
+    const [from, to] = [Math.max(-0.5, place - FOCUS_BARS), Math.min(count + 2.5, place + FOCUS_BARS)];
+    scale.setVisibleLogicalRange({ from: Math.min(from, to - BARS_LEAST), to });
   }
 
   // The range of prices with the lines in it that are near, the nearest first.

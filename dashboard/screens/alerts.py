@@ -14,7 +14,7 @@ _STYLE = """<style>
 .alerts th{text-align:left;font-weight:500;opacity:.65;font-size:.8rem}
 .alerts th,.alerts td{padding:.5rem .7rem .5rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 13%,transparent);
 vertical-align:top}
-.alerts .n{white-space:nowrap}.alerts .soft{opacity:.65}
+.alerts .n{white-space:nowrap}.alerts .w{min-width:13rem}.alerts .soft{opacity:.65}
 .alerts a{color:inherit;text-decoration:none}.alerts a:hover{text-decoration:underline}
 .alerts b{font-weight:600}
 .alerts .up{color:color-mix(in srgb,#009e73 80%,currentColor)}.alerts .down{color:color-mix(in srgb,#d55e00 85%,currentColor)}
@@ -26,7 +26,7 @@ vertical-align:top}
 @media(max-width:640px){.alerts thead{display:none}
 .alerts,.alerts tbody{display:block}
 .alerts tr{display:block;padding:.6rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 13%,transparent)}
-.alerts td{display:inline;border:0;padding:0 .4rem 0 0}.alerts td.d{display:block;padding:.25rem 0 0}}
+.alerts td{display:inline;min-width:0;border:0;padding:0 .4rem 0 0}.alerts td.d{display:block;padding:.25rem 0 0}}
 </style>"""
 
 
@@ -75,7 +75,7 @@ def _row(alert: Alert, deliveries: list[Delivery], channels: list[Channel]) -> s
     return (
         f'<tr><td class="n soft">{words.moment(alert.time_ms)}</td>'
         f'<td class="n"><a {opened}><b>{escape(alert.symbol)}</b></a></td>'
-        f'<td><span class="{side}">{arrow}</span> {escape(texts.what_happened(alert))}</td>'
+        f'<td class="w"><span class="{side}">{arrow}</span> {escape(texts.what_happened(alert))}</td>'
         f'<td class="n">{texts.rupees(alert.price_e4)} <span class="soft">from {texts.rupees(alert.reference_e4)}</span></td>'
         f'<td class="d">{f"<ul>{sent}</ul>" if sent else none}</td></tr>'
     )

@@ -97,7 +97,7 @@ def test_a_rule_over_todays_minutes(signed_in: Watched, tmp_path: Path) -> None:
     signed_in.settle()
     signed_in.screenshot("backtest-today")
     with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
+        page.get_by_test_id("stDownloadButton").get_by_role("button").click()
     download.value.save_as(tmp_path / "backtest.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "backtest.csv").read_text())))
     assert len(rows) == 20

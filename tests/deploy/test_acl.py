@@ -302,8 +302,6 @@ def test_each_process_does_its_work_as_its_own_user(run: Product, dashboard: htt
         "/pause 1",
         "/resume 1",
         "/delete 1",
-        "/snooze 1m",
-        "/unsnooze",
     ):
         person = {"chat_id": 700000001, "text": text, "name": "demo"}
         httpx.post(sandbox(run, "/control/telegram"), json=person).raise_for_status()

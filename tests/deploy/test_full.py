@@ -34,7 +34,8 @@ def test_a_full_redis_is_told_and_costs_nothing_but_time(run: Product) -> None:
     assert drawn_up.unsent == []
     assert drawn_up.missing == []
     assert drawn_up.repeated_ids == []
-    assert not drawn_up.repeated
+    # E-mails and webhooks have the delivery's own id, whoever sends them.
+    assert [key for key, count in drawn_up.messages.items() if count > 1] == []
 
 
 def beating(client: redis.Redis) -> list[str]:

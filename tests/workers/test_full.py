@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 
-from stormalert import settings
+from stormalert import keys, settings
 from stormalert.model import Channel, ChannelKind, Role, User
 from stormalert.process import UNREACHABLE, connect
 from stormalert.room import Memory, read_memory
@@ -15,6 +15,7 @@ from stormalert.store import Store, open_store
 from tests.workers.rig import ADDRESSES, Sandbox
 from workers.bot.full import HEADLINE, Full
 from workers.channels import open_channels
+from workers.marks import Marks
 
 
 @pytest.fixture
@@ -68,6 +69,16 @@ async def test_memory_is_counted_as_the_server_counts_it(client: Redis) -> None:
         await client.set("there", "is none")
     # As good as away: everybody is prepared for that, and waits.
     assert isinstance(refusal.value, UNREACHABLE)
+
+
+async def test_what_went_out_is_kept_from_others_until_it_can_be_marked(client: Redis) -> None:
+    marks = Marks(client)
+    assert await marks.claim("d1")
+    await client.pexpire(keys.sent("d1"), 1_000)
+    await client.config_set("maxmemory", 1)
+    with pytest.raises(OutOfMemoryError):
+        await marks.mark_sent("d1", "provider's id")
+    assert await client.pttl(keys.sent("d1")) > 5_000
 
 
 def test_what_is_used_is_said_in_plain_words() -> None:
