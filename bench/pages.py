@@ -26,6 +26,9 @@ HEADINGS = {
     "/": "Live",
     "/rules": "Rules",
     "/alerts": "Alerts",
+    "/instrument?symbol=NSE:S001": "NSE:S001",
+    "/backtest": "Backtest",
+    "/channels": "Channels",
     "/settings": "Settings",
     "/admin": "Admin",
 }

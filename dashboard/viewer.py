@@ -20,6 +20,8 @@ border-radius:.5rem;padding:.2rem .7rem;cursor:pointer}
 .who button:hover{background:color-mix(in srgb,currentColor 8%,transparent)}
 h1{font-size:1.5rem!important;padding:0 0 .6rem!important;letter-spacing:-.01em}
 h3{font-size:1.1rem!important}
+/* The chosen one is marked by its frame and ground; in blue alone it is too dark to read in the dark. */
+.stButtonGroup [data-selected=true] p{color:color-mix(in srgb,currentColor 55%,CanvasText)}
 /* Where the menu leaves room beside it. */
 @media(min-width:1280px){.who{position:fixed;top:0;right:1rem;height:3.75rem;z-index:999991}.who b{margin-right:.5rem}
 .stMainBlockContainer{padding-top:4.2rem}}

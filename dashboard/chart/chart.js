@@ -43,7 +43,7 @@ class Chart {
     this.said = element("div", "said");
     this.canvas = element("div", "canvas");
     this.canvas.tabIndex = 0;
-    this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("role", "figure");
     this.above = element("div", "beyond above");
     this.below = element("div", "beyond below");
     this.view = element("div", "chart", this.said, element("div", "stage", this.canvas, this.above, this.below));

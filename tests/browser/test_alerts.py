@@ -146,7 +146,7 @@ def test_an_alert_opens_to_its_chart_its_rule_and_what_became_of_each_message(
     page.get_by_role("link", name="NSE:INFY").first.click()
     page.wait_for_url(re.compile("alert=falls-1"))
     expect(page.get_by_role("heading", name="NSE:INFY")).to_be_visible()
-    chart = page.get_by_role("img", name=re.compile("^Chart "))
+    chart = page.get_by_role("figure", name=re.compile("^Chart "))
     expect(chart.locator("canvas").first).to_be_visible()
     told = chart.get_attribute("aria-label") or ""
     for line in ("Fired at 1,384.55", "Threshold at 1,385.72", "High of 5 min at 1,414.00", "Fell 2 % within 5 min"):

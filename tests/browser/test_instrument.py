@@ -55,7 +55,7 @@ def market(product: Running) -> Iterator[Rule]:
 
 
 def chart_of(page: Page) -> Locator:
-    return page.get_by_role("img", name=re.compile("^Chart "))
+    return page.get_by_role("figure", name=re.compile("^Chart "))
 
 
 def test_an_instrument_is_shown_with_what_ones_own_rules_look_at(product: Running, signed_in: Watched, market: Rule) -> None:

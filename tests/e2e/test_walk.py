@@ -165,7 +165,7 @@ def look_at_the_history(trader: Watched) -> None:
     trader.screenshot("walk-history")
     newest.get_by_role("link").click()
     expect(page.get_by_text("Rises 2 % within 5 min").first).to_be_visible()
-    expect(page.get_by_role("img", name=SYMBOL).or_(page.locator("canvas")).first).to_be_visible()
+    expect(page.get_by_role("figure", name=re.compile("^Chart "))).to_be_visible()
     trader.screenshot("walk-alert")
 
 
