@@ -1,6 +1,7 @@
 # Two commands matter: `make run` and `make test`. `make help` lists the others.
 
-PYTHON ?= python3.11
+# The first that is here; another one: make PYTHON=...
+PYTHON ?= $(or $(firstword $(foreach it,python3.11 python3.12 python3.13,$(shell command -v $(it)))),python3.11)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 UV := uv==0.13.9
@@ -61,7 +62,8 @@ clean:                ## forget the environment and all data
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { \
-	  echo "StormAlert needs Python 3.11 as $(PYTHON), which is not here. On Debian or Ubuntu: apt install python3.11 python3.11-venv;" \
-	       "on macOS: brew install python@3.11. Under another name or a later version: make PYTHON=..." >&2; exit 1; }
+	  echo "StormAlert needs Python 3.11, 3.12 or 3.13; $(PYTHON) is not here. On Debian or Ubuntu: apt install python3 python3-venv," \
+	       "and where that is another version, python3.12 python3.12-venv; on macOS: brew install python@3.12." \
+	       "Under another name: make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -m venv .venv || { \
-	  rm -rf .venv; echo "$(PYTHON) cannot make an environment. On Debian or Ubuntu: apt install python3.11-venv." >&2; exit 1; }
+	  rm -rf .venv; echo "$(PYTHON) cannot make an environment. On Debian or Ubuntu: apt install python3-venv." >&2; exit 1; }

@@ -30,7 +30,7 @@ color:#fff;text-align:center;white-space:nowrap}
 </style>"""
 _MARKS = {GOOD: "✓ good", WAIT: "… wait", BAD: "! bad"}
 # Told in columns of their own.
-_COLUMNS = frozenset(("name", "process", "version", "rss_bytes", "late_ms", "started_ms", "beat_ms"))
+_COLUMNS = frozenset(("name", "process", "version", "rss_bytes", "late_ms", "started_ms", "beat_ms", "login_ms"))
 
 
 def page(system: dict[str, Any]) -> str:

@@ -35,7 +35,8 @@ def _lines(instrument: Instrument, standing: Standing) -> list[str]:
     lines.append(f"  nearest       above {above}, below {below}")
     for name, extremes in sorted(fields.items()):
         if name.startswith("window "):
-            lines.append(f"  {name:13} {extremes}")
+            told, _, time_ms = extremes.rpartition(" at ")
+            lines.append(f"  {name:13} {told} at {_moment(time_ms)}")
     if waiting:
         lines.append(f"  waiting       {waiting} rules, the next is armed at {_moment(next_ms)}")
     if not nearest:

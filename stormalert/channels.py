@@ -1,4 +1,4 @@
-"""Changes to a channel that do not come from its owner's settings page."""
+"""Changes to a channel that do not come from its owner's own page."""
 
 import logging
 
@@ -38,12 +38,12 @@ def switch_off(store: Store, client: Redis, channel: Channel, reason: str) -> No
     notice = {
         "notice": f"off-{channel.id}-{channel.revision}",
         "headline": f"⚠ {words.CHANNELS[channel.kind]} gets no alerts any more",
-        "details": f"It was switched off: {reason}. Switch it on again in StormAlert under Settings, Channels.",
+        "details": f"It was switched off: {reason}. Switch it on again in StormAlert, page Channels.",
     }
     others = [it for it in store.channels_of(channel.user) if it.takes_alerts and it.id != channel.id]
     try:
         for other in others:
             errands.ask_notice(client, other.id, notice)
     except REDIS_ERRORS as error:
-        # The settings page says it in any case.
+        # The page Channels says it in any case.
         log.warning("owner not told", extra={"channel": channel.id, "reason": type(error).__name__})

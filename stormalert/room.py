@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import NoPermissionError
 
 from stormalert import words
 
@@ -40,6 +41,14 @@ class Memory:
 
 
 async def read_memory(client: Redis) -> Memory:
+    """As without a limit, where our user may not ask the server."""
+    try:
+        return await _ask(client)
+    except NoPermissionError:
+        return Memory()
+
+
+async def _ask(client: Redis) -> Memory:
     if isinstance(client, RedisCluster):
         by_node = cast(dict[str, dict[str, Any]], await client.info("memory", target_nodes=RedisCluster.PRIMARIES))
         return max((_memory(found) for found in by_node.values()), key=lambda memory: memory.percent, default=Memory())

@@ -75,7 +75,7 @@ class Settings(BaseModel):
 
     kite_api_key: str = Field("", alias="KITE_API_KEY", description="Kite Connect API key")
     kite_api_secret: SecretStr = Field(SecretStr(""), alias="KITE_API_SECRET", description="Kite Connect API secret")
-    kite_access_token: SecretStr = Field(SecretStr(""), alias="KITE_ACCESS_TOKEN", description="a token obtained elsewhere; empty: log in on the settings page")
+    kite_access_token: SecretStr = Field(SecretStr(""), alias="KITE_ACCESS_TOKEN", description="a token obtained elsewhere; empty: log in on the page Admin, Kite")
     kite_api_root: HttpUrl = Field("https://api.kite.trade", alias="STORM_KITE_API_ROOT", description="root of Kite's REST API")
     kite_ws_root: Annotated[str, _one_of_schemes("ws", "wss")] = Field("wss://ws.kite.trade", alias="STORM_KITE_WS_ROOT", description="root of Kite's tick socket")
     kite_login_root: HttpUrl = Field("https://kite.zerodha.com", alias="STORM_KITE_LOGIN_ROOT", description="root of Kite's login page")

@@ -104,7 +104,14 @@ class Facts:
 
     @property
     def kite_page(self) -> str:
-        return f"{self.dashboard}/admin?part=Kite" if self.dashboard else "StormAlert, page Admin, Kite"
+        return self._admin_page("Kite")
+
+    @property
+    def queue_page(self) -> str:
+        return self._admin_page("Queue")
+
+    def _admin_page(self, part: str) -> str:
+        return f"{self.dashboard}/admin?part={part}" if self.dashboard else f"StormAlert, page Admin, {part}"
 
     @property
     def status_page(self) -> str:
@@ -210,7 +217,7 @@ def _alarms(facts: Facts) -> Iterator[Reading]:
             f"alarm-{kind}",
             alarm is not None,
             f"{name} takes no messages from us",
-            f"{_sentence(alarm.reason if alarm else '')} Mend it, then say so: {facts.kite_page}",
+            f"{_sentence(alarm.reason if alarm else '')} Mend it, then say so: {facts.queue_page}",
             f"{name}: marked as mended",
             since_ms=alarm.time_ms if alarm else 0,
         )

@@ -2,7 +2,8 @@
 //
 // The mongo image runs it once, on an empty volume. After an upgrade that changed roles.json, or a new password:
 //
-//     mongosh "mongodb://root@mongo/admin" /etc/stormalert/mongo/init.js
+//     docker compose restart mongo     (which has it see the new files)
+//     docker compose exec mongo mongosh "mongodb://root@localhost/admin" /docker-entrypoint-initdb.d/users.js
 //
 // which asks for the root's password. It can be run any number of times. Passwords come from files, mongo_USER in
 // MONGO_PASSWORDS; the database is the one that MONGODB_URI names.

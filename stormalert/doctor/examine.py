@@ -35,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     certificates.check_certificates,
     market.check_calendar,
     running.check_running,
+    running.check_alarms,
 )
 
 

@@ -15,7 +15,12 @@ from stormalert.doctor.finding import Finding, bad, good, place, wait
 from stormalert.doctor.web import ASK_S, ask, basic, reason_of
 from stormalert.errors import StormError
 
-_NETWORK = "look at this machine's way to the internet: DNS, proxy, firewall"
+
+def _way(url: str) -> str:
+    """What to look at when nobody answers there."""
+    if is_local(url):
+        return "start it; the sandbox runs with make run"
+    return "look at this machine's way to the internet: DNS, proxy, firewall"
 
 
 def check_kite(case: Case) -> Iterator[Finding]:
@@ -23,7 +28,11 @@ def check_kite(case: Case) -> Iterator[Finding]:
     try:
         answer = ask(config.kite_api_root)
     except StormError as error:
-        yield bad("kite", f"no answer from {place(config.kite_api_root)}: {error}", f"{_NETWORK}; STORM_KITE_API_ROOT")
+        yield bad(
+            "kite",
+            f"no answer from {place(config.kite_api_root)}: {error}",
+            f"{_way(config.kite_api_root)}; STORM_KITE_API_ROOT",
+        )
     else:
         if answer.status >= 500:
             yield bad(
@@ -46,7 +55,7 @@ def _socket(url: str) -> Finding:
                 with ssl.create_default_context().wrap_socket(plain, server_hostname=parts.hostname):
                     pass
     except OSError as error:
-        return bad("kite's socket", f"no connection to {place(url)}: {reason_of(error)}", f"{_NETWORK}; STORM_KITE_WS_ROOT")
+        return bad("kite's socket", f"no connection to {place(url)}: {reason_of(error)}", f"{_way(url)}; STORM_KITE_WS_ROOT")
     return good("kite's socket", f"{place(url)} takes connections, in {(time.monotonic() - began_s) * 1_000:.0f} ms")
 
 
@@ -59,7 +68,7 @@ def check_telegram(case: Case) -> Iterator[Finding]:
     try:
         answer = ask(f"{config.telegram_api_root}/bot{token}/getMe")
     except StormError as error:
-        yield bad("telegram", f"no answer from {place(config.telegram_api_root)}: {error}", _NETWORK)
+        yield bad("telegram", f"no answer from {place(config.telegram_api_root)}: {error}", _way(config.telegram_api_root))
         return
     if answer.status in (401, 404):
         yield bad("telegram", "the bot's token is refused", "ask @BotFather for it, then TELEGRAM_BOT_TOKEN or Admin, Keys")
@@ -79,7 +88,7 @@ def check_twilio(case: Case) -> Iterator[Finding]:
     try:
         answer = ask(url, basic(config.twilio_sid, config.twilio_auth_token.get_secret_value()))
     except StormError as error:
-        yield bad("twilio", f"no answer from {place(config.twilio_api_root)}: {error}", _NETWORK)
+        yield bad("twilio", f"no answer from {place(config.twilio_api_root)}: {error}", _way(config.twilio_api_root))
         return
     status = str(answer.fields.get("status", ""))
     if answer.status in (401, 403, 404):
@@ -119,7 +128,7 @@ def check_mail(case: Case) -> Iterator[Finding]:
     except smtplib.SMTPException as error:
         yield bad("mail", f"{place(url)} refuses us: {type(error).__name__}", "its administrator can say why")
     except OSError as error:
-        yield bad("mail", f"no answer from {place(url)}: {reason_of(error)}", f"correct SMTP_URL, or {_NETWORK}")
+        yield bad("mail", f"no answer from {place(url)}: {reason_of(error)}", f"correct SMTP_URL, or {_way(url)}")
 
 
 @contextlib.contextmanager

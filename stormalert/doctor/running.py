@@ -9,6 +9,7 @@ import redis
 from redis.exceptions import ResponseError
 
 from stormalert import VERSION, keys
+from stormalert.alarms import alarms
 from stormalert.doctor.case import Case
 from stormalert.doctor.finding import Finding, bad, good, wait
 from stormalert.doctor.servers import ASK_S
@@ -37,6 +38,13 @@ def check_running(case: Case) -> Iterator[Finding]:
     except REDIS_ERRORS:
         # Its own check says so.
         yield wait("processes", "nobody knows without Redis", "mend Redis first")
+
+
+def check_alarms(case: Case) -> Iterator[Finding]:
+    """What a provider said that only an admin can mend, and nobody has yet."""
+    for alarm in alarms(case.store) if case.store else ():
+        said = f"our messages were refused at {format_ist(alarm.time_ms)}: {alarm.reason}"
+        yield bad(alarm.kind, said, "mend it, then say so in the dashboard: Admin, Queue")
 
 
 def _beats(client: redis.Redis, now_ms: int) -> list[tuple[str, Mapping[str, str]]]:
@@ -71,7 +79,7 @@ def judge_feed(feed: Mapping[str, str], now_ms: int, *, is_ingest_there: bool) -
     silent_ms = now_ms - frame_ms
     if state == "login_needed":
         judge = bad if opens_soon else wait
-        yield judge("feed", told, f"log in to Kite on the settings page, before {format_ist(max(opens_ms, now_ms))}")
+        yield judge("feed", told, "in the dashboard: Admin, Kite" + ("" if is_open else f", before {format_ist(opens_ms)}"))
     elif state != "streaming":
         yield (bad if is_open else wait)("feed", told, "ingest goes on trying; its log and Kite's status page say more")
     elif is_open and silent_ms > MUTE_MS:

@@ -72,7 +72,7 @@ class Seeding:
         rules = (demo.replay_rules if self._plan.recording else demo.demo_rules)(user, instruments)
         count = demo.ensure_rules(self._store, rules)
         watched = demo.ensure_watchlist(self._store, user, instruments)
-        return f"✓ demo       {watched} instruments watched, {count} rules"
+        return f"✓ demo       {watched} instrument{'' if watched == 1 else 's'} watched, {count} rules"
 
 
 def trading_symbol(recorded: str) -> str:

@@ -190,12 +190,17 @@ def test_prepare_makes_every_secret_that_nobody_else_may_read(prepared: Path) ->
 
 
 def test_prepare_keeps_what_is_there(prepared: Path) -> None:
-    (prepared / ".env").write_text(f"{(prepared / '.env').read_text()}STORM_WORKERS=4\nJWT_SECRET=ignored\n")
+    env = (prepared / ".env").read_text()
+    # Compose reads the commands for backups too, unless somebody chose otherwise.
+    assert "COMPOSE_FILE=docker-compose.yml:docker-compose.tools.yml\n" in env
+    env = re.sub("COMPOSE_FILE=.*", "COMPOSE_FILE=mine.yml", env)
+    (prepared / ".env").write_text(f"{env}STORM_WORKERS=4\nJWT_SECRET=ignored\n")
     before = {path.name: path.read_text() for path in (prepared / "secrets").iterdir()}
     assert prepare(prepared, "other.test").returncode == 0
     assert {path.name: path.read_text() for path in (prepared / "secrets").iterdir()} == before
     told = (prepared / ".env").read_text().splitlines()
-    assert set(told) == {"STORM_CERTIFICATE_EMAIL=you@storm.test", "STORM_WORKERS=4", "STORM_DOMAIN=other.test"}
+    kept = {"STORM_CERTIFICATE_EMAIL=you@storm.test", "STORM_WORKERS=4", "COMPOSE_FILE=mine.yml"}
+    assert set(told) == {*kept, "STORM_DOMAIN=other.test"}
 
 
 def test_prepare_takes_over_secrets_that_were_in_env(prepared: Path) -> None:

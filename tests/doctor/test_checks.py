@@ -12,8 +12,10 @@ import redis
 from cryptography.fernet import Fernet
 
 from stormalert import keys, panel
+from stormalert.alarms import clear_alarm, raise_alarm
 from stormalert.doctor import certificates, configuration, keeping, machine, market, providers, running, servers
 from stormalert.doctor.finding import Finding, Level
+from stormalert.model import ChannelKind
 from stormalert.process import ALIVE_MS
 from stormalert.store import open_store
 from stormalert.store.sqlite import MIGRATIONS
@@ -208,6 +210,7 @@ def test_kite_with_an_error_and_without_an_answer(case: MakeCase, speaker: Calla
     found = list(providers.check_kite(case(STORM_KITE_API_ROOT=f"http://127.0.0.1:{server.port}", **socket_at(server.port))))
     assert [each.level for each in found] == [BAD, GOOD, GOOD]
     found = list(providers.check_kite(case(STORM_KITE_API_ROOT=f"http://127.0.0.1:{silent}", **socket_at(free_port()))))
+    assert all(each.advice.startswith("start it") for each in found)
     assert [each.found for each in found] == [
         f"no answer from 127.0.0.1:{silent}: no answer within 4 s",
         f"no connection to {found[1].found.split()[3]} connection refused",
@@ -292,3 +295,14 @@ def test_what_runs_is_read_from_redis(case: MakeCase, redis_url: str) -> None:
     assert (BAD, "login needed: nobody has logged in") in told
     assert any(level is BAD and text.startswith("ticks of s0 wait for 6") for level, text in told)
     assert any(level is WAIT and "ingest 0.0.1" in text for level, text in told)
+
+
+def test_what_a_provider_refuses_is_told_until_it_is_mended(case: MakeCase, tmp_path: Path) -> None:
+    mine = case(open_store("", tmp_path / "store.sqlite3"))
+    assert mine.store is not None and list(running.check_alarms(mine)) == []
+    raise_alarm(mine.store, ChannelKind.TELEGRAM, "credentials refused: check TELEGRAM_BOT_TOKEN")
+    (found,) = running.check_alarms(mine)
+    assert (found.subject, found.level) == ("telegram", BAD)
+    assert "credentials refused" in found.found and "Admin, Queue" in found.advice
+    clear_alarm(mine.store, ChannelKind.TELEGRAM)
+    assert list(running.check_alarms(mine)) == []

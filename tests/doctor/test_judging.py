@@ -15,7 +15,7 @@ from stormalert.doctor.keeping import judge_schema
 from stormalert.doctor.market import judge_calendar
 from stormalert.doctor.report import as_text, summary
 from stormalert.store import Schema
-from stormalert.units import HOUR_MS
+from stormalert.units import HOUR_MS, format_ist
 
 GOOD, WAIT, BAD = Level.GOOD, Level.WAIT, Level.BAD
 
@@ -145,6 +145,16 @@ def test_feeds(feed: dict[str, str], level: Level) -> None:
     (found,) = running.judge_feed(feed, NOW_MS, is_ingest_there=True)
     assert found.level is level
     assert list(running.judge_feed(feed, NOW_MS, is_ingest_there=False)) == []
+
+
+def test_a_login_is_wanted_before_the_market_opens() -> None:
+    def advice(opens_ms: int) -> str:
+        return next(
+            running.judge_feed({"state": "login_needed", "opens_ms": str(opens_ms)}, NOW_MS, is_ingest_there=True)
+        ).advice
+
+    assert advice(NOW_MS + HOUR_MS) == f"in the dashboard: Admin, Kite, before {format_ist(NOW_MS + HOUR_MS)}"
+    assert advice(NOW_MS - HOUR_MS) == "in the dashboard: Admin, Kite"
 
 
 def test_troubles_of_the_feed_are_told_beside_its_state() -> None:

@@ -36,7 +36,7 @@ async def test_explains_an_instrument_with_the_nearest_rules_first(redis_url: st
     lines = text.splitlines()
     assert lines[0] == "NSE:INFY  INFOSYS  token 1"
     assert "101.00 at 01 Jan 05:30:02" in lines[1]
-    assert "window 60s    low 100.00 high 101.00 at 2000" in text
+    assert "window 60s    low 100.00 high 101.00 at 01 Jan 05:30:02" in text
     assert "waiting       1 rules, the next is armed at 01 Jan 05:31:39" in text
     rules = [line.split() for line in lines[lines.index("") + 2 :]]
     assert [(row[0], row[-1]) for row in rules] == [

@@ -92,6 +92,7 @@ def test_an_alarm_is_told_instead_of_the_refusals_that_it_explains() -> None:
     told = read("alarm-telegram", alarms=[alarm])
     assert told.headline == "Telegram takes no messages from us"
     assert told.details.startswith("Token refused: check TELEGRAM_BOT_TOKEN. Mend it, then say so: ")
+    assert told.details.endswith("Admin, Queue")
 
 
 def test_a_trouble_that_was_told_is_read_until_it_is_over() -> None:
