@@ -55,8 +55,8 @@ AT_ONCE = 1_000
 
 def run(sizes: Sizes) -> dict[str, list[Row]]:
     return {
-        "a relay and its listeners": [uvloop.run(_listen(count, sizes.relay_s)) for count in sizes.relay_listeners],
-        "a backup": [_back_up(count) for count in sizes.backup_rules],
+        "relay: its listeners": [uvloop.run(_listen(count, sizes.relay_s)) for count in sizes.relay_listeners],
+        "backup: while nothing else runs": [_back_up(count) for count in sizes.backup_rules],
     }
 
 

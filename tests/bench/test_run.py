@@ -25,6 +25,8 @@ def test_a_quick_run_measures_every_part_and_writes_it_as_json(tmp_path: Path) -
         *["delivery"] * 3,
         *["phone"] * 2,
         *["pixels", "pages"] * (shutil.which("chromium") is not None),
+        "relay",
+        "backup",
     ]
     assert all(title in done.stdout and rows for title, rows in tables.items())
     (whole_way,) = next(rows for title, rows in tables.items() if title.startswith("phone: print"))
