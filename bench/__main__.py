@@ -10,7 +10,7 @@ from typing import Any
 
 import uvloop
 
-from bench import delivery, engine, ingest, latency, memory, pages, phone, pixels, sandbox, scale, versus
+from bench import delivery, engine, ingest, latency, memory, nodes, pages, phone, pixels, sandbox, scale, versus
 from bench.sizes import FULL, QUICK, Sizes
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -23,6 +23,7 @@ PARTS: dict[str, Callable[[Sizes], Tables]] = {
     "phone": phone.run,
     "pixels": pixels.run,
     "pages": pages.run,
+    "nodes": nodes.run,
     "ingest": lambda sizes: uvloop.run(ingest.measure(sizes)),
     "sandbox": lambda sizes: uvloop.run(sandbox.measure(sizes)),
     # Parts of `engine`.
@@ -31,7 +32,7 @@ PARTS: dict[str, Callable[[Sizes], Tables]] = {
     "latency": lambda sizes: uvloop.run(latency.measure(sizes)),
     "peers": lambda sizes: uvloop.run(versus.measure(sizes)),
 }
-ALL = ("engine", "decoder", "ingest", "sandbox", "delivery", "phone", "pixels", "pages")
+ALL = ("engine", "decoder", "ingest", "sandbox", "delivery", "phone", "pixels", "pages", "nodes")
 
 
 def main() -> None:

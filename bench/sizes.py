@@ -43,6 +43,9 @@ class Sizes:
     pages_rules: int
     pages_alerts: int
     pages_openings: int
+    relay_listeners: tuple[int, ...]
+    relay_s: float
+    backup_rules: tuple[int, ...]
     # Tries to install a peer that is no requirement of the product.
     installs: bool
 
@@ -82,6 +85,9 @@ FULL = Sizes(
     pages_rules=100_000,
     pages_alerts=1_000_000,
     pages_openings=10,
+    relay_listeners=(100, 1_000),
+    relay_s=10.0,
+    backup_rules=(10_000, 100_000, 1_000_000),
     installs=True,
 )
 
@@ -120,5 +126,8 @@ QUICK = Sizes(
     pages_rules=100,
     pages_alerts=100,
     pages_openings=1,
+    relay_listeners=(5,),
+    relay_s=1.0,
+    backup_rules=(1_000,),
     installs=False,
 )

@@ -48,5 +48,9 @@ for _, side in ipairs({ "up", "down" }) do
   local cohorts = of("newest", side)
   for i = 1, #cohorts, 2 do of_rules("cohort", side, cohorts[i]) end
 end
-for id in pairs(rules) do export(prefix .. "rule:" .. id) end
+for id in pairs(rules) do
+  local key = prefix .. "rule:" .. id
+  local content = call("HGETALL", key)
+  if content[1] then found[#found + 1] = { key, "hash", content } end
+end
 return found

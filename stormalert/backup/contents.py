@@ -1,6 +1,6 @@
 """Keys of Redis by their types: read with ordinary commands and written with them, so that any version and kind takes them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from redis import Redis
@@ -42,22 +42,21 @@ def read_stream(client: Redis, name: bytes) -> Iterator[Row]:
     yield ["stream", name, [last, facts["entries-added"], facts["max-deleted-entry-id"], groups]]
 
 
-def write_key(client: Redis, row: Row, now_ms: int) -> bool:
-    """False when it has expired meanwhile."""
-    _, name, kind, expires_ms, plain = row
-    if expires_ms and expires_ms <= now_ms:
-        return False
-    content = content_of(plain)
-    if kind == "string":
-        client.set(name, content)
-    else:
-        parts = [content[start : start + AT_ONCE] for start in range(0, len(content), AT_ONCE)]
-        for part in parts:
-            values = [each for pair in zip(part[1::2], part[::2], strict=True) for each in pair] if kind == "zset" else part
-            _do(client, _WRITE[kind], name, *values)
-    if expires_ms:
-        client.pexpireat(name, expires_ms)
-    return True
+def write_keys(client: Redis, rows: Iterable[Row], now_ms: int) -> None:
+    """All but those that have expired meanwhile."""
+    with client.pipeline(transaction=False) as pipe:
+        for _, name, kind, expires_ms, plain in rows:
+            if expires_ms and expires_ms <= now_ms:
+                continue
+            content = content_of(plain)
+            if kind == "string":
+                pipe.set(name, content)
+            else:
+                for start in range(0, len(content), AT_ONCE):
+                    _do(pipe, _WRITE[kind], name, *_values(kind, content[start : start + AT_ONCE]))
+            if expires_ms:
+                pipe.pexpireat(name, expires_ms)
+        pipe.execute()
 
 
 def write_entries(client: Redis, row: Row) -> None:
@@ -79,6 +78,13 @@ def write_stream(client: Redis, row: Row) -> None:
             client.xclaim(name, group, CLAIMANT, 0, ids, force=True, justid=True)
     if client.exists(name):
         _do(client, "XSETID", name, last, "ENTRIESADDED", added, "MAXDELETEDID", deleted)
+
+
+def _values(kind: str, part: list[Any]) -> list[Any]:
+    """As the command takes them: a sorted set's scores come first."""
+    if kind != "zset":
+        return part
+    return [each for member, score in zip(part[::2], part[1::2], strict=True) for each in (score, member)]
 
 
 def _do(client: Redis, *command: Any) -> None:

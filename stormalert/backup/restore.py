@@ -1,6 +1,7 @@
 """Putting a backup in the place of an installation: first everything is checked, then the store is written, then Redis."""
 
 from collections.abc import Iterator
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -109,14 +110,17 @@ def _empty(client: Redis) -> None:
 
 def _write(client: Redis, path: Path) -> Armed:
     armed: Armed = {}
-    for row in archive.rows(path):
-        match row[0]:
-            case "key":
-                contents.write_key(client, row, now_ms())
-                armed |= _armed(row)
-            case "entries":
+    for is_key, some in groupby(archive.rows(path), key=lambda row: row[0] == "key"):
+        if is_key:
+            while rows := list(islice(some, AT_ONCE)):
+                contents.write_keys(client, rows, now_ms())
+                for row in rows:
+                    armed |= _armed(row)
+            continue
+        for row in some:
+            if row[0] == "entries":
                 contents.write_entries(client, row)
-            case "stream":
+            elif row[0] == "stream":
                 contents.write_stream(client, row)
     return armed
 

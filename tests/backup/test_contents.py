@@ -27,8 +27,9 @@ def through_a_file(rows: Iterator[archive.Row]) -> list[archive.Row]:
 
 
 def moved(source: Redis, other: Redis, *names: str) -> None:
-    for row in through_a_file(contents.read_keys(source, [name.encode() for name in names], now_ms())):
-        contents.write_key(other, row, now_ms())
+    contents.write_keys(
+        other, through_a_file(contents.read_keys(source, [name.encode() for name in names], now_ms())), now_ms()
+    )
 
 
 def moved_stream(source: Redis, other: Redis) -> None:
@@ -67,8 +68,9 @@ def test_what_expires_does_so_at_the_same_moment(source: Redis, other: Redis) ->
 
 def test_what_has_expired_meanwhile_is_left_out(source: Redis, other: Redis) -> None:
     source.set("k", "v", px=HOUR_MS)
-    (row,) = through_a_file(contents.read_keys(source, [b"k", b"gone"], now_ms()))
-    assert contents.write_key(other, row, now_ms() + 2 * HOUR_MS) is False
+    rows = through_a_file(contents.read_keys(source, [b"k", b"gone"], now_ms()))
+    assert len(rows) == 1
+    contents.write_keys(other, rows, now_ms() + 2 * HOUR_MS)
     assert other.exists("k") == 0
 
 
