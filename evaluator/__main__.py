@@ -77,7 +77,7 @@ async def _replay(arguments: argparse.Namespace) -> str:
     ticks, alerts = await replay(
         arguments.ticks, arguments.rules, arguments.out, arguments.redis, on_progress, arguments.alerts_max
     )
-    return f"{ticks} ticks, {alerts} alerts, written to {arguments.out}"
+    return f"{ticks} ticks, {alerts} alert{'' if alerts == 1 else 's'}, written to {arguments.out}"
 
 
 def _print_progress(done: int, ticks: int) -> None:
