@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -148,6 +149,26 @@ def test_a_file_is_uploaded_through_nginx(browser: Watched) -> None:
     # The whole of it came, and was looked at.
     expect(page.get_by_text("Nothing was imported")).to_be_visible()
     browser.settle()
+
+
+def test_a_backtest_runs_and_draws_its_charts_under_the_policy(browser: Watched) -> None:
+    browser.sign_in(NAME, PASSWORD)
+    page = browser.open("/backtest")
+    browser.settle()
+    page.get_by_text("A file", exact=True).click()
+    prices = "".join(f"INFY,20220601,10:{minute:02},{1000 + minute % 2 * 20}" + ",1020,1000,1010,0,0\n" for minute in range(30))
+    chooser = page.locator('input[type="file"]')
+    chooser.set_input_files({"name": "june.csv", "mimeType": "text/csv", "buffer": prices.encode()})
+    expect(page.get_by_text("june.csv")).to_be_visible()
+    browser.settle()
+    lines = page.get_by_role("textbox", name=re.compile("one a line|one rule a line"))
+    lines.fill("NSE:INFY rolling up 1% 5m")
+    lines.press("Control+Enter")
+    browser.settle()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("figure", name=re.compile("^Chart "))).to_be_visible()
+    browser.screenshot("behind-nginx-backtest")
 
 
 def test_the_queues_board_is_in_the_admins_page(server: Composed, browser: Watched) -> None:
