@@ -16,6 +16,7 @@ from sandbox.outbox import Message, Outbox
 from sandbox.rates import Rates
 from sandbox.telegram_fields import Fields, TelegramError, check_buttons, fields_of, number_of, text_of
 from sandbox.telegram_text import entities
+from sandbox.tls import trust
 
 MAX_POLL_S = 50.0
 
@@ -170,7 +171,7 @@ class Telegram:
         if self._webhook:
             headers = {"X-Telegram-Bot-Api-Secret-Token": self._webhook["secret_token"]}
             try:
-                async with httpx.AsyncClient(timeout=5.0) as client:
+                async with httpx.AsyncClient(timeout=5.0, verify=trust()) as client:
                     answer = await client.post(self._webhook["url"], json=update, headers=headers)
                     answer.raise_for_status()
             except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -1,9 +1,11 @@
-"""TLS with a certificate made for the occasion, and a fault that fails every handshake."""
+"""TLS with a certificate made for the occasion, a fault that fails every handshake, and what is trusted the other way round."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
+import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -12,6 +14,12 @@ from cryptography.x509.oid import NameOID
 from sandbox.faults import StreamFaults
 
 LIVES = timedelta(days=30)
+
+
+@cache
+def trust() -> ssl.SSLContext:
+    """For calling back: made once, because to read all authorities takes tens of milliseconds in which nothing else happens."""
+    return httpx.create_ssl_context()
 
 
 def tls_context(folder: Path, faults: StreamFaults) -> ssl.SSLContext:
