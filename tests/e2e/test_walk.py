@@ -73,6 +73,8 @@ def test_a_day_from_the_first_sign_in_to_the_backtest(run: Product, trader: Watc
     expect(alert.get_by_text("Snoozed until")).to_be_visible()
     told = len(messages(run))
     run.wait_until(lambda: fires_again(run, rule), WITHIN_S, "the rule does not fire again")
+    # A chart is drawn of minutes that are over.
+    run.wait_until(lambda: minutes(run) > 0, 2 * WITHIN_S, "no minute of the instrument is over")
     look_at_the_history(trader)
     assert len(messages(run)) == told, "there was a message of a snoozed rule"
 
@@ -215,6 +217,11 @@ def token_of(run: Product) -> int:
     found = with_store(run, lambda store: store.instrument_by_symbol(SYMBOL))
     assert found is not None
     return found.token
+
+
+def minutes(run: Product) -> int:
+    with run.redis() as client:
+        return int(client.xlen(SHARD.bars(token_of(run))))
 
 
 def fires_again(run: Product, rule: Rule) -> bool:
