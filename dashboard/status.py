@@ -58,7 +58,7 @@ async def _read(redis: Redis, config: Settings) -> Status:
 def for_everyone(status: Status) -> Status:
     """Without hosts, process ids and what is wrong inside, which are an admin's business."""
     feed = {name: value for name, value in status["feed"].items() if name not in ("trouble", "troubles")}
-    return {name: value for name, value in status.items() if name not in ("processes", "gaps")} | {"feed": feed}
+    return {name: value for name, value in status.items() if name not in ("processes", "gaps", "memory")} | {"feed": feed}
 
 
 def gaps(entries: list[Entry]) -> list[Status]:

@@ -200,7 +200,11 @@ def relay(redis_url: str, directory: Path) -> Iterator[RelayRig]:
 
 
 def start_relay(redis_url: str, directory: Path, port: int, page_port: int) -> "subprocess.Popen[bytes]":
-    settings = environment(redis_url, directory, page_port) | {"STORM_RELAY_PORT": str(port), "STORM_SHARDS": str(SHARDS)}
+    settings = environment(redis_url, directory, page_port) | {
+        "STORM_RELAY_PORT": str(port),
+        "STORM_SHARDS": str(SHARDS),
+        "STORM_LOG_FORMAT": "text",
+    }
     with (directory / "relay.log").open("wb") as output:
         return subprocess.Popen([sys.executable, "-m", "dashboard.relay"], env=settings, stdout=output, stderr=output)
 

