@@ -122,7 +122,7 @@ async def test_everyone_sees_what_is_missing_but_no_host(client: redis.asyncio.R
     await Heartbeat("relay", client).beat()
     status = await read_status(client, CONFIG)
     seen = for_everyone(status)
-    assert set(seen) == {"time_ms", "feed", "waiting", "missing", "memory"}
+    assert set(seen) == {"time_ms", "feed", "waiting", "missing"}
     assert socket.gethostname() in str(status["processes"]) and socket.gethostname() not in str(seen)
 
 
