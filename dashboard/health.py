@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from dashboard import resources
-from dashboard.status import ANSWER_WITHIN_S
+from dashboard.system.status import ANSWER_WITHIN_S
 from stormalert.errors import StormError
 from stormalert.process import REDIS_ERRORS
 

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from dashboard import authentication, resources
+from dashboard import resources
+from dashboard.accounts import authentication
 from dashboard.gate import signed_in
 from dashboard.html import sentence_page
 from stormalert.security import sealer

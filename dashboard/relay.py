@@ -30,8 +30,8 @@ from dashboard import asked, resources, sessions, texts
 from dashboard.asked import ALERTS, QUOTES, STATUS, TRIGGERS
 from dashboard.audience import Audience, Listener
 from dashboard.outlook import Outlook, Trends, Triggers
-from dashboard.status import Status, for_everyone, read_status
-from dashboard.verdict import figures, verdict
+from dashboard.system.status import Status, for_everyone, read_status
+from dashboard.system.verdict import figures, verdict
 from stormalert import keys
 from stormalert.calendar import CALENDAR_SETTING, Segment, Sessions, read_calendar
 from stormalert.errors import InputError, StormError

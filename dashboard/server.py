@@ -17,12 +17,14 @@ import uvicorn
 from starlette.middleware import Middleware
 from streamlit.web import bootstrap
 
-from dashboard import authentication, callbacks, health, kite, metrics, pages, resources, sign_in, tickets, unsubscribe
+from dashboard import health, kite, metrics, pages, resources
+from dashboard.accounts import authentication, sign_in, tickets
 from dashboard.api import make_api
+from dashboard.channels import callbacks, unsubscribe
 from dashboard.doors import Door, DoorMount, DoorRoute
 from dashboard.files import Files
 from dashboard.gate import Gate
-from dashboard.queue_board import pass_on
+from dashboard.system.queue_board import pass_on
 from stormalert import logs, queue_board
 from stormalert.errors import StormError
 from stormalert.model import Scope

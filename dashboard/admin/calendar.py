@@ -6,7 +6,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import authentication, calendar_rows, resources
+from dashboard import resources
+from dashboard.accounts import authentication
+from dashboard.admin import calendar_rows
 from dashboard.admin.access import admin, attempt
 from stormalert.calendar import BUILT_IN, CALENDAR_SETTING, Calendar, read_calendar
 from stormalert.errors import InputError

@@ -2,10 +2,13 @@
 
 import streamlit as st
 
-from dashboard import authentication, first_steps, proofs, resources, steps
+from dashboard import resources
+from dashboard.accounts import authentication
 from dashboard.admin import keys as panel_keys
 from dashboard.admin import kite
 from dashboard.admin.access import admin, attempt, link
+from dashboard.channels import proofs
+from dashboard.system import first_steps, steps
 from stormalert import panel
 from stormalert.errands import ErrandKind
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import authentication, resources
+from dashboard import resources
+from dashboard.accounts import authentication
 from dashboard.admin.access import admin, attempt
 from stormalert import panel, settings
 

@@ -6,9 +6,11 @@ from typing import cast
 
 import streamlit as st
 
-from dashboard import authentication, resources, status, texts, viewer
+from dashboard import resources, texts, viewer
+from dashboard.accounts import authentication
 from dashboard.admin import keys as panel_keys
 from dashboard.admin.access import admin, attempt, link
+from dashboard.system import status
 from stormalert import keys, panel, words
 from stormalert.process import REDIS_ERRORS
 from stormalert.units import IST, now_ms

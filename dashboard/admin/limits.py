@@ -3,7 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard import authentication, resources
+from dashboard import resources
+from dashboard.accounts import authentication
 from dashboard.admin.access import admin, attempt
 from stormalert import house
 from stormalert.errors import InputError

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from dashboard import authentication, resources, texts
+from dashboard import resources, texts
+from dashboard.accounts import authentication
 from dashboard.admin.access import admin, attempt
-from dashboard.queue_board import AWAY
+from dashboard.system.queue_board import AWAY
 from stormalert import alarms, keys, queue_board, words
 from stormalert.model import ChannelKind
 from stormalert.process import ALIVE_MS, REDIS_ERRORS

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from dashboard import resources, system, system_tables
+from dashboard import resources
 from dashboard.admin.access import admin
+from dashboard.system import depth, tables
 from stormalert.process import REDIS_ERRORS
 
 _EVERY_S = 3
@@ -17,10 +18,10 @@ def show() -> None:
 @st.fragment(run_every=_EVERY_S)
 def _status() -> None:
     admin()
-    asked = system.read_system(resources.loop_redis(), resources.store(), resources.config())
+    asked = depth.read_system(resources.loop_redis(), resources.store(), resources.config())
     try:
         found = resources.in_loop(asked)
     except REDIS_ERRORS:
         st.error("Redis does not answer, so nothing is known of the processes. Start it; they go on by themselves then.")
         return
-    st.html(system_tables.page(found))
+    st.html(tables.page(found))

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from dashboard import authentication, resources, tickets, viewer
+from dashboard import resources, viewer
+from dashboard.accounts import authentication, tickets
 from dashboard.admin.access import admin, attempt
 from stormalert import house, words
 from stormalert.house import USUAL_PLAN

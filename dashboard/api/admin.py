@@ -6,7 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, StrictBool
 
-from dashboard import authentication, resources, tickets
+from dashboard import resources
+from dashboard.accounts import authentication, tickets
+from dashboard.accounts.portable import portable
 from dashboard.api.guard import Guarded, Who, door
 from dashboard.api.models import (
     IDS,
@@ -24,8 +26,7 @@ from dashboard.api.models import (
     write_cursor,
 )
 from dashboard.doors import Door
-from dashboard.portable import portable
-from dashboard.system import read_system
+from dashboard.system.depth import read_system
 from stormalert import house
 from stormalert.calendar import CALENDAR_SETTING, Segment, read_calendar
 from stormalert.errors import InputError

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from dashboard import resources
+from dashboard.alerts.resend import resend
 from dashboard.api.guard import Guarded, Who, door
 from dashboard.api.models import (
     IDS,
@@ -24,7 +25,6 @@ from dashboard.api.models import (
     write_cursor,
 )
 from dashboard.doors import Door
-from dashboard.resend import resend
 from stormalert import words
 from stormalert.model import Alert, AlertFilter, DeliveryState, Direction, Kind, Scope
 from stormalert.rule_table import defused

@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from dashboard import authentication, passwords, resources, sessions, tickets
+from dashboard import resources, sessions
+from dashboard.accounts import authentication, passwords, tickets
+from dashboard.accounts.authentication import NotSignedIn
+from dashboard.accounts.portable import portable
 from dashboard.api.guard import Guarded, Who, door
 from dashboard.api.models import Input, Output, RecordId, SessionOut, Text, UserOut, Whole, not_found
-from dashboard.authentication import NotSignedIn
 from dashboard.doors import Door
-from dashboard.portable import portable
 from dashboard.problems import Refused
 from stormalert import house, second_factor
 from stormalert.model import Scope, TicketKind, User

@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import Field, StrictBool, ValidationError
 
-from dashboard import channel_book, resources
+from dashboard import resources
 from dashboard.api.guard import Guarded, Who, door
 from dashboard.api.models import BodyId, ChannelOut, Input, Output, RecordId, Whole, not_found
+from dashboard.channels import book
 from dashboard.doors import Door
 from stormalert import errands, linking
 from stormalert.errands import ErrandKind, ErrandState
@@ -62,7 +63,7 @@ def list_channels(who: Who) -> list[ChannelOut]:
 @router.post("", status_code=201, **door(Door.MEMBER, Scope.WRITE, 409))
 def add_channel(who: Who, response: Response, asked: NewChannel) -> ChannelOut:
     """A new address; a code is sent to it, and alerts when that was entered."""
-    channel = channel_book.add(resources.store(), who.user, asked.kind, asked.address, resources.config())
+    channel = book.add(resources.store(), who.user, asked.kind, asked.address, resources.config())
     errands.ask(resources.thread_redis(), ErrandKind.CODE, channel.id)
     response.headers["Location"] = f"/api/channels/{channel.id}"
     return ChannelOut.of(channel)
@@ -112,7 +113,7 @@ def verify_channel(who: Who, channel: RecordId, asked: Code) -> ChannelOut:
 @router.post("/{channel}/test", status_code=202, **door(Door.MEMBER, Scope.WRITE, 404, 409))
 def test_channel(who: Who, channel: RecordId) -> Errand:
     """Send a test message to it."""
-    return _ask(channel_book.proven(_own(who, channel)), ErrandKind.TEST)
+    return _ask(book.proven(_own(who, channel)), ErrandKind.TEST)
 
 
 @router.get("/{channel}/errands/{errand}", **door(Door.MEMBER, Scope.READ, 404))
@@ -128,7 +129,7 @@ def get_errand(who: Who, channel: RecordId, errand: RecordId) -> Errand:
 @router.get("/{channel}/secret", **door(Door.MEMBER, None, 404, 409))
 def get_secret(who: Who, channel: RecordId) -> Secret:
     """What a webhook's receiver checks its messages with."""
-    return Secret(secret=channel_book.secret_of(_own(who, channel), resources.config()))
+    return Secret(secret=book.secret_of(_own(who, channel), resources.config()))
 
 
 def _own(who: SignedIn, channel_id: str) -> Channel:

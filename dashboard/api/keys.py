@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
-from dashboard import authentication, resources
+from dashboard import resources
+from dashboard.accounts import authentication
 from dashboard.api.guard import Guarded, Who, door
 from dashboard.api.models import Input, Output, not_found
 from dashboard.doors import Door

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Body, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field, ValidationError
 
-from dashboard import resources, rule_import
+from dashboard import resources
+from dashboard.accounts.portable import rules_of
 from dashboard.api.guard import Guarded, Who, door
 from dashboard.api.models import (
     BodyId,
@@ -28,8 +29,8 @@ from dashboard.api.models import (
     write_cursor,
 )
 from dashboard.doors import Door
-from dashboard.portable import rules_of
 from dashboard.problems import Found, Refused, shown
+from dashboard.rules import upload
 from stormalert import house, rule_line, rule_table, wishes
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Direction, Kind, Repeat, Rule, RuleState, Scope, sentences
@@ -138,7 +139,7 @@ def import_rules(
 ) -> ImportReport:
     """Rules from CSV: rows with the id of one's rule change it, others are new. All rows or none."""
     try:
-        imported = rule_import.take(resources.store(), who.user, table, is_dry_run=dry_run)
+        imported = upload.take(resources.store(), who.user, table, is_dry_run=dry_run)
     except BadTable as bad:
         errors = [
             Found(place=f"line {row.line}, {row.column}", found=shown(row.found), expected=row.expected) for row in bad.rows

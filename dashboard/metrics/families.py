@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric as Family
 
 from dashboard.metrics.names import BY_NAME, METRICS, Kind, Metric
 from dashboard.metrics.readings import Readings, Server
-from dashboard.status import NEEDED, Status
+from dashboard.system.status import NEEDED, Status
 from stormalert.histogram import BOUNDS_MS, Counted
 from stormalert.model import ChannelKind
 from stormalert.units import SECOND_MS

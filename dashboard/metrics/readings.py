@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import ResponseError
 
-from dashboard.status import ANSWER_WITHIN_S, Status, Texts, facts_of, lag, read_processes
+from dashboard.system.status import ANSWER_WITHIN_S, Status, Texts, facts_of, lag, read_processes
 from stormalert import alarms, keys
 from stormalert.errors import StormError
 from stormalert.model import ChannelKind

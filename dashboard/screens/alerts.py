@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from dashboard import alert_detail, alert_facts, alert_list, flash, resources, texts, viewer
+from dashboard import flash, resources, texts, viewer
+from dashboard.alerts import detail, facts, listing
 from stormalert import words
 from stormalert.model import Alert, AlertFilter, Channel, Delivery, DeliveryState
 
@@ -34,25 +35,25 @@ def show() -> None:
     who = viewer.required()
     flash.show()
     if asked := st.query_params.get("alert"):
-        alert_detail.show(who.user.id, asked)
+        detail.show(who.user.id, asked)
         return
     st.title("Alerts", anchor=False)
-    only = alert_list.draw()
-    page, has_more = alert_list.page(resources.store(), who.user.id, only)
+    only = listing.draw()
+    page, has_more = listing.page(resources.store(), who.user.id, only)
     if not page:
         _nothing(only)
         return
     deliveries = {alert.id: resources.store().deliveries_of(alert.id) for alert in page}
     st.html(_STYLE + _table(page, deliveries))
     if failed := [it for each in deliveries.values() for it in each if it.state is DeliveryState.FAILED]:
-        alert_detail.offer_again(failed)
-    alert_list.turn(page, has_more=has_more)
+        detail.offer_again(failed)
+    listing.turn(page, has_more=has_more)
 
 
 def _nothing(only: AlertFilter) -> None:
-    if not alert_list.is_first():
+    if not listing.is_first():
         st.info("There are no older ones.")
-        alert_list.turn([], has_more=False)
+        listing.turn([], has_more=False)
     elif only != AlertFilter():
         st.info("No alert is like that. Look for something else, or clear the fields above.")
     else:
@@ -67,7 +68,7 @@ def _table(alerts: list[Alert], deliveries: dict[str, list[Delivery]]) -> str:
 
 
 def _row(alert: Alert, deliveries: list[Delivery], channels: list[Channel]) -> str:
-    side = alert_facts.side(alert)
+    side = facts.side(alert)
     arrow = "▼" if side == "down" else "▲"
     sent = "".join([*map(_delivery, deliveries), *map(_absence, texts.without(deliveries, channels))])
     none = '<span class="soft">There was no channel</span>'

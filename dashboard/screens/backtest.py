@@ -4,8 +4,9 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import backtest_prices, backtest_result, backtest_rules, trial, viewer
-from dashboard.trial import State
+from dashboard import viewer
+from dashboard.backtest import market, result, rulebook, trial
+from dashboard.backtest.trial import State
 from stormalert.errors import InputError
 from stormalert.process import REDIS_ERRORS
 
@@ -29,18 +30,18 @@ def show() -> None:
     st.caption("Which alerts would rules have given? The engine that runs live says it, over recorded prices.")
     left, right = st.columns(2, gap="large")
     with left:
-        rules = backtest_rules.ask(user)
+        rules = rulebook.ask(user)
     with right:
-        over = backtest_prices.ask()
+        over = market.ask()
     if st.button("Run", type="primary", icon=":material/play_arrow:"):
         _run(user, rules, over)
     _show_newest(user)
 
 
-def _run(user: str, rules: backtest_rules.Asked, over: backtest_prices.Asked) -> None:
+def _run(user: str, rules: rulebook.Asked, over: market.Asked) -> None:
     try:
-        variants = backtest_rules.variants(rules, user, is_file=over.is_file)
-        trial.start(user, backtest_prices.trial_over(over, variants, user))
+        variants = rulebook.variants(rules, user, is_file=over.is_file)
+        trial.start(user, market.trial_over(over, variants, user))
     except InputError as error:
         _refuse(str(error))
         st.stop()
@@ -60,7 +61,7 @@ def _show_newest(user: str) -> None:
     elif newest.state is State.CANCELLED:
         st.info("The backtest was cancelled.")
     else:
-        backtest_result.show(newest)
+        result.show(newest)
 
 
 @st.fragment(run_every=_LOOK_EVERY_S)

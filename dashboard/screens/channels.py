@@ -2,18 +2,8 @@
 
 import streamlit as st
 
-from dashboard import (
-    addresses,
-    channel_book,
-    channel_order,
-    channel_rows,
-    flash,
-    message_settings,
-    proofs,
-    resources,
-    texts,
-    viewer,
-)
+from dashboard import flash, resources, texts, viewer
+from dashboard.channels import addresses, book, order, proofs, rows, wording
 from stormalert.errands import ErrandKind
 from stormalert.errors import InputError
 from stormalert.model import Channel, ChannelKind
@@ -25,16 +15,16 @@ def show() -> None:
     st.title("Channels", anchor=False)
     channels = resources.store().channels_of(who.user.id)
     _way(channels)
-    channel_rows.show(channels)
+    rows.show(channels)
     st.subheader("Add a channel", anchor=False)
-    if ChannelKind.TELEGRAM in channel_book.working_kinds(resources.config()):
+    if ChannelKind.TELEGRAM in book.working_kinds(resources.config()):
         proofs.link_telegram()
     _addition()
-    message_settings.show(who)
+    wording.show(who)
 
 
 def _way(channels: list[Channel]) -> None:
-    if steps := channel_order.way(channels):
+    if steps := order.way(channels):
         # As text: addresses are their owners' words.
         with st.container(border=True, gap=None):
             for number, step in enumerate(steps, 1):
@@ -55,7 +45,7 @@ def _addition() -> None:
     if not is_sent or kind is None:
         return
     try:
-        channel = channel_book.add(resources.store(), viewer.required().user, kind, address, resources.config())
+        channel = book.add(resources.store(), viewer.required().user, kind, address, resources.config())
     except InputError as error:
         st.error(str(error))
         return

@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from dashboard import bars, flash, instruments, levels, resources, rule_dialog, rule_standing, texts, viewer, watchlists
-from dashboard.chart import Mark, chart
-from dashboard.rule_standing import Standing
+from dashboard import flash, instruments, resources, texts, viewer, watchlists
+from dashboard.chart import Mark, bars, chart, levels
+from dashboard.rules import dialog, standing
+from dashboard.rules.standing import Standing
 from stormalert import words
 from stormalert.errors import InputError
 from stormalert.keys import shard_of
@@ -98,7 +99,7 @@ def _buttons(user: str, instrument: Instrument, *, is_watched: bool) -> None:
     if st.button("New rule", type="primary", icon=":material/add:"):
         # What the form's search begins with.
         st.session_state["rule-search"] = instrument.symbol
-        rule_dialog.make(user)
+        dialog.make(user)
     label, icon = ("Remove from watchlist", "remove") if is_watched else ("Add to watchlist", "visibility")
     if st.button(label, icon=f":material/{icon}:"):
         change = watchlists.remove if is_watched else watchlists.add
@@ -112,7 +113,7 @@ def _chart(instrument: Instrument) -> None:
     try:
         found = bars.newest(instrument.token)
         rules = rules_on(user, instrument)
-        lines = levels.lines(rules, rule_standing.read(resources.thread_redis(), resources.config().shards, rules))
+        lines = levels.lines(rules, standing.read(resources.thread_redis(), resources.config().shards, rules))
     except REDIS_ERRORS:
         st.error(_AWAY)
         return
@@ -144,7 +145,7 @@ def _rules(instrument: Instrument) -> None:
         return
     standings: dict[str, Standing] = {}
     try:
-        standings = rule_standing.read(resources.thread_redis(), resources.config().shards, rules)
+        standings = standing.read(resources.thread_redis(), resources.config().shards, rules)
     except REDIS_ERRORS:
         st.warning(_AWAY)
     heads = "".join(f"<th>{head}</th>" for head in ("Condition", "State", "To firing", "Fires"))
@@ -208,7 +209,7 @@ def _rupees(price: str) -> str:
 
 
 def _rule_row(rule: Rule, at: Standing) -> str:
-    told = rule_standing.row(rule, at, None, ())
+    told = standing.row(rule, at, None, ())
     arrow = {"up": "▲", "down": "▼"}.get(told["side"], "")
     source = ' <span class="soft">from the watchlist</span>' if rule.id.endswith(f"_{rule.token}") else ""
     away = f'<span class="{told["side"]}">{arrow}</span> {escape(told["away"])}' if told["away"] else ""

@@ -2,24 +2,12 @@
 
 import streamlit as st
 
-from dashboard import (
-    flash,
-    instruments,
-    mutes,
-    resources,
-    rule_acts,
-    rule_dialog,
-    rule_entry,
-    rule_list,
-    rule_standing,
-    rule_tables,
-    rule_wishes,
-    viewer,
-)
-from dashboard.rule_choice import Chosen
-from dashboard.rule_list import Looked
-from dashboard.rule_rows import rule_rows
-from dashboard.rule_standing import Standing
+from dashboard import flash, instruments, resources, viewer
+from dashboard.rules import acts, dialog, entry, listing, mutes, routing, standing, tables
+from dashboard.rules.choice import Chosen
+from dashboard.rules.listing import Looked
+from dashboard.rules.rows import rule_rows
+from dashboard.rules.standing import Standing
 from stormalert import wishes, words
 from stormalert.model import Mute, Rule
 from stormalert.process import REDIS_ERRORS
@@ -53,7 +41,7 @@ def show() -> None:
     who = viewer.required()
     user = who.user.id
     flash.show()
-    act = rule_acts.asked()
+    act = acts.asked()
     st.html(_STYLE)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title("Rules", anchor=False)
@@ -62,7 +50,7 @@ def show() -> None:
         if st.button("New rule", icon=":material/edit_note:", help="In a form, for one or many instruments"):
             act = "make"
     watched = instruments.symbols(resources.store().watchlist(user)[:_WATCHED])
-    rule_entry.offer(list(watched.values()), has_preview=not act)
+    entry.offer(list(watched.values()), has_preview=not act)
     silent = mutes.held(user)
     mutes.show(silent)
     total = resources.store().count_rules(user)
@@ -73,53 +61,53 @@ def show() -> None:
         )
         chosen = Chosen(user, [], 0)
     else:
-        looked = rule_list.draw()
+        looked = listing.draw()
         matching = resources.store().count_rules(user, looked.only) if looked.is_narrow else total
         # Not while something is being edited.
         board = st.fragment(_board, run_every=None if act else EVERY_S)
         chosen = board(user, looked, matching, silent)
-    rule_tables.offer(who.user)
+    tables.offer(who.user)
     if act:
         # So many are never taken twice by an oversight.
         st.session_state.pop(_ALL, None)
     if act == "make":
-        rule_dialog.make(user)
+        dialog.make(user)
     elif act == "snooze all":
         mutes.ask([])
     elif act == "open":
         _open(user, st.session_state.pop(_OPENED, ""))
     elif act and chosen.size:
-        rule_acts.do(act, chosen)
+        acts.do(act, chosen)
 
 
 def _board(user: str, looked: Looked, matching: int, silent: list[Mute]) -> Chosen:
     """The table with what can be done; returns what is chosen."""
     viewer.required()
-    rules, has_more = rule_list.page(resources.store(), user, looked)
+    rules, has_more = listing.page(resources.store(), user, looked)
     noun = "rule" if matching == 1 else "rules"
     count = f"{words.grouped(matching)} {noun}{' match' if looked.is_narrow else ''} · times in IST"
     if not rules:
         st.info("No rule is here. Look for something else, or go to the first page.")
-        rule_list.turn(rules, looked, has_more=has_more, count=count)
+        listing.turn(rules, looked, has_more=has_more, count=count)
         return Chosen(user, [], 0)
     bar = st.container(horizontal=True, vertical_alignment="center", key="rules-bar")
     # Another page is another table, so that no mark is taken along out of sight.
-    marks = rule_rows(_rows(rules, silent), key=f"rules-{hash((looked, rule_list.place()))}")
+    marks = rule_rows(_rows(rules, silent), key=f"rules-{hash((looked, listing.place()))}")
     chosen = _chosen(user, rules, marks.marked, looked, matching)
     with bar:
         _act_on(chosen, len(rules), looked, matching, silent)
-    rule_list.turn(rules, looked, has_more=has_more, count=count)
+    listing.turn(rules, looked, has_more=has_more, count=count)
     if opened := next((rule for rule in rules if rule.id == marks.opened), None):
         # Whatever is marked.
         st.session_state[_OPENED] = opened.id
-        rule_acts.ask("open")
+        acts.ask("open")
     return chosen
 
 
 def _open(user: str, rule_id: str) -> None:
     rule = resources.store().rule(rule_id)
     if rule and rule.user == user:
-        rule_dialog.edit(rule)
+        dialog.edit(rule)
 
 
 def _chosen(user: str, rules: list[Rule], marked: frozenset[str], looked: Looked, matching: int) -> Chosen:
@@ -147,7 +135,7 @@ def _act_on(chosen: Chosen, shown: int, looked: Looked, matching: int, silent: l
             args=(looked,),
         )
     if chosen.size:
-        rule_acts.buttons(chosen, silent)
+        acts.buttons(chosen, silent)
 
 
 def _take_all(looked: Looked) -> None:
@@ -158,16 +146,16 @@ def _rows(rules: list[Rule], silent: list[Mute]) -> list[dict[str, str]]:
     store = resources.store()
     standings: dict[str, Standing] = {}
     try:
-        standings = rule_standing.read(resources.thread_redis(), resources.config().shards, rules)
+        standings = standing.read(resources.thread_redis(), resources.config().shards, rules)
     except REDIS_ERRORS:
         st.warning("Redis does not answer: whether rules are armed is not known now.")
     wanted = wishes.of_rules(store, [rule.id for rule in rules])
     return [
-        rule_standing.row(
+        standing.row(
             rule,
             standings.get(rule.id, Standing()),
             store.last_alert_ms(rule.id),
-            (mutes.state(rule, silent), rule_wishes.told(wanted[rule.id])),
+            (mutes.state(rule, silent), routing.told(wanted[rule.id])),
         )
         for rule in rules
     ]

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from dashboard import account_settings, flash, viewer, watchlist_settings
+from dashboard import flash, viewer, watchlist_settings
+from dashboard.accounts import settings
 
 
 def show() -> None:
@@ -16,4 +17,4 @@ def show() -> None:
             watchlist_settings.show(who)
     if account.open:
         with account:
-            account_settings.show(who)
+            settings.show(who)

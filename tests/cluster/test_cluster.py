@@ -11,9 +11,9 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from dashboard import throttle
+from dashboard.accounts import throttle
 from dashboard.metrics.readings import read
-from dashboard.status import read_status
+from dashboard.system.status import read_status
 from evaluator.pump import Pump
 from evaluator.rulebook import Rulebook
 from ingest.publish import Publisher

@@ -1,6 +1,6 @@
 import pytest
 
-from dashboard.addresses import HELP, checked
+from dashboard.channels.addresses import HELP, checked
 from stormalert.errors import InputError
 from stormalert.model import Channel, ChannelKind
 

@@ -4,11 +4,11 @@ from datetime import datetime
 
 import pytest
 
-from dashboard import alert_facts, levels
-from dashboard.alert_facts import Step, Trail
-from dashboard.alert_list import asked_cursor, asked_rule, moment_ms
-from dashboard.chart import Line
-from dashboard.rule_standing import Standing
+from dashboard.alerts import facts
+from dashboard.alerts.facts import Step, Trail
+from dashboard.alerts.listing import asked_cursor, asked_rule, moment_ms
+from dashboard.chart import Line, levels
+from dashboard.rules.standing import Standing
 from stormalert import words
 from stormalert.model import ChannelKind, DeliveryState, Direction, Kind
 from stormalert.standing import Aim
@@ -31,7 +31,7 @@ def test_a_rule_fires_from_the_first_price_that_is_far_enough(
     direction: Direction, reference_e4: int, percent_e2: int, expected_e4: int
 ) -> None:
     alert = an_alert(direction=direction, reference_e4=reference_e4, percent_e2=percent_e2)
-    found_e4 = alert_facts.threshold_e4(alert)
+    found_e4 = facts.threshold_e4(alert)
     assert found_e4 == expected_e4
     # As the engine compares, of this price and of the one before it.
     sign = 1 if direction is Direction.UP else -1
@@ -41,11 +41,11 @@ def test_a_rule_fires_from_the_first_price_that_is_far_enough(
 
 def test_an_alert_says_from_where_it_was_measured_and_how_far_it_went() -> None:
     rolling = an_alert(kind=Kind.ROLLING, percent_e2=100, window_ms=FIVE_MIN_MS, reference_e4=14_000_000, price_e4=13_845_500)
-    assert alert_facts.facts(rolling) == [
+    assert facts.facts(rolling) == [
         ("High of 5 min", "₹1,400.00"), ("Fires from", "₹1,386.00"), ("Price", "₹1,384.55"), ("Moved", "-1.10 %"),
         ("Asked for", "1 %"), ("Within", "5 min"),
     ]  # fmt: skip
-    assert alert_facts.lines(rolling) == [
+    assert facts.lines(rolling) == [
         Line(13_845_500, "Fired", "down"),
         Line(13_860_000, "Threshold", "down"),
         Line(14_000_000, "High of 5 min", "reference"),
@@ -54,8 +54,8 @@ def test_an_alert_says_from_where_it_was_measured_and_how_far_it_went() -> None:
 
 def test_a_level_is_its_own_reference_and_has_no_percent() -> None:
     level = an_alert(kind=Kind.LEVEL, percent_e2=0, direction=Direction.UP, reference_e4=14_000_000, price_e4=14_000_000)
-    assert [name for name, _ in alert_facts.facts(level)] == ["Level", "Fires from", "Price", "Moved"]
-    assert alert_facts.lines(level) == [Line(14_000_000, "Fired", "up")]
+    assert [name for name, _ in facts.facts(level)] == ["Level", "Fires from", "Price", "Moved"]
+    assert facts.lines(level) == [Line(14_000_000, "Fired", "up")]
 
 
 def test_each_channel_says_in_order_of_time_what_became_of_the_message() -> None:
@@ -70,7 +70,7 @@ def test_each_channel_says_in_order_of_time_what_became_of_the_message() -> None
     read = a_delivery("d2", channel="c2", channel_kind=ChannelKind.TELEGRAM, queued_ms=999)
     read = read.moved({"state": DeliveryState.SENT, "updated_ms": 1_800})
     read = read.moved({"state": DeliveryState.READ, "updated_ms": 5_000})
-    found = alert_facts.trails(alert, [failed, read], channels)
+    found = facts.trails(alert, [failed, read], channels)
     gone = Trail("Webhook", "https://a.example/x", "absent", (Step(0, "not sent: it was off (gone)"),))
     assert found == [
         Trail("Telegram", "42", "read", (Step(999, "queued"), Step(1_800, "sent, 0.8 s after the tick"), Step(5_000, "read"))),
@@ -80,27 +80,27 @@ def test_each_channel_says_in_order_of_time_what_became_of_the_message() -> None
         ),
         gone,
     ]  # fmt: skip
-    assert alert_facts.verdict(found) == "It went out by Telegram. 2 others did not send it."
-    assert alert_facts.verdict(found[1:]) == "No channel brought it to you; each says why."
+    assert facts.verdict(found) == "It went out by Telegram. 2 others did not send it."
+    assert facts.verdict(found[1:]) == "No channel brought it to you; each says why."
 
 
 def test_what_waits_says_until_when_and_why() -> None:
     due_ms = 3_600_000
     parked = a_delivery().moved({"due_ms": due_ms, "reason": "quiet hours", "updated_ms": 2_000})
-    (trail,) = alert_facts.trails(an_alert(), [parked], [])
+    (trail,) = facts.trails(an_alert(), [parked], [])
     assert trail.steps == (
         Step(1_000, "queued"), Step(2_000, "waits: quiet hours"), Step(0, f"due {words.clock(due_ms)}"),
     )  # fmt: skip
-    assert alert_facts.verdict([trail]) == "Still on its way: E-mail."
+    assert facts.verdict([trail]) == "Still on its way: E-mail."
 
 
 def test_what_was_stored_before_deliveries_had_a_past_still_begins_with_its_queue() -> None:
-    (trail,) = alert_facts.trails(an_alert(), [a_delivery(state=DeliveryState.SENT, updated_ms=1_500)], [])
+    (trail,) = facts.trails(an_alert(), [a_delivery(state=DeliveryState.SENT, updated_ms=1_500)], [])
     assert trail.steps == (Step(1_000, "queued"), Step(1_500, "sent, 0.5 s after the tick"))
 
 
 def test_without_a_channel_it_says_where_to_add_one() -> None:
-    assert alert_facts.verdict([]) == "You had no channel, so nothing was sent. Add one under Channels."
+    assert facts.verdict([]) == "You had no channel, so nothing was sent. Add one under Channels."
 
 
 def test_a_chart_has_the_nearest_of_ones_rules_and_what_they_measure_from() -> None:

@@ -3,7 +3,7 @@ from datetime import date, time
 
 import pytest
 
-from dashboard.calendar_rows import (
+from dashboard.admin.calendar_rows import (
     ALL_STOCKS,
     AUCTIONED,
     coming,

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import channel_health
+from dashboard.channels import health
 from stormalert.alarms import Alarm
 from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState
 from stormalert.store import Store, open_store
@@ -28,24 +28,24 @@ def test_the_newest_message_of_a_channel_is_the_last_one_that_went_out_or_failed
         alert = an_alert(f"r-{number}", user="u", time_ms=number)
         delivery = a_delivery(f"r-{number}-c", alert=alert.id, user="u", channel="c", state=state)
         store.record_fired([alert], [delivery])
-    assert {channel: it.state for channel, it in channel_health.newest(store, "u").items()} == {"c": DeliveryState.FAILED}
+    assert {channel: it.state for channel, it in health.newest(store, "u").items()} == {"c": DeliveryState.FAILED}
 
 
 def test_what_was_switched_off_says_why_and_what_to_do() -> None:
     off = MAIL.model_copy(update={"is_on": False, "reason": "address refused"})
-    told = channel_health.trouble(off, None, [])
+    told = health.trouble(off, None, [])
     assert told == (
         "Switched off: address refused. See that the address is right and its mailbox takes mail; then switch it on again."
     )
 
 
 def test_a_message_that_failed_is_told_as_long_as_it_is_the_last() -> None:
-    assert "connection refused" in channel_health.trouble(MAIL, last(DeliveryState.FAILED, "connection refused"), [])
-    assert channel_health.trouble(MAIL, last(DeliveryState.READ), []) == ""
-    assert channel_health.last_message(last(DeliveryState.READ)).startswith("Last message read ")
-    assert channel_health.last_message(None) == ""
+    assert "connection refused" in health.trouble(MAIL, last(DeliveryState.FAILED, "connection refused"), [])
+    assert health.trouble(MAIL, last(DeliveryState.READ), []) == ""
+    assert health.last_message(last(DeliveryState.READ)).startswith("Last message read ")
+    assert health.last_message(None) == ""
 
 
 def test_what_only_an_admin_can_mend_is_said_of_channels_of_that_kind_only() -> None:
-    assert "An admin has to mend it" in channel_health.trouble(MAIL, None, [Alarm(ChannelKind.EMAIL, "login refused", 1)])
-    assert channel_health.trouble(MAIL, None, [Alarm(ChannelKind.TELEGRAM, "token refused", 1)]) == ""
+    assert "An admin has to mend it" in health.trouble(MAIL, None, [Alarm(ChannelKind.EMAIL, "login refused", 1)])
+    assert health.trouble(MAIL, None, [Alarm(ChannelKind.TELEGRAM, "token refused", 1)]) == ""

@@ -1,4 +1,4 @@
-from dashboard import channel_order
+from dashboard.channels import order
 from stormalert.model import Channel, ChannelKind, DeliveryState
 
 
@@ -22,73 +22,72 @@ def after(changed: list[Channel], channels: list[Channel] = ALL) -> list[Channel
     return [next((new for new in changed if new.id == it.id), it) for it in channels]
 
 
-def order(channels: list[Channel]) -> list[str]:
-    return [it.id for it in channel_order.in_order(channels)]
+def ids_in_order(channels: list[Channel]) -> list[str]:
+    return [it.id for it in order.in_order(channels)]
 
 
 def test_stand_ins_come_behind_the_channel_that_comes_first_by_their_minutes() -> None:
-    assert order(ALL) == ["hook", "phone", "mail", "chat"]
+    assert ids_in_order(ALL) == ["hook", "phone", "mail", "chat"]
 
 
 def test_each_channel_says_in_one_sentence_which_alerts_it_gets() -> None:
-    assert channel_order.told(PHONE, ALL) == "Gets every alert at once."
+    assert order.told(PHONE, ALL) == "Gets every alert at once."
     assert (
-        channel_order.told(CHAT, ALL)
-        == "Only if an alert is not read on WhatsApp phone after 10 min, or at once when it fails there."
+        order.told(CHAT, ALL) == "Only if an alert is not read on WhatsApp phone after 10 min, or at once when it fails there."
     )
 
 
 def test_the_way_of_an_alert_is_told_in_the_order_in_which_it_goes() -> None:
-    assert channel_order.way(ALL) == [
+    assert order.way(ALL) == [
         "Every alert goes at once to Webhook hook and WhatsApp phone.",
         "E-mail mail stands in when it is not on the phone on WhatsApp phone after 3 min.",
         "Telegram chat stands in when it is not read on WhatsApp phone after 10 min.",
     ]
-    assert channel_order.way([]) == []
+    assert order.way([]) == []
 
 
 def test_what_is_off_is_not_on_the_way_and_its_stand_ins_come_first() -> None:
     off = PHONE.model_copy(update={"is_on": False})
-    assert channel_order.way([off, CHAT]) == ["Every alert goes at once to Telegram chat."]
+    assert order.way([off, CHAT]) == ["Every alert goes at once to Telegram chat."]
 
 
 def test_a_stand_in_moves_before_the_next_one_by_changing_minutes_with_it() -> None:
-    moved = after(channel_order.moved_up(CHAT, ALL))
-    assert order(moved) == ["hook", "phone", "chat", "mail"]
+    moved = after(order.moved_up(CHAT, ALL))
+    assert ids_in_order(moved) == ["hook", "phone", "chat", "mail"]
     assert {it.id: it.stands_in_after_min for it in moved if it.stands_in_for} == {"chat": 3, "mail": 10}
 
 
 def test_two_that_wait_equally_long_are_parted() -> None:
     twin = MAIL.model_copy(update={"stands_in_after_min": 10})
     channels = [PHONE, CHAT, twin]
-    assert order(channels) == ["phone", "chat", "mail"]
-    moved = after(channel_order.moved_up(twin, channels), channels)
-    assert order(moved) == ["phone", "mail", "chat"]
+    assert ids_in_order(channels) == ["phone", "chat", "mail"]
+    moved = after(order.moved_up(twin, channels), channels)
+    assert ids_in_order(moved) == ["phone", "mail", "chat"]
 
 
 def test_the_first_stand_in_that_moves_up_comes_first_and_all_others_stand_in_for_it() -> None:
-    moved = after(channel_order.moved_up(MAIL, ALL))
-    assert order(moved)[0:1] != ["phone"]
+    moved = after(order.moved_up(MAIL, ALL))
+    assert ids_in_order(moved)[0:1] != ["phone"]
     assert {it.id: it.stands_in_for for it in moved} == {"chat": "mail", "hook": "", "mail": "", "phone": "mail"}
     # Nobody tells of a mail whether it was read.
     assert {it.stands_in_unless for it in moved if it.stands_in_for} == {DeliveryState.SENT}
 
 
 def test_down_is_up_for_the_one_behind() -> None:
-    assert channel_order.moved_down(PHONE, ALL) == channel_order.moved_up(MAIL, ALL)
-    assert channel_order.moved_down(MAIL, ALL) == channel_order.moved_up(CHAT, ALL)
+    assert order.moved_down(PHONE, ALL) == order.moved_up(MAIL, ALL)
+    assert order.moved_down(MAIL, ALL) == order.moved_up(CHAT, ALL)
 
 
 def test_the_ends_do_not_move() -> None:
-    assert channel_order.moved_up(PHONE, ALL) == channel_order.moved_down(CHAT, ALL) == []
-    assert channel_order.moved_up(HOOK, ALL) == channel_order.moved_down(HOOK, ALL) == []
+    assert order.moved_up(PHONE, ALL) == order.moved_down(CHAT, ALL) == []
+    assert order.moved_up(HOOK, ALL) == order.moved_down(HOOK, ALL) == []
 
 
 def test_nothing_can_wait_for_what_waits_itself() -> None:
-    assert [it.id for it in channel_order.possible_firsts(CHAT, ALL)] == ["hook", "phone"]
-    assert channel_order.possible_firsts(PHONE, ALL) == []
+    assert [it.id for it in order.possible_firsts(CHAT, ALL)] == ["hook", "phone"]
+    assert order.possible_firsts(PHONE, ALL) == []
 
 
 def test_channels_that_only_wait_for_each_other_are_shown_all_the_same() -> None:
     one, other = channel("one", behind="other"), channel("other", behind="one")
-    assert sorted(order([one, other])) == ["one", "other"]
+    assert sorted(ids_in_order([one, other])) == ["one", "other"]

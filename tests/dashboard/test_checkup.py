@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from dashboard.checkup import Finding, checkup
-from dashboard.system_tables import page
+from dashboard.system.checkup import Finding, checkup
+from dashboard.system.tables import page
 from stormalert.units import HOUR_MS, MINUTE_MS
 
 NOW_MS = 1_764_130_000_000

@@ -1,6 +1,6 @@
 import re
 
-from dashboard.message_looks import looks
+from dashboard.channels.looks import looks
 
 
 def shown(text: str) -> list[str]:

@@ -8,7 +8,8 @@ import redis
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import preview, resources
+from dashboard import resources
+from dashboard.rules import preview
 from stormalert import keys
 from stormalert.bars import day_began_ms
 from stormalert.model import Direction, Instrument, Kind, Rule
@@ -116,7 +117,7 @@ def test_new_minutes_are_taken_into_account_and_the_same_are_not_tried_twice(
 def _drawn() -> None:
     import streamlit as st
 
-    from dashboard import preview
+    from dashboard.rules import preview
     from stormalert.model import Rule
 
     preview.show([Rule.model_validate_json(st.session_state["rule"])])

@@ -1,6 +1,6 @@
 import pytest
 
-from dashboard.recording import Price, bars_of, prices_of, read_recording
+from dashboard.backtest.recording import Price, bars_of, prices_of, read_recording
 from stormalert.bars import Bar
 from stormalert.errors import InputError
 

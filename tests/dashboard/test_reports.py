@@ -4,7 +4,7 @@ from itertools import permutations, product
 
 import pytest
 
-from dashboard.reports import MOST_ATTEMPTS, after, is_early
+from dashboard.channels.reports import MOST_ATTEMPTS, after, is_early
 from stormalert import twilio_codes
 from stormalert.model import Delivery, DeliveryState
 from tests.store.records import a_delivery

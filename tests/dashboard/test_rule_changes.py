@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.rule_changes import Change, change_all, changed, copies, in_state
+from dashboard.rules.changes import Change, change_all, changed, copies, in_state
 from stormalert.errors import InputError
 from stormalert.model import Direction, Kind, Repeat, RuleState
 from tests.store.records import MINUTE_MS, a_rule, an_instrument

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.rule_changes import in_state
-from dashboard.rule_choice import BATCH, Chosen, change, save
+from dashboard.rules.changes import in_state
+from dashboard.rules.choice import BATCH, Chosen, change, save
 from stormalert.model import Rule, RuleFilter, RuleState
 from stormalert.store import Store, open_store
 from tests.store.records import a_rule

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import rule_form
-from dashboard.rule_form import USUAL_PAUSE, changed, condition, new_rule
+from dashboard.rules import form
+from dashboard.rules.form import USUAL_PAUSE, changed, condition, new_rule
 from stormalert.errors import InputError
 from stormalert.model import Direction, Kind, Repeat, RuleState
 from stormalert.units import format_duration, format_percent
@@ -105,8 +105,8 @@ def test_a_changed_rule_stays_itself_and_is_active_again() -> None:
     assert after.state is RuleState.ACTIVE
 
 
-@pytest.mark.parametrize("window", rule_form.USUAL_WINDOWS)
-@pytest.mark.parametrize("pause", rule_form.USUAL_PAUSES)
+@pytest.mark.parametrize("window", form.USUAL_WINDOWS)
+@pytest.mark.parametrize("pause", form.USUAL_PAUSES)
 def test_everything_that_is_offered_is_accepted(window: str, pause: str) -> None:
     assert new_rule("u1", an_instrument(), typed(window=window, pause=pause)).window_ms >= 60_000
 

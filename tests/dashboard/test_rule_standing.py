@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.rule_standing import Standing, row
+from dashboard.rules.standing import Standing, row
 from stormalert.model import RuleState
 from stormalert.standing import Aim
 from stormalert.units import now_ms

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import rule_entry, rule_subjects
-from dashboard.rule_subjects import Subjects, find_all, new_rules, refusal, split
+from dashboard.rules import entry, subjects
+from dashboard.rules.subjects import Subjects, find_all, new_rules, refusal, split
 from stormalert.errors import InputError
 from stormalert.model import Direction, Instrument, Kind, Repeat
 from stormalert.rule_line import UnknownInstrument
@@ -53,7 +53,7 @@ def test_a_rule_is_made_for_each_instrument_or_one_for_the_watchlist() -> None:
     [
         (Subjects([], []), "Choose an instrument first"),
         (Subjects([LISTED["NSE:TCS"]], ["NSE:X"]), "no instrument NSE:X"),
-        (Subjects([LISTED["NSE:TCS"]] * (rule_subjects.MOST + 1), []), "Found 1,001 instruments, expected at most 1,000"),
+        (Subjects([LISTED["NSE:TCS"]] * (subjects.MOST + 1), []), "Found 1,001 instruments, expected at most 1,000"),
     ],
 )
 def test_a_list_that_cannot_be_taken_is_refused(subjects: Subjects, said: str) -> None:
@@ -69,15 +69,15 @@ def market(tmp_path: Path) -> Iterator[Store]:
 
 
 def test_a_line_may_name_several_instruments_and_each_once(market: Store) -> None:
-    rules = rule_entry.read("NSE:INFY, nse:nifty 50 day down 3%", market, "u1")
+    rules = entry.read("NSE:INFY, nse:nifty 50 day down 3%", market, "u1")
     assert [(it.symbol, it.user, it.kind, it.percent_e2) for it in rules] == [
         ("NSE:INFY", "u1", "day", 300),
         ("NSE:NIFTY 50", "u1", "day", 300),
     ]
     with pytest.raises(InputError, match="found NSE:INFY twice"):
-        rule_entry.read("NSE:INFY, NSE:TCS, nse:infy day down 3%", market, "u1")
+        entry.read("NSE:INFY, NSE:TCS, nse:infy day down 3%", market, "u1")
     with pytest.raises(UnknownInstrument, match="found nothing in the place of an instrument"):
-        rule_entry.read("NSE:INFY, day down 3%", market, "u1")
+        entry.read("NSE:INFY, day down 3%", market, "u1")
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_a_line_may_name_several_instruments_and_each_once(market: Store) -> Non
     ],
 )
 def test_a_line_is_told_in_words(symbols: list[str], where: str) -> None:
-    assert rule_entry.meaning([a_rule(symbol=symbol) for symbol in symbols]) == ("Moves 1.5 % within 5 min", where)
+    assert entry.meaning([a_rule(symbol=symbol) for symbol in symbols]) == ("Moves 1.5 % within 5 min", where)
 
 
 def test_a_line_on_the_watchlist_is_told_in_words() -> None:
-    assert rule_entry.meaning([a_rule(token=0)])[1] == "on every instrument of your watchlist. Once."
+    assert entry.meaning([a_rule(token=0)])[1] == "on every instrument of your watchlist. Once."
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,10 @@ def test_a_line_on_the_watchlist_is_told_in_words() -> None:
     ],
 )
 def test_what_may_be_meant_begins_as_what_was_typed(market: Store, typed: str, suggested: list[str]) -> None:
-    assert rule_entry.suggestions(typed, market) == suggested
+    assert entry.suggestions(typed, market) == suggested
 
 
 def test_examples_are_lines_that_can_be_made(market: Store) -> None:
     for watched in ([], ["NSE:TCS"]):
-        for line in rule_entry.examples(watched):
-            assert rule_entry.read(line, market, "u1")
+        for line in entry.examples(watched):
+            assert entry.read(line, market, "u1")

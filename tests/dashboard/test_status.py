@@ -5,7 +5,7 @@ import pytest
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from dashboard.status import ANSWER_WITHIN_S, GAPS_SHOWN, for_everyone, read_status
+from dashboard.system.status import ANSWER_WITHIN_S, GAPS_SHOWN, for_everyone, read_status
 from stormalert import keys, settings
 from stormalert.process import ALIVE_MS, Heartbeat, connect
 from stormalert.units import now_ms

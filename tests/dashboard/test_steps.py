@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.steps import Facts, next_step, steps
+from dashboard.system.steps import Facts, next_step, steps
 
 NOTHING = Facts(has_key=False, feed_state="login_needed", has_instruments=False, watched=0, channels=0, rules=0)
 ALL = Facts(has_key=True, feed_state="streaming", has_instruments=True, watched=20, channels=1, rules=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
-from dashboard.system import read_system
+from dashboard.system.depth import read_system
 from stormalert import keys, settings
 from stormalert.process import Heartbeat, connect
 from stormalert.store import Store, open_store

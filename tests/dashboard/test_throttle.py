@@ -6,7 +6,7 @@ import redis.asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.throttle import (
+from dashboard.accounts.throttle import (
     FORGET_MS,
     FREE_PER_ADDRESS,
     FREE_PER_NAME,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import trial
-from dashboard.recording import Price, Tell, prices_of
-from dashboard.trial import State, Trial, Variant
+from dashboard.backtest import trial
+from dashboard.backtest.recording import Price, Tell, prices_of
+from dashboard.backtest.trial import State, Trial, Variant
 from stormalert import rule_line
 from stormalert.bars import Bar
 from stormalert.errors import InputError

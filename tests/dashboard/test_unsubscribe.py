@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.unsubscribe import REASON
+from dashboard.channels.unsubscribe import REASON
 from stormalert.model import Channel
 from stormalert.security import unsubscribe_token
 from tests.store.records import a_channel

@@ -1,6 +1,6 @@
 import pytest
 
-from dashboard.verdict import figures, verdict
+from dashboard.system.verdict import figures, verdict
 from stormalert.units import HOUR_MS
 
 WELL = {

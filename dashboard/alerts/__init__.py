@@ -1,0 +1,1 @@
+"""The parts of the page Alerts: the list, and one alert with its chart and its messages."""

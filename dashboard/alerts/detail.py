@@ -1,0 +1,166 @@
+"""One alert: its chart around the moment, what rule it was, and what became of each message."""
+
+from html import escape
+from urllib.parse import quote
+
+import streamlit as st
+
+from dashboard import flash, resources, texts, viewer
+from dashboard.alerts import facts
+from dashboard.alerts.facts import Trail
+from dashboard.alerts.resend import resend
+from dashboard.chart import Mark, bars, chart
+from dashboard.rules import mutes
+from stormalert import rule_line, words
+from stormalert.bars import Bar
+from stormalert.errors import InputError
+from stormalert.model import Alert, Delivery, DeliveryState, Rule, RuleState
+from stormalert.process import REDIS_ERRORS
+from stormalert.units import MINUTE_MS
+
+# A minute without a print has no bar; one so near shows that its time is kept.
+_NEAR_MS = 30 * MINUTE_MS
+_STYLE = """<style>
+.alert-head{display:flex;flex-wrap:wrap;gap:.2rem .9rem;align-items:baseline;font-size:1.05rem}
+dl.alert-facts{display:flex;flex-wrap:wrap;gap:.5rem 1.8rem;margin:.3rem 0 .6rem;padding:0;font-variant-numeric:tabular-nums}
+.alert-facts div{margin:0;padding:0}.alert-facts dt{font-size:.75rem;opacity:.65}.alert-facts dd{margin:0;font-weight:550}
+.alert-head .up{color:color-mix(in srgb,#009e73 80%,currentColor)}
+.alert-head .down{color:color-mix(in srgb,#d55e00 85%,currentColor)}
+.alert-head .soft,.trail .soft{opacity:.65}
+ul.trail{list-style:none;margin:0;padding:0;font-variant-numeric:tabular-nums;font-size:.92rem}
+.trail>li{margin:0;padding:.5rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 13%,transparent)}
+.trail b{font-weight:600;overflow-wrap:anywhere}
+.trail b::before{content:"○";margin-right:.45rem}.trail .sent b::before,.trail .delivered b::before{content:"✓";color:#009e73}
+.trail .read b::before{content:"✓✓";color:#009e73}.trail .failed b::before{content:"✕";color:#d55e00}
+.trail .suppressed b::before,.trail .absent b::before{content:"–"}
+ul.trail ol{list-style:none;margin:.15rem 0 0;padding:0 0 0 1.4rem}ul.trail ol li{margin:0}
+.trail time{display:inline-block;min-width:4.6rem;opacity:.65;margin-right:.5rem}
+.ways a{color:inherit}
+</style>"""
+
+
+def show(user: str, alert_id: str) -> None:
+    alert = resources.store().alert(alert_id)
+    # Another user's is not there either.
+    if alert is None or alert.user != user:
+        st.title("Alert", anchor=False)
+        st.warning("There is no such alert among yours. It may be older than what is kept.")
+        st.html('<p class="ways"><a href="/alerts" target="_self">All alerts</a></p>')
+        return
+    st.title(escape(alert.symbol), anchor=False)
+    side = facts.side(alert)
+    arrow = f'<span class="{side}">{"▲" if side == "up" else "▼"}</span>'
+    head = f"<span>{arrow} {escape(texts.what_happened(alert))}</span>"
+    when = f'<span class="soft">{words.moment(alert.time_ms)} IST</span>'
+    pairs = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.facts(alert))
+    st.html(f'{_STYLE}<div class="alert-head">{head}{when}</div><dl class="alert-facts">{pairs}</dl>')
+    _chart(alert)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _messages(user, alert)
+    with right:
+        _rule(user, alert)
+    st.html(
+        '<p class="ways"><a href="/alerts" target="_self">All alerts</a> · '
+        f'<a href="/alerts?rule={quote(alert.owners_rule)}" target="_self">Those of this rule</a> · '
+        f'<a href="/instrument?symbol={quote(alert.symbol)}" target="_self">Show {escape(alert.symbol)}</a></p>'
+    )
+
+
+def _chart(alert: Alert) -> None:
+    try:
+        found = bars.around(alert.token, alert.time_ms)
+    except REDIS_ERRORS:
+        st.error("Redis does not answer, so the prices around it are not shown now.")
+        return
+    if not is_kept(found, alert.time_ms) and not (found := _fetched(alert)):
+        return
+    mark = Mark(alert.time_ms, facts.side(alert), texts.what_happened(alert))
+    chart(f"alert-{alert.id}", found, facts.lines(alert), [mark], focus_ms=alert.time_ms)
+
+
+def _fetched(alert: Alert) -> list[Bar]:
+    """Kite's, once they were asked for."""
+    key = f"candles-{alert.id}"
+    if key not in st.session_state:
+        st.info("The minutes around it are not kept any more: the last two or three days are.")
+        if not st.button("Ask Kite for them", icon=":material/download:"):
+            return []
+        try:
+            with st.spinner("Kite is asked for the minutes around it."):
+                st.session_state[key] = bars.fetch(alert.token, alert.time_ms)
+        except InputError as error:
+            st.error(str(error))
+            return []
+    found: list[Bar] = st.session_state[key]
+    if not found:
+        st.info("Kite has no minutes of that time.")
+    return found
+
+
+def is_kept(found: list[Bar], time_ms: int) -> bool:
+    return any(abs(bar.time_ms - time_ms) < _NEAR_MS for bar in found)
+
+
+def _messages(user: str, alert: Alert) -> None:
+    st.subheader("Messages", anchor=False)
+    deliveries = resources.store().deliveries_of(alert.id)
+    found = facts.trails(alert, deliveries, resources.store().channels_of(user))
+    st.text(facts.verdict(found))
+    st.html(f'<ul class="trail">{"".join(map(_trail, found))}</ul>')
+    if failed := [it for it in deliveries if it.state is DeliveryState.FAILED]:
+        offer_again(failed)
+
+
+def offer_again(failed: list[Delivery]) -> None:
+    """The way to send again what failed."""
+    noun = "message that failed" if len(failed) == 1 else f"{len(failed)} messages that failed"
+    if st.button(f"Send the {noun} again", icon=":material/replay:"):
+        who = viewer.required()
+        count = resend(resources.store(), [it for it in failed if it.user == who.user.id])
+        flash.leave(f"{count} on their way again, within some seconds.")
+        st.rerun()
+
+
+def _trail(it: Trail) -> str:
+    steps = "".join(
+        f"<li>{f'<time>{words.moment(step.time_ms)}</time>' if step.time_ms else ''}{escape(step.text)}</li>"
+        for step in it.steps
+    )
+    address = f' <span class="soft">{escape(it.address)}</span>' if it.address else ""
+    return f'<li class="{it.state}"><b>{escape(it.channel)}</b>{address}<ol>{steps}</ol></li>'
+
+
+def _rule(user: str, alert: Alert) -> None:
+    st.subheader("Rule", anchor=False)
+    rule = resources.store().rule(alert.owners_rule)
+    if rule is None or rule.user != user:
+        st.text("The rule is not there any more.")
+        return
+    where = "on every instrument of your watchlist" if rule.is_on_watchlist else f"on {rule.symbol}"
+    st.text(f"{texts.condition(rule)} {where}. {texts.repetition(rule)}.")
+    st.code(rule_line.write(rule), language=None)
+    if rule.state is RuleState.DELETED:
+        st.caption("It was deleted since.")
+        return
+    if rule.updated_ms > alert.time_ms:
+        st.caption("It was changed, paused or resumed since; the alert says what it was then.")
+    silent = [mute for mute in mutes.held(user) if mute.covers(alert)]
+    for mute in silent:
+        st.text(f"You {words.mute(mute)}.")
+    with st.container(horizontal=True):
+        if rule.state is RuleState.ACTIVE and st.button("Pause rule", icon=":material/pause:"):
+            _move(rule, RuleState.PAUSED, "Rule paused.")
+        if rule.state is RuleState.PAUSED and st.button("Resume rule", icon=":material/play_arrow:"):
+            _move(rule, RuleState.ACTIVE, "Rule resumed.")
+        if rule.state is RuleState.SPENT and st.button("Re-arm rule", icon=":material/restart_alt:"):
+            _move(rule, RuleState.ACTIVE, "Rule armed again.")
+        if st.button("Snooze", icon=":material/notifications_off:"):
+            mutes.ask([rule])
+        mutes.offer_back([rule], silent)
+
+
+def _move(rule: Rule, state: RuleState, done: str) -> None:
+    # What was drawn may be old: the store refuses what changed meanwhile.
+    if rule.user == viewer.required().user.id:
+        flash.attempt(lambda: resources.store().save_rule(rule.model_copy(update={"state": state})), done)

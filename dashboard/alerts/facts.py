@@ -1,0 +1,133 @@
+"""What there is to say of one alert: what it was measured from, how far it went, and what became of its messages. Pure."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dashboard import texts
+from dashboard.chart import Line, levels
+from stormalert import words
+from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction, Kind
+from stormalert.units import MINUTE_MS, SECOND_MS
+
+_STATES = {
+    # Again: the first time it is said to be queued.
+    DeliveryState.QUEUED: "waits",
+    DeliveryState.SENT: "sent",
+    DeliveryState.DELIVERED: "delivered",
+    DeliveryState.READ: "read",
+    DeliveryState.FAILED: "failed",
+    DeliveryState.SUPPRESSED: "held back",
+}
+
+
+class Step(NamedTuple):
+    """`time_ms`: 0 where there was no moment."""
+
+    time_ms: int
+    text: str
+
+
+class Trail(NamedTuple):
+    """What became of an alert on one channel; `state`: one of a delivery's, or absent."""
+
+    channel: str
+    address: str
+    state: str
+    steps: tuple[Step, ...]
+
+
+def side(alert: Alert) -> str:
+    return "down" if alert.direction is Direction.DOWN else "up"
+
+
+def threshold_e4(alert: Alert) -> int:
+    """The first price at which the rule fires from that reference."""
+    if alert.kind is Kind.LEVEL:
+        return alert.reference_e4
+    # As the engine compares: price x 10,000 with reference x (10,000 + percent), in whole numbers.
+    if alert.direction is Direction.UP:
+        return -(-alert.reference_e4 * (10_000 + alert.percent_e2) // 10_000)
+    return alert.reference_e4 * (10_000 - alert.percent_e2) // 10_000
+
+
+def moved(alert: Alert) -> str:
+    """How far the price was from the reference: +2.13 %."""
+    return f"{(alert.price_e4 - alert.reference_e4) * 100 / alert.reference_e4:+.2f} %"
+
+
+def reference(alert: Alert) -> str:
+    return levels.reference(alert.kind, side(alert), alert.window_ms)
+
+
+def facts(alert: Alert) -> list[tuple[str, str]]:
+    found = [
+        (reference(alert), texts.rupees(alert.reference_e4)),
+        ("Fires from", texts.rupees(threshold_e4(alert))),
+        ("Price", texts.rupees(alert.price_e4)),
+        ("Moved", moved(alert)),
+    ]
+    if alert.kind is not Kind.LEVEL:
+        found.append(("Asked for", texts.percent(alert.percent_e2)))
+    if alert.window_ms:
+        found.append(("Within", words.duration(alert.window_ms)))
+    return found
+
+
+def lines(alert: Alert) -> list[Line]:
+    found = [Line(alert.price_e4, "Fired", side(alert))]
+    if threshold_e4(alert) != alert.price_e4:
+        found.append(Line(threshold_e4(alert), "Threshold", side(alert)))
+    if alert.kind is not Kind.LEVEL:
+        found.append(Line(alert.reference_e4, reference(alert), "reference"))
+    return found
+
+
+def trails(alert: Alert, deliveries: Sequence[Delivery], channels: Sequence[Channel]) -> list[Trail]:
+    """By channel, those that were tried first; each in order of time."""
+    addresses = {channel.id: channel.address for channel in channels}
+    tried = sorted(deliveries, key=lambda it: (it.queued_ms, it.id))
+    found = [
+        Trail(texts.CHANNEL_NAMES[it.channel_kind], addresses.get(it.channel, ""), it.state, _steps(alert, it)) for it in tried
+    ]
+    for channel in texts.without(deliveries, channels):
+        step = Step(0, f"not sent: {texts.why_not_sent(channel)}")
+        found.append(Trail(texts.CHANNEL_NAMES[channel.kind], channel.address, "absent", (step,)))
+    return found
+
+
+def verdict(found: Sequence[Trail]) -> str:
+    """What became of it in one sentence."""
+    if not found:
+        return "You had no channel, so nothing was sent. Add one under Channels."
+    out = [it.channel for it in found if it.state in ("sent", "delivered", "read")]
+    if not out:
+        waiting = [it.channel for it in found if it.state == "queued"]
+        return f"Still on its way: {', '.join(waiting)}." if waiting else "No channel brought it to you; each says why."
+    missed = len(found) - len(out)
+    return f"It went out by {', '.join(out)}." + (
+        f" {missed} other{'s' if missed > 1 else ''} did not send it." if missed else ""
+    )
+
+
+def _steps(alert: Alert, it: Delivery) -> tuple[Step, ...]:
+    """Since it was queued, in order of time."""
+    states = [(past.state, past.time_ms, past.reason) for past in it.past] + [(it.state, it.updated_ms, it.reason)]
+    queued, *later = states if states[0][0] is DeliveryState.QUEUED else [(DeliveryState.QUEUED, 0, ""), *states]
+    steps = [Step(it.queued_ms, f"queued{_why(queued[2])}")]
+    steps += [
+        Step(time_ms, f"{_STATES[state]}{_after(alert, state, time_ms)}{_why(reason)}") for state, time_ms, reason in later
+    ]
+    if it.state is DeliveryState.QUEUED and it.due_ms:
+        steps.append(Step(0, f"due {words.clock(it.due_ms)}"))
+    if it.attempts > 1:
+        steps.append(Step(0, f"{it.attempts} attempts in all"))
+    return tuple(steps)
+
+
+def _why(reason: str) -> str:
+    return f": {reason.replace('_', ' ')}" if reason else ""
+
+
+def _after(alert: Alert, state: DeliveryState, time_ms: int) -> str:
+    took_ms = time_ms - alert.time_ms
+    return f", {took_ms / SECOND_MS:.1f} s after the tick" if state is DeliveryState.SENT and 0 <= took_ms < MINUTE_MS else ""

@@ -1,0 +1,44 @@
+"""What the page Channels and the REST routes do alike with a user's channels."""
+
+from dashboard.channels import addresses
+from stormalert import house
+from stormalert.errors import Conflict, InputError
+from stormalert.model import Channel, ChannelKind, User
+from stormalert.security import new_id, webhook_secret
+from stormalert.settings import Settings
+from stormalert.store import Store
+
+
+def add(store: Store, user: User, kind: ChannelKind, address: str, config: Settings) -> Channel:
+    """A channel that is not verified yet. Raises InputError, LimitReached among them."""
+    address = addresses.checked(kind, address, allows_private=config.webhook_private == "allow")
+    house.check_channels(store, user.id)
+    if any((it.kind, it.address) == (kind, address) for it in store.channels_of(user.id)):
+        raise InputError("This channel is there already.")
+    return store.save_channel(Channel(id=new_id(), user=user.id, kind=kind, address=address, is_verified=False))
+
+
+def proven(channel: Channel) -> Channel:
+    """Raises Conflict: whoever did not prove an address must not be able to write to it."""
+    if not channel.is_verified:
+        raise Conflict("This channel is not verified yet; enter its code first.")
+    return channel
+
+
+def secret_of(channel: Channel, config: Settings) -> str:
+    """Of a webhook. Raises Conflict."""
+    master_secret = config.master_secret.get_secret_value()
+    if channel.kind is not ChannelKind.WEBHOOK or not master_secret:
+        raise Conflict("Only webhooks have a secret, and only with a STORM_MASTER_SECRET.")
+    return webhook_secret(channel.id, master_secret)
+
+
+def working_kinds(config: Settings) -> set[ChannelKind]:
+    """What this server has an account for."""
+    accounts = {
+        ChannelKind.TELEGRAM: config.telegram_bot_token.get_secret_value(),
+        ChannelKind.WHATSAPP: config.twilio_sid and config.twilio_auth_token.get_secret_value(),
+        ChannelKind.EMAIL: config.smtp_url,
+        ChannelKind.WEBHOOK: config.master_secret.get_secret_value(),
+    }
+    return {kind for kind, account in accounts.items() if account}

@@ -1,0 +1,107 @@
+"""When a channel is to get alerts: its quiet hours, and whether it stands in for another one."""
+
+from collections.abc import Sequence
+from datetime import time
+from functools import cache
+from zoneinfo import available_timezones
+
+import streamlit as st
+
+from dashboard.channels import order
+from stormalert.model import STAND_IN_MAX_MIN, Channel, QuietHours
+
+_USUAL = QuietHours(from_min=22 * 60, to_min=7 * 60)
+
+
+def ask(channel: Channel, channels: Sequence[Channel]) -> Channel | None:
+    """Draws the way to it; the channel as it is to be, when its owner wants another one."""
+    with st.popover("When", icon=":material/schedule:"):
+        quiet = _quiet(channel)
+        changes = {"quiet": quiet, **_stand_in(channel, channels)}
+        if quiet and quiet.from_min == quiet.to_min:
+            st.error("Quiet hours need an end that is not their beginning.")
+            return None
+        if st.button("Save", key=f"save-when-{channel.id}", type="primary", width="stretch"):
+            return channel.model_copy(update=changes)
+    return None
+
+
+def told(channel: Channel) -> str:
+    """Its quiet hours, in a sentence; empty when it has none."""
+    if not channel.quiet:
+        return ""
+    begins, ends = _clock(channel.quiet.from_min), _clock(channel.quiet.to_min)
+    return f"Quiet from {begins} to {ends} ({channel.quiet.zone}): what fires then is told at {ends} in one message."
+
+
+def _quiet(channel: Channel) -> QuietHours | None:
+    is_quiet = st.toggle(
+        "Quiet hours",
+        value=channel.quiet is not None,
+        key=f"quiet-{channel.id}",
+        help="What fires in them is told in one message at their end.",
+    )
+    if not is_quiet:
+        return None
+    before = channel.quiet or _USUAL
+    left, right = st.columns(2)
+    begins = left.time_input("From", _time(before.from_min), key=f"quiet-from-{channel.id}")
+    ends = right.time_input("To", _time(before.to_min), key=f"quiet-to-{channel.id}")
+    zone = st.selectbox("Time zone", _zones(), index=_zones().index(before.zone), key=f"quiet-zone-{channel.id}")
+    # Checked by the caller: two equal times are no quiet hours.
+    return QuietHours.model_construct(from_min=_minutes(begins), to_min=_minutes(ends), zone=zone)
+
+
+def _stand_in(channel: Channel, channels: Sequence[Channel]) -> dict[str, object]:
+    firsts = order.possible_firsts(channel, channels)
+    if not firsts:
+        if order.stand_ins_of(channel, channels):
+            st.caption("Others stand in for this channel, so it gets every alert at once.")
+        return {}
+    names = {"": "Always, at once", **{it.id: f"Only if {order.name(it)} fails" for it in firsts}}
+    ids = list(names)
+    first = st.selectbox(
+        "Gets alerts",
+        ids,
+        index=ids.index(channel.stands_in_for) if channel.stands_in_for in ids else 0,
+        format_func=names.__getitem__,
+        key=f"first-{channel.id}",
+    )
+    kind = next((it.kind for it in firsts if it.id == first), None)
+    if kind is None:
+        return {"stands_in_for": ""}
+    states = order.reported(kind)
+    left, right = st.columns(2)
+    unless = left.selectbox(
+        "Unless it is",
+        states,
+        index=states.index(channel.stands_in_unless) if channel.stands_in_unless in states else 0,
+        format_func=str,
+        key=f"unless-{channel.id}",
+    )
+    after = right.number_input(
+        "After minutes",
+        min_value=1,
+        max_value=STAND_IN_MAX_MIN,
+        value=channel.stands_in_after_min,
+        key=f"after-{channel.id}",
+        help="When it fails, sooner.",
+    )
+    return {"stands_in_for": first, "stands_in_unless": unless, "stands_in_after_min": int(after)}
+
+
+@cache
+def _zones() -> list[str]:
+    return sorted(available_timezones())
+
+
+def _time(minutes: int) -> time:
+    return time(minutes // 60, minutes % 60)
+
+
+def _minutes(it: time) -> int:
+    return it.hour * 60 + it.minute
+
+
+def _clock(minutes: int) -> str:
+    return f"{_time(minutes):%H:%M}"

@@ -1,0 +1,32 @@
+"""The table of rules: a component of real rows and boxes, so that keys, screen readers and phones can work it.
+
+It is drawn anew in place when states and distances change; marks, focus and scrolling stay.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from streamlit.components import v2
+
+_HERE = Path(__file__).parent
+_mount = v2.component("rules", js=(_HERE / "rows.js").read_text(), css=(_HERE / "rows.css").read_text())
+
+
+class Marks(NamedTuple):
+    """Ids: of the marked rows, and of the one that is to be opened, empty when none is."""
+
+    marked: frozenset[str]
+    opened: str
+
+
+def rule_rows(rows: Sequence[dict[str, str]], key: str) -> Marks:
+    """`rows` as `dashboard.rules.standing.row` makes them. Another key is another table, without marks."""
+    found = _mount(
+        key=key,
+        data={"rows": list(rows)},
+        default={"marked": []},
+        on_marked_change=lambda: None,
+        on_opened_change=lambda: None,
+    )
+    return Marks(frozenset(found.get("marked") or ()), found.get("opened") or "")
