@@ -2,7 +2,8 @@
 // Whatever comes from outside goes into the page as text, never as markup.
 
 const asset = (name) => import(new URL(`/assets/${name}`, location.origin).href);
-const [draw, { Relay, addressOf }] = await Promise.all([asset("lightweight-charts-5.2.1.mjs"), asset("relay.mjs")]);
+const assets = ["lightweight-charts-5.2.1.mjs", "elements.mjs", "relay.mjs"];
+const [draw, { element }, { Relay, addressOf }] = await Promise.all(assets.map(asset));
 
 // The library draws UTC: moved by this much it shows India's clocks, wherever the reader is.
 const IST_S = 19800;
@@ -324,11 +325,4 @@ function beyond(lines, where) {
   );
   const more = lines.length - named.length;
   return more > 0 ? [...named, element("span", "", `and ${more} more ${where}`)] : named;
-}
-
-function element(tag, className = "", ...children) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.append(...children);
-  return made;
 }

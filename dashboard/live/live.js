@@ -1,7 +1,8 @@
 // Listens to the relay and keeps three things up to date: the status strip, the prices, the alerts.
 // Whatever comes from outside goes into the page as text, never as markup.
 
-const { Relay, addressOf } = await import(new URL("/assets/relay.mjs", location.origin).href);
+const asset = (name) => import(new URL(`/assets/${name}`, location.origin).href);
+const [{ element, setClass, setText }, { Relay, addressOf }] = await Promise.all([asset("elements.mjs"), asset("relay.mjs")]);
 
 const STALE_MS = 5000;
 const ALERTS_SHOWN = 50;
@@ -533,21 +534,6 @@ function drawing(tag, attributes) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
   Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value));
   return made;
-}
-
-function element(tag, className = "", ...children) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.append(...children);
-  return made;
-}
-
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
-function setClass(node, name) {
-  if (node.className !== name) node.className = name;
 }
 
 function when(time) {

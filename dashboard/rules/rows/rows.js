@@ -3,6 +3,8 @@
 // Keys: arrows go from row to row, Space marks, Shift with arrows or a click marks on the way, Ctrl+A marks all, Escape none,
 // Enter opens the rule.
 
+const { element, setText } = await import(new URL("/assets/elements.mjs", location.origin).href);
+
 // Marks that follow each other this closely are told once.
 const TELL_AFTER_MS = 150;
 const SIDES = { up: "▲ ", down: "▼ " };
@@ -179,15 +181,4 @@ function box(label) {
   made.type = "checkbox";
   made.setAttribute("aria-label", label);
   return made;
-}
-
-function element(tag, className = "", ...children) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.append(...children);
-  return made;
-}
-
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
 }
