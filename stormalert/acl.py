@@ -177,7 +177,7 @@ USERS = (
         ENGINE_READ,
         STATUS,
         "+xread +hmget +subscribe +unsubscribe",
-        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:revoked:*"),
+        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:revoked:*", keys.NOTICES),
         channels=(keys.QUOTES_TOPIC,),
     ),
     _process(

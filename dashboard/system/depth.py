@@ -1,17 +1,15 @@
 """The status in depth, for admins: streams, the servers behind them, the queue, the store, and the notices that are open."""
 
 import asyncio
-import json
 import time
-from typing import Any, cast
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from dashboard.metrics.readings import Readings, Server, read
 from dashboard.system.checkup import checkup
-from dashboard.system.status import ANSWER_WITHIN_S, Status, Texts, read_status
-from stormalert import keys
+from dashboard.system.status import ANSWER_WITHIN_S, Status, read_status
 from stormalert.errors import StormError
 from stormalert.settings import Settings
 from stormalert.store import Store
@@ -39,7 +37,7 @@ async def read_system(redis: Redis, store: Store, config: Settings) -> Status:
         async with asyncio.timeout(3 * ANSWER_WITHIN_S):
             readings = await read(redis, store, config)
             begun_s = time.monotonic()
-            notices = _notices(cast(Texts, await redis.hgetall(keys.NOTICES)))
+            await redis.ping()
             latency_ms = _ms(time.monotonic() - begun_s)
             kept = await asyncio.to_thread(_store, store, config, readings)
     except TimeoutError:
@@ -50,7 +48,6 @@ async def read_system(redis: Redis, store: Store, config: Settings) -> Status:
         "servers": [node for server in readings.servers for node in _nodes(server)],
         "latency_ms": latency_ms,
         "queue": _queue(status),
-        "notices": notices,
         "store": kept,
     }
     return system | {"findings": [finding.as_dict() for finding in checkup(system)]}
@@ -96,19 +93,6 @@ def _queue(status: Status) -> Status:
     queue = {name: found[name] for name in _QUEUE if name in found}
     since_ms = found.get("queued_since_ms", 0)
     return queue | {"oldest_ms": max(0, status["time_ms"] - since_ms) if since_ms else 0} if queue else {}
-
-
-def _notices(texts: Texts) -> list[Status]:
-    """What is wrong, as the bot keeps it, the oldest first."""
-    found: list[Status] = []
-    for name, text in texts.items():
-        try:
-            kept = json.loads(text)
-        except ValueError:
-            # Another version's.
-            continue
-        found.append({"name": name} | {key: kept.get(key) for key in ("headline", "since_ms", "is_told", "well_ms")})
-    return sorted(found, key=lambda it: it["since_ms"] or 0)
 
 
 def _store(store: Store, config: Settings, readings: Readings) -> Status:

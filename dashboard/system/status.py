@@ -1,6 +1,7 @@
 """How the whole of StormAlert is doing, from what its processes leave in Redis."""
 
 import asyncio
+import json
 import re
 from typing import Any, cast
 
@@ -28,7 +29,7 @@ Entry = tuple[str, Texts]
 
 
 async def read_status(redis: Redis, config: Settings) -> Status:
-    """Feed and newest gaps, the entries that wait in both streams, the processes, and which are missing. Raises RedisError."""
+    """Feed, newest gaps, what waits in both streams, the processes, which are missing, the notices. Raises RedisError."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             return await _read(redis, config)
@@ -52,13 +53,16 @@ async def _read(redis: Redis, config: Settings) -> Status:
         "memory": {"percent": memory.percent, "words": memory.words},
         "missing": [name for name in NEEDED if name not in beating],
         "processes": processes,
+        "notices": notices(cast(Texts, await redis.hgetall(keys.NOTICES))),
     }
 
 
 def for_everyone(status: Status) -> Status:
     """Without hosts, process ids and what is wrong inside, which are an admin's business."""
     feed = {name: value for name, value in status["feed"].items() if name not in ("trouble", "troubles")}
-    return {name: value for name, value in status.items() if name not in ("processes", "gaps", "memory")} | {"feed": feed}
+    return {name: value for name, value in status.items() if name not in ("processes", "gaps", "memory", "notices")} | {
+        "feed": feed
+    }
 
 
 def gaps(entries: list[Entry]) -> list[Status]:
@@ -67,6 +71,19 @@ def gaps(entries: list[Entry]) -> list[Status]:
         {"from_ms": int(it["from"]), "to_ms": int(it["to"]), "reason": it["reason"], "lost": int(it["lost"])}
         for _, it in entries
     ]
+
+
+def notices(texts: Texts) -> list[Status]:
+    """What is wrong, as the bot keeps it, the oldest first: name, headline, since_ms, is_told, well_ms."""
+    found: list[Status] = []
+    for name, text in texts.items():
+        try:
+            kept = json.loads(text)
+        except ValueError:
+            # Another version's.
+            continue
+        found.append({"name": name} | {key: kept.get(key) for key in ("headline", "since_ms", "is_told", "well_ms")})
+    return sorted(found, key=lambda it: it["since_ms"] or 0)
 
 
 async def read_processes(redis: Redis) -> list[Status]:

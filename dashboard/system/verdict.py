@@ -1,5 +1,6 @@
 """The whole of StormAlert in one colour, with the reasons in words: what the strip on top of the live page says. Pure."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from stormalert import words
@@ -11,6 +12,8 @@ GOOD, WAIT, BAD = "good", "wait", "bad"
 AHEAD_MS = 3 * HOUR_MS
 LATE_MS, VERY_LATE_MS = 1 * SECOND_MS, 5 * SECOND_MS
 FULL_PERCENT = 100
+# Notices of which no figure tells: a provider that takes nothing until an admin mends it, and one that fails often.
+_PROVIDERS = {"alarm": BAD, "refusing": WAIT}
 TICKS_WAIT, ALERTS_WAIT, MESSAGES_WAIT = 5_000, 100, 500
 
 
@@ -60,8 +63,16 @@ def verdict(status: dict[str, Any], session: dict[str, Any], now_ms: int) -> dic
         found.append((WAIT, f"{words.grouped(queued)} messages wait for a worker."))
     if left_out := feed.get("left_out"):
         found.append((WAIT, f"{words.grouped(int(left_out))} instruments are left out: Kite takes 9,000."))
+    found += [(_PROVIDERS[kind], f"{headline}.") for kind, headline in _open_notices(status["notices"]) if kind in _PROVIDERS]
     found.sort(key=lambda it: it[0] != BAD)
     return {"level": found[0][0] if found else GOOD, "reasons": [sentence for _, sentence in found]}
+
+
+def _open_notices(notices: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """What admins were told of and is not over: its kind and its headline."""
+    for notice in notices:
+        if notice["is_told"] and not notice["well_ms"]:
+            yield notice["name"].partition("-")[0], notice["headline"] or notice["name"]
 
 
 def _sentence(what: str, reason: str) -> str:

@@ -35,7 +35,7 @@ async def test_an_empty_server_waits_for_everything(client: redis.asyncio.Redis)
     before_ms = now_ms()
     status = await read_status(client, CONFIG)
     assert before_ms <= status.pop("time_ms") <= now_ms()
-    nothing = {"feed": {}, "gaps": [], "waiting": {"ticks": 0, "alerts": 0}, "processes": []}
+    nothing = {"feed": {}, "gaps": [], "waiting": {"ticks": 0, "alerts": 0}, "processes": [], "notices": []}
     assert status == nothing | {"missing": NEEDED, "memory": {"percent": 0, "words": ""}}
 
 

@@ -9,6 +9,14 @@ WELL = {
     "missing": [],
     "memory": {"percent": 40, "words": "400 of 1,000 MB"},
     "figures": {"workers": 2, "queued": 0, "latency_ms": 12},
+    "notices": [],
+}
+NOTICE = {
+    "name": "refusing-whatsapp",
+    "headline": "WhatsApp messages fail: 5 of 8",
+    "since_ms": 1,
+    "is_told": True,
+    "well_ms": 0,
 }
 OPEN, CLOSED = {"is_open": True, "turn_ms": 0}, {"is_open": False, "turn_ms": 10 * HOUR_MS}
 
@@ -39,10 +47,22 @@ def test_all_is_well() -> None:
         ({"figures": {"queued": 501, "latency_ms": 0}}, OPEN, "wait", "501 messages wait for a worker."),
         ({"figures": {"queued": 0, "latency_ms": 5_400}}, OPEN, "bad", "From tick to alert it takes 5.4 s."),
         ({"feed": {"state": "streaming", "left_out": 12}}, OPEN, "wait", "12 instruments are left out: Kite takes 9,000."),
+        ({"notices": [NOTICE]}, OPEN, "wait", "WhatsApp messages fail: 5 of 8."),
+        (
+            {"notices": [NOTICE | {"name": "alarm-telegram", "headline": "Telegram is shut"}]},
+            CLOSED,
+            "bad",
+            "Telegram is shut.",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_words(change: dict, session: dict, level: str, reason: str) -> None:
     assert verdict(WELL | change, session, 0) == {"level": level, "reasons": [reason]}
+
+
+def test_what_is_over_or_told_by_the_figures_is_not_said() -> None:
+    notices = [NOTICE | {"well_ms": 9}, NOTICE | {"is_told": False}, NOTICE | {"name": "login"}]
+    assert verdict(WELL | {"notices": notices}, OPEN, 0)["level"] == "good"
 
 
 def test_the_worst_comes_first() -> None:
