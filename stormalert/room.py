@@ -1,4 +1,4 @@
-"""How much of its memory Redis has used. At the limit it takes nothing more (noeviction), and all wait for room."""
+"""Whether Redis has room. With its memory used up (noeviction) or its disk full it takes no more, and all wait for room."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,14 +11,17 @@ from stormalert import words
 # From here on an admin is told, while there is room for the message.
 NEARLY_PERCENT = 90
 MB = 1_000_000
+_SECTIONS = ("memory", "persistence")
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class Room:
     """Of the fullest node; `most_bytes` is 0 without a limit."""
 
     used_bytes: int = 0
     most_bytes: int = 0
+    # Its append-only file could not be written; it takes no write until it can be.
+    is_disk_full: bool = False
 
     @property
     def percent(self) -> int:
@@ -26,36 +29,42 @@ class Memory:
 
     @property
     def is_full(self) -> bool:
-        return self.percent >= 100
+        return self.percent >= 100 or self.is_disk_full
 
     @property
     def is_nearly_full(self) -> bool:
         return self.percent >= NEARLY_PERCENT
 
     @property
+    def is_enough(self) -> bool:
+        return not self.is_disk_full and not self.is_nearly_full
+
+    @property
     def words(self) -> str:
-        """Nothing without a limit."""
+        """Of the memory; nothing without a limit."""
         if not self.most_bytes:
             return ""
         return f"{words.grouped(self.used_bytes // MB)} of {words.grouped(self.most_bytes // MB)} MB"
 
 
-async def read_memory(client: Redis) -> Memory:
-    """As without a limit, where our user may not ask the server."""
+async def read_room(client: Redis) -> Room:
+    """As with room for all, where our user may not ask the server."""
     try:
         return await _ask(client)
     except NoPermissionError:
-        return Memory()
+        return Room()
 
 
-async def _ask(client: Redis) -> Memory:
+async def _ask(client: Redis) -> Room:
     if isinstance(client, RedisCluster):
-        by_node = cast(dict[str, dict[str, Any]], await client.info("memory", target_nodes=RedisCluster.PRIMARIES))
-        return max((_memory(found) for found in by_node.values()), key=lambda memory: memory.percent, default=Memory())
-    return _memory(await client.info("memory"))
+        by_node = cast(dict[str, dict[str, Any]], await client.info(*_SECTIONS, target_nodes=RedisCluster.PRIMARIES))
+        rooms = [_room(found) for found in by_node.values()]
+        return max(rooms, key=lambda room: (room.is_disk_full, room.percent), default=Room())
+    return _room(await client.info(*_SECTIONS))
 
 
-def _memory(found: dict[str, Any]) -> Memory:
+def _room(found: dict[str, Any]) -> Room:
     # What the server itself leaves out when it compares: buffers of replicas and of the append-only file.
     uncounted = int(found.get("mem_not_counted_for_evict", 0))
-    return Memory(int(found.get("used_memory", 0)) - uncounted, int(found.get("maxmemory", 0)))
+    is_disk_full = bool(found.get("aof_enabled")) and found.get("aof_last_write_status", "ok") != "ok"
+    return Room(int(found.get("used_memory", 0)) - uncounted, int(found.get("maxmemory", 0)), is_disk_full)

@@ -25,6 +25,7 @@ from typing import Any
 
 from redis import Redis as SyncRedis
 from redis import RedisCluster as SyncCluster
+from redis._parsers.base import BaseParser
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import (
     ClusterDownError,
@@ -45,8 +46,16 @@ _REQUIRE = re.compile(r'require\("([a-z_.]+)"\)')
 _READ_ONLY = "#!lua flags=no-writes\n"
 _SECTION = re.compile(r"-- (KEYS|ARGV|Returns)\s+(\S+)|--\s{5,10}(\S+)")
 
-# What a server answers that cannot take a command just now; a full disk is a plain ResponseError that begins with MISCONF.
-PASSING = (OutOfMemoryError, ReadOnlyError, ClusterDownError, MasterDownError, TryAgainError)
+
+class CannotPersistError(ResponseError):
+    """The server takes no write because its disk takes none: it is full, mostly."""
+
+
+# redis-py has no class for it, and no other way to name one.
+BaseParser.EXCEPTION_CLASSES["MISCONF"] = CannotPersistError
+
+# What a server answers that cannot take a command just now.
+PASSING = (OutOfMemoryError, CannotPersistError, ReadOnlyError, ClusterDownError, MasterDownError, TryAgainError)
 # Calls that are on their way to a cluster at once.
 CALLS_AT_ONCE = 50
 
@@ -139,7 +148,7 @@ def _ask_one(redis: SyncCluster, call: Call) -> object:
 
 def _is_refusal(error: RedisError) -> bool:
     """Whether the script said no; any other no is the server's, for a reason that passes: OOM, LOADING, READONLY, ..."""
-    return isinstance(error, ResponseError) and not isinstance(error, PASSING) and not str(error).startswith("MISCONF")
+    return isinstance(error, ResponseError) and not isinstance(error, PASSING)
 
 
 async def _send(redis: AsyncRedis, calls: Sequence[Call]) -> list[object]:

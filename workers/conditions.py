@@ -11,7 +11,7 @@ from typing import NamedTuple
 from stormalert import words
 from stormalert.alarms import Alarm
 from stormalert.model import ChannelKind
-from stormalert.room import Memory
+from stormalert.room import Room
 from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
 from workers.notices import Level, Reading, lasted
 
@@ -81,7 +81,7 @@ class Facts:
     tries: Mapping[ChannelKind, Tries] = field(default_factory=dict)
     # What providers said that only an admin can mend, kept until an admin has said that it is mended.
     alarms: Sequence[Alarm] = ()
-    memory: Memory = field(default_factory=Memory)
+    room: Room = field(default_factory=Room)
     # Where the dashboard is; empty when nobody knows it from outside.
     dashboard: str = ""
 
@@ -273,8 +273,8 @@ def _memory(facts: Facts) -> Reading:
     """When it is full nothing goes this way any more: bot/full.py tells that."""
     return Reading(
         "memory",
-        facts.memory.is_nearly_full,
-        f"Redis is nearly full: {facts.memory.words}",
+        facts.room.is_nearly_full,
+        f"Redis is nearly full: {facts.room.words}",
         "When it is full, no new prices are evaluated and alerts are late. Give it more memory: docs/operations.md.",
         "Redis has room again",
     )

@@ -5,11 +5,12 @@ courier's event loop, and closes them by the batch as they end. In Redis everyth
 dashboard, its registries and its clean-up work. What a killed worker had in hand is found by sweep.py.
 """
 
+import contextlib
 import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -70,7 +71,21 @@ class DeliveryWorker(SimpleWorker):
         """As the signal does: what is in hand is finished first."""
         self._stop_requested = True
 
+    # RQ's loop ends with the first command that the server does not take, because it is away or full. What it calls bears that.
+
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        with _bearing():
+            self._beat(timeout, pipeline)
+
+    def run_maintenance_tasks(self) -> None:
+        with _bearing():
+            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+
+    def check_for_suspension(self, burst: bool) -> None:
+        with _bearing():
+            super().check_for_suspension(burst)
+
+    def _beat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         if pipeline is None and time.monotonic() - self._beat_s < BEAT_S:
             return
         self._beat_s = time.monotonic()
@@ -80,21 +95,15 @@ class DeliveryWorker(SimpleWorker):
         """After this without a word a started job counts as abandoned; RQ's own is a minute more."""
         return JOB_TIMEOUT_S + 5
 
-    def check_for_suspension(self, burst: bool) -> None:
-        try:
-            super().check_for_suspension(burst)
-        except UNREACHABLE as error:
-            log.debug("redis is away", extra={"reason": type(error).__name__})
-
     def dequeue_job_and_maintain_ttl(self, timeout: int | None, max_idle_time: int | None = None) -> Any:
         """RQ's loop hands what this returns to execute_job: a batch. None ends it; without a time-out when all is done."""
         is_burst = timeout is None
         lost_s = 0.0
         while not self._stop_requested:
             try:
-                self.heartbeat()
+                self._beat()
                 if self.should_run_maintenance_tasks:
-                    self.run_maintenance_tasks()  # type: ignore[no-untyped-call]
+                    self.run_maintenance_tasks()
                 ids = self._pop(is_burst)
                 if lost_s:
                     log.info("redis back", extra={"after_s": round(time.monotonic() - lost_s)})
@@ -244,3 +253,11 @@ class DeliveryWorker(SimpleWorker):
                 for each in ended:
                     self._hands.pop(each.id, None)
                 self._freed.set()
+
+
+@contextlib.contextmanager
+def _bearing() -> Iterator[None]:
+    try:
+        yield
+    except UNREACHABLE as error:
+        log.debug("redis is away", extra={"reason": type(error).__name__})

@@ -11,7 +11,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from stormalert import keys
 from stormalert.process import ALIVE_MS
-from stormalert.room import read_memory
+from stormalert.room import read_room
 from stormalert.settings import Settings
 from stormalert.units import now_ms
 
@@ -41,7 +41,7 @@ async def _read(redis: Redis, config: Settings) -> Status:
     shards = keys.all_shards(config.shards)
     processes = await read_processes(redis)
     beating = {process["name"] for process in processes}
-    memory = await read_memory(redis)
+    room = await read_room(redis)
     return {
         "time_ms": now_ms(),
         "feed": facts_of(cast(Texts, await redis.hgetall(keys.FEED))),
@@ -50,7 +50,8 @@ async def _read(redis: Redis, config: Settings) -> Status:
             "ticks": sum([await lag(redis, shard.ticks, keys.EVALUATOR_GROUP) for shard in shards]),
             "alerts": sum([await lag(redis, shard.alerts, keys.DISPATCH_GROUP) for shard in shards]),
         },
-        "memory": {"percent": memory.percent, "words": memory.words},
+        "memory": {"percent": room.percent, "words": room.words},
+        "is_disk_full": room.is_disk_full,
         "missing": [name for name in NEEDED if name not in beating],
         "processes": processes,
         "notices": notices(cast(Texts, await redis.hgetall(keys.NOTICES))),
@@ -60,9 +61,9 @@ async def _read(redis: Redis, config: Settings) -> Status:
 def for_everyone(status: Status) -> Status:
     """Without hosts, process ids and what is wrong inside, which are an admin's business."""
     feed = {name: value for name, value in status["feed"].items() if name not in ("trouble", "troubles")}
-    return {name: value for name, value in status.items() if name not in ("processes", "gaps", "memory", "notices")} | {
-        "feed": feed
-    }
+    return {
+        name: value for name, value in status.items() if name not in ("processes", "gaps", "memory", "is_disk_full", "notices")
+    } | {"feed": feed}
 
 
 def gaps(entries: list[Entry]) -> list[Status]:

@@ -34,9 +34,10 @@ def verdict(status: dict[str, Any], session: dict[str, Any], now_ms: int) -> dic
     opens_soon = is_on or session["turn_ms"] - now_ms < AHEAD_MS
     found: list[tuple[str, str]] = []
     memory = status["memory"]
-    is_full = memory["percent"] >= FULL_PERCENT
+    is_full = status["is_disk_full"] or memory["percent"] >= FULL_PERCENT
     if is_full:
-        found.append((BAD, f"Redis is full, {memory['words']}: no new prices are evaluated, and alerts are late."))
+        what = "cannot write to its disk" if status["is_disk_full"] else f"is full, {memory['words']}"
+        found.append((BAD, f"Redis {what}: no new prices are evaluated, and alerts are late."))
     elif memory["percent"] >= NEARLY_PERCENT:
         found.append((WAIT, f"Redis is nearly full: {memory['words']}."))
     # A full one takes no beats either, so nobody can tell who is there.

@@ -36,7 +36,7 @@ async def test_an_empty_server_waits_for_everything(client: redis.asyncio.Redis)
     status = await read_status(client, CONFIG)
     assert before_ms <= status.pop("time_ms") <= now_ms()
     nothing = {"feed": {}, "gaps": [], "waiting": {"ticks": 0, "alerts": 0}, "processes": [], "notices": []}
-    assert status == nothing | {"missing": NEEDED, "memory": {"percent": 0, "words": ""}}
+    assert status == nothing | {"missing": NEEDED, "memory": {"percent": 0, "words": ""}, "is_disk_full": False}
 
 
 async def test_entries_of_a_stream_that_no_group_reads_yet_all_wait(client: redis.asyncio.Redis) -> None:

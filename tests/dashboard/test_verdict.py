@@ -8,6 +8,7 @@ WELL = {
     "waiting": {"ticks": 0, "alerts": 0},
     "missing": [],
     "memory": {"percent": 40, "words": "400 of 1,000 MB"},
+    "is_disk_full": False,
     "figures": {"workers": 2, "queued": 0, "latency_ms": 12},
     "notices": [],
 }
@@ -40,6 +41,12 @@ def test_all_is_well() -> None:
             CLOSED,
             "bad",
             "Redis is full, 1,000 of 1,000 MB: no new prices are evaluated, and alerts are late.",
+        ),
+        (
+            {"is_disk_full": True, "missing": ["ingest", "worker"]},
+            CLOSED,
+            "bad",
+            "Redis cannot write to its disk: no new prices are evaluated, and alerts are late.",
         ),
         ({"memory": {"percent": 90, "words": "900 of 1,000 MB"}}, OPEN, "wait", "Redis is nearly full: 900 of 1,000 MB."),
         ({"waiting": {"ticks": 12_345, "alerts": 0}}, OPEN, "wait", "12,345 ticks wait for the evaluator."),

@@ -1,5 +1,8 @@
-"""A Redis whose memory is used up: it is told, nothing ends, and once it has room again nothing was lost or comes twice."""
+"""A Redis whose memory or disk is used up: it is told, nothing ends, and once it has room nothing was lost or comes twice."""
 
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import cast
 
 import pytest
@@ -10,22 +13,44 @@ from stormalert.process import ALIVE_MS
 from stormalert.units import now_ms
 from tests.e2e import accounts
 from tests.e2e.product import Product
-from workers.bot.full import HEADLINE
+from workers.bot.full import DISK_HEADLINE, HEADLINE
 
 MB = 1_000_000
 
 
+@contextmanager
+def memory_used_up(client: redis.Redis) -> Iterator[None]:
+    client.config_set("maxmemory", int(client.info("memory")["used_memory"]) - MB)
+    yield
+    client.config_set("maxmemory", 0)
+
+
+@contextmanager
+def disk_used_up(client: redis.Redis) -> Iterator[None]:
+    """No file of the server's may grow, which its writes are told as they are of a full disk."""
+    pid = int(client.info("server")["process_id"])
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
+    yield
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
 @pytest.mark.e2e
-def test_a_full_redis_is_told_and_costs_nothing_but_time(run: Product) -> None:
+@pytest.mark.parametrize(
+    ("used_up", "headline"), [(memory_used_up, HEADLINE), (disk_used_up, DISK_HEADLINE)], ids=["memory", "disk"]
+)
+def test_a_full_redis_is_told_and_costs_nothing_but_time(
+    run: Product, used_up: Callable[[redis.Redis], AbstractContextManager[None]], headline: str, request: pytest.FixtureRequest
+) -> None:
     pids = run.pids()
+    accounts.add_rules(run, request.node.callspec.id, now_ms(), cooldown_ms=20_000)
     with run.redis() as client:
-        client.config_set("maxmemory", int(client.info("memory")["used_memory"]) - MB)
-        run.wait_until(lambda: HEADLINE in " ".join(str(it["text"]) for it in run.outbox()), 60, "no admin was told")
-        # Nobody can beat any more: it has been full for long enough to end what cannot bear it.
-        run.wait_until(lambda: not beating(client), 60, "somebody beats")
-        assert run.pids() == pids
-        before = len(accounts.stream_alerts(run))
-        client.config_set("maxmemory", 0)
+        with used_up(client):
+            run.wait_until(lambda: headline in " ".join(str(it["text"]) for it in run.outbox()), 60, "no admin was told")
+            # Nobody can beat any more: it has been full for long enough to end what cannot bear it.
+            run.wait_until(lambda: not beating(client), 60, "somebody beats")
+            assert run.pids() == pids
+            before = len(accounts.stream_alerts(run))
         run.wait_until(lambda: {beat.split(":")[2] for beat in beating(client)} >= {"ingest", "worker", "bot"}, 60, "no beats")
         run.wait_until(lambda: len(accounts.stream_alerts(run)) > before, 60, "no alert")
     accounts.pause_all_rules(run)

