@@ -44,6 +44,8 @@ class FullAlert(AlertOut):
 def _asked(
     rule: Annotated[str, Query(pattern=IDS.replace("{1,64}", "{0,64}"))] = "",
     symbol: Annotated[str, Query(max_length=64)] = "",
+    text: Annotated[str, Query(max_length=128, description="a part of the symbol or of the instrument's name")] = "",
+    has_failed: Annotated[bool, Query(description="only those of which a message failed")] = False,
     kind: Kind | None = None,
     direction: Direction | None = None,
     since_ms: Ms = 0,
@@ -54,7 +56,10 @@ def _asked(
     if symbol and instrument is None:
         return None
     token = instrument.token if instrument else 0
-    return AlertFilter(rule=rule, token=token, kind=kind, direction=direction, since_ms=since_ms, until_ms=until_ms)
+    return AlertFilter(
+        text=text, has_failed=has_failed, rule=rule, token=token, kind=kind, direction=direction, since_ms=since_ms,
+        until_ms=until_ms,
+    )  # fmt: skip
 
 
 Only = Annotated[AlertFilter | None, Depends(_asked)]

@@ -33,7 +33,7 @@ from dashboard.problems import Found, Refused, shown
 from dashboard.rules import upload
 from stormalert import house, rule_line, rule_table, wishes
 from stormalert.errors import Conflict, InputError
-from stormalert.model import Direction, Kind, Repeat, Rule, RuleState, Scope, sentences
+from stormalert.model import Direction, Kind, Repeat, Rule, RuleFilter, RuleState, Scope, sentences
 from stormalert.rule_line import WATCHLIST, WATCHLIST_WORD
 from stormalert.rule_table import BadTable
 from stormalert.security import new_id
@@ -102,9 +102,18 @@ class Messages(Input):
 
 
 @router.get("", **door(Door.MEMBER, Scope.READ))
-def list_rules(who: Who, limit: Limit = 100, cursor: CursorText = "") -> Page[RuleOut]:
+def list_rules(
+    who: Who,
+    limit: Limit = 100,
+    cursor: CursorText = "",
+    text: Annotated[str, Query(max_length=64, description="a part of the symbol")] = "",
+    kind: Kind | None = None,
+    direction: Direction | None = None,
+    state: RuleState | None = None,
+) -> Page[RuleOut]:
     """One's rules, newest change first."""
-    found = resources.store().rules_of(who.user.id, read_cursor(cursor), limit + 1)
+    only = RuleFilter(text=text, kind=kind, direction=direction, state=state)
+    found = resources.store().rules_of(who.user.id, read_cursor(cursor), limit + 1, only)
     page = found[:limit]
     following = write_cursor(page[-1].updated_ms, page[-1].id) if len(found) > limit else None
     return Page(items=[RuleOut.of(rule) for rule in page], next=following)

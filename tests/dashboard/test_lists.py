@@ -1,0 +1,73 @@
+"""The REST lists find what the pages find, by the same filters."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from stormalert.model import DeliveryState, Direction, RuleState
+from tests.store.records import a_delivery, a_rule, an_alert
+
+from .conftest import Rig
+
+TCS = 2_953_217
+
+
+@pytest.fixture(scope="module")
+def mina(started: Rig) -> Iterator[httpx.Client]:
+    rules = [
+        a_rule("list-1", user="u-mina"),
+        a_rule("list-2", user="u-mina", token=TCS, symbol="NSE:TCS", direction=Direction.UP),
+        a_rule("list-3", user="u-mina", token=TCS, symbol="NSE:TCS", state=RuleState.PAUSED),
+    ]
+    for rule in rules:
+        started.store.save_rule(rule)
+    alerts = [
+        an_alert("list-1-1", user="u-mina", time_ms=1),
+        an_alert("list-2-2", user="u-mina", token=TCS, symbol="NSE:TCS", time_ms=2),
+    ]
+    failed = a_delivery("list-2-2-c1", alert="list-2-2", user="u-mina", state=DeliveryState.FAILED)
+    started.store.record_fired(alerts, [failed])
+    with started.sign_in("mina") as client:
+        yield client
+
+
+def ids(client: httpx.Client, route: str) -> set[str]:
+    answer = client.get(f"/api/{route}")
+    assert answer.status_code == 200, answer.text
+    return {item["id"] for item in answer.json()["items"]}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", {"list-1", "list-2", "list-3"}),
+        ("?text=tc", {"list-2", "list-3"}),
+        ("?text=tcs&state=paused", {"list-3"}),
+        ("?direction=up", {"list-2"}),
+        ("?kind=trailing", set()),
+    ],
+)
+def test_rules_are_found(mina: httpx.Client, query: str, found: set[str]) -> None:
+    assert ids(mina, f"rules{query}") == found
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", {"list-1-1", "list-2-2"}),
+        ("?text=tcs", {"list-2-2"}),
+        ("?text=%25", set()),
+        ("?has_failed=true", {"list-2-2"}),
+        ("?has_failed=true&text=infy", set()),
+    ],
+)
+def test_alerts_are_found(mina: httpx.Client, query: str, found: set[str]) -> None:
+    assert ids(mina, f"alerts{query}") == found
+    lines = mina.get(f"/api/alerts/export{query}").text.splitlines()
+    assert {line.split(",")[0] for line in lines[1:]} == found
+
+
+def test_a_filter_that_there_is_not_is_told(mina: httpx.Client) -> None:
+    answer = mina.get("/api/rules?state=asleep")
+    assert answer.status_code == 422 and "state" in answer.text and "asleep" in answer.text
