@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from redis.asyncio import Redis
 
 from evaluator.pump import Pump, Slowest
 from evaluator.replay import replay
@@ -21,7 +22,7 @@ from stormalert.errors import StormError
 from stormalert.histogram import Histogram
 from stormalert.keys import all_shards
 from stormalert.settings import Settings
-from stormalert.store import open_store
+from stormalert.store import Store, open_store
 
 
 def main() -> None:
@@ -48,28 +49,32 @@ def main() -> None:
 async def _evaluate(settings: Settings, stopping: asyncio.Event) -> None:
     store = open_store(settings.mongodb_uri, settings.sqlite_path)
     async with process.connect(settings.redis_url) as redis:
-        await process.wait_for_redis(redis)
-        heartbeat = process.Heartbeat("evaluator", redis)
-        heartbeat.facts = {"ticks": 0, "alerts": 0, "delay_ms": 0}
-        slowest, delays, alert_delays = Slowest(), Histogram(), Histogram()
-
-        def count(ticks: int, alerts: int, delay_ms: int) -> None:
-            delays.note(delay_ms, ticks)
-            alert_delays.note(delay_ms, alerts)
-            heartbeat.facts = {
-                "ticks": int(heartbeat.facts["ticks"]) + ticks,
-                "alerts": int(heartbeat.facts["alerts"]) + alerts,
-                "delay_ms": slowest.note(delay_ms),
-                "delays": delays.text,
-                "alert_delays": alert_delays.text,
-            }
-
-        async with process.Tasks(stopping) as tasks:
-            tasks.create_task(heartbeat.beat_until(stopping))
-            tasks.create_task(Rulebook(redis, store, settings.shards).run_until(stopping))
-            for shard in all_shards(settings.shards):
-                tasks.create_task(Pump(redis, shard, count).run_until(stopping))
+        if await process.wait_for_redis(redis, stopping):
+            await _pump(redis, store, settings.shards, stopping)
     store.close()
+
+
+async def _pump(redis: Redis, store: Store, shards: int, stopping: asyncio.Event) -> None:
+    heartbeat = process.Heartbeat("evaluator", redis)
+    heartbeat.facts = {"ticks": 0, "alerts": 0, "delay_ms": 0}
+    slowest, delays, alert_delays = Slowest(), Histogram(), Histogram()
+
+    def count(ticks: int, alerts: int, delay_ms: int) -> None:
+        delays.note(delay_ms, ticks)
+        alert_delays.note(delay_ms, alerts)
+        heartbeat.facts = {
+            "ticks": int(heartbeat.facts["ticks"]) + ticks,
+            "alerts": int(heartbeat.facts["alerts"]) + alerts,
+            "delay_ms": slowest.note(delay_ms),
+            "delays": delays.text,
+            "alert_delays": alert_delays.text,
+        }
+
+    async with process.Tasks(stopping) as tasks:
+        tasks.create_task(heartbeat.beat_until(stopping))
+        tasks.create_task(Rulebook(redis, store, shards).run_until(stopping))
+        for shard in all_shards(shards):
+            tasks.create_task(Pump(redis, shard, count).run_until(stopping))
 
 
 async def _replay(arguments: argparse.Namespace) -> str:

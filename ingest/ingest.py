@@ -37,8 +37,8 @@ SHOW_EVERY_S = 1.0
 async def ingest(settings: Settings, stopping: asyncio.Event) -> None:
     store = open_store(settings.mongodb_uri, settings.sqlite_path)
     async with process.connect(settings.redis_url) as redis:
-        await process.wait_for_redis(redis)
-        await Ingest(settings, store, redis).run_until(stopping)
+        if await process.wait_for_redis(redis, stopping):
+            await Ingest(settings, store, redis).run_until(stopping)
     store.close()
 
 

@@ -193,10 +193,12 @@ class Tasks(asyncio.TaskGroup):
             raise failed.exceptions[0] from None
 
 
-async def wait_for_redis(client: redis.asyncio.Redis, heartbeat: "Heartbeat | None" = None) -> None:
-    """Returns when the server answers, and takes a beat where one is given; logs the wait once."""
+async def wait_for_redis(
+    client: redis.asyncio.Redis, stopping: asyncio.Event | None = None, heartbeat: "Heartbeat | None" = None
+) -> bool:
+    """True once the server answers, and takes a beat where one is given; False when `stopping` comes first. Logs it once."""
     is_told = False
-    while True:
+    while stopping is None or not stopping.is_set():
         try:
             await (heartbeat.beat() if heartbeat else client.ping())
         except REDIS_ERRORS as error:
@@ -205,7 +207,8 @@ async def wait_for_redis(client: redis.asyncio.Redis, heartbeat: "Heartbeat | No
                 is_told = True
             await asyncio.sleep(0.2)
         else:
-            return
+            return True
+    return False
 
 
 class Heartbeat:

@@ -63,7 +63,7 @@ def _work(watch: process.PanelWatch, loop: Loop) -> None:
     heartbeat.facts = courier.counts
     heartbeat.facts[WORKER_FACT] = name
     # RQ's own first words to a Redis that is full would end the process.
-    loop.run(process.wait_for_redis(client, heartbeat))
+    loop.run(process.wait_for_redis(client, heartbeat=heartbeat))
     log.info("started", extra={"channels": ", ".join(sorted(senders)) or "none", WORKER_FACT: name})
     try:
         with loop.beating(heartbeat):

@@ -32,7 +32,8 @@ from stormalert.settings import Settings
 
 async def main(settings: Settings, stopping: asyncio.Event) -> None:
     client = process.connect(settings.redis_url)
-    await process.wait_for_redis(client)
+    if not await process.wait_for_redis(client, stopping):
+        return
     heartbeat = process.Heartbeat("tester", client)
     heartbeat.facts = {"ticks": 7}
     logging.getLogger("stormalert").info("up", extra={"answer": 42})
@@ -100,6 +101,14 @@ def test_a_signal_stops_a_process_cleanly_and_its_heartbeat_goes_with_it(
         assert client.keys("*") == [keys.STARTS] and client.hgetall(keys.STARTS) == {"tester": "1"}
     lines = processes.log.read_text().splitlines()
     assert [line.partition(" tester: ")[2] for line in lines] == ["started", "up answer=42", "stopped"]
+
+
+def test_a_process_that_waits_for_redis_can_be_stopped(processes: Processes) -> None:
+    process = processes.start(STORM_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0", STORM_LOG_FORMAT="text")
+    wait_until(lambda: processes.log.exists() and "waiting for redis" in processes.log.read_text())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert processes.log.read_text().splitlines()[-1].endswith("tester: stopped")
 
 
 def test_an_error_of_ours_is_one_sentence_and_exit_code_1(processes: Processes, redis_url: str) -> None:
