@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool, ValidationError
 from dashboard import resources
 from dashboard.api.guard import Guarded, Who, door
 from dashboard.api.models import BodyId, ChannelOut, Input, Output, RecordId, Whole, not_found
-from dashboard.channels import book
+from dashboard.channels import book, order
 from dashboard.doors import Door
 from stormalert import errands, linking
 from stormalert.errands import ErrandKind, ErrandState
@@ -78,8 +78,8 @@ def get_channel(who: Who, channel: RecordId) -> ChannelOut:
 def change_channel(who: Who, channel: RecordId, asked: ChangedChannel) -> ChannelOut:
     """Whether and when it gets alerts."""
     before = _own(who, channel)
-    if asked.stands_in_for and (asked.stands_in_for == before.id or not _is_own(who, asked.stands_in_for)):
-        raise InputError(f"found the channel {asked.stands_in_for!r} to stand in for, expected another one of your own")
+    if asked.stands_in_for and asked.stands_in_for != before.stands_in_for:
+        _check_first(before, asked.stands_in_for)
     fields = asked.model_dump(exclude={"quiet"}) | {"stands_in_for": asked.stands_in_for or ""}
     try:
         quiet = QuietHours.model_validate(asked.quiet.model_dump()) if asked.quiet else None
@@ -132,16 +132,22 @@ def get_secret(who: Who, channel: RecordId) -> Secret:
     return Secret(secret=book.secret_of(_own(who, channel), resources.config()))
 
 
+def _check_first(channel: Channel, first: str) -> None:
+    """Raises InputError unless `channel` can stand in for `first`: whoever waits for one that waits itself comes too early."""
+    channels = resources.store().channels_of(channel.user)
+    if first == channel.id or first not in {it.id for it in channels}:
+        raise InputError(f"found the channel {first!r} to stand in for, expected another one of your own")
+    if order.stand_ins_of(channel, channels):
+        raise InputError(f"found that others stand in for {channel.id!r}, expected none that do when it is to stand in itself")
+    if first not in {it.id for it in order.possible_firsts(channel, channels)}:
+        raise InputError(f"found that {first!r} stands in for another channel, expected one that gets every alert at once")
+
+
 def _own(who: SignedIn, channel_id: str) -> Channel:
     channel = resources.store().channel(channel_id)
     if channel is None or channel.user != who.user.id:
         raise not_found("channel")
     return channel
-
-
-def _is_own(who: SignedIn, channel_id: str) -> bool:
-    channel = resources.store().channel(channel_id)
-    return channel is not None and channel.user == who.user.id
 
 
 def _ask(channel: Channel, kind: ErrandKind) -> Errand:

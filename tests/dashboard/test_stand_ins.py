@@ -1,0 +1,55 @@
+"""Who stands in for whom, set by the REST route: never for a channel that waits itself."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from stormalert.model import ChannelKind
+from tests.store.records import a_channel
+
+from .conftest import Rig
+
+
+@pytest.fixture
+def mina(started: Rig) -> Iterator[httpx.Client]:
+    for name in ("first", "second", "third"):
+        address = f"{name}@example.com"
+        started.store.save_channel(a_channel(name, user="u-mina", kind=ChannelKind.EMAIL, address=address, is_verified=True))
+    with started.sign_in("mina") as client:
+        yield client
+    for name in ("first", "second", "third"):
+        started.store.delete_channel(name)
+
+
+def put(client: httpx.Client, channel: str, first: str | None) -> tuple[int, str]:
+    revision = client.get(f"/api/channels/{channel}").json()["revision"]
+    answer = client.put(f"/api/channels/{channel}", json={"revision": revision, "stands_in_for": first})
+    return answer.status_code, str(answer.json().get("detail", ""))
+
+
+def test_a_channel_stands_in_for_one_that_gets_every_alert(mina: httpx.Client) -> None:
+    assert put(mina, "second", "first") == (200, "")
+    assert put(mina, "third", "first") == (200, "")
+    # What stays as it is can be said again.
+    assert put(mina, "third", "first") == (200, "")
+
+
+def test_a_chain_of_stand_ins_is_refused_from_either_end(mina: httpx.Client) -> None:
+    assert put(mina, "second", "first") == (200, "")
+    assert put(mina, "third", "second") == (
+        422,
+        "found that 'second' stands in for another channel, expected one that gets every alert at once",
+    )
+    assert put(mina, "first", "third") == (
+        422,
+        "found that others stand in for 'first', expected none that do when it is to stand in itself",
+    )
+
+
+@pytest.mark.parametrize("first", ["third", "nobody"])
+def test_it_stands_in_for_another_one_of_the_same_user(mina: httpx.Client, first: str) -> None:
+    assert put(mina, "third", first) == (
+        422,
+        f"found the channel '{first}' to stand in for, expected another one of your own",
+    )
