@@ -33,14 +33,15 @@ class Trends:
     async def of(self, tokens: Collection[int]) -> dict[int, list[float]]:
         """Closing prices of the last hour's minutes in rupees, oldest first; instruments without one are left out."""
         now = now_ms()
-        old = [token for token in tokens if token not in self._found or now - self._found[token][0] > TREND_GOOD_MS]
+        self._found = {token: found for token, found in self._found.items() if now - found[0] <= TREND_GOOD_MS}
+        old = [token for token in tokens if token not in self._found]
         for part in _parts(old):
             async with self._redis.pipeline(transaction=False) as pipe:
                 for token in part:
                     pipe.xrevrange(shard_of(token, self._shards).bars(token), count=TREND_MIN)
                 for token, entries in zip(part, await pipe.execute(), strict=True):
                     self._found[token] = (now, [float(fields["close"]) for _, fields in reversed(entries)])
-        return {token: trend for token in tokens if (trend := self._found[token][1])}
+        return {token: trend for token in tokens if token in self._found and (trend := self._found[token][1])}
 
 
 class Outlook:
@@ -58,6 +59,8 @@ class Outlook:
 
     async def look(self, tokens: Collection[int]) -> dict[str, Triggers]:
         """The next of them; returns what changed, by user. An empty list: no rule of theirs is armed there any more."""
+        # Of what nobody saw for a while the next one would be shown the past.
+        self._found = {token: found for token, found in self._found.items() if token in tokens}
         ordered = sorted(tokens)
         behind = [token for token in ordered if token > self._last]
         part = [*behind, *ordered][: min(READ_AT_ONCE, len(ordered))]

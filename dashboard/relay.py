@@ -378,6 +378,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
     return {
         "id": alert.id,
         "rule": alert.owners_rule,
+        "is_of_watchlist": alert.owners_rule != alert.rule,
         "token": alert.token,
         "symbol": alert.symbol,
         "direction": alert.direction,

@@ -2,6 +2,8 @@
 
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 const SIGNED_OUT = 4401;
+// Of so many failures in a row, after one it is asked whether we are still signed in.
+const ASK_EVERY = 4;
 
 export class Relay {
   // `query`: what is asked for, as in dashboard/asked.py; states are "live", "lost" and "signed out".
@@ -20,16 +22,22 @@ export class Relay {
     const after = Object.entries(this.at).map(([shard, entry]) => `${shard}:${entry}`).join(",");
     const query = new URLSearchParams(after ? { ...this.query, after } : this.query).toString();
     this.socket = new WebSocket(query ? `${this.address}?${query}` : this.address);
+    let hasHeard = false;
     this.socket.onmessage = (message) => {
+      hasHeard = true;
       const frame = JSON.parse(message.data);
       this.failures = 0;
       Object.assign(this.at, frame.at);
       this.onState("live");
       this.onFrame(frame);
     };
-    this.socket.onclose = (closed) => {
-      if (closed.code === SIGNED_OUT) return this.onState("signed out");
+    this.socket.onclose = async ({ code }) => {
+      if (code === SIGNED_OUT) return this.onState("signed out");
       this.onState("lost");
+      // A browser does not tell why it was not let in.
+      const isOut = !hasHeard && this.failures % ASK_EVERY === 1 && (await isSignedOut());
+      if (this.isClosed) return;
+      if (isOut) return this.onState("signed out");
       // Spread, so that not everybody comes back at once.
       const wait = RETRY_MS[Math.min(this.failures++, RETRY_MS.length - 1)] * (0.5 + Math.random());
       this.retry = setTimeout(() => this.open(), wait);
@@ -37,6 +45,7 @@ export class Relay {
   }
 
   close() {
+    this.isClosed = true;
     clearTimeout(this.retry);
     this.socket.onclose = this.socket.onmessage = null;
     this.socket.close();
@@ -47,4 +56,12 @@ export class Relay {
 export function addressOf({ url, port }) {
   if (url) return url;
   return `${location.protocol === "https:" ? "wss" : "ws"}://${location.hostname}:${port}/ws`;
+}
+
+async function isSignedOut() {
+  try {
+    return (await fetch("/api/auth/me")).status === 401;
+  } catch {
+    return false;
+  }
 }

@@ -91,7 +91,7 @@ class Chart {
     if (!isSame("bars")) this.setBars(data.bars, !isSame("live_token"));
     if (!isSame("lines")) this.drawLines();
     if (!isSame("marks") || !isSame("bars")) this.drawMarks();
-    if (!isSame("focus_ms") || before.bars?.[0]?.[0] !== data.bars[0]?.[0]) this.frame();
+    if (!isSame("focus_ms") || !overlap(before.bars, data.bars)) this.frame();
     if (!isSame("live_token")) this.follow(data.live_token);
     this.say();
   }
@@ -313,6 +313,12 @@ class Chart {
     this.chart.remove();
     this.view.remove();
   }
+}
+
+// Whether the one goes on from the other: the oldest minute goes as a new one comes.
+function overlap(before, after) {
+  if (!before?.length || !after.length) return false;
+  return before[0][0] <= after.at(-1)[0] && after[0][0] <= before.at(-1)[0];
 }
 
 function extend(bar, { high, low, close }) {

@@ -63,7 +63,7 @@ class Page {
     if (frame.quotes) this.prices.show(frame.quotes);
     if (frame.triggers) this.prices.showTriggers(frame.triggers, frame.type === "snapshot");
     if (frame.type === "snapshot") this.alerts.replace(frame.alerts);
-    if (frame.type === "alert") this.alerts.add(frame.alert);
+    if (frame.type === "alert") this.alerts.add(frame.alert, true);
   }
 
   close() {
@@ -93,7 +93,7 @@ class StatusStrip {
   }
 
   show({ feed, waiting, session, figures, verdict, time_ms: now }) {
-    this.badge.className = `badge ${verdict.level}`;
+    setClass(this.badge, `badge ${verdict.level}`);
     setText(this.badge, LEVELS[verdict.level]);
     setText(this.reasons, verdict.reasons.join(" "));
     this.fact("Market", session ? told(session, now) : "–");
@@ -113,20 +113,32 @@ class StatusStrip {
     setText(this.cells.get(name), text);
   }
 
+  // What was told some time ago is not shown as if it were so now.
+  doubt() {
+    setClass(this.badge, "badge wait");
+    setText(this.badge, "Not known now");
+    setText(this.reasons, "");
+    this.cells.forEach((cell) => setText(cell, "–"));
+  }
+
   showLink(state) {
     this.state = state;
+    if (state !== "live") this.doubt();
     if (state === "signed out") {
       const again = element("a", "", "Sign in again");
       again.href = "/login";
       this.link.replaceChildren("You are signed out. ", again);
     } else setText(this.link, state === "live" ? "Connected" : "Connection lost, trying again …");
-    this.link.className = `link ${state === "live" ? "good" : "bad"}`;
+    setClass(this.link, `link ${state === "live" ? "good" : "bad"}`);
     this.link.title = this.wasDropped ?? "";
   }
 
   showAge() {
-    const age = Date.now() - this.heardAt;
-    if (this.state === "live" && age > STALE_MS) setText(this.link, `Nothing heard for ${Math.round(age / 1000)} s`);
+    if (this.state !== "live" || Date.now() - this.heardAt <= STALE_MS) return;
+    this.doubt();
+    // Not the seconds since then: a screen reader would say each.
+    setText(this.link, `Nothing heard since ${clock.format(this.heardAt)}`);
+    setClass(this.link, "link bad");
   }
 }
 
@@ -380,20 +392,20 @@ class Alerts {
     this.list.setAttribute("aria-live", "polite");
     this.empty = element("p", "empty", "No alerts yet. They appear here the moment a rule fires.");
     this.known = new Set();
+    this.hasBegun = false;
     this.sound = new Sound();
     this.notices = new Notices();
     const head = element("h2", "", "Alerts", element("span", "choices", this.sound.view, this.notices.view));
     this.view = element("section", "alerts", head, this.empty, element("div", "scroll", this.list));
   }
 
+  // What came before the page is no news; what came while the connection was lost is.
   replace(alerts) {
-    // At a reconnect only what is new is announced.
-    if (this.known.size) return [...alerts].reverse().forEach((alert) => this.add(alert));
-    this.list.replaceChildren();
-    [...alerts].reverse().forEach((alert) => this.add(alert, false));
+    [...alerts].reverse().forEach((alert) => this.add(alert, this.hasBegun));
+    this.hasBegun = true;
   }
 
-  add(alert, isNew = true) {
+  add(alert, isNew) {
     if (this.known.has(alert.id)) return;
     this.known.add(alert.id);
     this.empty.hidden = true;
@@ -411,12 +423,13 @@ function alertCard(alert, isNew) {
   symbol.href = `/alerts?alert=${encodeURIComponent(alert.id)}`;
   const done = element("span", "soft");
   done.setAttribute("role", "status");
-  const snooze = cardButton("Snooze 1 h", `Snooze the rule of ${alert.symbol} for one hour`, done, async () => {
+  const snooze = cardButton("Snooze 1 h", `Snooze ${alert.symbol} for one hour`, done, async () => {
     const until = Date.now() + HOUR_MS;
-    await post("/api/mutes", { scope: "rule", subject: alert.rule, until_ms: until });
+    await post("/api/mutes", { scope: "instrument", subject: alert.symbol, until_ms: until });
     return `Snoozed until ${minute.format(until)}`;
   });
-  const pause = cardButton("Pause rule", `Pause the rule of ${alert.symbol}`, done, async () => {
+  const which = alert.is_of_watchlist ? "the rule for the whole watchlist" : `the rule of ${alert.symbol}`;
+  const pause = cardButton(alert.is_of_watchlist ? "Pause watchlist rule" : "Pause rule", `Pause ${which}`, done, async () => {
     await post(`/api/rules/${encodeURIComponent(alert.rule)}/pause`);
     return "Rule paused";
   });
@@ -477,11 +490,19 @@ class Sound extends Choice {
   constructor() {
     // Browsers let a page make sounds after somebody did something on it.
     super("sound", "Sound", () => this.play("up"));
+    if (this.isOn) addEventListener("pointerdown", () => this.open(), { once: true });
+  }
+
+  open() {
+    this.context ??= new AudioContext();
+    if (this.context.state === "suspended") this.context.resume();
+    this.view.title = "";
   }
 
   play(direction) {
     if (!this.isOn) return;
-    this.context ??= new AudioContext();
+    this.open();
+    if (this.context.state === "suspended") this.view.title = "Click anywhere on the page: browsers want that before it makes a sound.";
     const tone = this.context.createOscillator(), loudness = this.context.createGain(), now = this.context.currentTime;
     tone.frequency.setValueAtTime(direction === "down" ? 660 : 880, now);
     tone.frequency.exponentialRampToValueAtTime(direction === "down" ? 440 : 1320, now + 0.18);
@@ -497,19 +518,27 @@ class Notices extends Choice {
   constructor() {
     super("notices", "Notify", () => this.ask());
     if (!("Notification" in window)) this.view.hidden = true;
+    else if (this.isOn && Notification.permission !== "granted") this.refuse();
   }
 
   async ask() {
-    if ((await Notification.requestPermission()) !== "granted") {
-      this.box.checked = false;
-      remember(this.name, "off");
-      this.view.title = "This browser does not allow notifications from this page.";
-    }
+    if ((await Notification.requestPermission()) !== "granted") this.refuse();
+  }
+
+  refuse() {
+    this.box.checked = false;
+    remember(this.name, "off");
+    this.view.title = "This browser does not allow notifications from this page.";
   }
 
   show(alert) {
-    if (!this.isOn || Notification.permission !== "granted") return;
-    new Notification(alert.symbol, { body: `${alert.what}: ${alert.price} from ${alert.reference}`, tag: alert.id });
+    if (!this.isOn) return;
+    try {
+      new Notification(alert.symbol, { body: `${alert.what}: ${alert.price} from ${alert.reference}`, tag: alert.id });
+    } catch {
+      // Chrome on Android allows them to service workers only.
+      this.refuse();
+    }
   }
 }
 

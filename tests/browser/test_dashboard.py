@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from stormalert import keys, templates, wishes
 from stormalert.model import (
@@ -183,6 +183,58 @@ def test_signing_out_closes_the_door_and_the_live_connection(product: Running, s
         expect(other.get_by_text("You are signed out.")).to_be_visible()
     signed_in.open("/rules")
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_what_was_told_some_time_ago_is_not_shown_as_if_it_were_so_now(product: Running, signed_in: Watched) -> None:
+    is_mute, is_shut, opened = False, False, []
+
+    def between(page: WebSocketRoute) -> None:
+        if is_shut:
+            page.close(code=1011)
+            return
+        opened.append(page)
+        page.connect_to_server().on_message(lambda text: None if is_mute else page.send(text))
+
+    with signed_in.page.context.new_page() as page:
+        page.route_web_socket(re.compile("/ws"), between)
+        page.goto(product.url)
+        expect(page.get_by_text("Connected")).to_be_visible()
+        ticks = page.locator(".facts div", has=page.get_by_text("Ticks", exact=True)).locator("dd")
+        expect(ticks).to_have_text(re.compile("/s$"))
+        is_mute = True
+        expect(page.get_by_text("Nothing heard since")).to_be_visible()
+        expect(page.get_by_text("Not known now")).to_be_visible()
+        expect(ticks).to_have_text("–")
+        is_mute = False
+        expect(ticks).to_have_text(re.compile("/s$"))
+        expect(page.get_by_text("Not known now")).to_have_count(0)
+        # A browser that is refused is not told why: the page asks.
+        is_shut = True
+        opened[-1].close(code=1011)
+        expect(page.get_by_text("Connection lost, trying again")).to_be_visible()
+        expect(page.get_by_text("Not known now")).to_be_visible()
+        page.context.clear_cookies()
+        expect(page.get_by_role("link", name="Sign in again")).to_be_visible(timeout=60_000)
+
+
+def test_an_alert_is_news_when_it_came_while_the_connection_was_lost(product: Running, signed_in: Watched) -> None:
+    opened: list[WebSocketRoute] = []
+
+    def between(page: WebSocketRoute) -> None:
+        opened.append(page)
+        page.connect_to_server()
+
+    with signed_in.page.context.new_page() as page:
+        page.route_web_socket(re.compile("/ws"), between)
+        page.goto(product.url)
+        expect(page.get_by_text("Connected")).to_be_visible()
+        opened[-1].close(code=1011)
+        symbol = f"NSE:FIRST{product.alerts}"
+        product.fire(symbol)
+        expect(page.locator("li.new").filter(has_text=symbol)).to_be_visible()
+        page.reload()
+        expect(page.locator("li").filter(has_text=symbol)).to_be_visible()
+        expect(page.locator("li.new")).to_have_count(0)
 
 
 def open_with_first_rule_marked(signed_in: Watched) -> Page:

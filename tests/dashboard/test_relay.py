@@ -170,9 +170,13 @@ async def test_an_alert_is_told_as_the_page_shows_it(rig: RelayRig) -> None:
     async with rig.page(user) as page:
         alert = rig.write_alert(an_alert("r7-7", user=user, price_e4=12_345_678_000, percent_e2=110, time_ms=1_000))
         told = (await page.next("alert"))["alert"]
+        rig.write_alert(an_alert("r8-8", rule=f"r8_{alert.token}", user=user, percent_e2=110))
+        of_watchlist = (await page.next("alert"))["alert"]
+    assert (of_watchlist["rule"], of_watchlist["is_of_watchlist"]) == ("r8", True)
     assert told == {
         "id": alert.id,
         "rule": alert.owners_rule,
+        "is_of_watchlist": False,
         "token": alert.token,
         "symbol": "NSE:INFY",
         "direction": "down",
