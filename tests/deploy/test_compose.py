@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +133,22 @@ def test_networks_lead_only_where_somebody_has_to_go() -> None:
 def test_the_dashboard_believes_nginx_and_nobody_else() -> None:
     address = services()["nginx"]["networks"]["edge"]["ipv4_address"]
     assert {service["environment"]["STORM_TRUSTED_PROXIES"] for service in PROCESSES.values()} == {address}
-    subnet = read()["networks"]["edge"]["ipam"]["config"][0]["subnet"]
-    assert address.rpartition(".")[0] == subnet.rpartition(".")[0]
+
+
+def test_docker_gives_nobody_an_address_that_is_meant_for_another() -> None:
+    fixed = [
+        (network, ip_address(how["ipv4_address"]))
+        for service in services(FILE, DEMO).values()
+        for network, how in (service["networks"].items() if isinstance(service["networks"], dict) else ())
+        if how
+    ]
+    assert fixed
+    for network, address in fixed:
+        (config,) = read()["networks"][network]["ipam"]["config"]
+        subnet, given_out = ip_network(config["subnet"]), ip_network(config["ip_range"])
+        assert given_out.subnet_of(subnet)
+        assert address in subnet and address not in given_out
+        assert ip_address(config["gateway"]) in subnet and ip_address(config["gateway"]) not in (address, *given_out)
 
 
 @pytest.mark.parametrize("name", services())
