@@ -12,7 +12,7 @@ from typing import Any
 
 import pymongo
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from stormalert.errors import StormError
 from stormalert.units import SECOND_MS, now_ms
@@ -65,12 +65,16 @@ def _run_steps(db: Database[dict[str, Any]]) -> None:
             # Another process is at it.
             time.sleep(POLL_S)
             continue
-        with pymongo.timeout(STEPS_S):
-            for number, step in sorted(STEPS.items()):
-                if number > version:
-                    step(db)
-        _note(db, "schema", {"$max": {"version": VERSION}})
-        _note(db, "migration", {"$set": {"until_ms": 0}})
+        try:
+            with pymongo.timeout(STEPS_S):
+                for number, step in sorted(STEPS.items()):
+                    if number > version:
+                        step(db)
+            _note(db, "schema", {"$max": {"version": VERSION}})
+        finally:
+            # Who may write here may not always do what a step does: the next one, who may, is not to wait for the lock to end.
+            with suppress(PyMongoError):
+                _note(db, "migration", {"$set": {"until_ms": 0}})
         log.info("store brought forward", extra={"from": version, "to": VERSION})
         return
 
