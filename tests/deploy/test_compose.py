@@ -218,6 +218,29 @@ def test_prepare_keeps_what_is_there(prepared: Path) -> None:
     assert set(told) == {*kept, "STORM_DOMAIN=other.test"}
 
 
+def failing(program: Path) -> None:
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text("#!/bin/sh\nexit 3\n")
+    program.chmod(0o755)
+
+
+def test_prepare_that_cannot_make_the_users_of_redis_ends_and_leaves_those_that_were_there(prepared: Path) -> None:
+    users = (prepared / "secrets/redis_users.acl").read_text()
+    (prepared / ".venv").unlink()
+    failing(prepared / ".venv/bin/python")
+    done = prepare(prepared, DOMAIN)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert (prepared / "secrets/redis_users.acl").read_text() == users
+
+
+def test_prepare_without_chance_makes_no_secret(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (prepared / "secrets/jwt_secret").unlink()
+    failing(prepared / "bin/openssl")
+    monkeypatch.setenv("PATH", str(prepared / "bin"), prepend=os.pathsep)
+    assert prepare(prepared, DOMAIN).returncode == 3
+    assert not (prepared / "secrets/jwt_secret").exists()
+
+
 def test_prepare_takes_over_secrets_that_were_in_env(prepared: Path) -> None:
     shutil.rmtree(prepared / "secrets")
     (prepared / ".env").write_text(f"JWT_SECRET={'j' * 32}\n")
