@@ -37,6 +37,8 @@ def test_a_tool_is_as_confined_as_a_process_and_only_runs_when_asked(name: str) 
         assert tool[what] == process[what]
     assert name == "doctor" or tool["networks"] == process["networks"]
     assert (tool["image"], tool["profiles"]) == (OURS, ["tools"])
+    # Nobody can pull it.
+    assert tool["build"] == process["build"]
     assert tool["pids_limit"] and tool["mem_limit"] and tool["cpus"]
 
 
