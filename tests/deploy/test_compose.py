@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stormalert import acl
+from stormalert import acl, settings
 from stormalert.launch.plan import make_plan
 from stormalert.launch.programs import programs
 from stormalert.settings import names
@@ -108,10 +108,17 @@ def test_every_service_has_no_more_rights_than_it_needs(name: str) -> None:
 @pytest.mark.parametrize("name", services())
 def test_every_service_has_limits_and_its_log_is_cut(name: str) -> None:
     service = services()[name]
-    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert re.fullmatch(r"\d+[mg]b?", service["mem_limit"])
     assert service["cpus"] > 0
     assert service["pids_limit"] > 0
     assert set(service["logging"]["options"]) == {"max-size", "max-file"}
+
+
+def test_the_container_of_redis_has_twice_what_redis_may_hold() -> None:
+    config = settings.Settings()
+    assert f"--maxmemory {config.redis_memory} " in services()["redis"]["command"]
+    assert services()["redis"]["mem_limit"] == config.redis_limit
+    assert int(config.redis_limit.removesuffix("gb")) == 2 * int(config.redis_memory.removesuffix("gb"))
 
 
 def test_only_nginx_can_be_reached_from_outside() -> None:
