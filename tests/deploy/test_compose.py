@@ -105,6 +105,11 @@ def test_every_service_has_no_more_rights_than_it_needs(name: str) -> None:
     assert not any("docker.sock" in volume for volume in service.get("volumes", []))
 
 
+def nginx_connections() -> int:
+    (found,) = re.findall(r"worker_connections (\d+);", (ROOT / "deploy/nginx/nginx.conf.template").read_text())
+    return int(found)
+
+
 @pytest.mark.parametrize("name", services())
 def test_every_service_has_limits_and_its_log_is_cut(name: str) -> None:
     service = services()[name]
@@ -112,6 +117,7 @@ def test_every_service_has_limits_and_its_log_is_cut(name: str) -> None:
     assert service["cpus"] > 0
     assert service["pids_limit"] > 0
     assert set(service["logging"]["options"]) == {"max-size", "max-file"}
+    assert service["ulimits"]["nofile"]["soft"] > nginx_connections()
 
 
 def test_the_container_of_redis_has_twice_what_redis_may_hold() -> None:
