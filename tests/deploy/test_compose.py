@@ -360,3 +360,12 @@ def test_the_workflow_runs_all_that_the_issue_of_a_public_home_asks_for() -> Non
     given = job["env"]
     assert {"STORM_TEST_MONGO_URL", "STORM_TEST_REDIS_URL"} <= set(given) & set(names())
     assert any(step.get("run") == ".ci/run" for step in job["steps"])
+
+
+def test_the_workflow_starts_what_a_server_starts() -> None:
+    job = Workflow.jobs["compose"]
+    assert "container" not in job
+    done = [step["run"] for step in job["steps"] if "run" in step]
+    assert done[0] == "deploy/prepare localhost"
+    assert sum("docker compose up -d" in run and "--wait" in run for run in done) == 2
+    assert any("run --rm -T backup > " in run and "gzip -t" in run for run in done)
