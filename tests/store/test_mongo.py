@@ -286,7 +286,28 @@ def test_a_step_whose_process_was_killed_is_run_again(client: Any) -> None:
     assert MongoStore("mongodb://localhost/shares", client).unfinished_deliveries(2_000, due_ms=0)
 
 
-def test_a_user_without_the_right_to_bring_a_store_forward_waits_for_one_with_it(server: Server) -> None:
+def test_who_is_refused_waits_while_whoever_may_brings_the_store_forward(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_the_first_version_wrote_it(client)
+    step = mongo_schema.STEPS[VERSION]
+    brought_forward = []
+
+    def refused(_db: Any) -> None:
+        raise OperationFailure("not authorized on shares to execute command", UNAUTHORIZED)
+
+    def meanwhile(_s: float) -> None:
+        monkeypatch.setitem(mongo_schema.STEPS, VERSION, step)
+        brought_forward.append(MongoStore("mongodb://localhost/shares", client))
+
+    monkeypatch.setitem(mongo_schema.STEPS, VERSION, refused)
+    monkeypatch.setattr(mongo_schema.time, "sleep", meanwhile)
+    assert MongoStore("mongodb://localhost/shares", client).unfinished_deliveries(2_000, due_ms=0)
+    assert len(brought_forward) == 1
+
+
+def test_a_user_without_the_right_to_bring_a_store_forward_says_who_has_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mongo_schema, "WAIT_S", 0)
     server.answers["findAndModify"] = REFUSAL
     with pytest.raises(StormError, match=f"has schema 0 and needs {VERSION}: the dashboard brings it forward"):
         MongoStore(f"mongodb://{server.host}")
@@ -305,6 +326,7 @@ def test_who_is_refused_at_a_step_leaves_the_store_to_whoever_may_run_it(client:
     def never(_s: float) -> None:
         raise AssertionError("it waits for a lock that nobody holds")
 
+    monkeypatch.setattr(mongo_schema, "WAIT_S", 0)
     monkeypatch.setattr(mongo_schema.time, "sleep", never)
     with monkeypatch.context() as patch:
         patch.setitem(mongo_schema.STEPS, VERSION, refused)
