@@ -120,10 +120,11 @@ class Settings(BaseModel):
     workers: int = Field(2, alias="STORM_WORKERS", ge=1, le=64, description="number of RQ worker processes that `make run` and docker compose start")
 
     domain: str = Field("", alias="STORM_DOMAIN", pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$", description="docker compose: name under which people reach the server, such as storm.example.com")
-    certificate_email: str = Field("", alias="STORM_CERTIFICATE_EMAIL", description="docker compose: where Let's Encrypt writes to about the certificate; empty: nowhere")
+    certificate_email: str = Field("", alias="STORM_CERTIFICATE_EMAIL", description="docker compose: mail address that the certificate's authority is given; Let's Encrypt sends its news there, no reminders; empty: none")
     acme_server: HttpUrl = Field("", alias="STORM_ACME_SERVER", description="docker compose: another authority than Let's Encrypt, or its trial one")
     evaluators: int = Field(1, alias="STORM_EVALUATORS", ge=1, le=64, description="docker compose: number of evaluators")
     redis_memory: str = Field("2gb", alias="STORM_REDIS_MEMORY", pattern=r"^[1-9][0-9]*(mb|gb)$", description="docker compose: how much Redis may hold")
+    redis_limit: str = Field("4gb", alias="STORM_REDIS_LIMIT", pattern=r"^[1-9][0-9]*(mb|gb)$", description="docker compose: memory of Redis' container, beyond which it is killed; twice STORM_REDIS_MEMORY")
     redis_fsync: Literal["everysec", "always"] = Field("everysec", alias="STORM_REDIS_FSYNC", description="docker compose: when what Redis was told is on the disk; always is safe and slower")
 
     redis_port: Port = Field(6390, alias="STORM_REDIS_PORT", description="port of the embedded Valkey of `make run`")

@@ -12,7 +12,7 @@ from stormalert import words
 from stormalert.alarms import Alarm
 from stormalert.model import ChannelKind
 from stormalert.room import Room
-from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
+from stormalert.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from workers.notices import Level, Reading, lasted
 
 # A socket that reconnects, or a process that is started again, is back before that.
@@ -35,6 +35,9 @@ BEHIND_AFTER_MS = 30 * SECOND_MS
 # Of the tries of some minutes.
 REFUSED_MIN = 5
 REFUSING_AFTER_MS = 30 * SECOND_MS
+
+# certbot renews thirty days before the end: with so few left it has failed for two weeks.
+CERTIFICATE_MS = 14 * DAY_MS
 
 # Without one of these, alerts are late or missing.
 NEEDED = frozenset(("ingest", "evaluator", "dispatch", "worker"))
@@ -82,6 +85,8 @@ class Facts:
     # What providers said that only an admin can mend, kept until an admin has said that it is mended.
     alarms: Sequence[Alarm] = ()
     room: Room = field(default_factory=Room)
+    # When that of the public address ends; 0 when nobody can tell.
+    certificate_ends_ms: int = 0
     # Where the dashboard is; empty when nobody knows it from outside.
     dashboard: str = ""
 
@@ -123,7 +128,7 @@ def readings(facts: Facts, told: Iterable[str]) -> list[Reading]:
     found = [_login(facts), _feed(facts), _gaps(facts)]
     for several in (_troubles(facts, told), _missing(facts), _alarms(facts), _refusing(facts)):
         found += several
-    return [*found, _evaluator(facts), _queue(facts), _memory(facts)]
+    return [*found, _evaluator(facts), _queue(facts), _memory(facts), _certificate(facts)]
 
 
 def _login(facts: Facts) -> Reading:
@@ -277,6 +282,21 @@ def _memory(facts: Facts) -> Reading:
         f"Redis is nearly full: {facts.room.words}",
         "When it is full, no new prices are evaluated and alerts are late. Give it more memory: docs/operations.md.",
         "Redis has room again",
+    )
+
+
+def _certificate(facts: Facts) -> Reading:
+    left_ms = facts.certificate_ends_ms - facts.now_ms
+    days = left_ms // DAY_MS
+    return Reading(
+        "certificate",
+        left_ms < CERTIFICATE_MS if facts.certificate_ends_ms else None,
+        f"The dashboard's certificate ends in {days} day{'s' if days != 1 else ''}"
+        if left_ms > 0
+        else "The dashboard's certificate has ended",
+        "It was not renewed. Where the reason is: docs/operations.md, Certificates.",
+        "The dashboard's certificate is renewed",
+        Level.QUIET,
     )
 
 

@@ -1,7 +1,6 @@
 """How long the certificates are good that are ours to renew: of the public address, the mail server and Redis."""
 
 import smtplib
-import socket
 import ssl
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -10,11 +9,11 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
+from stormalert import certificates
 from stormalert.cluster import plain_url
 from stormalert.doctor.case import Case
 from stormalert.doctor.finding import Finding, bad, good, place, wait
 from stormalert.doctor.providers import mail_client
-from stormalert.doctor.web import ASK_S
 from stormalert.units import IST
 
 # Let's Encrypt's are renewed thirty days before their end: with fewer left the renewal fails.
@@ -30,7 +29,7 @@ def check_certificates(case: Case) -> Iterator[Finding]:
         ("queue redis", config.queue_url, 6379),
     ):
         if urlsplit(url).scheme in ("https", "rediss"):
-            yield from _judged(f"certificate of {subject}", url, partial(_of_server, url, port))
+            yield from _judged(f"certificate of {subject}", url, partial(certificates.of_server, url, port))
     if config.smtp_url:
         yield from _judged("certificate of mail", config.smtp_url, partial(_of_mail, config.smtp_url))
 
@@ -56,22 +55,6 @@ def judge_end(subject: str, where: str, ends: datetime, now: datetime) -> Findin
     return good(subject, f"{where}: good until {day}")
 
 
-def _anything() -> ssl.SSLContext:
-    """Looks at a certificate without believing it; the checks of the servers themselves do not do without."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
-def _of_server(url: str, port: int) -> bytes | None:
-    parts = urlsplit(url)
-    with (
-        socket.create_connection((parts.hostname or "", parts.port or port), ASK_S) as plain,
-        _anything().wrap_socket(plain, server_hostname=parts.hostname) as encrypted,
-    ):
-        return encrypted.getpeercert(binary_form=True)
-
-
 def _of_mail(url: str) -> bytes | None:
-    with mail_client(url, _anything()) as client:
+    with mail_client(url, certificates.anything()) as client:
         return client.sock.getpeercert(binary_form=True) if isinstance(client.sock, ssl.SSLSocket) else None

@@ -12,7 +12,7 @@ from typing import Any
 
 import pymongo
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from stormalert.errors import StormError
 from stormalert.units import SECOND_MS, now_ms
@@ -24,6 +24,9 @@ Step = Callable[[Database[dict[str, Any]]], None]
 # All steps together; a lock that is older is a dead process's.
 STEPS_S = 600
 POLL_S = 0.2
+# So long a start waits for whoever may run the steps, which is less than the compose file's start_period: a container that ends
+# is unhealthy, and `docker compose up` does not wait for one that is.
+WAIT_S = 90.0
 UNAUTHORIZED = 13
 
 
@@ -41,9 +44,9 @@ VERSION = max(STEPS)
 
 
 def bring_forward(db: Database[dict[str, Any]], host: str, make_indexes: Callable[[], None]) -> None:
-    """By whoever has the right to it; the others see that it was done.
+    """By whoever has the right to it; the others wait until it was done.
 
-    Raises StormError when a newer StormAlert wrote the database, or nobody has brought it forward yet; pymongo's errors pass.
+    Raises StormError when a newer StormAlert wrote the database, or nobody brings it forward; pymongo's errors pass.
     """
     if (version := version_of(db)) > VERSION:
         raise StormError(f"the store {host} was written by a newer StormAlert (schema {version}, this one knows {VERSION})")
@@ -53,10 +56,13 @@ def bring_forward(db: Database[dict[str, Any]], host: str, make_indexes: Callabl
     except OperationFailure as error:
         if error.code != UNAUTHORIZED:
             raise
-        if (version := version_of(db)) < VERSION:
-            raise StormError(
-                f"the store {host} has schema {version} and needs {VERSION}: the dashboard brings it forward when it starts"
-            ) from None
+        deadline_s = time.monotonic() + WAIT_S
+        while (version := version_of(db)) < VERSION:
+            if time.monotonic() >= deadline_s:
+                raise StormError(
+                    f"the store {host} has schema {version} and needs {VERSION}: the dashboard brings it forward when it starts"
+                ) from None
+            time.sleep(POLL_S)
 
 
 def _run_steps(db: Database[dict[str, Any]]) -> None:
@@ -65,12 +71,16 @@ def _run_steps(db: Database[dict[str, Any]]) -> None:
             # Another process is at it.
             time.sleep(POLL_S)
             continue
-        with pymongo.timeout(STEPS_S):
-            for number, step in sorted(STEPS.items()):
-                if number > version:
-                    step(db)
-        _note(db, "schema", {"$max": {"version": VERSION}})
-        _note(db, "migration", {"$set": {"until_ms": 0}})
+        try:
+            with pymongo.timeout(STEPS_S):
+                for number, step in sorted(STEPS.items()):
+                    if number > version:
+                        step(db)
+            _note(db, "schema", {"$max": {"version": VERSION}})
+        finally:
+            # Who may write here may not always do what a step does: the next one, who may, is not to wait for the lock to end.
+            with suppress(PyMongoError):
+                _note(db, "migration", {"$set": {"until_ms": 0}})
         log.info("store brought forward", extra={"from": version, "to": VERSION})
         return
 

@@ -8,13 +8,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from stormalert import acl
+from stormalert import acl, settings
 from stormalert.launch.plan import make_plan
 from stormalert.launch.programs import programs
 from stormalert.settings import names
@@ -104,13 +105,26 @@ def test_every_service_has_no_more_rights_than_it_needs(name: str) -> None:
     assert not any("docker.sock" in volume for volume in service.get("volumes", []))
 
 
+def nginx_connections() -> int:
+    (found,) = re.findall(r"worker_connections (\d+);", (ROOT / "deploy/nginx/nginx.conf.template").read_text())
+    return int(found)
+
+
 @pytest.mark.parametrize("name", services())
 def test_every_service_has_limits_and_its_log_is_cut(name: str) -> None:
     service = services()[name]
-    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert re.fullmatch(r"\d+[mg]b?", service["mem_limit"])
     assert service["cpus"] > 0
     assert service["pids_limit"] > 0
     assert set(service["logging"]["options"]) == {"max-size", "max-file"}
+    assert service["ulimits"]["nofile"]["soft"] > nginx_connections()
+
+
+def test_the_container_of_redis_has_twice_what_redis_may_hold() -> None:
+    config = settings.Settings()
+    assert f"--maxmemory {config.redis_memory} " in services()["redis"]["command"]
+    assert services()["redis"]["mem_limit"] == config.redis_limit
+    assert int(config.redis_limit.removesuffix("gb")) == 2 * int(config.redis_memory.removesuffix("gb"))
 
 
 def test_only_nginx_can_be_reached_from_outside() -> None:
@@ -132,8 +146,22 @@ def test_networks_lead_only_where_somebody_has_to_go() -> None:
 def test_the_dashboard_believes_nginx_and_nobody_else() -> None:
     address = services()["nginx"]["networks"]["edge"]["ipv4_address"]
     assert {service["environment"]["STORM_TRUSTED_PROXIES"] for service in PROCESSES.values()} == {address}
-    subnet = read()["networks"]["edge"]["ipam"]["config"][0]["subnet"]
-    assert address.rpartition(".")[0] == subnet.rpartition(".")[0]
+
+
+def test_docker_gives_nobody_an_address_that_is_meant_for_another() -> None:
+    fixed = [
+        (network, ip_address(how["ipv4_address"]))
+        for service in services(FILE, DEMO).values()
+        for network, how in (service["networks"].items() if isinstance(service["networks"], dict) else ())
+        if how
+    ]
+    assert fixed
+    for network, address in fixed:
+        (config,) = read()["networks"][network]["ipam"]["config"]
+        subnet, given_out = ip_network(config["subnet"]), ip_network(config["ip_range"])
+        assert given_out.subnet_of(subnet)
+        assert address in subnet and address not in given_out
+        assert ip_address(config["gateway"]) in subnet and ip_address(config["gateway"]) not in (address, *given_out)
 
 
 @pytest.mark.parametrize("name", services())
@@ -201,6 +229,29 @@ def test_prepare_keeps_what_is_there(prepared: Path) -> None:
     told = (prepared / ".env").read_text().splitlines()
     kept = {"STORM_CERTIFICATE_EMAIL=you@storm.test", "STORM_WORKERS=4", "COMPOSE_FILE=mine.yml"}
     assert set(told) == {*kept, "STORM_DOMAIN=other.test"}
+
+
+def failing(program: Path) -> None:
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text("#!/bin/sh\nexit 3\n")
+    program.chmod(0o755)
+
+
+def test_prepare_that_cannot_make_the_users_of_redis_ends_and_leaves_those_that_were_there(prepared: Path) -> None:
+    users = (prepared / "secrets/redis_users.acl").read_text()
+    (prepared / ".venv").unlink()
+    failing(prepared / ".venv/bin/python")
+    done = prepare(prepared, DOMAIN)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert (prepared / "secrets/redis_users.acl").read_text() == users
+
+
+def test_prepare_without_chance_makes_no_secret(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (prepared / "secrets/jwt_secret").unlink()
+    failing(prepared / "bin/openssl")
+    monkeypatch.setenv("PATH", str(prepared / "bin"), prepend=os.pathsep)
+    assert prepare(prepared, DOMAIN).returncode == 3
+    assert not (prepared / "secrets/jwt_secret").exists()
 
 
 def test_prepare_takes_over_secrets_that_were_in_env(prepared: Path) -> None:
@@ -309,3 +360,12 @@ def test_the_workflow_runs_all_that_the_issue_of_a_public_home_asks_for() -> Non
     given = job["env"]
     assert {"STORM_TEST_MONGO_URL", "STORM_TEST_REDIS_URL"} <= set(given) & set(names())
     assert any(step.get("run") == ".ci/run" for step in job["steps"])
+
+
+def test_the_workflow_starts_what_a_server_starts() -> None:
+    job = Workflow.jobs["compose"]
+    assert "container" not in job
+    done = [step["run"] for step in job["steps"] if "run" in step]
+    assert done[0] == "deploy/prepare localhost"
+    assert sum("docker compose up -d" in run and "--wait" in run for run in done) == 2
+    assert any("run --rm -T backup > " in run and "gzip -t" in run for run in done)

@@ -15,7 +15,7 @@ import pytest
 from stormalert import settings
 from stormalert.errors import StormError
 from stormalert.model import ChannelKind
-from stormalert.store import Store, mongo, open_store
+from stormalert.store import Store, mongo, mongo_schema, open_store
 from stormalert.store.mongo import MongoStore
 from stormalert.store.mongo_schema import VERSION
 from tests.store import records
@@ -88,13 +88,16 @@ def test_who_may_not_make_indexes_uses_those_that_are_there(server: Server) -> N
     MongoStore(f"mongodb://{server.host}/storm").close()
 
 
-def test_who_may_not_make_indexes_says_who_does_when_they_are_not_there(server: Server) -> None:
+def test_who_may_not_make_indexes_says_who_does_when_they_are_not_there(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mongo_schema, "WAIT_S", 0)
     refuse_indexes(server)
     with pytest.raises(StormError, match=f"has schema 0 and needs {VERSION}: the dashboard brings it forward when it starts$"):
         MongoStore(f"mongodb://{server.host}/storm")
 
 
-def test_the_users_of_a_real_mongodb_may_do_that_and_nothing_else(tmp_path: Path) -> None:
+def test_the_users_of_a_real_mongodb_may_do_that_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Needs the root's address in STORM_TEST_MONGO_URL, authentication, and mongosh."""
     uri = settings.load().test_mongo_url
     if not uri or "@" not in uri or not shutil.which("mongosh"):
@@ -115,8 +118,10 @@ def test_the_users_of_a_real_mongodb_may_do_that_and_nothing_else(tmp_path: Path
         config = settings.parse(given | {"STORM_MONGODB_PASSWORD": f"password of {process}"})
         return open_store(config.mongodb_uri, config.sqlite_path)
 
-    with pytest.raises(StormError, match="dashboard"):
-        opened("ingest")
+    monkeypatch.setattr(mongo_schema, "WAIT_S", 0)
+    for process in ("ingest", "bot", "dispatch"):
+        with pytest.raises(StormError, match="dashboard"):
+            opened(process)
     opened("dashboard").close()
     for process in ROLES:
         store = opened(process)

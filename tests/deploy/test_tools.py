@@ -1,5 +1,6 @@
 """docker-compose.tools.yml: as confined as the processes, with no more rights than each needs, and commands that there are."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,11 @@ from tests.deploy.compose_file import FILE, OURS, ROOT, read, secrets_of, servic
 
 TOOLS = ROOT / "docker-compose.tools.yml"
 NAMES = sorted(set(services(FILE, TOOLS)) - set(services()))
+
+
+def test_a_backup_that_was_cut_short_takes_nobodys_place() -> None:
+    (line,) = re.findall(r"^    30 2 .*$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    assert re.search(r"> (backups/.*) && gzip -t \1 && mv \1 ", line)
 
 
 def test_there_are_a_backup_a_restore_and_a_doctor() -> None:
@@ -31,6 +37,8 @@ def test_a_tool_is_as_confined_as_a_process_and_only_runs_when_asked(name: str) 
         assert tool[what] == process[what]
     assert name == "doctor" or tool["networks"] == process["networks"]
     assert (tool["image"], tool["profiles"]) == (OURS, ["tools"])
+    # Nobody can pull it.
+    assert tool["build"] == process["build"]
     assert tool["pids_limit"] and tool["mem_limit"] and tool["cpus"]
 
 

@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 
 from stormalert import keys, panel
 from stormalert.alarms import clear_alarm, raise_alarm
+from stormalert.certificates import ends_ms
 from stormalert.doctor import certificates, configuration, keeping, machine, market, providers, running, servers
 from stormalert.doctor.finding import Finding, Level
 from stormalert.model import ChannelKind
@@ -270,6 +271,19 @@ def test_the_end_of_a_certificate_is_seen_also_after_it(
     # Nobody else believes one that is of its own making, ended or not.
     (found,) = not_good(providers.check_public_url(public))
     assert "its certificate is not accepted" in found[1]
+
+
+def test_when_a_certificate_ends_is_told_of_https_that_answers(speaker: Callable[..., Speaker], tmp_path: Path) -> None:
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(days=5)
+    server, plain = speaker(tls=certificate(tmp_path, ends)), speaker()
+    assert ends_ms(f"https://127.0.0.1:{server.port}") == ends.timestamp() * 1_000
+    for nothing in (
+        "",
+        f"http://127.0.0.1:{plain.port}",
+        f"https://127.0.0.1:{plain.port}",
+        f"https://127.0.0.1:{free_port()}",
+    ):
+        assert ends_ms(nothing) == 0
 
 
 def test_a_server_that_is_away_has_no_certificate_to_speak_of(case: MakeCase) -> None:

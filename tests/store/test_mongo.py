@@ -9,14 +9,14 @@ from typing import Any
 import mongomock
 import pytest
 from mongomock.collection import Collection
-from pymongo.errors import AutoReconnect
+from pymongo.errors import AutoReconnect, OperationFailure
 
 from stormalert.errors import Conflict, StormError
 from stormalert.model import DeliveryState, Rule
 from stormalert.store import look, mongo_schema
 from stormalert.store import mongo as product
 from stormalert.store.mongo import CHANGE_S, INDEXES, MongoStore
-from stormalert.store.mongo_schema import VERSION
+from stormalert.store.mongo_schema import UNAUTHORIZED, VERSION
 from stormalert.units import now_ms
 from tests.conftest import free_port
 from tests.store import mongo
@@ -286,7 +286,28 @@ def test_a_step_whose_process_was_killed_is_run_again(client: Any) -> None:
     assert MongoStore("mongodb://localhost/shares", client).unfinished_deliveries(2_000, due_ms=0)
 
 
-def test_a_user_without_the_right_to_bring_a_store_forward_waits_for_one_with_it(server: Server) -> None:
+def test_who_is_refused_waits_while_whoever_may_brings_the_store_forward(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_the_first_version_wrote_it(client)
+    step = mongo_schema.STEPS[VERSION]
+    brought_forward = []
+
+    def refused(_db: Any) -> None:
+        raise OperationFailure("not authorized on shares to execute command", UNAUTHORIZED)
+
+    def meanwhile(_s: float) -> None:
+        monkeypatch.setitem(mongo_schema.STEPS, VERSION, step)
+        brought_forward.append(MongoStore("mongodb://localhost/shares", client))
+
+    monkeypatch.setitem(mongo_schema.STEPS, VERSION, refused)
+    monkeypatch.setattr(mongo_schema.time, "sleep", meanwhile)
+    assert MongoStore("mongodb://localhost/shares", client).unfinished_deliveries(2_000, due_ms=0)
+    assert len(brought_forward) == 1
+
+
+def test_a_user_without_the_right_to_bring_a_store_forward_says_who_has_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mongo_schema, "WAIT_S", 0)
     server.answers["findAndModify"] = REFUSAL
     with pytest.raises(StormError, match=f"has schema 0 and needs {VERSION}: the dashboard brings it forward"):
         MongoStore(f"mongodb://{server.host}")
@@ -294,6 +315,26 @@ def test_a_user_without_the_right_to_bring_a_store_forward_waits_for_one_with_it
     server.answers["find"] = {"ok": 1, "cursor": {"id": 0, "ns": "storm.meta", "firstBatch": [done]}}
     server.answers["createIndexes"] = REFUSAL
     MongoStore(f"mongodb://{server.host}").close()
+
+
+def test_who_is_refused_at_a_step_leaves_the_store_to_whoever_may_run_it(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_the_first_version_wrote_it(client)
+
+    def refused(_db: Any) -> None:
+        raise OperationFailure("not authorized on shares to execute command", UNAUTHORIZED)
+
+    def never(_s: float) -> None:
+        raise AssertionError("it waits for a lock that nobody holds")
+
+    monkeypatch.setattr(mongo_schema, "WAIT_S", 0)
+    monkeypatch.setattr(mongo_schema.time, "sleep", never)
+    with monkeypatch.context() as patch:
+        patch.setitem(mongo_schema.STEPS, VERSION, refused)
+        with pytest.raises(StormError, match=f"has schema 1 and needs {VERSION}: the dashboard brings it forward"):
+            MongoStore("mongodb://localhost/shares", client)
+    assert mongo_schema.version_of(client["shares"]) == 1
+    assert MongoStore("mongodb://localhost/shares", client).unfinished_deliveries(2_000, due_ms=0)
+    assert mongo_schema.version_of(client["shares"]) == VERSION
 
 
 @pytest.mark.parametrize(("documents", "schema"), [([{"_id": "schema", "version": 2}], 2), ([], 0)])

@@ -8,7 +8,7 @@ import pytest
 from stormalert.alarms import Alarm
 from stormalert.model import ChannelKind
 from stormalert.room import Room
-from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
+from stormalert.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from workers import conditions
 from workers.conditions import DELIVERY_WAITS_MS, REFUSED_MIN, TICK_WAITS_MS, Facts, Gap, Tries
 from workers.notices import Level, Reading
@@ -58,6 +58,10 @@ def test_when_all_is_well_nothing_is_wrong() -> None:
         ("trouble-store", {"feed": {"troubles": json.dumps({"store": "the store is away"})}}, BAD),
         ("memory", {"room": Room(90, 100)}, BAD),
         ("memory", {"room": Room(89, 100)}, WELL),
+        ("certificate", {"certificate_ends_ms": TEN_MS + 13 * DAY_MS}, BAD),
+        ("certificate", {"certificate_ends_ms": TEN_MS - 1}, BAD),
+        ("certificate", {"certificate_ends_ms": TEN_MS + 14 * DAY_MS}, WELL),
+        ("certificate", {"certificate_ends_ms": 0}, UNTOLD),
         ("memory", {"room": Room(89, 0)}, WELL),
         ("missing-worker", {"beating": tuple(name for name in ALL if name != "worker")}, BAD),
         ("missing-worker", {}, WELL),

@@ -1,12 +1,16 @@
 """Admins are told of what is wrong through the bot's process and the sandbox's providers: once, and once that it is over."""
 
+import threading
 import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from stormalert import alarms, keys
 from stormalert.model import Channel, ChannelKind, Role, User
 from stormalert.units import HOUR_MS, MINUTE_MS, now_ms
+from tests.doctor.conftest import Speaker, certificate
 from tests.workers.rig import ADDRESSES, wait_until
 from tests.workers.talk import CHAT, Talk
 
@@ -98,3 +102,13 @@ def test_a_process_that_stops_beating_is_missed(admin: Talk) -> None:
     admin.redis.hset(keys.NOTICES, "missing-dispatch", seen)
     admin.start()
     wait_until(lambda: headlines(admin) == ["⚠ dispatch is not running: alerts are late or missing"], 30, "the notice")
+
+
+def test_a_certificate_that_is_not_renewed_is_told(admin: Talk, tmp_path: Path) -> None:
+    with Speaker() as server:
+        context = certificate(tmp_path, datetime.now(UTC) + timedelta(days=5, hours=1))
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        admin.listening(STORM_PUBLIC_URL=f"https://127.0.0.1:{server.port}")
+        wait_until(lambda: "⚠ The dashboard's certificate ends in 5 days" in headlines(admin), 30, "the notice")
+        server.shutdown()

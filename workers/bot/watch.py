@@ -14,7 +14,7 @@ from redis import Redis as ThreadRedis
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from stormalert import alarms, errands, keys
+from stormalert import alarms, certificates, errands, keys
 from stormalert.errors import StormError
 from stormalert.model import ChannelKind, Role
 from stormalert.process import ALIVE_MS, REDIS_ERRORS
@@ -22,7 +22,7 @@ from stormalert.room import Room
 from stormalert.settings import Settings
 from stormalert.store import Store
 from stormalert.streams import written_ms
-from stormalert.units import MINUTE_MS, now_ms
+from stormalert.units import HOUR_MS, MINUTE_MS, now_ms
 from workers import conditions, notices
 from workers.bot.full import Full
 from workers.bot.polling import Lock
@@ -34,6 +34,7 @@ log = logging.getLogger("stormalert")
 LOOK_S = 3.0
 # So far back a provider's answers count.
 TRIES_MS = 5 * MINUTE_MS
+CERTIFICATE_EVERY_MS = HOUR_MS
 GAPS_MAX = 100
 DELIVERIES_MAX = 1_000
 # Addresses that mean every interface lead nowhere from outside.
@@ -53,6 +54,9 @@ class Watch:
         self._store = store
         self._shards = keys.all_shards(config.shards)
         self._dashboard = dashboard_url(config)
+        self._public_url = config.public_url
+        self._certificate: asyncio.Task[int] | None = None
+        self._certificate_due_ms = 0
         self._lock = Lock(client, owner, keys.NOTICES_LOCK)
         self._is_blind = False
         self._counted: deque[tuple[int, Counts]] = deque()
@@ -132,8 +136,16 @@ class Watch:
             tries=await self._tries(at_ms, [beat for beat in beats if beat.split(":")[2] == "worker"]),
             alarms=await asyncio.to_thread(alarms.alarms, self._store),
             room=room,
+            certificate_ends_ms=self._certificate_ends_ms(at_ms),
             dashboard=self._dashboard,
         )
+
+    def _certificate_ends_ms(self, at_ms: int) -> int:
+        """Asked for beside the looks: they do not wait for a server that does not answer."""
+        if at_ms >= self._certificate_due_ms:
+            self._certificate_due_ms = at_ms + CERTIFICATE_EVERY_MS
+            self._certificate = asyncio.create_task(asyncio.to_thread(certificates.ends_ms, self._public_url))
+        return self._certificate.result() if self._certificate and self._certificate.done() else 0
 
     async def _gaps(self) -> list[Gap]:
         entries = cast(list[tuple[str, dict[str, str]]], await self._client.xrevrange(keys.GAPS, count=GAPS_MAX))
