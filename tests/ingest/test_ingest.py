@@ -83,7 +83,7 @@ def test_a_day_of_the_feed(open_desk: Callable[..., Desk]) -> None:
     assert desk.fact("refused_of_another_time") == ""
 
     desk.ingest.send_signal(signal.SIGTERM)
-    assert desk.ingest.wait(60) == 0
+    assert desk.ingest.wait(20) == 0
 
 
 def test_nine_thousand_instruments_are_spread_over_three_sockets_and_more_are_left_out(open_desk: Callable[..., Desk]) -> None:

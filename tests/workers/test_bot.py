@@ -198,7 +198,7 @@ def test_only_one_of_several_processes_asks_telegram_and_another_takes_over(talk
     assert talk.log.read_text().count("listening to telegram") == 1
     assert "conflict" not in talk.log.read_text()
     first.terminate()
-    assert first.wait(90) == 0
+    assert first.wait(20) == 0
     assert "No rules yet" in talk.ask("/list")
     assert "Traceback" not in talk.log.read_text()
 
@@ -226,7 +226,7 @@ def test_telegram_may_be_away_and_come_back(talk: Talk) -> None:
     assert run(talk, ErrandKind.TEST, "mail") == Outcome(ErrandState.SENT)
     assert process.poll() is None
     process.terminate()
-    assert process.wait(90) == 0
+    assert process.wait(20) == 0
     assert TOKEN not in talk.log.read_text()
 
 
