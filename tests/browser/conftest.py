@@ -3,13 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.browser.running import NAME, PASSWORD, Running, running
 from tests.browser.watching import Watched, chromium, watched_page
-
-# Sessions are checked every few seconds, and the machine may be busy.
-expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")

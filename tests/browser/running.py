@@ -27,7 +27,8 @@ USER = "u-asha"
 WATCHED = 500
 INFY = Instrument(token=408065, symbol="NSE:INFY", name="INFOSYS")
 # Five interpreters and more at once, and the machine may be busy.
-START_WITHIN_S = 120
+START_WITHIN_S = 240
+PATIENCE_S = 60
 
 
 @dataclass
@@ -126,18 +127,18 @@ def running(redis_url: str, directory: Path, *more: str, is_empty: bool = False,
             for process in processes:
                 process.terminate()
             for process in processes:
-                process.wait(15)
+                process.wait(60)
             store.close()
 
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/healthz", timeout=5, trust_env=False).status_code == 200
+        return httpx.get(f"{url}/healthz", timeout=20, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
 
 
-def wait_until(condition: Callable[[], object], within_s: float, log: Path | None = None) -> None:
+def wait_until(condition: Callable[[], object], within_s: float = PATIENCE_S, log: Path | None = None) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, log.read_text() if log else f"did not happen within {within_s} s"

@@ -180,18 +180,18 @@ def test_the_rule_of_an_alert_is_paused_resumed_and_snoozed_from_it(
         return rule.state if rule else None
 
     page.get_by_role("button", name="Pause rule").click()
-    wait_until(lambda: state() is RuleState.PAUSED, 10)
+    wait_until(lambda: state() is RuleState.PAUSED)
     signed_in.settle()
     page.get_by_role("button", name="Resume rule").click()
-    wait_until(lambda: state() is RuleState.ACTIVE, 10)
+    wait_until(lambda: state() is RuleState.ACTIVE)
     expect(page.get_by_role("button", name="Pause rule")).to_be_visible()
     signed_in.settle()
     page.get_by_role("button", name="Snooze").click()
     page.get_by_role("dialog").get_by_role("button", name="1 hour").click()
-    wait_until(lambda: [it.scope for it in product.store.mutes_of(USER, now_ms())] == [MuteScope.RULE], 10)
+    wait_until(lambda: [it.scope for it in product.store.mutes_of(USER, now_ms())] == [MuteScope.RULE])
     signed_in.settle()
     page.get_by_role("button", name="Unmute").click()
-    wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [], 10)
+    wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [])
 
 
 def test_an_alert_whose_minutes_are_gone_says_so(signed_in: Watched, history: Alert) -> None:

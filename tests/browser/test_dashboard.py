@@ -119,7 +119,7 @@ def test_a_rule_made_in_the_form_fires(product: Running, signed_in: Watched) -> 
     (rule,) = product.store.rules_of(USER)
     assert (rule.symbol, rule.kind, rule.direction) == ("NSE:INFY", Kind.ROLLING, Direction.BOTH)
     assert (rule.percent_e2, rule.window_ms) == (150, 300_000)
-    wait_until(lambda: product.engine_state(rule.id) == "armed", 20)
+    wait_until(lambda: product.engine_state(rule.id) == "armed")
     product.tick("1400.00")
     signed_in.open("/")
     signed_in.settle()
@@ -165,7 +165,7 @@ def test_messages_are_worded_and_signed_on_the_channels_page(product: Running, s
     for look in ("Telegram", "WhatsApp, within", "E-mail"):
         expect(page.get_by_role("figure", name=look)).to_contain_text("NSE:INFY jetzt <1,384.55>")
     page.get_by_role("button", name="Save wording").click()
-    wait_until(lambda: templates.template_of(product.store, USER).startswith("{symbol} jetzt"), 10)
+    wait_until(lambda: templates.template_of(product.store, USER).startswith("{symbol} jetzt"))
     page.get_by_role("button", name="Secret").click()
     expect(page.get_by_text("whsec_")).to_be_visible()
     signed_in.screenshot("wording")
@@ -261,8 +261,8 @@ def test_a_rule_on_the_watchlist_is_armed_on_all_of_it(product: Running, signed_
     expect(dialog).to_have_count(0)
     (rule,) = product.store.rules_of(USER)
     assert (rule.is_on_watchlist, rule.kind, rule.percent_e2) == (True, Kind.TRAILING, 30)
-    wait_until(lambda: product.redis.scard(keys.spread(rule.id)) == len(product.tokens), 20)
-    wait_until(lambda: product.engine_state(f"{rule.id}_{product.tokens[-1]}") == "armed", 20)
+    wait_until(lambda: product.redis.scard(keys.spread(rule.id)) == len(product.tokens))
+    wait_until(lambda: product.engine_state(f"{rule.id}_{product.tokens[-1]}") == "armed")
     product.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
 
 
@@ -281,7 +281,7 @@ def test_everything_can_be_snoozed_and_unmuted_from_the_rules_page(product: Runn
     assert (mute.scope, mute.until_ms - now_ms() > 3_500_000) == (MuteScope.ALL, True)
     page.get_by_role("button", name="Unmute").click()
     expect(page.get_by_role("button", name="Unmute")).to_have_count(0)
-    wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [], 10)
+    wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [])
     product.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
 
 
@@ -296,11 +296,11 @@ def test_a_marked_rule_or_its_instrument_can_be_snoozed(product: Running, signed
         dialog.get_by_text(what).click()
         dialog.get_by_role("button", name="Until further notice").click()
         expect(dialog).to_have_count(0)
-        wait_until(lambda scope=scope: [it.scope for it in product.store.mutes_of(USER, now_ms())] == [scope], 10)
+        wait_until(lambda scope=scope: [it.scope for it in product.store.mutes_of(USER, now_ms())] == [scope])
         signed_in.settle()
         signed_in.screenshot(f"rules-muted-{scope}")
         page.get_by_test_id("stMain").get_by_role("button", name="Unmute").first.click()
-        wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [], 10)
+        wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [])
     product.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
 
 
@@ -315,7 +315,7 @@ def test_what_a_rules_messages_do_is_said_without_arming_it_anew(product: Runnin
     signed_in.screenshot("rule-messages")
     dialog.get_by_role("button", name="Save messages").click()
     expect(dialog).to_have_count(0)
-    wait_until(lambda: wishes.of_rule(product.store, rule.id).loudness is Loudness.SILENT, 10)
+    wait_until(lambda: wishes.of_rule(product.store, rule.id).loudness is Loudness.SILENT)
     assert product.store.rule(rule.id) == rule
     product.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
 
@@ -326,7 +326,7 @@ def test_how_many_alerts_are_too_many_at_once_is_its_readers_to_say(product: Run
     page.get_by_role("spinbutton", name="Alerts one by one, at most").fill("5")
     page.get_by_role("spinbutton", name="In any seconds").fill("30")
     page.get_by_role("button", name="Save", exact=True).click()
-    wait_until(lambda: wishes.burst(product.store, USER) == Burst(most=5, within_s=30), 10)
+    wait_until(lambda: wishes.burst(product.store, USER) == Burst(most=5, within_s=30))
     wishes.save_burst(product.store, USER, None)
 
 

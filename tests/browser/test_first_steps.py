@@ -26,7 +26,7 @@ class Fresh:
     sandbox: str
 
     def newest_mail(self) -> str:
-        with httpx.Client(base_url=self.sandbox, trust_env=False) as client:
+        with httpx.Client(base_url=self.sandbox, timeout=60, trust_env=False) as client:
             messages = client.get("/outbox.json").json()["messages"]
         return str([it["subject"] for it in messages if it["channel"] == "email"][-1])
 
@@ -53,11 +53,11 @@ def fresh(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     sandbox = subprocess.Popen([sys.executable, "-m", "sandbox", *flags])
     try:
         with running(redis_server, directory, "ingest", "workers bot", is_empty=True, **settings) as product:
-            wait_until(lambda: any(":ingest:" in beat for beat in product.redis.zrange(keys.BEATS, 0, -1)), 60)
+            wait_until(lambda: any(":ingest:" in beat for beat in product.redis.zrange(keys.BEATS, 0, -1)))
             yield Fresh(product, f"http://127.0.0.1:{http}")
     finally:
         sandbox.terminate()
-        sandbox.wait(10)
+        sandbox.wait(60)
 
 
 def set_key(watched: Watched, name: str, text: str) -> None:
@@ -116,8 +116,8 @@ def test_an_admin_is_led_from_nothing_to_the_first_rule(fresh: Fresh) -> None:
         page.wait_for_url("**/admin?part=Kite*")
         watched.settle()
         watched.open(PAGE)
-        expect(page.get_by_role("button", name="Watch")).to_be_visible(timeout=60_000)
-        expect(page.get_by_text("2 of 5 steps are done.")).to_be_visible(timeout=30_000)
+        expect(page.get_by_role("button", name="Watch")).to_be_visible(timeout=120_000)
+        expect(page.get_by_text("2 of 5 steps are done.")).to_be_visible(timeout=120_000)
         watched.settle()
         watched.screenshot("first-steps-watch")
         page.get_by_role("button", name="Watch").click()

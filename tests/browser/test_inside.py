@@ -25,7 +25,7 @@ def inside(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     chromium()
     port = free_port()
     with running(redis_server, tmp_path_factory.mktemp("inside"), "workers board", STORM_QUEUE_BOARD_PORT=str(port)) as product:
-        wait_until(lambda: any(":board:" in beat for beat in product.redis.zrange(keys.BEATS, 0, -1)), 60)
+        wait_until(lambda: any(":board:" in beat for beat in product.redis.zrange(keys.BEATS, 0, -1)))
         yield product
 
 
@@ -116,7 +116,7 @@ def test_a_table_of_holidays_that_is_saved_as_it_is_adds_nothing_and_json_is_sho
     area.press("Control+Enter")
     admin.settle()
     page.get_by_role("button", name="Save the calendar").click()
-    wait_until(lambda: 2031 in read_calendar(inside.store.setting("calendar")).years, 10)
+    wait_until(lambda: 2031 in read_calendar(inside.store.setting("calendar")).years)
     admin.settle()
     before = read_calendar(inside.store.setting("calendar"))
     page.get_by_role("button", name="Save the tables").click()

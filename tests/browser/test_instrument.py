@@ -46,12 +46,12 @@ def market(product: Running) -> Iterator[Rule]:
     mine = product.store.save_rule(Rule(id=f"mine-{at}", user=USER, direction=Direction.UP, percent_e2=200, **both))
     theirs = product.store.save_rule(Rule(id=f"theirs-{at}", user="u-other", direction=Direction.DOWN, percent_e2=75, **both))
     product.tick("1400.00")
-    wait_until(lambda: [product.engine_state(it.id) for it in (mine, theirs)] == ["armed", "armed"], 20)
+    wait_until(lambda: [product.engine_state(it.id) for it in (mine, theirs)] == ["armed", "armed"])
     yield mine
     for rule in (mine, theirs):
         product.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
     product.redis.delete(SHARD.bars(INFY.token))
-    wait_until(lambda: not product.engine_state(mine.id), 20)
+    wait_until(lambda: not product.engine_state(mine.id))
 
 
 def chart_of(page: Page) -> Locator:
@@ -102,6 +102,8 @@ def test_the_newest_minute_follows_the_market_and_what_one_zoomed_to_stays(
     chart.focus()
     for _ in range(6):
         page.keyboard.press("+", delay=60)
+    # It zooms with the next frames.
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     seen = chart.get_attribute("data-bars")
     assert seen and float(seen) < MINUTES / 2
     # The whole page is drawn anew; meanwhile the oldest minute is not kept any more.

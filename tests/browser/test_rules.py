@@ -61,6 +61,8 @@ def mark(page: Page, *texts: str) -> None:
 
 
 def act(watched: Watched, name: str) -> Locator:
+    # A script that still runs would close what is opened meanwhile.
+    watched.settle()
     watched.page.get_by_role("button", name=name, exact=True).click()
     return watched.page.get_by_role("dialog")
 
@@ -127,7 +129,7 @@ def test_a_row_shows_the_state_and_the_distance_and_keeps_its_mark_while_they_ch
     product: Running, signed_in: Watched
 ) -> None:
     move, _ = product.store.save_rules([a_rule(), a_rule(state=RuleState.PAUSED, percent_e2=300)])
-    wait_until(lambda: product.engine_state(move.id) == "armed", 20)
+    wait_until(lambda: product.engine_state(move.id) == "armed")
     product.tick("1400.00")
     page = open_rules(signed_in)
     moving = rows(page).filter(has_text="Rises 2 %")
@@ -342,6 +344,6 @@ def test_messages_and_snooze_are_for_all_that_are_marked(product: Running, signe
     assert len(product.store.mutes_of(USER, now_ms())) == 2
     signed_in.settle()
     page.locator(".st-key-unmute-marked button").click()
-    wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [], 10)
+    wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [])
     # Nothing of it armed them anew.
     assert {it.revision for it in saved(product)} == {1}

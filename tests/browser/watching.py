@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Page, Playwright, Request, Response, WebSocket, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, Playwright, Request, Response, WebSocket, expect, sync_playwright
 
 from tests.conftest import needed
 
@@ -21,6 +21,9 @@ ARGUMENTS = (
 )  # fmt: skip
 DESK, PHONE = (1366, 900), (390, 844)
 SCREENSHOTS = Path("build") / "screenshots"
+# Sessions are checked every few seconds, and the machine may be busy.
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @dataclass
@@ -67,8 +70,8 @@ class Watched:
 
     def settle(self) -> None:
         """Streamlit has run the page's script, and what it drew is there."""
-        self.page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=30_000)
-        self.page.locator('[data-testid="stSkeleton"]').first.wait_for(state="detached", timeout=15_000)
+        self.page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=PATIENCE_MS)
+        self.page.locator('[data-testid="stSkeleton"]').first.wait_for(state="detached", timeout=PATIENCE_MS)
         if box := self.page.locator('[data-testid="stException"]').all_inner_texts():
             self.complaints.append(f"exception on the page: {box}")
 
@@ -136,7 +139,7 @@ def _opened(playwright: Playwright, base_url: str, *arguments: str) -> Iterator[
             # Times on the screen must not depend on where the reader is.
             timezone_id="America/New_York",
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         try:
             watched = Watched(context.new_page(), base_url, playwright, arguments)
             yield watched

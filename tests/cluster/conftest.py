@@ -49,7 +49,7 @@ class Node:
         self.is_up = False
         if self._process:
             self._process.send_signal(how)
-            self._process.wait(10)
+            self._process.wait(60)
 
     def _answers(self) -> bool:
         try:
@@ -115,7 +115,7 @@ def cluster(_nodes: Cluster) -> Cluster:
     return _nodes
 
 
-def wait_until(condition: Callable[[], object], within_s: float = 20) -> None:
+def wait_until(condition: Callable[[], object], within_s: float = 90) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, f"did not happen within {within_s} s"

@@ -37,7 +37,7 @@ TICKS = 24_000
 TICKS_A_SECOND = 2_000
 STEP_S = 0.05
 # From the node answering again to its shards being evaluated, on a machine that may be busy.
-RECOVERED_WITHIN_S = 15
+RECOVERED_WITHIN_S = 60
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def evaluators(cluster: Cluster, store: Store, tmp_path: Path) -> Iterator[list[
     for each in started:
         each.terminate()
     for each in started:
-        each.wait(20)
+        each.wait(60)
 
 
 class Progress(NamedTuple):
@@ -154,7 +154,8 @@ async def test_a_node_restarts_under_load_and_two_evaluators_lose_nothing_repeat
     print(f"\n{how.name}: away {up_s - down_s:.1f} s; evaluated again {recovered_s:.2f} s after it answered;", end=" ")
     print(f"shards of other nodes paused {others_s:.2f} s at most")
     assert recovered_s < RECOVERED_WITHIN_S
-    assert others_s < up_s - down_s
+    # Than its own shards stood still.
+    assert others_s < up_s - down_s + recovered_s
 
 
 async def feed(add: object, ticks: list[Tick]) -> None:
@@ -165,7 +166,7 @@ async def feed(add: object, ticks: list[Tick]) -> None:
 
 
 async def armed(redis: Redis, count: int) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             names = [name async for name in redis.scan_iter(match="storm:{s*}:rule:*", count=1_000)]
             if len(names) == count and all([await redis.get(shard.rulebook) for shard in all_shards(SHARDS)]):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from redis import Redis
 
 from stormalert.model import Instrument, Role, User
 from stormalert.security import hash_password
@@ -38,7 +39,7 @@ class Rig:
 
     def visitor(self) -> httpx.Client:
         """A browser's cookies without a browser; redirects are looked at, not followed."""
-        return httpx.Client(base_url=self.url, timeout=20, trust_env=False)
+        return httpx.Client(base_url=self.url, timeout=60, trust_env=False)
 
     @contextmanager
     def sign_in(self, name: str, password: str = PASSWORD) -> Iterator[httpx.Client]:
@@ -55,6 +56,16 @@ def post_login(visitor: httpx.Client, name: str, password: str) -> httpx.Respons
     visitor.get("/login")
     form = {"csrf": visitor.cookies["storm_csrf"], "name": name, "password": password}
     return visitor.post("/login", data=form)
+
+
+def shut(rig: Rig, name: str, visitor: httpx.Client) -> None:
+    """Guesses until the name has to wait, and makes the pause long: a slow machine would see the first ones end."""
+    with Redis.from_url(rig.redis_url) as client:
+        for _ in range(12):
+            post_login(visitor, name, "wrong")
+            if any(client.pexpire(pause, 60_000) for pause in client.scan_iter("storm:signinpause:*")):
+                return
+    raise AssertionError(f"nobody has to wait before {name} is tried again")
 
 
 def environment(redis_url: str, directory: Path, port: int) -> dict[str, str]:
@@ -104,7 +115,7 @@ def running(redis_url: str, directory: Path, users: Iterable[User], **settings: 
         yield rig
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         store.close()
 
 
@@ -122,7 +133,7 @@ def rig(started: Rig, redis_url: str) -> Rig:
     return started
 
 
-def _wait_until_up(rig: Rig, within_s: float = 40) -> None:
+def _wait_until_up(rig: Rig, within_s: float = 120) -> None:
     deadline = time.monotonic() + within_s
     while True:
         try:

@@ -29,7 +29,7 @@ from tests.store.records import an_alert
 from .conftest import JWT_SECRET, environment, free_port
 
 SHARDS = 2
-PATIENCE_S = 15
+PATIENCE_S = 60
 _numbers = itertools.count(1)
 
 Frame = dict[str, Any]
@@ -195,7 +195,7 @@ def relay(redis_url: str, directory: Path) -> Iterator[RelayRig]:
         yield RelayRig(port, page_port, redis_url, store, log, process)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         store.close()
 
 
@@ -226,7 +226,7 @@ class Mortal:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def _answers(self) -> bool:
         try:

@@ -59,7 +59,7 @@ async def test_each_of_a_thousand_pages_gets_each_alert_once_beside_a_hundred_th
     async with asyncio.TaskGroup() as group:
         for place in range(PAGES):
             group.create_task(listen(place))
-        await until(lambda: connected == PAGES, "the pages to connect", 60)
+        await until(lambda: connected == PAGES, "the pages to connect", 300)
         stalled = [await asyncio.to_thread(Stalled, rig, users[n % USERS], sessions[n % USERS]) for n in range(STALLED)]
         before_mb = most_mb = memory_mb(rig.process.pid)
         for number in range(ALERTS):

@@ -178,7 +178,7 @@ async def test_streams_servers_and_store_are_read_as_they_are(client: redis.asyn
     await client.config_set("maxmemory", "0")
     assert value(samples, "stream_waiting_entries", stream="ticks", shard="s1") == 2
     assert value(samples, "stream_entries", stream="ticks", shard="s1") == 3
-    assert value(samples, "stream_oldest_waiting_seconds", stream="ticks", shard="s1") == pytest.approx(60, abs=5)
+    assert value(samples, "stream_oldest_waiting_seconds", stream="ticks", shard="s1") == pytest.approx(60, abs=20)
     assert value(samples, "stream_oldest_waiting_seconds", stream="ticks", shard="s0") == 0
     assert value(samples, "ticks_malformed_total") == 2
     # Two beats are one start.
@@ -208,7 +208,7 @@ def test_sign_ins_and_their_refusals_are_counted(rig: Rig) -> None:
     with rig.sign_in("asha") as admin, rig.visitor() as guesser:
         made = admin.post("/api/auth/tokens", json={"label": "prometheus", "scopes": ["read"]}).json()
         assert post_login(guesser, "asha", "a guess").status_code == 401
-        deadline_s = time.monotonic() + 20
+        deadline_s = time.monotonic() + 60
         while True:
             answer = guesser.get("/metrics", headers={"Authorization": f"Bearer {made['token']}"})
             told = {(name, dict(labels).get("reason", "")): count for (name, labels), count in samples_of(answer.text).items()}

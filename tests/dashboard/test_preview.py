@@ -10,14 +10,15 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import resources
 from dashboard.rules import preview
-from stormalert import keys
-from stormalert.bars import day_began_ms
+from stormalert import bars, keys
 from stormalert.model import Direction, Instrument, Kind, Rule
 from stormalert.process import connect_in_thread
 from stormalert.store import open_store
 from stormalert.units import DAY_MS, HOUR_MS, MINUTE_MS, format_price
 
-NINE_MS = day_began_ms() + 9 * HOUR_MS
+# At noon of some day, whose midnight no run of the tests can meet.
+NOON_MS = 1_764_138_600_000
+NINE_MS = NOON_MS - 3 * HOUR_MS
 INFY, TCS = Instrument(token=408065, symbol="NSE:INFY"), Instrument(token=2953217, symbol="NSE:TCS")
 Keep = Callable[..., None]
 
@@ -31,6 +32,7 @@ def keep(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     client = connect_in_thread(redis_url)
     monkeypatch.setattr(resources, "thread_redis", lambda: client)
     monkeypatch.setattr(resources, "store", lambda: store)
+    monkeypatch.setattr(bars, "now_ms", lambda: NOON_MS)
     st.cache_data.clear()
 
     def kept(*closes: int, token: int = INFY.token, at_ms: int = NINE_MS, close: int = 1000) -> None:
@@ -126,9 +128,9 @@ def _drawn() -> None:
 def test_without_minutes_or_redis_it_says_so(keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
     app = AppTest.from_function(_drawn)
     app.session_state["rule"] = a_rule().model_dump_json()
-    (caption,) = app.run(timeout=30).caption
+    (caption,) = app.run(timeout=120).caption
     assert caption.value.startswith("There are no prices of it yet")
     away = redis.Redis(port=1)
     monkeypatch.setattr(resources, "thread_redis", lambda: away)
-    (caption,) = app.run(timeout=30).caption
+    (caption,) = app.run(timeout=120).caption
     assert caption.value == "How often it would have fired cannot be said now: Redis does not answer."

@@ -30,11 +30,11 @@ def boarded(redis_server: str, tmp_path_factory: pytest.TempPathFactory, users: 
             yield rig
         finally:
             board.terminate()
-            board.wait(10)
+            board.wait(60)
 
 
 def wait_until_up(url: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         try:
             assert httpx.get(url, trust_env=False).status_code == 401

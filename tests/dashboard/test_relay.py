@@ -130,7 +130,7 @@ async def test_the_session_is_found_beside_any_other_cookie_of_the_host(rig: Rel
 
 async def test_a_store_that_does_not_answer_is_a_sentence_and_not_for_ever(rig: RelayRig) -> None:
     cookie = f"{ACCESS_COOKIE}={rig.session(rig.user())}"
-    with sqlite3.connect(rig.log.parent / "store.sqlite3", timeout=10) as broken:
+    with sqlite3.connect(rig.log.parent / "store.sqlite3", timeout=60) as broken:
         broken.execute("ALTER TABLE users RENAME TO users_away")
         broken.commit()
         try:
@@ -412,7 +412,7 @@ async def test_all_who_come_back_at_the_same_moment_are_let_in(rig: RelayRig) ->
 async def test_signing_out_ends_the_page_and_so_does_the_end_of_the_session(rig: RelayRig) -> None:
     user = rig.user()
     signed_out, ends = rig.session(user), begin(rig.store, rig.redis_url, JWT_SECRET, user)
-    rig.store.save_session(ends.session.model_copy(update={"expires_ms": now_ms() + 2_000}))
+    rig.store.save_session(ends.session.model_copy(update={"expires_ms": now_ms() + 6_000}))
     expiring = ends.access
     async with rig.page(user, signed_out) as first, rig.page(user, expiring) as second, rig.page(user) as staying:
         revoke(rig, signed_out)

@@ -40,7 +40,7 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
         yield server
     finally:
         server.process.kill()
-        server.process.wait(10)
+        server.process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,8 @@ async def test_a_redis_that_hangs_is_told_before_the_page_gives_up(mortal: Morta
         try:
             since = time.monotonic()
             await page.next("status", where=is_away)
-            assert time.monotonic() - since < 5
+            # With room for a busy machine; Redis' own time-out is a good deal longer.
+            assert time.monotonic() - since < 10
         finally:
             os.kill(mortal.process.pid, signal.SIGCONT)
         await page.next("status", where=lambda frame: not is_away(frame))
@@ -114,7 +115,7 @@ async def test_without_redis_it_listens_says_so_and_stops_when_told(tmp_path: Pa
         cookie = f"{ACCESS_COOKIE}={rig.session(rig.user())}"
         assert await rig.refusal(cookie) == (503, "Redis does not answer; try again in a moment.\n")
         rig.process.terminate()
-        assert await asyncio.to_thread(rig.process.wait, 5) == 0
+        assert await asyncio.to_thread(rig.process.wait, 20) == 0
         assert "stopped" in rig.log.read_text() and "Traceback" not in rig.log.read_text()
 
 
@@ -130,7 +131,7 @@ async def test_it_stops_within_seconds_with_pages_open_and_one_that_does_not_rea
             await until(rig.facts, "a heartbeat")
             rig.process.send_signal(signal.SIGTERM)
             assert (await page.closed())[0] == GOING_AWAY
-            assert await asyncio.to_thread(rig.process.wait, 6) == 0
+            assert await asyncio.to_thread(rig.process.wait, 20) == 0
         assert rig.facts() == {}, "the heartbeat ends with it"
         log = rig.log.read_text()
         assert log.splitlines()[-1].endswith("relay: stopped") and "Traceback" not in log

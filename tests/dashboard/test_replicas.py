@@ -34,7 +34,7 @@ def relays(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def at(rig: Rig, visitor: httpx.Client) -> httpx.Client:
     """The same browser, led to another dashboard."""
-    return httpx.Client(base_url=rig.url, timeout=20, trust_env=False, cookies=visitor.cookies)
+    return httpx.Client(base_url=rig.url, timeout=60, trust_env=False, cookies=visitor.cookies)
 
 
 def test_whoever_signed_in_at_one_is_signed_in_at_the_other_and_out_at_both(
@@ -82,7 +82,8 @@ async def test_an_alert_reaches_those_at_either_relay_once(relays: list[RelayRig
     user = relays[0].user()
     session = relays[0].session(user)
     async with relays[0].page(user, session) as one, relays[1].page(user, session) as other:
-        fired = [relays[0].write_alert(new_alert(user)) for _ in range(3)]
+        # Of one instrument: nothing is promised of the order of two shards.
+        fired = [relays[0].write_alert(new_alert(user, token=7)) for _ in range(3)]
         for page in (one, other):
             for _ in fired:
                 await page.next("alert")
@@ -103,5 +104,6 @@ async def test_whose_relay_dies_goes_on_at_the_other_and_misses_nothing(redis_ur
         after = ",".join(f"{tag}:{entry}" for tag, entry in told.items())
         async with second.page(user, session, query=f"?after={after}") as page:
             late = second.write_alert(new_alert(user))
-            await page.next("alert")
+            while late.id not in page.alert_ids():
+                await page.next("alert")
             assert [it for it in page.alert_ids() if it != before.id] == [between.id, late.id]

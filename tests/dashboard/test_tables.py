@@ -19,7 +19,7 @@ CSV = {"Content-Type": "text/csv"}
 def mina(rig: Rig) -> Iterator[httpx.Client]:
     rig.store.save_instruments(an_instrument(number, f"NSE:S{number}", f"{number}") for number in range(1, ROWS + 1))
     with rig.sign_in("mina") as client:
-        client.timeout = httpx.Timeout(60)
+        client.timeout = httpx.Timeout(300)
         yield client
     for rule in rig.store.rules_of("u-mina", limit=ROWS * 2):
         rig.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))

@@ -77,7 +77,7 @@ def no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever became of the test's backtests."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     yield
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while children() or list(tmp_path.iterdir()):
         assert time.monotonic() < deadline, (children(), list(tmp_path.iterdir()))
         time.sleep(0.05)

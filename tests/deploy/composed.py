@@ -31,9 +31,9 @@ PORT_SETTINGS = {
     "bot": "STORM_BOT_PORT",
     "board": "STORM_QUEUE_BOARD_PORT",
 }
-HEALTHY_WITHIN_S = 240
-CHECKED_WITHIN_S = 60
-STOPPED_WITHIN_S = 30
+HEALTHY_WITHIN_S = 480
+CHECKED_WITHIN_S = 120
+STOPPED_WITHIN_S = 90
 
 
 # The last stage of the Dockerfile is the processes' image.

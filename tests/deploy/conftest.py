@@ -16,5 +16,5 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         started.start("run")
         started.wait_for("Ctrl-C stops everything")
         accounts.add_rules(started, "brisk", now_ms(), cooldown_ms=20_000)
-        started.wait_until(lambda: accounts.stream_alerts(started), 120, "no alert")
+        started.wait_until(lambda: accounts.stream_alerts(started), 240, "no alert")
         yield started

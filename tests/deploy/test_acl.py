@@ -111,12 +111,12 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
     process = subprocess.Popen([request.param, str(REDIS_CONF), *words], stdout=subprocess.DEVNULL)
     try:
-        with user(port, acl.ADMIN, retries=20) as client:
+        with user(port, acl.ADMIN, retries=300) as client:
             client.ping()
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def user(port: int, name: str, retries: int = 0) -> redis.Redis:
@@ -209,7 +209,7 @@ def hears(port: int, name: str) -> bool:
     with user(port, name) as client, client.pubsub() as topic:
         topic.subscribe(keys.QUOTES_TOPIC)
         try:
-            return topic.get_message(timeout=5) is not None
+            return topic.get_message(timeout=30) is not None
         except redis.exceptions.NoPermissionError:
             return False
 
@@ -273,24 +273,24 @@ def test_each_process_does_its_work_as_its_own_user(run: Product, dashboard: htt
     on_list = {"symbol": "watchlist", "kind": Kind.TRAILING, "direction": "both", "percent": "9"}
     made.append(dashboard.post("/api/rules", json=on_list).raise_for_status().json())
     with run.redis() as client:
-        run.wait_until(lambda: client.scard(keys.spread(made[-1]["id"])), 60, "the watchlist's rule was not armed")
+        run.wait_until(lambda: client.scard(keys.spread(made[-1]["id"])), 180, "the watchlist's rule was not armed")
     bulk = {"ids": [rule["id"] for rule in made]}
     for act in ("pause", "resume", "delete"):
         dashboard.post("/api/rules/bulk", json=bulk | {"act": act}).raise_for_status()
     with run.redis() as client:
-        run.wait_until(lambda: not client.exists(keys.spread(made[-1]["id"])), 60, "the watchlist's rule was not disarmed")
+        run.wait_until(lambda: not client.exists(keys.spread(made[-1]["id"])), 180, "the watchlist's rule was not disarmed")
 
     # A new address gets its code, and a proven one a test message.
     newest = run.outbox()[-1]["id"]
     address = {"kind": "email", "address": "somebody@example.com"}
     channel = dashboard.post("/api/channels", json=address).raise_for_status().json()["id"]
     came = CODE.search
-    run.wait_until(lambda: came(new_texts(run, address["address"], newest)), 60, "no code came")
+    run.wait_until(lambda: came(new_texts(run, address["address"], newest)), 180, "no code came")
     code = came(new_texts(run, address["address"], newest))[0]  # type: ignore[index]
     dashboard.post(f"/api/channels/{channel}/verify", json={"code": code}).raise_for_status()
     errand = dashboard.post(f"/api/channels/{channel}/test").raise_for_status().json()["id"]
     errand_url = f"/api/channels/{channel}/errands/{errand}"
-    run.wait_until(lambda: dashboard.get(errand_url).json()["state"] == "sent", 60, "no test message")
+    run.wait_until(lambda: dashboard.get(errand_url).json()["state"] == "sent", 180, "no test message")
 
     # The bot, whom somebody asks.
     for text in (
@@ -304,9 +304,10 @@ def test_each_process_does_its_work_as_its_own_user(run: Product, dashboard: htt
         "/delete 1",
     ):
         person = {"chat_id": 700000001, "text": text, "name": "demo"}
-        httpx.post(sandbox(run, "/control/telegram"), json=person).raise_for_status()
-    httpx.post(sandbox(run, "/control/telegram"), json={"chat_id": 42, "text": "hello", "name": "stranger"}).raise_for_status()
-    run.wait_until(lambda: "Deleted" in new_texts(run, "700000001", newest), 60, "the bot did not answer")
+        httpx.post(sandbox(run, "/control/telegram"), json=person, timeout=60).raise_for_status()
+    stranger = {"chat_id": 42, "text": "hello", "name": "stranger"}
+    httpx.post(sandbox(run, "/control/telegram"), json=stranger, timeout=60).raise_for_status()
+    run.wait_until(lambda: "Deleted" in new_texts(run, "700000001", newest), 180, "the bot did not answer")
 
     # What people look at.
     for path in ("metrics", "healthz"):
@@ -315,16 +316,16 @@ def test_each_process_does_its_work_as_its_own_user(run: Product, dashboard: htt
         dashboard.get(f"/api/{path}").raise_for_status()
     board = f"http://127.0.0.1:{run.ports['STORM_QUEUE_BOARD_PORT']}{queue_board.PATH}"
     for path in ("", "/0/view/workers", "/0/data/queues.json", "/0/data/workers.json", "/0/view/jobs"):
-        found = httpx.get(board + path, cookies=dict(dashboard.cookies), follow_redirects=True)
+        found = httpx.get(board + path, cookies=dict(dashboard.cookies), follow_redirects=True, timeout=60)
         assert found.status_code == 200, path
 
     # The relay tells of the next alert.
     cookie = {"Cookie": f"{ACCESS_COOKIE}={dashboard.cookies[ACCESS_COOKIE]}"}
     relay = f"ws://127.0.0.1:{run.ports['STORM_RELAY_PORT']}/ws"
-    with connect(relay, origin=run.dashboard_url, additional_headers=cookie) as live:  # type: ignore[arg-type]
+    with connect(relay, origin=run.dashboard_url, additional_headers=cookie, open_timeout=60) as live:  # type: ignore[arg-type]
         kinds = set()
         while not kinds >= {"snapshot", "quotes", "alert", "status"}:
-            kinds.add(re.search(r'"type": ?"(\w+)"', str(live.recv(timeout=60)))[1])  # type: ignore[index]
+            kinds.add(re.search(r'"type": ?"(\w+)"', str(live.recv(timeout=180)))[1])  # type: ignore[index]
     dashboard.post("/api/auth/logout").raise_for_status()
 
     with run.redis() as client:
@@ -339,7 +340,6 @@ def test_every_page_is_drawn(run: Product) -> None:
     chromium()
     name, password = re.search(r"Sign in as +(\S+), password (\S+)", run.output).groups()  # type: ignore[union-attr]
     with watched_page(run.dashboard_url) as browser:
-        browser.page.set_default_timeout(60_000)
         browser.sign_in(name, password)
         parts = ("System", "First+steps", "Kite", "Queue")
         paths = ("/rules", "/alerts", "/instrument", "/backtest", "/channels", "/settings")

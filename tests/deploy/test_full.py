@@ -46,13 +46,13 @@ def test_a_full_redis_is_told_and_costs_nothing_but_time(
     accounts.add_rules(run, request.node.callspec.id, now_ms(), cooldown_ms=20_000)
     with run.redis() as client:
         with used_up(client):
-            run.wait_until(lambda: headline in " ".join(str(it["text"]) for it in run.outbox()), 60, "no admin was told")
+            run.wait_until(lambda: headline in " ".join(str(it["text"]) for it in run.outbox()), 180, "no admin was told")
             # Nobody can beat any more: it has been full for long enough to end what cannot bear it.
-            run.wait_until(lambda: not beating(client), 60, "somebody beats")
+            run.wait_until(lambda: not beating(client), 180, "somebody beats")
             assert run.pids() == pids
             before = len(accounts.stream_alerts(run))
-        run.wait_until(lambda: {beat.split(":")[2] for beat in beating(client)} >= {"ingest", "worker", "bot"}, 60, "no beats")
-        run.wait_until(lambda: len(accounts.stream_alerts(run)) > before, 60, "no alert")
+        run.wait_until(lambda: {beat.split(":")[2] for beat in beating(client)} >= {"ingest", "worker", "bot"}, 180, "no beats")
+        run.wait_until(lambda: len(accounts.stream_alerts(run)) > before, 180, "no alert")
     accounts.pause_all_rules(run)
     drawn_up = accounts.draw_up(run)
     assert run.pids() == pids

@@ -19,7 +19,7 @@ from tests.deploy.authority import Authority
 from tests.deploy.compose_file import DOMAIN
 from tests.deploy.composed import Composed, composed
 
-RELOADED_WITHIN_S = 20
+RELOADED_WITHIN_S = 90
 AUTHORITY = Authority()
 
 
@@ -36,7 +36,8 @@ def server() -> Iterator[Composed]:
 def client(server: Composed, address: str = "127.0.0.1", host: str = DOMAIN) -> httpx.Client:
     """A browser at another address of this machine has limits of its own."""
     transport = httpx.HTTPTransport(verify=AUTHORITY.trust, local_address=address)
-    return httpx.Client(transport=transport, base_url=f"https://127.0.0.1:{server.ports['https']}", headers={"Host": host})
+    url = f"https://127.0.0.1:{server.ports['https']}"
+    return httpx.Client(transport=transport, base_url=url, headers={"Host": host}, timeout=60)
 
 
 def ask(server: Composed, method: str, path: str, *, address: str = "127.0.0.1", content: bytes = b"") -> httpx.Response:
@@ -53,7 +54,7 @@ def presented(server: Composed) -> x509.Certificate:
 
 
 def handshake(server: Composed, context: ssl.SSLContext, name: str = DOMAIN) -> ssl.SSLSocket:
-    connection = socket.create_connection(("127.0.0.1", server.ports["https"]), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", server.ports["https"]), timeout=60)
     try:
         return context.wrap_socket(connection, server_hostname=name)
     except BaseException:
@@ -203,18 +204,25 @@ def test_the_policy_names_the_two_scripts_of_streamlits_page(server: Composed) -
 @pytest.mark.parametrize("path", ["/login", "/login/code", "/join/x", "/api/auth/login"])
 def test_a_flood_of_sign_ins_is_held_off_and_looking_at_the_form_is_not(server: Composed, path: str) -> None:
     address = f"127.0.0.{10 + len(path)}"
-    posted = [ask(server, "POST", path, address=address).status_code for _ in range(25)]
+    began_s = time.monotonic()
+    # Over one connection, for there is room for one more every two seconds.
+    with client(server, address) as asking:
+        posted = [asking.post(path, extensions={"sni_hostname": DOMAIN}).status_code for _ in range(60)]
     assert posted[:20] == [503] * 20
-    assert posted[-3:] == [429] * 3
+    assert set(posted) == {503, 429}
+    assert posted.count(503) <= 22 + (time.monotonic() - began_s) / 2
     assert ask(server, "GET", path, address=address).status_code == 503
     # Others are not concerned.
     assert ask(server, "POST", path, address="127.0.0.9").status_code == 503
 
 
 def test_a_flood_of_other_requests_is_held_off_later(server: Composed) -> None:
+    answers: list[int] = []
     with client(server, "127.0.0.40") as asking:
-        answers = {asking.get("/api/rules", extensions={"sni_hostname": DOMAIN}).status_code for _ in range(150)}
-    assert answers == {503, 429}
+        # As long as it takes to be faster than twenty a second.
+        while 429 not in answers and len(answers) < 3_000:
+            answers.append(asking.get("/api/rules", extensions={"sni_hostname": DOMAIN}).status_code)
+    assert answers[-1] == 429 and answers[:-1] == [503] * (len(answers) - 1) and len(answers) > 40
 
 
 @pytest.mark.parametrize(

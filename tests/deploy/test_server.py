@@ -85,7 +85,9 @@ def store(server: Composed) -> Iterator[Store]:
 def client(server: Composed, address: str) -> httpx.Client:
     """A script on another address of this machine."""
     transport = httpx.HTTPTransport(verify=AUTHORITY.trust, local_address=address)
-    return httpx.Client(transport=transport, base_url=f"https://127.0.0.1:{server.ports['https']}", headers={"Host": DOMAIN})
+    return httpx.Client(
+        transport=transport, base_url=f"https://127.0.0.1:{server.ports['https']}", headers={"Host": DOMAIN}, timeout=60
+    )
 
 
 def sign_in(asking: httpx.Client, **headers: str) -> httpx.Response:
@@ -94,15 +96,22 @@ def sign_in(asking: httpx.Client, **headers: str) -> httpx.Response:
 
 
 def listening(server: Composed, cookies: str, origin: str) -> ClientConnection:
-    place = socket.create_connection(("127.0.0.1", server.ports["https"]), timeout=20)
+    place = socket.create_connection(("127.0.0.1", server.ports["https"]), timeout=60)
     headers = {"Cookie": cookies}
-    return connect(f"wss://{DOMAIN}/ws", sock=place, ssl=AUTHORITY.trust, origin=Origin(origin), additional_headers=headers)
+    return connect(
+        f"wss://{DOMAIN}/ws",
+        sock=place,
+        ssl=AUTHORITY.trust,
+        origin=Origin(origin),
+        additional_headers=headers,
+        open_timeout=60,
+    )
 
 
 @pytest.mark.parametrize("name", RUN_HERE)
 def test_each_command_starts_with_its_environment_and_is_healthy_by_its_own_check(server: Composed, name: str) -> None:
-    checked = server.check(name)
-    assert checked.returncode == 0, checked.stderr
+    # Not at once: on a busy machine a beat may be late.
+    server.wait_until_healthy(name)
 
 
 @pytest.mark.parametrize("name", ["board", "relay"])
@@ -120,7 +129,7 @@ def test_no_process_was_refused_anything_by_redis(server: Composed) -> None:
 
 def test_the_dashboard_works_in_a_browser_that_holds_its_policy_against_it(browser: Watched) -> None:
     page = browser.sign_in(NAME, PASSWORD)
-    expect(page.get_by_text("1,384.55").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("1,384.55").first).to_be_visible(timeout=60_000)
     browser.screenshot("behind-nginx")
     for path in PAGES:
         browser.open(path)
@@ -166,7 +175,7 @@ def test_a_backtest_runs_and_draws_its_charts_under_the_policy(browser: Watched)
     lines.press("Control+Enter")
     browser.settle()
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first).to_be_visible(timeout=120_000)
     expect(page.get_by_role("figure", name=re.compile("^Chart "))).to_be_visible()
     browser.screenshot("behind-nginx-backtest")
 
@@ -179,7 +188,7 @@ def test_the_queues_board_is_in_the_admins_page(server: Composed, browser: Watch
     browser.settle()
     board = page.frame_locator("iframe")
     board.get_by_role("link", name="Workers").click()
-    expect(board.get_by_text("State")).to_be_visible(timeout=20_000)
+    expect(board.get_by_text("State")).to_be_visible()
     browser.screenshot("behind-nginx-queue")
 
 
@@ -188,10 +197,10 @@ def test_the_relay_sends_its_snapshot_through_nginx(server: Composed) -> None:
         sign_in(asking).raise_for_status()
         cookies = "; ".join(f"{name}={value}" for name, value in asking.cookies.items())
     with listening(server, cookies, f"https://{DOMAIN}") as relay:
-        snapshot = json.loads(relay.recv(timeout=20))
+        snapshot = json.loads(relay.recv(timeout=60))
         assert snapshot["type"] == "snapshot"
         assert snapshot["quotes"][str(INFY.token)][:2] == ["1384.55", "-1.20"]
-        assert json.loads(relay.recv(timeout=20))["type"] == "status"
+        assert json.loads(relay.recv(timeout=60))["type"] == "status"
     with pytest.raises(InvalidStatus, match="403"):
         listening(server, cookies, "https://evil.example")
 
@@ -210,7 +219,9 @@ def test_a_flood_of_sign_ins_ends_in_front_of_the_dashboard(server: Composed) ->
     # The dashboard's own sentences are JSON, nginx's are pages.
     told = [(answer.status_code, answer.headers["content-type"].partition(";")[0]) for answer in answers]
     assert told[0] == (422, "application/problem+json")
-    assert told[-1] == (429, "text/html")
+    assert set(told[1:]) == {told[0], (429, "text/html")}
+    # Twenty at once and one each two seconds, however long it took.
+    assert told.count(told[0]) < 30
 
 
 def test_call_backs_of_providers_reach_the_dashboard(server: Composed) -> None:
@@ -225,7 +236,7 @@ def test_nginx_survives_that_the_dashboard_starts_anew(server: Composed) -> None
         assert asking.get("/login", extensions={"sni_hostname": DOMAIN}).status_code == 503
         server.start("dashboard")
         server.wait_until_healthy("dashboard")
-        deadline_s = time.monotonic() + 20
+        deadline_s = time.monotonic() + 120
         while asking.get("/login", extensions={"sni_hostname": DOMAIN}).status_code != 200:
             assert time.monotonic() < deadline_s
             time.sleep(0.2)

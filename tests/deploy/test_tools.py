@@ -63,7 +63,7 @@ def test_a_tool_says_in_a_sentence_that_redis_does_not_answer(name: str, tmp_pat
     } | {"STORM_REDIS_URL": "redis://backup@127.0.0.1:1/0"}
     command = [sys.executable, *tool["command"].split()[1:]]
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment | {"PYTHONPATH": str(ROOT)}, input=b"", capture_output=True, timeout=60
+        command, cwd=tmp_path, env=environment | {"PYTHONPATH": str(ROOT)}, input=b"", capture_output=True, timeout=180
     )
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.decode() == "redis at STORM_REDIS_URL does not answer\n"

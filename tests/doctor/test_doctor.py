@@ -24,7 +24,7 @@ SECRETS = {
 def doctor(directory: Path, *options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     ours = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(directory)}
     command = [sys.executable, "-m", "stormalert", "doctor", *options]
-    return subprocess.run(command, cwd=directory, env=ours | environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=directory, env=ours | environment, capture_output=True, text=True, timeout=240)
 
 
 def test_all_settings_that_cannot_be_used_are_told_at_once(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def mail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]
     ports = ["--http-port", str(free_port()), "--ws-port", str(free_port()), "--smtp-port", str(port)]
     options = ["--state-dir", str(state), "--instruments", "1", "--smtp-tls", "--smtp-login", "me:the-password"]
     process = subprocess.Popen([sys.executable, "-m", "sandbox", *ports, *options], stdout=subprocess.DEVNULL)
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + 90
     while True:
         with contextlib.suppress(OSError), smtplib.SMTP("127.0.0.1", port, timeout=5):
             break
@@ -34,7 +34,7 @@ def mail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]
         time.sleep(0.05)
     yield port, state / "smtp-certificate.pem"
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 @pytest.fixture

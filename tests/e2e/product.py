@@ -25,8 +25,8 @@ PORTS = (
     *("STORM_PORT", "STORM_RELAY_PORT", "STORM_QUEUE_BOARD_PORT", "STORM_REDIS_PORT"),
     *("STORM_SANDBOX_HTTP_PORT", "STORM_SANDBOX_WS_PORT", "STORM_SANDBOX_SMTP_PORT"),
 )
-UP_WITHIN_S = 120
-STOPPED_WITHIN_S = 45
+UP_WITHIN_S = 300
+STOPPED_WITHIN_S = 120
 
 
 class Product:
@@ -138,7 +138,7 @@ class Product:
 
     def redis(self) -> redis.Redis:
         kept = self._settings()
-        return redis.Redis.from_url(kept.redis_url, decode_responses=True, socket_timeout=5)
+        return redis.Redis.from_url(kept.redis_url, decode_responses=True, socket_timeout=20)
 
     def store(self) -> Store:
         return open_store("", self._settings().sqlite_path)

@@ -1,5 +1,6 @@
 """The running product as an operator sees it: /metrics with a script's token, and the doctor."""
 
+import json
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from stormalert.model import ChannelKind
 from stormalert.units import now_ms
 from tests.e2e import accounts
 from tests.e2e.product import Product, product
+from tests.ingest.desk import missing_holidays
 
 pytestmark = pytest.mark.e2e
 
@@ -28,13 +30,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         started.start("run")
         started.wait_for(ANNOUNCED)
         accounts.add_rules(started, "brisk", now_ms(), cooldown_ms=5_000)
+        store = started.store()
+        store.save_setting("calendar", json.dumps({"holidays": missing_holidays()}))
+        store.close()
         yield started
 
 
 def bearer(run: Product) -> dict[str, str]:
     """As docs/operations.md says: an admin's token with the scope read."""
     password = run.kept["DEMO_PASSWORD"]
-    with httpx.Client(base_url=run.dashboard_url, timeout=20, trust_env=False) as admin:
+    with httpx.Client(base_url=run.dashboard_url, timeout=60, trust_env=False) as admin:
         page = admin.get("/login")
         assert page.status_code == 200
         form = {"csrf": admin.cookies["storm_csrf"], "name": "demo", "password": password}
@@ -46,7 +51,7 @@ def bearer(run: Product) -> dict[str, str]:
 
 def scrape(run: Product, token: dict[str, str]) -> tuple[Samples, set[str]]:
     """Values by name and labels' values, in the order of the labels' names; and which metrics have none."""
-    answer = httpx.get(f"{run.dashboard_url}/metrics", headers=token, timeout=20, trust_env=False)
+    answer = httpx.get(f"{run.dashboard_url}/metrics", headers=token, timeout=60, trust_env=False)
     assert answer.status_code == 200, answer.text
     families = list(text_string_to_metric_families(answer.text))
     samples = [sample for family in families for sample in family.samples]
@@ -59,7 +64,7 @@ def total(values: Samples, *beginning: str) -> float:
 
 
 def test_a_scrape_tells_figures_of_every_metric_and_process(run: Product) -> None:
-    token, deadline_s = bearer(run), time.monotonic() + 90
+    token, deadline_s = bearer(run), time.monotonic() + 240
     while True:
         values, empty = scrape(run, token)
         sent = {kind: total(values, "stormalert_deliveries_total", kind, "sent") for kind in ChannelKind}
@@ -77,9 +82,18 @@ def test_a_scrape_tells_figures_of_every_metric_and_process(run: Product) -> Non
 
 
 def test_the_doctor_finds_a_run_well(run: Product) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "stormalert", "doctor"], cwd=run.checkout, env=run.environment, capture_output=True, text=True
-    )
+    deadline_s = time.monotonic() + 240
+    while True:
+        done = subprocess.run(
+            [sys.executable, "-m", "stormalert", "doctor"],
+            cwd=run.checkout,
+            env=run.environment,
+            capture_output=True,
+            text=True,
+        )
+        # It would also say that a busy machine is late for a moment.
+        if done.returncode == 0 or time.monotonic() > deadline_s:
+            break
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert done.stdout.splitlines()[-1] == "All is good."
     for subject in ("settings", "sealed", "store", "redis", "kite", "telegram", "twilio", "mail", "feed", "streams"):

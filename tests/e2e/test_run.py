@@ -34,8 +34,8 @@ ALERT_FIELDS = [
     "window",
     "time",
 ]
-ALERT_WITHIN_S = 60
-ORPHANS_END_WITHIN_S = 30
+ALERT_WITHIN_S = 180
+ORPHANS_END_WITHIN_S = 90
 # Rules that fire once in the time that the test takes.
 PATIENT = "patient"
 
@@ -76,7 +76,9 @@ def test_redis_can_be_read_by_a_person(run: Product) -> None:
     with run.redis() as client:
         groups = client.xinfo_groups(SHARD.ticks)
         assert [group["name"] for group in groups] == ["evaluator"]
-        assert groups[0]["lag"] < 2_000
+        run.wait_until(
+            lambda: client.xinfo_groups(SHARD.ticks)[0]["lag"] < 2_000, ALERT_WITHIN_S, "the evaluator does not keep up"
+        )
         _, tick = client.xrevrange(SHARD.ticks, count=1)[0]
         assert list(tick)[:3] == ["token", "price", "time"]
         assert re.fullmatch(r"\d+\.\d\d", tick["price"])
@@ -214,7 +216,7 @@ def too_soon(run: Product, drawn_up: accounts.Accounts) -> list[str]:
 
 def start_beside(run: Product, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "stormalert", "run"]
-    return subprocess.run(command, cwd=run.checkout, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=run.checkout, env=environment, capture_output=True, text=True, timeout=180, check=False)
 
 
 def is_alive(pid: int) -> bool:

@@ -32,7 +32,7 @@ def run_replay(directory: Path, *more: str, ticks: str = TICKS, rules: str = RUL
     (directory / "R.csv").write_text(rules)
     files = [f"--{name}={directory / file}" for name, file in (("ticks", "T.csv"), ("rules", "R.csv"), ("out", "A.csv"))]
     command = [sys.executable, "-m", "evaluator", "replay", *files, *more]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=180)
 
 
 def test_replay_on_its_own_server_writes_the_alerts_in_firing_order(tmp_path: Path) -> None:
@@ -164,6 +164,6 @@ def test_a_replay_that_is_not_wanted_any_more_leaves_no_server_and_no_file(tmp_p
             process.stdout.close()
         # Ends when the last process that holds it ends: the server inherited it.
         assert process.stderr.read() == ""
-        assert process.wait(10) == (128 + signal.SIGTERM if is_stopped else 1)
+        assert process.wait(60) == (128 + signal.SIGTERM if is_stopped else 1)
     assert list(temporary.iterdir()) == []
     assert not (tmp_path / "A.csv").exists()

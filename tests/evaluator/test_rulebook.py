@@ -132,7 +132,7 @@ async def test_a_rule_of_the_store_reaches_the_engine_while_it_runs(redis_url: s
         await running
 
 
-async def until(condition: Callable[[], object], within_s: float = 10) -> None:
+async def until(condition: Callable[[], object], within_s: float = 60) -> None:
     async with asyncio.timeout(within_s):
         while not await condition():  # type: ignore[misc]
             await asyncio.sleep(0.02)

@@ -29,7 +29,7 @@ def installed_server(tmp_path: Path) -> Iterator[str]:
     )
     url = f"redis://127.0.0.1:{port}/0"
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         with redis.Redis.from_url(url) as client:
             while not _answers(client):
                 assert time.monotonic() < deadline
@@ -37,7 +37,7 @@ def installed_server(tmp_path: Path) -> Iterator[str]:
         yield url
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 def _answers(client: redis.Redis) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from sandbox.instruments import listed
 from stormalert.keys import Shard
 from stormalert.units import IST, now_ms
-from tests.ingest.desk import FEED, GAPS, INFY, NIFTY, TICKS, Desk, until
+from tests.ingest.desk import FEED, GAPS, INFY, NIFTY, TICKS, Desk, missing_holidays, until
 from tests.store.records import a_rule
 
 
@@ -61,7 +61,7 @@ def test_a_day_of_the_feed(open_desk: Callable[..., Desk]) -> None:
 
     # The token dies, as at 06:00 every day; the open socket streams on, and the next login is adopted by the running process.
     desk.pull("kill-tokens")
-    desk.until_state("login_needed", 60)
+    desk.until_state("login_needed")
     desk.until_ticks_flow()
     assert desk.state() == "login_needed"
     desk.log_in()
@@ -83,7 +83,7 @@ def test_a_day_of_the_feed(open_desk: Callable[..., Desk]) -> None:
     assert desk.fact("refused_of_another_time") == ""
 
     desk.ingest.send_signal(signal.SIGTERM)
-    assert desk.ingest.wait(10) == 0
+    assert desk.ingest.wait(20) == 0
 
 
 def test_nine_thousand_instruments_are_spread_over_three_sockets_and_more_are_left_out(open_desk: Callable[..., Desk]) -> None:
@@ -91,6 +91,7 @@ def test_nine_thousand_instruments_are_spread_over_three_sockets_and_more_are_le
     tokens = [it.token for it in listed(9000, segments=("nse", "bse", "nfo", "cds", "bcd"))]
     assert len(tokens) == 9_003
     desk.store.save_watchlist("u", tokens)
+    desk.store.save_setting("calendar", json.dumps({"holidays": missing_holidays()}))
     desk.start_ingest()
     desk.log_in()
 
@@ -164,4 +165,5 @@ def test_what_an_admin_changes_is_followed_without_a_restart(open_desk: Callable
 
 def _session_today(opens: str, closes: str) -> str:
     days = [datetime.now(IST).date() + timedelta(days=after) for after in (0, 1)]
-    return json.dumps({"special": [{"day": f"{day}", "opens": opens, "closes": closes} for day in days]})
+    sessions = [{"day": f"{day}", "opens": opens, "closes": closes} for day in days]
+    return json.dumps({"special": sessions, "holidays": missing_holidays()})

@@ -27,7 +27,7 @@ def ticks(*prices_e4: int) -> list[Tick]:
 
 
 async def until(condition: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await condition():
             await asyncio.sleep(0.01)
 
@@ -70,11 +70,11 @@ async def test_quotes_are_shown_and_announced(redis_url: str) -> None:
         stopping = asyncio.Event()
         async with redis.pubsub() as topic:
             await topic.subscribe(QUOTES_TOPIC)
-            await topic.get_message(timeout=5)
+            await topic.get_message(timeout=30)
             running = asyncio.create_task(publisher.run_until(stopping))
             publisher.show(PACKET._replace(last=100))
             publisher.show(PACKET)
-            message = await topic.get_message(ignore_subscribe_messages=True, timeout=5)
+            message = await topic.get_message(ignore_subscribe_messages=True, timeout=30)
         assert message is not None
         assert json.loads(message["data"]) == {"408065": ["1384.55", "-1.10", 1_700_000_000_000]}
         assert await redis.hgetall(S0.quote(408065)) == {

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SLEEP = (sys.executable, "-c", "import time; time.sleep(600)")
 
 
-def until(is_true: Callable[[], bool], within_s: float = 15) -> None:
+def until(is_true: Callable[[], bool], within_s: float = 90) -> None:
     deadline = time.monotonic() + within_s
     while not is_true():
         assert time.monotonic() < deadline, "not in time"

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,8 +17,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from tests.conftest import free_port
+
 ROOT = Path(__file__).parents[2]
-START_S = 30.0
+START_S = 90.0
 REDIRECT_URL = "http://127.0.0.1:9/callback"
 
 
@@ -51,7 +52,7 @@ class Running:
         data = json.dumps(body).encode() if isinstance(body, dict) else body
         request = urllib.request.Request(self.http + path, data, headers, method=method)
         try:
-            with urllib.request.build_opener(_StayHere).open(request, timeout=10) as answer:
+            with urllib.request.build_opener(_StayHere).open(request, timeout=60) as answer:
                 return answer.status, _parsed(answer.read(), answer.headers)
         except urllib.error.HTTPError as error:
             with error:
@@ -65,7 +66,7 @@ class Running:
         """Go through the login page and give the access token."""
         request = urllib.request.Request(f"{self.http}/connect/login?v=3&api_key=sandbox-key", b"", method="POST")
         with pytest.raises(urllib.error.HTTPError) as moved:
-            urllib.request.build_opener(_StayHere).open(request, timeout=10)
+            urllib.request.build_opener(_StayHere).open(request, timeout=60)
         with moved.value:
             query = parse_qs(urlsplit(moved.value.headers["Location"]).query)
         request_token = query["request_token"][0]
@@ -93,16 +94,8 @@ def _parsed(body: bytes, headers: Any) -> Any:
     return json.loads(body) if "json" in headers.get("content-type", "") else body.decode()
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [taken.getsockname()[1] for taken in sockets]
-    for taken in sockets:
-        taken.close()
-    return ports
-
-
 def start(state: Path, *flags: str) -> Running:
-    http, ws, smtp = free_ports(3)
+    http, ws, smtp = free_port(), free_port(), free_port()
     command = [sys.executable, "-m", "sandbox", f"--http-port={http}", f"--ws-port={ws}", f"--smtp-port={smtp}"]
     command += [f"--state-dir={state}", f"--kite-redirect-url={REDIRECT_URL}", *flags]
     process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -122,7 +115,7 @@ def stop(running: Running) -> int:
     """Ask it to end, and give its exit code."""
     if running.process.poll() is None:
         os.kill(running.process.pid, signal.SIGTERM)
-    _, errors = running.process.communicate(timeout=10)
+    _, errors = running.process.communicate(timeout=60)
     assert "Traceback" not in errors, errors
     return running.process.returncode
 

@@ -12,7 +12,7 @@ from kiteconnect import KiteConnect, KiteTicker
 from kiteconnect.exceptions import TokenException
 
 INFY, NIFTY = 408065, 256265
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 
 def main() -> None:

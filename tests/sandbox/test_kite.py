@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.recording import INDIA
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -27,7 +27,8 @@ def kite(sandbox: Any) -> Any:
 
 
 def historical(minutes: float, interval: str = "minute") -> str:
-    now = datetime.now(INDIA)
+    # In the midst of a minute: between two borders there is one candle more.
+    now = datetime.now(INDIA).replace(second=30)
     query = {"from": f"{now - timedelta(minutes=minutes):%Y-%m-%d %H:%M:%S}", "to": f"{now:%Y-%m-%d %H:%M:%S}"}
     return f"/instruments/historical/408065/{interval}?{urlencode(query)}"
 

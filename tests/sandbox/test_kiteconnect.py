@@ -17,7 +17,7 @@ def request_token(sandbox: Any) -> str:
     assert status == 200
     opener = urllib.request.build_opener(Stay)
     with pytest.raises(urllib.error.HTTPError) as moved:
-        opener.open(f"{sandbox.http}/connect/login?v=3&api_key=sandbox-key&redirect_params=a%3D1", b"", timeout=10)
+        opener.open(f"{sandbox.http}/connect/login?v=3&api_key=sandbox-key&redirect_params=a%3D1", b"", timeout=60)
     with moved.value:
         location = moved.value.headers["Location"]
     query = parse_qs(urlsplit(location).query)
@@ -33,7 +33,7 @@ class Stay(urllib.request.HTTPRedirectHandler):
 
 def test_the_unmodified_library_logs_in_and_streams(sandbox: Any) -> None:
     command = [sys.executable, str(SESSION), sandbox.http, sandbox.ws, request_token(sandbox)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout.splitlines()[-1])
     assert seen["instruments"] == 3102

@@ -11,9 +11,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK, InvalidStatus
 
+from tests.conftest import free_port
+
 INFY, TCS, NIFTY, USDINR = 408065, 2953217, 256265, 412675
 HEARTBEAT = b"\x00"
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 @asynccontextmanager
@@ -86,7 +88,8 @@ async def test_the_cached_quote_comes_at_once_with_its_old_time(sandbox: Any) ->
         await tell(connection, "mode", ["full", [INFY, NIFTY]])
         assert len(await first(connection, lambda packet: len(packet) == 44)) == 44
         full = await first(connection, lambda packet: len(packet) == 184)
-        assert exchange_s(full) <= asked_s
+        # Its last trade may fall between the question and the answer.
+        assert exchange_s(full) <= asked_s + 1
 
 
 @pytest.mark.parametrize(("mode", "sizes"), [("ltp", {8}), ("quote", {28, 44}), ("full", {32, 184})])
@@ -111,12 +114,14 @@ async def test_nothing_is_sent_after_unsubscribing_but_heartbeats(sandbox: Any) 
     async with connected(sandbox, INFY) as connection:
         await first(connection, lambda packet: len(packet) == 184)
         await tell(connection, "unsubscribe", [INFY])
+        # Commands are taken one after the other: with the answer to this one, the other was heard.
+        await connection.send("{}")
+        assert (await next_text(connection))["type"] == "error"
         async with asyncio.timeout(PATIENCE_S):
-            while await connection.recv() != HEARTBEAT:
-                pass
+            assert await connection.recv() == HEARTBEAT
             began_s = time.monotonic()
-            assert [await connection.recv(), await connection.recv()] == [HEARTBEAT, HEARTBEAT]
-            assert 1.5 < time.monotonic() - began_s < 4
+            assert [await connection.recv() for _ in range(4)] == [HEARTBEAT] * 4
+            assert 2 < time.monotonic() - began_s < 20
 
 
 async def test_tokens_that_are_text_are_passed_over(sandbox: Any) -> None:
@@ -211,10 +216,10 @@ async def test_a_trickle_lets_one_frame_through_at_a_time(sandbox: Any) -> None:
         await asyncio.to_thread(sandbox.call, "GET", "/control")
         arrivals = []
         async with asyncio.timeout(PATIENCE_S):
-            while len(arrivals) < 4:
+            while len(arrivals) < 6:
                 if len(await connection.recv()) > 1:
                     arrivals.append(time.monotonic())
-        assert arrivals[-1] - arrivals[-3] > 1.2
+        assert arrivals[-1] - arrivals[-5] > 2.4
 
 
 async def test_a_print_goes_out_at_the_price_asked_for(sandbox: Any) -> None:
@@ -264,12 +269,13 @@ async def test_the_brokers_news_is_a_text_message(sandbox: Any) -> None:
 
 
 async def test_the_stream_is_there_over_tls_too_unless_its_handshakes_fail(
-    start_sandbox: Callable[..., Any], unused_tcp_port: int
+    start_sandbox: Callable[..., Any],
 ) -> None:
-    sandbox = await asyncio.to_thread(start_sandbox, "--instruments=20", f"--tls-port={unused_tcp_port}")
+    port = free_port()
+    sandbox = await asyncio.to_thread(start_sandbox, "--instruments=20", f"--tls-port={port}")
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    address = f"wss://127.0.0.1:{unused_tcp_port}/?api_key=sandbox-key&access_token={sandbox.log_in()}"
+    address = f"wss://127.0.0.1:{port}/?api_key=sandbox-key&access_token={sandbox.log_in()}"
     async with connect(address, ssl=context) as connection:
         await tell(connection, "subscribe", [INFY])
         await tell(connection, "mode", ["full", [INFY]])

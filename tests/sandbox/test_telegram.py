@@ -131,10 +131,10 @@ async def test_blocked_and_limited_as_telegram_says_it(sandbox: Any, bot: Bot) -
 async def test_a_lost_reply_leaves_the_message_in_the_outbox_and_a_time_out_does_not(sandbox: Any, bot: Bot) -> None:
     sandbox.fault(telegram={"lost_reply": 1.0})
     with pytest.raises(TimedOut):
-        await bot.send_message(CHAT, "kept", read_timeout=0.3)
+        await bot.send_message(CHAT, "kept", read_timeout=1.5)
     sandbox.fault(telegram={"lost_reply": 0.0, "time_out": 1.0})
     with pytest.raises(TimedOut):
-        await bot.send_message(CHAT, "gone", read_timeout=0.3)
+        await bot.send_message(CHAT, "gone", read_timeout=1.5)
     assert [message["text"] for message in sandbox.outbox()] == ["kept"]
 
 

@@ -15,11 +15,11 @@ from twilio.rest import Client
 
 SID, TOKEN = "ACsandbox00000000000000000000000000", "sandbox-twilio-token"
 SENDER, RECIPIENT = "whatsapp:+14155238886", "whatsapp:+919812345678"
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 def client_of(sandbox: Any, token: str = TOKEN) -> Iterator[Client]:
-    http = TwilioHttpClient(timeout=5)
+    http = TwilioHttpClient(timeout=60)
     client = Client(SID, token, http_client=http)
     client.api.base_url = sandbox.http
     yield client

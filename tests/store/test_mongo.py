@@ -202,7 +202,7 @@ def test_what_the_server_refuses_is_said_in_its_words(server: Server, store: Mon
 
 
 def test_a_server_that_shuts_down_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(product, "OPERATION_MS", 300)
+    monkeypatch.setattr(product, "OPERATION_MS", 2_000)
     with serve() as server:
         store = MongoStore(f"mongodb://{server.host}")
         server.answers["find"] = {"ok": 0, "errmsg": "interrupted at shutdown", "code": 11600}
@@ -212,7 +212,7 @@ def test_a_server_that_shuts_down_is_said_in_one_sentence(monkeypatch: pytest.Mo
 
 
 def test_a_server_that_is_away_is_named_without_the_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(product, "OPERATION_MS", 300)
+    monkeypatch.setattr(product, "OPERATION_MS", 2_000)
     port = free_port()
     with pytest.raises(StormError) as raised:
         MongoStore(f"mongodb://storm:{PASSWORD}@127.0.0.1:{port}/shares?authSource=admin")

@@ -22,7 +22,7 @@ from tests.store.records import a_channel, a_delivery, a_mute, a_rule
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = 4
 COUNTED = 40
-WITHIN_S = 30
+WITHIN_S = 120
 
 OPENS = "from pathlib import Path; from stormalert.store.sqlite import SqliteStore; store = SqliteStore(Path(sys.argv[1]))"
 

@@ -162,7 +162,7 @@ def test_a_process_starts_anew_in_its_own_place_when_the_panel_changes(store: St
         time.sleep(0.3)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait(10)

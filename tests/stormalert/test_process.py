@@ -65,7 +65,7 @@ class Processes:
     def stop(self) -> None:
         for process in self._started:
             process.kill()
-            process.wait(10)
+            process.wait(90)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     processes.stop()
 
 
-def wait_until(condition: Callable[[], object], within_s: float = 20) -> None:
+def wait_until(condition: Callable[[], object], within_s: float = 90) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline
@@ -97,7 +97,7 @@ def test_a_signal_stops_a_process_cleanly_and_its_heartbeat_goes_with_it(
         assert int(facts["rss_bytes"]) > 10_000_000
         assert 0 < client.pttl(key) <= ALIVE_MS  # type: ignore[operator]
         process.send_signal(number)
-        assert process.wait(10) == 0
+        assert process.wait(90) == 0
         assert client.keys("*") == [keys.STARTS] and client.hgetall(keys.STARTS) == {"tester": "1"}
     lines = processes.log.read_text().splitlines()
     assert [line.partition(" tester: ")[2] for line in lines] == ["started", "up answer=42", "stopped"]
@@ -107,13 +107,13 @@ def test_a_process_that_waits_for_redis_can_be_stopped(processes: Processes) -> 
     process = processes.start(STORM_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0", STORM_LOG_FORMAT="text")
     wait_until(lambda: processes.log.exists() and "waiting for redis" in processes.log.read_text())
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(90) == 0
     assert processes.log.read_text().splitlines()[-1].endswith("tester: stopped")
 
 
 def test_an_error_of_ours_is_one_sentence_and_exit_code_1(processes: Processes, redis_url: str) -> None:
     process = processes.start('raise StormError("the port is taken")', STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text")
-    assert process.wait(20) == 1
+    assert process.wait(90) == 1
     assert processes.log.read_text().splitlines()[-1].endswith("error   tester: the port is taken")
     assert "Traceback" not in processes.log.read_text()
 
@@ -137,13 +137,13 @@ DEAF = """
 
 def test_a_task_that_fails_ends_also_those_to_which_no_cancellation_comes_through(processes: Processes, redis_url: str) -> None:
     process = processes.start(DEAF, STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text")
-    assert process.wait(20) == 1
+    assert process.wait(45) == 1
     assert processes.log.read_text().splitlines()[-1].endswith("error   tester: the port is taken")
 
 
 def test_settings_that_cannot_be_used_are_all_told_and_nothing_is_started(processes: Processes) -> None:
     process = processes.start(STORM_PORT="high", STORM_LOG_LEVEL="LOUD", STORM_COLOUR="red")
-    assert process.wait(20) == 2
+    assert process.wait(90) == 2
     lines = processes.log.read_text().splitlines()
     assert [line.split()[1].rstrip(":") for line in lines] == ["STORM_COLOUR", "STORM_LOG_LEVEL", "STORM_PORT"]
 
@@ -154,7 +154,7 @@ def test_a_process_waits_for_a_redis_that_comes_later(processes: Processes, redi
     wait_until(lambda: "waiting for redis" in processes.log.read_text())
     # A door to the real server that opens late.
     with socket.create_server(("127.0.0.1", port)) as door:
-        door.settimeout(20)
+        door.settimeout(90)
         for _ in range(2):
             visitor, _address = door.accept()
             with visitor, socket.create_connection(("127.0.0.1", urlsplit(redis_url).port or 0)) as server:
@@ -165,7 +165,7 @@ def test_a_process_waits_for_a_redis_that_comes_later(processes: Processes, redi
     assert processes.log.read_text().count("waiting for redis") == 1
 
 
-def _carry(visitor: socket.socket, server: socket.socket, is_done: Callable[[], bool], within_s: float = 10) -> bool:
+def _carry(visitor: socket.socket, server: socket.socket, is_done: Callable[[], bool], within_s: float = 60) -> bool:
     deadline = time.monotonic() + within_s
     while not is_done() and time.monotonic() < deadline:
         for source, target in ((visitor, server), (server, visitor)):
@@ -183,7 +183,7 @@ def test_a_log_for_machines_is_one_object_a_line_with_the_same_fields(processes:
     process = processes.start(STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="json")
     wait_until(lambda: processes.log.read_text().count("\n") >= 2)
     process.terminate()
-    process.wait(10)
+    process.wait(90)
     entries = [json.loads(line) for line in processes.log.read_text().splitlines()]
     assert [entry["message"] for entry in entries] == ["started", "up", "stopped"]
     assert entries[1]["answer"] == 42
@@ -206,7 +206,7 @@ LIBRARIES = """
 
 def test_libraries_warnings_and_a_crash_are_events_like_all_others(processes: Processes, redis_url: str) -> None:
     process = processes.start(LIBRARIES, STORM_REDIS_URL=redis_url)
-    assert process.wait(20) == 1
+    assert process.wait(90) == 1
     entries = [json.loads(line) for line in processes.log.read_text().splitlines()]
     assert {entry["pid"] for entry in entries} == {process.pid}
     told = [entry["message"] for entry in entries]
@@ -227,14 +227,14 @@ def test_on_a_terminal_the_log_is_text_unless_it_is_told_otherwise(processes: Pr
     while b"up answer=42" not in read:
         read += os.read(ours, 65_536)
     process.terminate()
-    process.wait(10)
+    process.wait(90)
     os.close(ours)
     assert b" info    tester: up answer=42" in read
 
 
 def test_an_event_with_a_line_break_is_one_line_for_people_too(processes: Processes, redis_url: str) -> None:
     work = 'logging.getLogger("stormalert").info("two\\nlines", extra={"rule": "a\\nb"}); stopping.set()'
-    processes.start(work, STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text").wait(20)
+    processes.start(work, STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text").wait(90)
     assert "two\\nlines rule=a\\nb" in processes.log.read_text()
 
 

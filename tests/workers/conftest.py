@@ -15,7 +15,7 @@ from tests.workers.rig import SID, SMTP_PASSWORD, TOKEN, TWILIO_TOKEN, Sandbox, 
 from tests.workers.talk import Talk
 from workers.channels import open_channels
 from workers.loop import Loop
-from workers.post import Post
+from workers.post import SEND_S, Post
 from workers.render import Message
 
 
@@ -29,13 +29,13 @@ def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox
     process = subprocess.Popen([*command, *secrets])
     url = f"http://127.0.0.1:{http}"
     try:
-        with httpx.Client(base_url=url, timeout=10) as client:
-            wait_until(lambda: _answers(client) or process.poll() is not None, 20, "the sandbox's first answer")
+        with httpx.Client(base_url=url, timeout=60) as client:
+            wait_until(lambda: _answers(client) or process.poll() is not None, 90, "the sandbox's first answer")
             assert process.poll() is None, "the sandbox did not start"
             yield Sandbox(url, smtp, client)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def open_post() -> Iterator[Callable[..., Post]]:
     opened = []
     with Loop() as loop:
 
-        def open_one(environment: dict[str, str], send_s: float = 5) -> Post:
+        def open_one(environment: dict[str, str], send_s: float = SEND_S) -> Post:
             channels = loop.run(open_channels(settings.parse(environment)))
             opened.extend(channels.values())
             return Post(channels, loop, send_s)

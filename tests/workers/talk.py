@@ -58,7 +58,7 @@ class Talk:
 
     def listening(self, **changes: str) -> "Talk":
         self.start(**changes)
-        wait_until(lambda: self.redis.get(keys.BOT_NAME), 30, "the bot's name")
+        wait_until(lambda: self.redis.get(keys.BOT_NAME), 90, "the bot's name")
         return self
 
     def texts(self, chat: int = CHAT) -> list[str]:
@@ -71,7 +71,7 @@ class Talk:
         """What the bot answers to it."""
         before = len(self.texts(chat))
         self.say(text, chat)
-        wait_until(lambda: len(self.texts(chat)) > before, 20, f"an answer to {text!r}")
+        wait_until(lambda: len(self.texts(chat)) > before, 90, f"an answer to {text!r}")
         return self.texts(chat)[-1]
 
     def person(self, **does: Any) -> None:
@@ -90,7 +90,7 @@ class Talk:
         for process in self.processes:
             process.terminate()
         for process in self.processes:
-            process.wait(15)
+            process.wait(60)
         # Shown by pytest when the test fails.
         print(self.log.read_text())
         self.store.close()

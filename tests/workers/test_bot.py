@@ -113,7 +113,7 @@ def test_a_group_gets_alerts_but_gives_no_orders(talk: Talk) -> None:
     talk.link()
     token = talk.links.make_link("u1")
     talk.say(f"/start {token}", GROUP)
-    wait_until(lambda: talk.texts(GROUP), 20, "the group's answer")
+    wait_until(lambda: talk.texts(GROUP), 90, "the group's answer")
     talk.say("/list", GROUP)
     talk.silence(GROUP)
     assert {it.address for it in talk.store.channels_of("u1")} == {str(CHAT), str(GROUP)}
@@ -193,12 +193,12 @@ def test_codes_and_tests_are_sent_for_the_dashboard_and_no_code_is_left_anywhere
 def test_only_one_of_several_processes_asks_telegram_and_another_takes_over(talk: Talk) -> None:
     first = talk.listening().processes[0]
     talk.start()
-    wait_until(lambda: len(talk.redis.keys("storm:alive:bot:*")) == 2, 30, "the second process")
+    wait_until(lambda: len(talk.redis.keys("storm:alive:bot:*")) == 2, 90, "the second process")
     talk.link()
     assert talk.log.read_text().count("listening to telegram") == 1
     assert "conflict" not in talk.log.read_text()
     first.terminate()
-    assert first.wait(15) == 0
+    assert first.wait(20) == 0
     assert "No rules yet" in talk.ask("/list")
     assert "Traceback" not in talk.log.read_text()
 
@@ -211,7 +211,7 @@ def test_a_second_program_on_the_same_token_is_named_as_the_trouble(talk: Talk) 
         talk.sandbox.client.get(ask, params={"timeout": 0})
         return "another program asks for this bot's updates" in talk.log.read_text()
 
-    wait_until(is_told, 20, "noticing the other program")
+    wait_until(is_told, 90, "noticing the other program")
     assert "Traceback" not in talk.log.read_text()
     assert talk.processes[0].poll() is None
 
@@ -219,28 +219,28 @@ def test_a_second_program_on_the_same_token_is_named_as_the_trouble(talk: Talk) 
 def test_telegram_may_be_away_and_come_back(talk: Talk) -> None:
     port = free_port()
     talk.start(STORM_TELEGRAM_API_ROOT=f"http://127.0.0.1:{port}")
-    wait_until(lambda: "telegram not reached" in talk.log.read_text(), 30, "noticing")
+    wait_until(lambda: "telegram not reached" in talk.log.read_text(), 90, "noticing")
     (process,) = talk.processes
     # Codes by mail do not wait for it.
     talk.store.save_channel(Channel(id="mail", user="u1", kind=ChannelKind.EMAIL, address="asha@storm.example"))
     assert run(talk, ErrandKind.TEST, "mail") == Outcome(ErrandState.SENT)
     assert process.poll() is None
     process.terminate()
-    assert process.wait(15) == 0
+    assert process.wait(20) == 0
     assert TOKEN not in talk.log.read_text()
 
 
 def test_a_refused_token_is_said_without_the_token(talk: Talk) -> None:
     secret = "1000001:never-to-be-seen"
     talk.start(TELEGRAM_BOT_TOKEN=secret)
-    wait_until(lambda: "check TELEGRAM_BOT_TOKEN" in talk.log.read_text(), 30, "the refusal")
+    wait_until(lambda: "check TELEGRAM_BOT_TOKEN" in talk.log.read_text(), 90, "the refusal")
     assert secret not in talk.log.read_text()
     assert TWILIO_TOKEN not in talk.log.read_text()
 
 
 def test_without_a_token_only_errands_are_run(talk: Talk) -> None:
     talk.start(TELEGRAM_BOT_TOKEN="")
-    wait_until(lambda: "TELEGRAM_BOT_TOKEN is not set" in talk.log.read_text(), 30, "the sentence")
+    wait_until(lambda: "TELEGRAM_BOT_TOKEN is not set" in talk.log.read_text(), 90, "the sentence")
     talk.store.save_channel(Channel(id="mail", user="u1", kind=ChannelKind.EMAIL, address="asha@storm.example"))
     assert run(talk, ErrandKind.TEST, "mail") == Outcome(ErrandState.SENT)
 
@@ -250,7 +250,7 @@ def test_by_webhook_only_telegram_is_heard(talk: Talk) -> None:
     url = f"http://127.0.0.1:{port}/from-telegram"
     talk.listening(STORM_TELEGRAM_WEBHOOK_URL=url, STORM_BOT_PORT=str(port))
     info = f"/bot{TOKEN}/getWebhookInfo"
-    wait_until(lambda: talk.sandbox.client.get(info).json()["result"]["url"] == url, 20, "the webhook")
+    wait_until(lambda: talk.sandbox.client.get(info).json()["result"]["url"] == url, 90, "the webhook")
     try:
         assert "Linked." in talk.link()
         assert talk.ask("/list").startswith("No rules yet")
@@ -272,7 +272,7 @@ def test_a_webhooks_port_that_is_taken_is_said_in_one_sentence(talk: Talk) -> No
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         process = talk.start(STORM_TELEGRAM_WEBHOOK_URL="http://127.0.0.1:1/x", STORM_BOT_PORT=port)
-        assert process.wait(30) == 1
+        assert process.wait(90) == 1
     talk.sandbox.client.get(f"/bot{TOKEN}/deleteWebhook").raise_for_status()
     assert f"cannot listen on 127.0.0.1:{port} (STORM_HOST, STORM_BOT_PORT)" in talk.log.read_text()
     assert "Traceback" not in talk.log.read_text()
@@ -319,7 +319,7 @@ def wait_for_alert(talk: Talk) -> dict[str, Any]:
     def found() -> list[dict[str, Any]]:
         return [message for message in talk.sandbox.outbox("telegram") if "1,384.55" in message["text"]]
 
-    wait_until(found, 40, "the alert's message")
+    wait_until(found, 90, "the alert's message")
     return found()[0]
 
 
@@ -331,7 +331,7 @@ def press(talk: Talk, message: dict[str, Any], label: str, said: str) -> dict[st
     def changed() -> dict[str, Any]:
         return next(it for it in talk.sandbox.outbox("telegram") if it["message_id"] == message["message_id"])
 
-    wait_until(lambda: said in changed()["text"], 20, f"the press of {label}")
+    wait_until(lambda: said in changed()["text"], 90, f"the press of {label}")
     return changed()
 
 
@@ -342,7 +342,7 @@ def run(talk: Talk, kind: ErrandKind, channel: str) -> Outcome:
         found = errands.outcome(talk.redis, errand)
         return found if found and found.state is not ErrandState.WAITING else None
 
-    wait_until(outcome, 30, f"the {kind} errand")
+    wait_until(outcome, 90, f"the {kind} errand")
     return outcome() or Outcome(ErrandState.WAITING)
 
 

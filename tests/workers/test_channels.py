@@ -9,7 +9,7 @@ from stormalert.model import Alert, ChannelKind
 from tests.conftest import free_port
 from tests.workers.rig import SMTP_PASSWORD, Bench, Sandbox, refused, written
 from workers.channels import CHANNELS
-from workers.post import Post
+from workers.post import SEND_S, Post
 from workers.render import Message
 
 # Their id of a message is the delivery's own.
@@ -62,6 +62,8 @@ def test_a_server_that_does_not_answer_is_retryable(
     assert isinstance(error, Retryable)
     assert error.reason == "timed out"
     bench.fault(time_out=0.0)
+    # A busy machine may need longer for a good one.
+    impatient.post._send_s = SEND_S
     assert impatient.send(text)
 
 

@@ -90,7 +90,7 @@ class Product:
 
     def start_worker(self) -> subprocess.Popen[bytes]:
         process = self.start("work")
-        wait_until(lambda: self.redis.keys(f"storm:alive:worker:*-{process.pid}"), 20, "the worker's first heartbeat")
+        wait_until(lambda: self.redis.keys(f"storm:alive:worker:*-{process.pid}"), 90, "the worker's first heartbeat")
         return process
 
     def fire(self, number: int = 1, rule: str = "rule1", entry_id: str = "*", **changes: str) -> str:
@@ -110,13 +110,13 @@ class Product:
     def states(self, alert: str) -> set[DeliveryState]:
         return {delivery.state for delivery in self.deliveries(alert).values()}
 
-    def wait_for(self, alert: str, state: DeliveryState, within_s: float = 20, count: int = 3) -> None:
+    def wait_for(self, alert: str, state: DeliveryState, within_s: float = 90, count: int = 3) -> None:
         def is_there() -> bool:
             return len(self.deliveries(alert)) == count and self.states(alert) == {state}
 
         wait_until(is_there, within_s, f"{alert} {state}")
 
-    def wait_until_idle(self, within_s: float = 30) -> None:
+    def wait_until_idle(self, within_s: float = 90) -> None:
         """Every alert is acknowledged and every job came to its end."""
 
         def is_idle() -> bool:
@@ -133,7 +133,7 @@ class Product:
         for process in self._processes:
             process.terminate()
         for process in self._processes:
-            process.wait(15)
+            process.wait(60)
         # Shown by pytest when the test fails.
         print(self.log.read_text())
         self.store.close()
@@ -153,7 +153,7 @@ def product(redis_url: str, sandbox: Sandbox, tmp_path: Path) -> Iterator[Produc
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGKILL)
-    process.wait(10)
+    process.wait(60)
 
 
 def test_an_alert_reaches_every_channel_once_however_often_it_comes(product: Product) -> None:
@@ -197,12 +197,12 @@ def test_a_worker_killed_while_it_sends_loses_nothing_and_repeats_nothing(produc
     victim = product.start_worker()
     product.sandbox.faults(telegram={"time_out": 1.0}, twilio={"time_out": 1.0}, smtp={"time_out": 1.0})
     alert = product.fire()
-    wait_until(lambda: product.redis.keys("storm:sent:*"), 10, "sending")
+    wait_until(lambda: product.redis.keys("storm:sent:*"), 90, "sending")
     kill(victim)
     product.sandbox.faults(telegram={"time_out": 0.0}, twilio={"time_out": 0.0}, smtp={"time_out": 0.0})
     killed_s = time.monotonic()
     product.start_worker()
-    product.wait_for(alert, DeliveryState.SENT, within_s=40)
+    product.wait_for(alert, DeliveryState.SENT)
     print(f"healed {time.monotonic() - killed_s:.1f} s after kill -9")
     product.wait_until_idle()
     assert len(product.texts()) == 3
@@ -230,11 +230,11 @@ def test_dispatchers_and_workers_killed_at_any_moment_deliver_every_alert(produc
         for number in range(20):
             product.fire(number, rule=f"rule{killed}")
         dispatcher, worker = product.start("dispatch"), product.start_worker()
-        wait_until(lambda count=20 * killed + 5: len(product.texts()) > count, 20, "some messages")
+        wait_until(lambda count=20 * killed + 5: len(product.texts()) > count, 90, "some messages")
         kill(dispatcher)
         kill(worker)
     product.start("dispatch")
-    product.wait_until_idle(60)
+    product.wait_until_idle()
     sent = product.texts()
     assert all(product.states(f"rule{killed}-{number}") == {DeliveryState.SENT} for killed in range(3) for number in range(20))
     assert 180 <= len(sent) <= 180 + 3
@@ -247,21 +247,21 @@ def test_redis_may_go_away_and_come_back(tmp_path: Path, sandbox: Sandbox) -> No
     product = Product(f"redis://127.0.0.1:{port}/0", sandbox, tmp_path)
     product.seed()
     try:
-        wait_until(lambda: is_up(product.redis), 10, "the server's start")
+        wait_until(lambda: is_up(product.redis), 90, "the server's start")
         product.start("dispatch")
         worker = product.start_worker()
         product.wait_for(product.fire(1), DeliveryState.SENT)
         kill(server)
-        wait_until(lambda: "redis lost" in product.log.read_text(), 10, "noticing")
+        wait_until(lambda: "redis lost" in product.log.read_text(), 90, "noticing")
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        wait_until(lambda: is_up(product.redis), 10, "the server's return")
+        wait_until(lambda: is_up(product.redis), 90, "the server's return")
         product.wait_for(product.fire(2), DeliveryState.SENT)
         assert worker.poll() is None
         assert "Traceback" not in product.log.read_text()
     finally:
         product.stop()
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 def test_a_delivery_that_no_job_works_on_is_queued_again(product: Product) -> None:
@@ -282,8 +282,8 @@ def test_a_provider_that_asks_to_wait_is_obeyed_and_then_served(product: Product
     product.start_worker()
     product.sandbox.faults(telegram={"too_many": 1.0, "retry_after_s": 2.0}, twilio={"server_error": 1.0})
     alert = product.fire()
-    wait_until(lambda: "telegram" in product.deliveries(alert), 20, "the dispatch")
-    wait_until(lambda: product.deliveries(alert)["telegram"].attempts == 1, 20, "telegram's first try")
+    wait_until(lambda: "telegram" in product.deliveries(alert), 90, "the dispatch")
+    wait_until(lambda: product.deliveries(alert)["telegram"].attempts == 1, 90, "telegram's first try")
     put_off = product.deliveries(alert)["telegram"]
     assert (put_off.state, put_off.reason) == (DeliveryState.QUEUED, "rate limited")
     product.sandbox.faults(telegram={"too_many": 0.0}, twilio={"server_error": 0.0})
@@ -300,7 +300,7 @@ def test_beyond_the_hour_alerts_are_told_together_and_none_vanishes(product: Pro
     product.start_worker()
     alerts = [product.fire(number, symbol=f"NSE:S{number}") for number in range(5)]
     for alert in alerts:
-        product.wait_for(alert, DeliveryState.SENT, within_s=40)
+        product.wait_for(alert, DeliveryState.SENT)
     for kind in ADDRESSES:
         texts = [text for channel, text in product.texts() if channel == kind]
         for alert in range(5):
@@ -317,7 +317,7 @@ def test_a_burst_is_told_in_one_message_a_channel_and_none_vanishes(product: Pro
     product.start_worker()
     alerts = [product.fire(number, symbol=f"NSE:S{number}") for number in range(7)]
     for alert in alerts:
-        product.wait_for(alert, DeliveryState.SENT, within_s=40)
+        product.wait_for(alert, DeliveryState.SENT)
     for kind in ADDRESSES:
         texts = [text for channel, text in product.texts() if channel == kind]
         for alert in range(7):
@@ -348,14 +348,14 @@ def test_a_dead_address_is_switched_off_with_the_reason(product: Product) -> Non
     product.sandbox.faults(telegram={"blocked": [ADDRESSES[ChannelKind.TELEGRAM]]})
     alert = product.fire()
     product.wait_until_idle()
-    wait_until(lambda: product.deliveries(alert)["telegram"].state is DeliveryState.FAILED, 10, "the refusal")
+    wait_until(lambda: product.deliveries(alert)["telegram"].state is DeliveryState.FAILED, 90, "the refusal")
     assert "blocked by the recipient" in product.deliveries(alert)["telegram"].reason
     channel = product.store.channel("telegram")
     assert channel is not None
     assert not channel.is_on
     assert "blocked by the recipient" in channel.reason
     # The store hears of it first.
-    wait_until(lambda: product.raw.zrange("rq:failed:deliveries", 0, -1) == [b"rule1-1-telegram"], 10, "the failed job")
+    wait_until(lambda: product.raw.zrange("rq:failed:deliveries", 0, -1) == [b"rule1-1-telegram"], 90, "the failed job")
     second = product.fire(2)
     product.wait_for(second, DeliveryState.SENT, count=2)
 
@@ -413,18 +413,22 @@ def test_nothing_that_a_run_writes_holds_a_secret_or_a_pickle(product: Product, 
     # First no provider is there at all: libraries put the address that they called into their errors.
     worker = product.start_worker()
     product.fire()
-    wait_until(lambda: product.log.read_text().count("delivery put off") >= 3, 20, "the failures")
+    wait_until(lambda: product.log.read_text().count("delivery put off") >= 3, 90, "the failures")
     kill(worker)
     product.configure(**sandbox.environment() | {"SMTP_URL": f"{mail}:{sandbox.smtp_port}"})
-    sandbox.faults(telegram={"server_error": 0.5, "errors": {ADDRESSES[ChannelKind.TELEGRAM]: 401}},
-                   twilio={"blocked": [ADDRESSES[ChannelKind.WHATSAPP]]}, smtp={"server_error": 0.5})  # fmt: skip
+    # Not by chance: of a fault that comes by the throw of a die, some run would have too many in a row.
+    sandbox.faults(telegram={"errors": {ADDRESSES[ChannelKind.TELEGRAM]: 401}},
+                   twilio={"blocked": [ADDRESSES[ChannelKind.WHATSAPP]]}, smtp={"server_error": 1.0})  # fmt: skip
     product.start_worker()
+    put_off = product.log.read_text().count("delivery put off")
     product.fire(2)
-    product.wait_until_idle(60)
+    wait_until(lambda: product.log.read_text().count("delivery put off") > put_off, 90, "a broken mail server")
+    sandbox.faults(smtp={"server_error": 0.0})
+    product.wait_until_idle()
     values = [value for key in product.raw.scan_iter() for value in (key, *values_of(product.raw, key))]
     assert any(b"workers.jobs.deliver" in value for value in values)
     assert not [value for value in values if value[:1] == b"\x80"]
-    with httpx.Client(base_url=product.board_url) as browser:
+    with httpx.Client(base_url=product.board_url, timeout=60) as browser:
         browser.cookies.set(ACCESS_COOKIE, product.session())
         pages = [browser.get(page) for page in PAGES]
     assert {page.status_code for page in pages} == {200}
@@ -445,11 +449,13 @@ def test_a_failed_job_is_run_again_from_the_board(product: Product) -> None:
     product.sandbox.faults(telegram={"errors": {ADDRESSES[ChannelKind.TELEGRAM]: 401}})
     failed = [product.fire(number) for number in range(3)]
     product.wait_until_idle()
-    wait_until(lambda: product.raw.zcard("rq:failed:deliveries") == 3, 10, "the failed jobs")
+    wait_until(lambda: product.raw.zcard("rq:failed:deliveries") == 3, 90, "the failed jobs")
     product.sandbox.faults(telegram={"errors": {}})
-    with httpx.Client(base_url=product.board_url, headers={"Origin": f"http://127.0.0.1:{product.board_port}"}) as browser:
+    with httpx.Client(
+        base_url=product.board_url, timeout=60, headers={"Origin": f"http://127.0.0.1:{product.board_port}"}
+    ) as browser:
         browser.cookies.set(ACCESS_COOKIE, product.session())
-        wait_until(lambda: answers(browser), 20, "the board")
+        wait_until(lambda: answers(browser), 90, "the board")
         shown = browser.get("/0/data/jobs/deliveries/failed/8/asc/1.json").json()["jobs"]
         assert {job["id"] for job in shown} == {f"{alert}-telegram" for alert in failed}
         assert all("credentials refused: check TELEGRAM_BOT_TOKEN" in job["exc_info"] for job in shown)
@@ -466,13 +472,17 @@ def test_the_board_opens_for_a_signed_in_admin_only(product: Product) -> None:
     product.start("dispatch")
     product.start_worker()
     product.wait_for(product.fire(), DeliveryState.SENT)
-    with httpx.Client(base_url=product.board_url) as browser:
-        wait_until(lambda: answers(browser), 20, "the board")
+    with httpx.Client(base_url=product.board_url, timeout=60) as browser:
+        wait_until(lambda: answers(browser), 90, "the board")
         assert browser.get("/").status_code == 401
         browser.cookies.set(ACCESS_COOKIE, product.session())
         assert "RQ dashboard" in browser.get("/").text
-        (worker,) = browser.get("/0/data/workers.json").json()["workers"]
-        assert worker["successful_job_count"] == 3
+
+        def jobs_done() -> list[int]:
+            return [worker["successful_job_count"] for worker in browser.get("/0/data/workers.json").json()["workers"]]
+
+        # The store hears of it first.
+        wait_until(lambda: jobs_done() == [3], 90, "the count of the jobs")
 
 
 def values_of(redis: Redis, key: bytes) -> list[bytes]:
@@ -520,11 +530,11 @@ def test_a_worker_takes_up_a_key_that_an_admin_set_and_stays_the_same_process(pr
         delivery = product.store.delivery(refused)
         return delivery.state if delivery else None
 
-    wait_until(lambda: state() is DeliveryState.FAILED, 20, "the refusal")
+    wait_until(lambda: state() is DeliveryState.FAILED, 90, "the refusal")
     panel.save(settings.parse(master), product.store, "TELEGRAM_BOT_TOKEN", TOKEN)
-    wait_until(lambda: product.log.read_text().count("worker: started") == 2, 20, "it to start anew")
+    wait_until(lambda: product.log.read_text().count("worker: started") == 2, 90, "it to start anew")
     assert product.log.read_text().count("settings changed: starting anew") == 1, "the dispatcher has no use for it"
     product.wait_for(product.fire(2), DeliveryState.SENT)
     assert worker.poll() is None
-    wait_until(lambda: product.redis.keys(f"storm:alive:worker:*-{worker.pid}"), 20, "the same process's heartbeat")
+    wait_until(lambda: product.redis.keys(f"storm:alive:worker:*-{worker.pid}"), 90, "the same process's heartbeat")
     assert TOKEN not in product.log.read_text()

@@ -88,7 +88,7 @@ def send() -> Iterator[Callable[[str], str]]:
         def send_one(url: str) -> str:
             channels = loop.run(open_channels(settings.parse({"SMTP_URL": url})))
             try:
-                return Post(channels, loop, 5).send(ChannelKind.EMAIL, "trader@storm.example", TEXT)
+                return Post(channels, loop).send(ChannelKind.EMAIL, "trader@storm.example", TEXT)
             finally:
                 for sender in channels.values():
                     loop.run(sender.close())

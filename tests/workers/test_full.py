@@ -102,7 +102,7 @@ async def test_a_full_disk_is_as_good_as_a_server_that_is_away(tmp_path: Path) -
 async def test_what_went_out_is_kept_from_others_until_it_can_be_marked(client: Redis) -> None:
     marks = Marks(client)
     assert await marks.claim("d1")
-    await client.pexpire(keys.sent("d1"), 1_000)
+    await client.pexpire(keys.sent("d1"), 4_000)
     await client.config_set("maxmemory", 1)
     with pytest.raises(OutOfMemoryError):
         await marks.mark_sent("d1", "provider's id")

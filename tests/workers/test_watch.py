@@ -4,6 +4,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,13 @@ def wait_for_looks() -> None:
 def let_a_minute_pass(talk: Talk) -> None:
     """For what is in somebody's hands."""
     group = keys.ERRANDS_GROUP
-    (entry,) = talk.redis.xpending_range(keys.ERRANDS, group, "-", "+", 10)
+
+    def pending() -> list[Any]:
+        return list(talk.redis.xpending_range(keys.ERRANDS, group, "-", "+", 10))
+
+    # What went out is acknowledged a moment later.
+    wait_until(lambda: len(pending()) == 1, 90, "the rest being acknowledged")
+    (entry,) = pending()
     talk.redis.xclaim(keys.ERRANDS, group, entry["consumer"], 0, [entry["message_id"]], idle=60_000, retrycount=1)
 
 
@@ -64,16 +71,16 @@ def test_what_is_wrong_is_told_to_admins_once_and_once_that_it_is_over(admin: Ta
     began_ms = now_ms() - 10 * MINUTE_MS
     feed(admin, "stale", began_ms)
     admin.listening()
-    wait_until(lambda: headlines(admin) == [DOWN], 30, "the notice")
+    wait_until(lambda: headlines(admin) == [DOWN], 90, "the notice")
     # Another process takes over, and what was told is known.
     admin.processes[0].terminate()
-    admin.processes[0].wait(15)
+    admin.processes[0].wait(60)
     admin.start()
     admin.start()
     wait_for_looks()
     assert headlines(admin) == [DOWN]
     feed(admin, "streaming", began_ms + 5 * MINUTE_MS)
-    wait_until(lambda: headlines(admin) == [DOWN, BACK], 30, "the end")
+    wait_until(lambda: headlines(admin) == [DOWN, BACK], 90, "the end")
     wait_for_looks()
     assert headlines(admin) == [DOWN, BACK]
     assert [mail["subject"] for mail in admin.sandbox.outbox("email")] == [DOWN, BACK]
@@ -85,12 +92,12 @@ def test_a_notice_that_a_provider_refuses_for_now_goes_out_later(admin: Talk) ->
     admin.sandbox.faults(telegram={"server_error": 1.0})
     alarms.raise_alarm(admin.store, ChannelKind.WHATSAPP, "the account is suspended")
     admin.start()
-    wait_until(lambda: admin.sandbox.outbox("email"), 30, "the notice by mail")
-    wait_until(lambda: "notice put off" in admin.log.read_text(), 20, "the failed try")
+    wait_until(lambda: admin.sandbox.outbox("email"), 90, "the notice by mail")
+    wait_until(lambda: "notice put off" in admin.log.read_text(), 90, "the failed try")
     assert headlines(admin) == []
     admin.sandbox.faults(telegram={"server_error": 0.0})
     let_a_minute_pass(admin)
-    wait_until(lambda: headlines(admin) == ["⚠ WhatsApp takes no messages from us"], 30, "the notice by Telegram")
+    wait_until(lambda: headlines(admin) == ["⚠ WhatsApp takes no messages from us"], 90, "the notice by Telegram")
     assert len(admin.sandbox.outbox("email")) == 1
 
 
@@ -101,7 +108,7 @@ def test_a_process_that_stops_beating_is_missed(admin: Talk) -> None:
     seen = f'{{"since_ms": {began_ms}, "over": "dispatch is running again", "seen_ms": {now_ms()}}}'
     admin.redis.hset(keys.NOTICES, "missing-dispatch", seen)
     admin.start()
-    wait_until(lambda: headlines(admin) == ["⚠ dispatch is not running: alerts are late or missing"], 30, "the notice")
+    wait_until(lambda: headlines(admin) == ["⚠ dispatch is not running: alerts are late or missing"], 90, "the notice")
 
 
 def test_a_certificate_that_is_not_renewed_is_told(admin: Talk, tmp_path: Path) -> None:
@@ -110,5 +117,5 @@ def test_a_certificate_that_is_not_renewed_is_told(admin: Talk, tmp_path: Path) 
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         admin.listening(STORM_PUBLIC_URL=f"https://127.0.0.1:{server.port}")
-        wait_until(lambda: "⚠ The dashboard's certificate ends in 5 days" in headlines(admin), 30, "the notice")
+        wait_until(lambda: "⚠ The dashboard's certificate ends in 5 days" in headlines(admin), 90, "the notice")
         server.shutdown()
