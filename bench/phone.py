@@ -35,7 +35,7 @@ WINDOW_MS = 5 * MINUTE_MS
 JUMP = 1.035
 # Every instrument has to trade once before it can jump, and the last of a list trades seldom.
 READY_WITHIN_S = 180
-SETTLE_S = 20
+SETTLE_S = 60
 # For messages that should not come.
 LINGER_S = 2
 SYMBOL = re.compile(r"NSE:[^\s<]+")

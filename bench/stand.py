@@ -26,7 +26,7 @@ ALERTS = Shard("s0").alerts
 CHANNELS = (ChannelKind.TELEGRAM, ChannelKind.WHATSAPP, ChannelKind.EMAIL)
 # Alerts are appended by us, so the exchange has next to nothing to do.
 NO_MARKET = ("--instruments=5", "--tick-rate=1")
-UP_WITHIN_S = 30
+UP_WITHIN_S = 120
 STOPPED_WITHIN_S = 20
 PAGE = 1_000
 # The providers' own limits would make a measurement take hours.

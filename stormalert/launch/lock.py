@@ -10,7 +10,7 @@ from pathlib import Path
 from stormalert.errors import StormError
 
 # A launcher that was killed leaves a supervisor that needs this long to stop everything; it holds the lock meanwhile.
-LEFT_OVER_STOPS_WITHIN_S = 15
+LEFT_OVER_STOPS_WITHIN_S = 30
 
 
 @contextmanager
