@@ -229,10 +229,13 @@ def enrol(user: User, secret: str) -> tuple[User, list[str]]:
     return saved, codes
 
 
-def drop_second_factor(user: User) -> User:
-    """Raises StormError, Conflict."""
+def drop_second_factor(user: User, by: User) -> User:
+    """One's own, or by an admin that of somebody who lost it. Raises StormError, Conflict."""
     saved = resources.store().save_user(user.model_copy(update={"totp_sealed": "", "recovery_digests": ()}))
-    record(user.id, "second factor removed")
+    if by.id == user.id:
+        record(user.id, "second factor removed")
+    else:
+        record(by.id, "second factor of a user removed", user.name)
     return saved
 
 

@@ -104,7 +104,7 @@ def _drop(password: str) -> None:
     user = viewer.required().user
     if not is_password(password, user.password_hash):
         raise InputError("The password is wrong.")
-    authentication.drop_second_factor(user)
+    authentication.drop_second_factor(user, user)
 
 
 def _sessions(who: SignedIn) -> None:

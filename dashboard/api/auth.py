@@ -192,7 +192,7 @@ async def remove_second_factor(request: Request, who: Who, asked: Code) -> None:
         raise _again(refusal) from None
     # As it is now: a recovery code may just have been used up.
     if user := resources.store().user(who.user.id):
-        authentication.drop_second_factor(user)
+        authentication.drop_second_factor(user, user)
 
 
 @router.get("/sessions", **door(Door.MEMBER, Scope.READ))

@@ -232,6 +232,8 @@ def test_an_admin_helps_who_lost_the_phone(rig: Rig) -> None:
         with_second_factor(mina)
     with rig.sign_in("asha") as admin:
         assert admin.post("/api/admin/users/u-mina/drop-second-factor").status_code == 204
+    removed = [(who, detail) for who, action, detail in audit(rig, 10) if "second factor" in action and "removed" in action]
+    assert removed == [("u-asha", "mina")], "it is the admin's act, and nobody else's"
     with rig.sign_in("mina") as mina:
         assert mina.get("/api/auth/me").json()["has_second_factor"] is False
 
