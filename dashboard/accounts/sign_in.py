@@ -40,7 +40,7 @@ async def post_login(request: Request) -> Response:
     if not _is_own(request, form):
         return _form(request, STALE, name, 403)
     try:
-        user = await authentication.check_password(request, name, _text(form, "password"))
+        user = await authentication.check_password(authentication.caller_of(request), name, _text(form, "password"))
         if user.has_second_factor:
             return _code_form(request, user)
         if await asyncio.to_thread(authentication.must_enrol, user):
@@ -61,7 +61,7 @@ async def post_code(request: Request) -> Response:
         return _form(request, STALE, "", 403)
     user, _ = found
     try:
-        await authentication.check_code(request, user, _text(form, "code"))
+        await authentication.check_code(authentication.caller_of(request), user, _text(form, "code"))
         return await _let_in(request, user)
     except NotSignedIn as refusal:
         return _refused(_code_form(request, user, refusal.sentence, refusal.status), refusal)

@@ -99,11 +99,11 @@ class Reset(Input):
 async def login(request: Request, response: Response, asked: SignIn) -> UserOut:
     """Sign in; the answer sets the cookies."""
     try:
-        user = await authentication.check_password(request, asked.name, asked.password)
+        user = await authentication.check_password(authentication.caller_of(request), asked.name, asked.password)
         if user.has_second_factor:
             if not asked.code:
                 raise NotSignedIn(401, NEEDS_CODE)
-            await authentication.check_code(request, user, asked.code)
+            await authentication.check_code(authentication.caller_of(request), user, asked.code)
         elif await asyncio.to_thread(authentication.must_enrol, user):
             raise NotSignedIn(403, MUST_ENROL)
         begun = await authentication.begin(request, user)
@@ -187,7 +187,7 @@ async def remove_second_factor(request: Request, who: Who, asked: Code) -> None:
     if house.read(resources.store()).demands_second_factor(who.user):
         raise Refused(403, "Here everybody of your role has a second factor, so it cannot be removed.")
     try:
-        await authentication.check_code(request, who.user, asked.code)
+        await authentication.check_code(authentication.caller_of(request), who.user, asked.code)
     except NotSignedIn as refusal:
         raise _again(refusal) from None
     # As it is now: a recovery code may just have been used up.
@@ -238,7 +238,7 @@ def reset(request: Request, asked: Reset) -> UserOut:
 async def _check_again(request: Request, who: SignedIn, password: str) -> User:
     """The user as they are now, when it is still they who sit there."""
     try:
-        return await authentication.check_password(request, who.user.name, password)
+        return await authentication.check_password(authentication.caller_of(request), who.user.name, password)
     except NotSignedIn as refusal:
         raise _again(refusal) from None
 
