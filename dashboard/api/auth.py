@@ -184,15 +184,16 @@ async def remove_second_factor(request: Request, who: Who, asked: Code) -> None:
     """Remove it, with a code of it."""
     if not who.user.has_second_factor:
         raise Refused(409, "There is no second factor.")
-    if house.read(resources.store()).demands_second_factor(who.user):
+    rules = await asyncio.to_thread(house.read, resources.store())
+    if rules.demands_second_factor(who.user):
         raise Refused(403, "Here everybody of your role has a second factor, so it cannot be removed.")
     try:
         await authentication.check_code(authentication.caller_of(request), who.user, asked.code)
     except NotSignedIn as refusal:
         raise _again(refusal) from None
     # As it is now: a recovery code may just have been used up.
-    if user := resources.store().user(who.user.id):
-        authentication.drop_second_factor(user, user)
+    if user := await asyncio.to_thread(resources.store().user, who.user.id):
+        await asyncio.to_thread(authentication.drop_second_factor, user, user)
 
 
 @router.get("/sessions", **door(Door.MEMBER, Scope.READ))
