@@ -20,7 +20,6 @@ from starlette.responses import Response
 
 from dashboard import resources
 from dashboard.accounts import throttle
-from dashboard.accounts.portable import rules_of
 from dashboard.accounts.throttle import Subject
 from stormalert import house, second_factor, templates, wishes
 from stormalert.errors import Conflict, StormError
@@ -208,7 +207,7 @@ def erase(user: User, by: User) -> None:
     check_not_last_admin(user)
     resources.sessions().end_all(user.id)
     store = resources.store()
-    wishes.forget(store, user.id, [rule.id for rule in rules_of(store, user.id)])
+    wishes.forget(store, user.id)
     templates.forget(store, user.id)
     store.erase_user(user.id)
     record(by.id, "account erased", user.id)

@@ -12,11 +12,13 @@ import pytest
 from argon2 import PasswordHasher
 from redis import Redis
 
-from stormalert import house
+from stormalert import house, wishes
 from stormalert.house import House, Plan, SecondFactor
-from stormalert.model import AuditEntry, Role, TicketKind, User
+from stormalert.model import AuditEntry, Role, RuleState, TicketKind, User
 from stormalert.sessions import ACCESS_COOKIE
 from stormalert.store import open_store
+from stormalert.wishes import Loudness, RuleWish
+from tests.store.records import a_rule
 
 from .conftest import PASSWORD, Rig, post_login, running
 
@@ -265,17 +267,33 @@ def test_who_erases_oneself_leaves_nothing_but_the_audit_log(rig: Rig) -> None:
         made = ravi.post("/api/rules/line", json={"line": "NSE:INFY trailing 1%"}).json()
         ravi.put(f"/api/rules/{made['id']}/messages", json={"loudness": "off"})
         ravi.put("/api/settings", json={"burst": {"most": 1, "within_s": 1}, "template": "hello {symbol}"})
+        # Deleted by a StormAlert that did not forget how its alerts were told.
+        rig.store.save_rule(a_rule("ravis-old", user=ravi.get("/api/auth/me").json()["id"], state=RuleState.DELETED))
+        wishes.save_of_rule(rig.store, "ravis-old", RuleWish(loudness=Loudness.OFF))
+        wishes.save_of_rule(rig.store, "minas", RuleWish(loudness=Loudness.OFF))
         exported = ravi.get("/api/auth/export").json()
+        assert exported["template"] == "hello {symbol}" and exported["burst"] == {"most": 1, "within_s": 1}
         assert exported["user"]["name"] == "ravi" and exported["rules"][0]["rule"]["id"] == made["id"]
         assert "password_hash" not in str(exported) and exported["rules"][0]["messages"]["loudness"] == "off"
         user = exported["user"]["id"]
         assert ravi.post("/api/auth/erase", json={"password": NEW}).status_code == 204
         assert ravi.get("/api/auth/me").status_code == 401
     assert rig.store.user(user) is None and rig.store.rules_of(user) == []
-    assert rig.store.settings_like(f"burst.{user}") == {} and rig.store.settings_like(f"wish.{made['id']}") == {}
+    assert rig.store.settings_like(f"burst.{user}") == {} and list(rig.store.settings_like("wish.")) == ["wish.minas"]
     assert not [name for name in rig.store.settings_like("") if user in name]
     left: AuditEntry = rig.store.audit(limit=1)[0]
     assert (left.user, left.action) == (user, "account erased")
+
+
+def test_how_a_rules_alerts_are_told_is_forgotten_with_the_rule(rig: Rig) -> None:
+    with rig.sign_in("mina") as mina:
+        made = [mina.post("/api/rules/line", json={"line": "NSE:INFY trailing 1%"}).json()["id"] for _ in range(3)]
+        for rule in made:
+            mina.put(f"/api/rules/{rule}/messages", json={"loudness": "off"})
+        assert mina.delete(f"/api/rules/{made[0]}").status_code == 204
+        assert mina.post("/api/rules/bulk", json={"act": "delete", "ids": [made[1]]}).json()["done"] == [made[1]]
+        mina.post(f"/api/rules/{made[2]}/pause")
+    assert list(rig.store.settings([f"wish.{rule}" for rule in made])) == [f"wish.{made[2]}"]
 
 
 def test_limits_of_the_plan_are_told_clearly(rig: Rig) -> None:
