@@ -20,7 +20,8 @@ from stormalert.store import open_store
 from stormalert.wishes import Loudness, RuleWish
 from tests.store.records import a_rule
 
-from .conftest import PASSWORD, Rig, post_login, running
+from .conftest import PASSWORD, Rig, away, post_login, running
+from .test_auth import sign_out_token
 
 NEW = "a new long password"
 LINK = re.compile(r"(/join/[A-Za-z0-9_-]{40,})")
@@ -227,6 +228,40 @@ def test_who_must_have_a_second_factor_adds_it_when_signing_in(rig: Rig) -> None
         assert visitor.post("/api/auth/second-factor/remove", json={"code": "000000"}).status_code == 403
     with rig.visitor() as other:
         assert "<svg" in post_login(other, "asha", PASSWORD).text
+
+
+def test_a_store_that_is_away_does_not_make_a_sign_in_too_old(rig: Rig) -> None:
+    with rig.sign_in("mina") as mina:
+        _, _, codes = with_second_factor(mina)
+    with rig.visitor() as visitor:
+        asked = post_login(visitor, "mina", PASSWORD)
+        form = {"csrf": visitor.cookies["storm_csrf"], "step": code_field(asked.text, "step"), "code": codes[0]}
+        with away(rig, "users"):
+            refused = visitor.post("/login/code", data=form)
+        assert (refused.status_code, "The store does not answer; load this page again" in refused.text) == (503, True)
+        assert visitor.post("/login/code", data=form).status_code == 303
+
+
+def test_a_store_that_is_away_is_a_sentence_on_the_ways_in_and_out(rig: Rig) -> None:
+    house.save(rig.store, House(second_factor=SecondFactor.EVERYONE))
+    sentence = "The store does not answer; load this page again in a moment."
+    with rig.visitor() as visitor:
+        page = post_login(visitor, "mina", PASSWORD)
+        found = re.search(r'<p class="key">([A-Z2-7]{32})</p>', page.text)
+        assert found
+        form = {"csrf": visitor.cookies["storm_csrf"], "step": code_field(page.text, "step"), "code": fresh_code(found[1])}
+        with away(rig, "audit"):
+            refused = visitor.post("/login/enrol", data=form)
+        assert (refused.status_code, sentence in refused.text) == (503, True)
+    house.save(rig.store, House())
+    with rig.sign_in("asha") as asha, away(rig, "audit"):
+        csrf = sign_out_token(asha.cookies[ACCESS_COOKIE])
+        refused = asha.post("/logout", data={"csrf": csrf})
+        assert (refused.status_code, sentence in refused.text) == (503, True)
+    with rig.visitor() as visitor, away(rig, "tickets"):
+        for answer in (visitor.get("/join/x"), visitor.post("/reset/x", data={"password": NEW, "again": NEW})):
+            assert (answer.status_code, sentence in answer.text) == (503, True)
+    assert "Traceback" not in rig.log.read_text()
 
 
 def test_an_admin_helps_who_lost_the_phone(rig: Rig) -> None:
