@@ -87,13 +87,20 @@ def join(store: Store, ticket: Ticket, name: str, password: str) -> User:
 
 
 def reset(store: Store, ticket: Ticket, password: str) -> User:
-    """The account with its new password; all of its sessions end. Raises Conflict when the ticket is gone."""
+    """The account with its new password; all of its sessions end. Raises Conflict when the ticket is gone, and InputError,
+    which leaves it, when the account changed at the same moment.
+    """
     user = store.user(ticket.user)
     if user is None:
         raise Conflict(_GONE)
     password_hash = hash_password(password)
     _take(store, ticket)
-    saved = store.save_user(user.model_copy(update={"password_hash": password_hash}))
+    try:
+        saved = store.save_user(user.model_copy(update={"password_hash": password_hash}))
+    except Conflict:
+        # An admin changed the role, say; the link is still good.
+        store.save_ticket(ticket)
+        raise InputError("The account changed at the same moment; set the password once more.") from None
     resources.sessions().end_all(user.id)
     return saved
 

@@ -3,7 +3,8 @@
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +13,9 @@ import pytest
 from argon2 import PasswordHasher
 from redis import Redis
 
+from dashboard.accounts import tickets
 from stormalert import house, wishes
+from stormalert.errors import InputError
 from stormalert.house import House, Plan, SecondFactor
 from stormalert.model import AuditEntry, Role, RuleState, TicketKind, User
 from stormalert.sessions import ACCESS_COOKIE
@@ -145,6 +148,26 @@ def test_a_reset_link_sets_a_new_password_and_ends_all_sessions(rig: Rig) -> Non
         assert mina.get("/api/auth/me").status_code == 401
         assert post_login(visitor, "mina", PASSWORD).status_code == 401
         assert post_login(visitor, "mina", NEW).status_code == 303
+
+
+def test_a_link_for_a_new_password_stays_good_when_the_account_changed_at_the_same_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change_meanwhile(new: str) -> str:
+        user = store.user("u1")
+        assert user
+        store.save_user(user.model_copy(update={"plan": "pro"}))
+        return f"hash of {new}"
+
+    monkeypatch.setattr(tickets, "hash_password", change_meanwhile)
+    with closing(open_store("", tmp_path / "store.sqlite3")) as store:
+        store.save_user(User(id="u1", name="mina", password_hash="x", created_ms=1))
+        ticket, link = tickets.make(store, TicketKind.RESET, "u-asha", user="u1")
+        with pytest.raises(InputError, match=r"^The account changed at the same moment; set the password once more\.$"):
+            tickets.reset(store, ticket, NEW)
+        assert tickets.find(store, link.rpartition("/")[2], TicketKind.RESET) == ticket
+        user = store.user("u1")
+        assert user and (user.plan, user.password_hash) == ("pro", "x")
 
 
 def test_a_changed_password_ends_the_other_sessions_and_tokens(rig: Rig) -> None:
