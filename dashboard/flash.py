@@ -1,6 +1,7 @@
 """A word that survives the rerun after a change."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import streamlit as st
 
@@ -8,6 +9,8 @@ from stormalert.errors import Conflict, InputError, StormError
 from stormalert.process import REDIS_ERRORS
 
 _KEY = "flash"
+
+Made = TypeVar("Made")
 
 
 def leave(text: str) -> None:
@@ -19,14 +22,14 @@ def show() -> None:
         st.toast(text, icon=":material/check_circle:")
 
 
-def attempt(work: Callable[[], object], done: str) -> None:
-    """Does it and draws the page anew with a word of it, or says why not."""
+def attempt(work: Callable[[], Made], done: str | Callable[[Made], str]) -> None:
+    """Does it and draws the page anew with a word of it, which may depend on what came of it, or says why not."""
     try:
-        work()
+        made = work()
     except (InputError, Conflict) as error:
         st.error(str(error))
     except (*REDIS_ERRORS, StormError):
         st.error("Redis or the store does not answer; try again in a moment.")
     else:
-        leave(done)
+        leave(done if isinstance(done, str) else done(made))
         st.rerun()

@@ -474,7 +474,7 @@ TABLE = (
         "storm:sent:<delivery>",
         "string",
         "the provider's id of what went out; `sending` while a worker is at it",
-        "workers; dashboard deletes it when the provider reports that it must go out again",
+        "workers; dashboard deletes it when it must go out again: the provider reports so, or its user asks",
         "expires after 7 days; `sending` after 11 s",
         Backup.KEPT,
     ),

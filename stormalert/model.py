@@ -363,6 +363,10 @@ class DeliveryStep(Record):
     reason: str = ""
 
 
+# After this an alert is no news any more: it is not sent, and its history says why.
+USEFUL_MS = HOUR_MS
+
+
 class Delivery(Record):
     """One alert to one channel; `id` is `<alert>-<channel>`."""
 
@@ -383,6 +387,9 @@ class Delivery(Record):
     # Oldest first; the newest of them.
     past: tuple[DeliveryStep, ...] = ()
     revision: int = 0
+
+    def is_news(self, now_ms: int) -> bool:
+        return now_ms - self.queued_ms < USEFUL_MS
 
     def moved(self, changes: Mapping[str, object]) -> Self:
         """Changed, and what it was until now is kept: a history that answers "why did I not get it"."""

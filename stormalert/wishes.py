@@ -3,12 +3,12 @@
 Kept apart from the rules themselves: to change a rule is to arm it anew, and what becomes of its alerts is not its condition.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from pydantic import Field
 
-from stormalert.model import Id, Record
+from stormalert.model import Id, Record, Rule, RuleState
 from stormalert.store import Store
 
 
@@ -34,6 +34,7 @@ class Burst(Record):
 
 
 _USUAL = RuleWish()
+_RULES = "wish."
 
 
 def of_rule(store: Store, rule: str) -> RuleWish:
@@ -61,14 +62,23 @@ def save_burst(store: Store, user: str, wish: Burst | None) -> None:
     store.save_setting(_burst(user), wish.model_dump_json() if wish else "")
 
 
-def forget(store: Store, user: str, rules: Sequence[str]) -> None:
-    """Of a user who goes, with all of their rules."""
-    for name in (*map(_of_rule, rules), _burst(user)):
+def forget_deleted(store: Store, rules: Iterable[Rule]) -> None:
+    """Of those among the rules that are deleted."""
+    deleted = [_of_rule(rule.id) for rule in rules if rule.state is RuleState.DELETED]
+    for name in store.settings(deleted):
+        store.delete_setting(name)
+
+
+def forget(store: Store, user: str) -> None:
+    """Of a user who goes, and of all of their rules, deleted ones too."""
+    ids = [name.removeprefix(_RULES) for name in store.settings_like(_RULES)]
+    own = [_of_rule(rule.id) for rule in store.rules(ids) if rule.user == user]
+    for name in (*own, _burst(user)):
         store.delete_setting(name)
 
 
 def _of_rule(rule: str) -> str:
-    return f"wish.{rule}"
+    return f"{_RULES}{rule}"
 
 
 def _burst(user: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 from stormalert import alarms, channels
 from stormalert.errors import Moved, Permanent, Retryable
 from stormalert.histogram import Histogram
-from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState
+from stormalert.model import USEFUL_MS, Channel, ChannelKind, Delivery, DeliveryState
 from stormalert.process import UNREACHABLE
 from stormalert.store import Store
 from stormalert.units import SECOND_MS, now_ms
@@ -24,7 +24,7 @@ from workers import summary
 from workers.limits import Limits, Permit
 from workers.marks import Marks
 from workers.render import Message
-from workers.stages import USEFUL_MS, Done, Ended, Later, Outcome, Parcel, Parked, Stages
+from workers.stages import Done, Ended, Later, Outcome, Parcel, Parked, Stages
 
 log = logging.getLogger("stormalert")
 

@@ -6,16 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from stormalert import templates, wishes, words
-from stormalert.model import Alert, Channel, Delivery, DeliveryState
+from stormalert.model import USEFUL_MS, Alert, Channel, Delivery, DeliveryState
 from stormalert.store import Store
-from stormalert.units import HOUR_MS, MINUTE_MS
+from stormalert.units import MINUTE_MS
 from stormalert.wishes import Loudness
 from workers import render, summary
 from workers.render import Message
 from workers.summary import Why
-
-# After this an alert is no news any more: it is not sent, and its history says why.
-USEFUL_MS = HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +102,10 @@ class Stages:
         return replace(parcel, is_silent=channel.is_silent)
 
     def _is_news(self, parcel: Parcel) -> Parcel | Outcome:
-        age_ms = self._now_ms() - parcel.delivery.queued_ms
-        if age_ms < USEFUL_MS:
+        now = self._now_ms()
+        if parcel.delivery.is_news(now):
             return parcel
-        why = f"too old to be news: fired {render.age(age_ms)} ago"
+        why = f"too old to be news: fired {render.age(now - parcel.delivery.queued_ms)} ago"
         why += f"; last try: {parcel.delivery.reason}" if parcel.delivery.reason else ""
         return Done(DeliveryState.SUPPRESSED, why)
 

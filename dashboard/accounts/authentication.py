@@ -1,7 +1,8 @@
 """Checks who somebody says they are: the password, then the second factor; each try is counted, and each result is recorded.
 
-Behind the sign-in page and the REST route alike. A browser that signed in before is known by a cookie of its own: its tries are
-counted apart and its passwords are hashed apart, so that whoever guesses at an account does not lock its owner out.
+Behind the sign-in page, the REST routes, and one's account, where the password is asked for again. A browser that signed in
+before is known by a cookie of its own: its tries are counted apart and its passwords are hashed apart, so that whoever guesses
+at an account does not lock its owner out.
 """
 
 import asyncio
@@ -10,16 +11,15 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboard import resources
 from dashboard.accounts import throttle
-from dashboard.accounts.portable import rules_of
 from dashboard.accounts.throttle import Subject
 from stormalert import house, second_factor, templates, wishes
 from stormalert.errors import Conflict, StormError
@@ -48,6 +48,7 @@ _LOW_PRIORITY = 10
 
 T = TypeVar("T")
 P = ParamSpec("P")
+Checking = Coroutine[Any, Any, T]
 
 # How often somebody was let in, or refused and why; the dashboard's heartbeat tells it.
 counts: dict[str, str | int | float] = {"sign_ins": 0}
@@ -59,6 +60,13 @@ class NotSignedIn(Exception):
     def __init__(self, status: int, sentence: str, wait_s: int = 0) -> None:
         super().__init__(sentence)
         self.status, self.sentence, self.wait_s = status, sentence, wait_s
+
+
+class Caller(NamedTuple):
+    """Where a try comes from; `device`: the token of a browser in which somebody signed in before, else empty."""
+
+    address: str
+    device: str
 
 
 class _Lane:
@@ -87,10 +95,10 @@ def _be_humble() -> None:
 _strangers, _known = _Lane(), _Lane()
 
 
-def _counted(wrong: str) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
+def _counted(wrong: str) -> Callable[[Callable[P, Checking[T]]], Callable[P, Checking[T]]]:
     """Counts the refusals of a check, `wrong` being what it found."""
 
-    def decorate(check: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    def decorate(check: Callable[P, Checking[T]]) -> Callable[P, Checking[T]]:
         @functools.wraps(check)
         async def counted(*args: P.args, **kwargs: P.kwargs) -> T:
             try:
@@ -109,18 +117,18 @@ def _count(name: str) -> None:
 
 
 @_counted("password")
-async def check_password(request: Request, name: str, password: str) -> User:
+async def check_password(caller: Caller, name: str, password: str) -> User:
     """The user whose password it is. Raises NotSignedIn."""
     name = name.strip().lower()
     if len(name) > NAME_MAX or len(password) > PASSWORD_MAX:
         raise NotSignedIn(401, WRONG)
-    device = _device(request)
+    device = caller.device
     try:
         known = await asyncio.to_thread(_user_of, device, name) if device else None
-        subjects = [throttle.of_device(device) if known else throttle.of_name(name), throttle.of_address(address(request))]
+        subjects = [throttle.of_device(device) if known else throttle.of_name(name), throttle.of_address(caller.address)]
         await _take_a_try(subjects)
         lane = _known if known else _strangers
-        user = await lane.run(lambda: _checked(name, password, address(request)))
+        user = await lane.run(lambda: _checked(name, password, caller.address))
         if user is None:
             raise NotSignedIn(401, WRONG)
         if not user.has_second_factor:
@@ -134,16 +142,16 @@ async def check_password(request: Request, name: str, password: str) -> User:
 
 
 @_counted("code")
-async def check_code(request: Request, user: User, code: str) -> None:
+async def check_code(caller: Caller, user: User, code: str) -> None:
     """Of the second factor, or a recovery code. Raises NotSignedIn."""
-    subjects = [throttle.of_code(user.id), throttle.of_address(address(request))]
+    subjects = [throttle.of_code(user.id), throttle.of_address(caller.address)]
     try:
         await _take_a_try(subjects)
         if not await asyncio.to_thread(_passes, user, code):
-            await asyncio.to_thread(record, user.id, "second factor refused", address(request))
+            await asyncio.to_thread(record, user.id, "second factor refused", caller.address)
             raise NotSignedIn(401, WRONG_CODE)
         # The right password was given before; it was not forgotten then, so that it cannot be tried for ever without a code.
-        by_password = [throttle.of_name(user.name), throttle.of_device(_device(request))]
+        by_password = [throttle.of_name(user.name), throttle.of_device(caller.device)]
         await throttle.forget(resources.loop_redis(), [*subjects, *by_password])
     except REDIS_ERRORS:
         raise NotSignedIn(503, AWAY) from None
@@ -199,7 +207,7 @@ def erase(user: User, by: User) -> None:
     check_not_last_admin(user)
     resources.sessions().end_all(user.id)
     store = resources.store()
-    wishes.forget(store, user.id, [rule.id for rule in rules_of(store, user.id)])
+    wishes.forget(store, user.id)
     templates.forget(store, user.id)
     store.erase_user(user.id)
     record(by.id, "account erased", user.id)
@@ -229,10 +237,13 @@ def enrol(user: User, secret: str) -> tuple[User, list[str]]:
     return saved, codes
 
 
-def drop_second_factor(user: User) -> User:
-    """Raises StormError, Conflict."""
+def drop_second_factor(user: User, by: User) -> User:
+    """One's own, or by an admin that of somebody who lost it. Raises StormError, Conflict."""
     saved = resources.store().save_user(user.model_copy(update={"totp_sealed": "", "recovery_digests": ()}))
-    record(user.id, "second factor removed")
+    if by.id == user.id:
+        record(user.id, "second factor removed")
+    else:
+        record(by.id, "second factor of a user removed", user.name)
     return saved
 
 
@@ -246,6 +257,10 @@ def record(user: str, action: str, detail: str = "") -> None:
     resources.store().record_audit(entry)
 
 
+def caller_of(request: Request) -> Caller:
+    return Caller(address(request), request.cookies.get(DEVICE_COOKIE, ""))
+
+
 def address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
@@ -256,11 +271,6 @@ async def _take_a_try(subjects: list[Subject]) -> None:
         wait_s = -(-wait_ms // SECOND_MS)
         length = f"{wait_s} second{'s' if wait_s != 1 else ''}" if wait_s < 90 else f"{-(-wait_s // 60)} minutes"
         raise NotSignedIn(429, f"Too many sign-ins were tried. Please wait {length}, then try again.", wait_s)
-
-
-def _device(request: Request) -> str:
-    """Its token; empty for one that did not sign in here before."""
-    return request.cookies.get(DEVICE_COOKIE, "")
 
 
 def _user_of(device: str, name: str) -> User | None:

@@ -1,10 +1,11 @@
 """All that is kept about a user, as one JSON object; the data's own spelling, so that a program can read it."""
 
+import json
 from collections.abc import Iterator, Sequence
 
 from starlette.responses import Response, StreamingResponse
 
-from stormalert import wishes
+from stormalert import templates, wishes
 from stormalert.model import Record, Rule, User
 from stormalert.store import Store
 
@@ -26,6 +27,7 @@ def _text(store: Store, user: User) -> Iterator[str]:
     yield f',"watchlist":{store.watchlist(user.id)}'
     burst = wishes.burst(store, user.id)
     yield f',"burst":{_json(burst) if burst else "null"}'
+    yield f',"template":{json.dumps(templates.template_of(store, user.id))}'
     yield ',"rules":['
     yield from _joined(_rules(store, user))
     yield '],"alerts":['

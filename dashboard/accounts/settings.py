@@ -4,11 +4,11 @@ import streamlit as st
 
 from dashboard import flash, resources, viewer
 from dashboard.accounts import authentication, passwords
+from dashboard.accounts.authentication import Caller, NotSignedIn
 from dashboard.accounts.sign_in import qr
 from stormalert import house, second_factor, words
 from stormalert.errors import Conflict, InputError
-from stormalert.model import Scope, Session, SessionKind
-from stormalert.security import is_password
+from stormalert.model import Scope, Session, SessionKind, User
 from stormalert.sessions import SignedIn
 from stormalert.units import DAY_MS
 
@@ -41,12 +41,9 @@ def _password() -> None:
 
 
 def _change_password(current: str, new: str, again: str) -> None:
-    who = viewer.required()
     passwords.check_new(new, again, current)
-    if not is_password(current, who.user.password_hash):
-        authentication.record(who.user.id, "password change refused")
-        raise InputError("The current password is wrong.")
-    authentication.change_password(who.user, who.session, new)
+    who = viewer.required()
+    authentication.change_password(_check_again(who, current), who.session, new)
 
 
 def _second_factor(who: SignedIn) -> None:
@@ -101,10 +98,18 @@ def _removal() -> None:
 
 
 def _drop(password: str) -> None:
-    user = viewer.required().user
-    if not is_password(password, user.password_hash):
-        raise InputError("The password is wrong.")
-    authentication.drop_second_factor(user)
+    user = _check_again(viewer.required(), password)
+    authentication.drop_second_factor(user, user)
+
+
+def _check_again(who: SignedIn, password: str) -> User:
+    """The user as they are now, when it is still they who sit there; counted as a sign-in is. Raises InputError."""
+    # Streamlit names no address of this machine itself.
+    caller = Caller(st.context.ip_address or "127.0.0.1", st.context.cookies.get(authentication.DEVICE_COOKIE, ""))
+    try:
+        return resources.in_loop(authentication.check_password(caller, who.user.name, password))
+    except NotSignedIn as refusal:
+        raise InputError("The password is wrong." if refusal.status == 401 else refusal.sentence) from None
 
 
 def _sessions(who: SignedIn) -> None:

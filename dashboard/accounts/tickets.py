@@ -11,9 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from dashboard import resources
 from dashboard.accounts import authentication, passwords
 from dashboard.html import account_page, sentence_page
-from stormalert.errors import Conflict, InputError, StormError
+from stormalert.errors import Conflict, InputError
 from stormalert.model import Role, Ticket, TicketKind, User, sentences
-from stormalert.process import REDIS_ERRORS
 from stormalert.security import hash_password, new_id
 from stormalert.store import Store
 from stormalert.units import DAY_MS, HOUR_MS, now_ms
@@ -24,7 +23,6 @@ FIRST_LASTS_MS = 24 * HOUR_MS
 NOBODY = ""
 PATHS = {TicketKind.INVITATION: "join", TicketKind.RESET: "reset"}
 _GONE = "This link was used already, or is too old. Ask an admin for a new one."
-_AWAY = "The store does not answer; try again in a moment."
 
 
 def make(store: Store, kind: TicketKind, made_by: str, *, lasts_ms: int = 0, **fields: str) -> tuple[Ticket, str]:
@@ -89,23 +87,27 @@ def join(store: Store, ticket: Ticket, name: str, password: str) -> User:
 
 
 def reset(store: Store, ticket: Ticket, password: str) -> User:
-    """The account with its new password; all of its sessions end. Raises Conflict when the ticket is gone."""
+    """The account with its new password; all of its sessions end. Raises Conflict when the ticket is gone, and InputError,
+    which leaves it, when the account changed at the same moment.
+    """
     user = store.user(ticket.user)
     if user is None:
         raise Conflict(_GONE)
     password_hash = hash_password(password)
     _take(store, ticket)
-    saved = store.save_user(user.model_copy(update={"password_hash": password_hash}))
+    try:
+        saved = store.save_user(user.model_copy(update={"password_hash": password_hash}))
+    except Conflict:
+        # An admin changed the role, say; the link is still good.
+        store.save_ticket(ticket)
+        raise InputError("The account changed at the same moment; set the password once more.") from None
     resources.sessions().end_all(user.id)
     return saved
 
 
 async def _page(request: Request, kind: TicketKind, refusal: str = "", status: int = 200) -> Response:
-    try:
-        ticket = await asyncio.to_thread(find, resources.store(), request.path_params["token"], kind)
-        user = await asyncio.to_thread(resources.store().user, ticket.user) if ticket and ticket.user else None
-    except StormError:
-        return sentence_page("One moment", _AWAY, 503)
+    ticket = await asyncio.to_thread(find, resources.store(), request.path_params["token"], kind)
+    user = await asyncio.to_thread(resources.store().user, ticket.user) if ticket and ticket.user else None
     if ticket is None or (kind is TicketKind.RESET and user is None):
         return sentence_page("Link not valid", _GONE, 410, "/login", "To the sign-in")
     if user:
@@ -127,8 +129,6 @@ async def _use(request: Request, kind: TicketKind) -> Response:
         return await _page(request, kind, str(error), 422)
     except Conflict:
         return await _page(request, kind, "Somebody else used this link just now.", 409)
-    except (*REDIS_ERRORS, StormError):
-        return sentence_page("One moment", _AWAY, 503)
     return RedirectResponse(f"/login?said={'joined' if kind is TicketKind.INVITATION else 'reset'}", 303)
 
 

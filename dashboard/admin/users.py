@@ -59,7 +59,7 @@ def _change_user(who: SignedIn, user: User, plans: list[str]) -> None:
     if st.button("Make a link for a new password", key=f"reset-{user.id}", width="stretch"):
         attempt(lambda: _offer_reset(user), "The link is made.")
     if user.has_second_factor and st.button("Remove the second factor", key=f"factor-{user.id}", width="stretch"):
-        attempt(lambda: authentication.drop_second_factor(user), "The second factor is removed.")
+        attempt(lambda: authentication.drop_second_factor(user, admin().user), "The second factor is removed.")
     if user.id != who.user.id and st.button("Erase …", key=f"erase-{user.id}", width="stretch", icon=":material/delete:"):
         _confirm_erasure(user)
 

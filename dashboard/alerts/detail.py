@@ -16,7 +16,7 @@ from stormalert.bars import Bar
 from stormalert.errors import InputError
 from stormalert.model import Alert, Delivery, DeliveryState, Rule, RuleState
 from stormalert.process import REDIS_ERRORS
-from stormalert.units import MINUTE_MS
+from stormalert.units import MINUTE_MS, now_ms
 
 # A minute without a print has no bar; one so near shows that its time is kept.
 _NEAR_MS = 30 * MINUTE_MS
@@ -113,13 +113,22 @@ def _messages(user: str, alert: Alert) -> None:
 
 
 def offer_again(failed: list[Delivery]) -> None:
-    """The way to send again what failed."""
-    noun = "message that failed" if len(failed) == 1 else f"{len(failed)} messages that failed"
+    """The way to send again what failed, as long as it is news."""
+    news = [it for it in failed if it.is_news(now_ms())]
+    if not news:
+        st.caption("What failed is more than an hour old: no news any more, so it is not sent again.")
+        return
+    noun = "message that failed" if len(news) == 1 else f"{len(news)} messages that failed"
     if st.button(f"Send the {noun} again", icon=":material/replay:"):
-        who = viewer.required()
-        count = resend(resources.store(), [it for it in failed if it.user == who.user.id])
-        flash.leave(f"{count} on their way again, within some seconds.")
-        st.rerun()
+        user = viewer.required().user.id
+        own = [it for it in news if it.user == user]
+        flash.attempt(lambda: resend(resources.store(), resources.thread_redis(), own), _resent)
+
+
+def _resent(count: int) -> str:
+    if not count:
+        return "Nothing was sent again: it changed meanwhile, or is no news any more."
+    return f"{count} on {'its' if count == 1 else 'their'} way again, within some seconds."
 
 
 def _trail(it: Trail) -> str:

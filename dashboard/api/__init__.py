@@ -27,6 +27,11 @@ Times are epoch milliseconds, prices and percents decimal texts. Lists come in p
 Errors are problem details (RFC 9457). `x-door` says who may call a route, `x-scope` which scope a token needs to do so."""
 
 
+# What pydantic says of these is more than the place itself: what lies around it, or a value whose name was typed wrong.
+_FOUND = {"missing": "nothing", "json_invalid": "no JSON", "extra_forbidden": "(not shown)"}
+_SECRET = ("password", "code", "current", "new", "value", "secret", "token", "offer")
+
+
 def make_api() -> FastAPI:
     api = FastAPI(title="StormAlert", version=VERSION, description=_ABOUT, openapi_url=None, docs_url=None, redoc_url=None)
     api.router.route_class = Guarded
@@ -115,6 +120,16 @@ def _methods(request: Request) -> list[str]:
 def _found(error: Any) -> Found:
     expected = str(error["msg"]).removeprefix("Value error, ")
     place = ".".join(str(part) for part in error["loc"])
-    # A password that was typed wrong is still somebody's.
-    is_secret = any(word in place for word in ("password", "code", "current", "new", "value", "secret"))
-    return Found(place=shown(place), found="(not shown)" if is_secret else shown(error.get("input")), expected=shown(expected))
+    return Found(place=shown(place), found=_told(error, place), expected=shown(expected))
+
+
+def _told(error: Any, place: str) -> str:
+    """What was found there, unless it may hold a secret: a password that was typed wrong is still somebody's."""
+    kind, found = error["type"], error.get("input")
+    if kind in _FOUND:
+        return _FOUND[kind]
+    # A body, or what has parts of its own, may hold all that was sent.
+    if isinstance(found, dict | list):
+        return "an object" if isinstance(found, dict) else "a list"
+    is_secret = place == "body" or any(word in place for word in _SECRET)
+    return "(not shown)" if is_secret else shown(found)

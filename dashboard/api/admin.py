@@ -168,9 +168,7 @@ def make_reset(request: Request, who: Who, user: RecordId) -> Link:
 @router.post("/users/{user}/drop-second-factor", status_code=204, **CHANGE)
 def drop_second_factor(who: Who, user: RecordId) -> None:
     """For who lost the phone and the recovery codes."""
-    found = _user(user)
-    authentication.drop_second_factor(found)
-    authentication.record(who.user.id, "second factor of a user removed", found.name)
+    authentication.drop_second_factor(_user(user), who.user)
 
 
 @router.get("/users/{user}/sessions", **FIND)

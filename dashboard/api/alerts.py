@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 
 from dashboard import resources
 from dashboard.alerts.resend import resend
@@ -39,6 +40,10 @@ Ms = Annotated[int, Query(ge=0, le=LATEST_MS)]
 
 class FullAlert(AlertOut):
     deliveries: list[DeliveryOut]
+
+
+class Resent(FullAlert):
+    resent: int = Field(description="how many messages are on their way again")
 
 
 def _asked(
@@ -88,12 +93,12 @@ def get_alert(who: Who, alert: AlertId) -> FullAlert:
 
 
 @router.post("/{alert}/resend", **door(Door.MEMBER, Scope.WRITE, 404))
-def resend_alert(who: Who, alert: AlertId) -> FullAlert:
-    """Send again what failed."""
+def resend_alert(who: Who, alert: AlertId) -> Resent:
+    """Send again what failed, unless it is more than an hour old: then it is no news any more, and stays failed."""
     found = _own(who, alert)
     failed = [it for it in resources.store().deliveries_of(found.id) if it.state is DeliveryState.FAILED]
-    resend(resources.store(), failed)
-    return _full(found)
+    count = resend(resources.store(), resources.thread_redis(), failed)
+    return Resent.model_validate(_full(found).model_dump() | {"resent": count})
 
 
 def _own(who: SignedIn, alert_id: str) -> Alert:

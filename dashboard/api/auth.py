@@ -99,11 +99,11 @@ class Reset(Input):
 async def login(request: Request, response: Response, asked: SignIn) -> UserOut:
     """Sign in; the answer sets the cookies."""
     try:
-        user = await authentication.check_password(request, asked.name, asked.password)
+        user = await authentication.check_password(authentication.caller_of(request), asked.name, asked.password)
         if user.has_second_factor:
             if not asked.code:
                 raise NotSignedIn(401, NEEDS_CODE)
-            await authentication.check_code(request, user, asked.code)
+            await authentication.check_code(authentication.caller_of(request), user, asked.code)
         elif await asyncio.to_thread(authentication.must_enrol, user):
             raise NotSignedIn(403, MUST_ENROL)
         begun = await authentication.begin(request, user)
@@ -184,15 +184,16 @@ async def remove_second_factor(request: Request, who: Who, asked: Code) -> None:
     """Remove it, with a code of it."""
     if not who.user.has_second_factor:
         raise Refused(409, "There is no second factor.")
-    if house.read(resources.store()).demands_second_factor(who.user):
+    rules = await asyncio.to_thread(house.read, resources.store())
+    if rules.demands_second_factor(who.user):
         raise Refused(403, "Here everybody of your role has a second factor, so it cannot be removed.")
     try:
-        await authentication.check_code(request, who.user, asked.code)
+        await authentication.check_code(authentication.caller_of(request), who.user, asked.code)
     except NotSignedIn as refusal:
         raise _again(refusal) from None
     # As it is now: a recovery code may just have been used up.
-    if user := resources.store().user(who.user.id):
-        authentication.drop_second_factor(user)
+    if user := await asyncio.to_thread(resources.store().user, who.user.id):
+        await asyncio.to_thread(authentication.drop_second_factor, user, user)
 
 
 @router.get("/sessions", **door(Door.MEMBER, Scope.READ))
@@ -238,7 +239,7 @@ def reset(request: Request, asked: Reset) -> UserOut:
 async def _check_again(request: Request, who: SignedIn, password: str) -> User:
     """The user as they are now, when it is still they who sit there."""
     try:
-        return await authentication.check_password(request, who.user.name, password)
+        return await authentication.check_password(authentication.caller_of(request), who.user.name, password)
     except NotSignedIn as refusal:
         raise _again(refusal) from None
 

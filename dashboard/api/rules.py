@@ -253,7 +253,9 @@ def _act(rule: Rule, act: Act) -> Rule:
     if act is Act.RESUME and rule.state is not RuleState.PAUSED:
         raise Conflict(f"the rule is {rule.state}, so it cannot be resumed")
     state = {Act.PAUSE: RuleState.PAUSED, Act.DELETE: RuleState.DELETED}.get(act, RuleState.ACTIVE)
-    return resources.store().save_rule(rule.model_copy(update={"state": state}))
+    saved = resources.store().save_rule(rule.model_copy(update={"state": state}))
+    wishes.forget_deleted(resources.store(), [saved])
+    return saved
 
 
 def _subject(symbol: str) -> dict[str, Any]:

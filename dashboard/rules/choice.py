@@ -6,6 +6,7 @@ All that match may be many thousands: they are read and changed batch by batch, 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from stormalert import wishes
 from stormalert.errors import Conflict
 from stormalert.model import Rule, RuleFilter, RuleState
 from stormalert.store import Store
@@ -58,12 +59,14 @@ def change(store: Store, chosen: Chosen, make: Callable[[Rule], Rule | None], pr
 
 def save(store: Store, rules: list[Rule]) -> int:
     """Returns how many somebody else changed first; they are left alone, and the others are saved."""
+    # Lists show the newest change first: so they keep their order.
+    saved = rules[::-1]
     try:
-        # Lists show the newest change first: so they keep their order.
-        store.save_rules(rules[::-1])
+        store.save_rules(saved)
     except Conflict:
-        return sum(not _is_saved(store, rule) for rule in rules[::-1])
-    return 0
+        saved = [rule for rule in saved if _is_saved(store, rule)]
+    wishes.forget_deleted(store, saved)
+    return len(rules) - len(saved)
 
 
 def _is_saved(store: Store, rule: Rule) -> bool:

@@ -9,7 +9,8 @@ from playwright.sync_api import expect
 from stormalert import house
 from stormalert.house import House
 from stormalert.model import RuleState
-from tests.browser.running import NAME, PASSWORD, Running
+from stormalert.security import is_password
+from tests.browser.running import NAME, PASSWORD, USER, Running
 from tests.browser.watching import PHONE, Watched
 
 NEW = "a new long password"
@@ -66,6 +67,27 @@ def test_somebody_is_invited_and_comes_in_with_a_second_factor(product: Running,
     user = product.store.user_by_name("ravi")
     assert user and user.has_second_factor
     product.store.erase_user(user.id)
+
+
+def test_a_password_that_is_asked_for_again_cannot_be_guessed(product: Running, signed_in: Watched) -> None:
+    tab(signed_in, "/settings", "Account")
+
+    def change(current: str, told: str) -> None:
+        for label, text in (("Current password", current), ("New password", NEW), ("New password again", NEW)):
+            signed_in.page.get_by_label(label, exact=True).fill(text)
+        signed_in.page.get_by_role("button", name="Change password").click()
+        signed_in.settle()
+        expect(signed_in.page.get_by_text(told)).to_be_visible()
+
+    change("wrong", "The password is wrong.")
+    assert [(it.user, it.action) for it in product.store.audit(limit=1)] == [(USER, "sign-in refused")]
+    # The pause made long, so that a slow machine sees the same.
+    while not [pause for pause in product.redis.scan_iter("storm:signinpause:*") if product.redis.pexpire(pause, 60_000)]:
+        change("wrong", "The password is wrong.")
+    change(PASSWORD, "Too many sign-ins were tried.")
+    product.redis.delete(*product.redis.scan_iter("storm:signin*"))
+    asha = product.store.user(USER)
+    assert asha and is_password(PASSWORD, asha.password_hash)
 
 
 def test_a_key_is_set_and_only_its_end_is_shown(product: Running, signed_in: Watched) -> None:

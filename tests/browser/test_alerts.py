@@ -18,7 +18,7 @@ from stormalert.model import (
     Rule,
     RuleState,
 )
-from stormalert.units import DAY_MS, MINUTE_MS, now_ms
+from stormalert.units import DAY_MS, HOUR_MS, MINUTE_MS, now_ms
 from tests.browser.running import INFY, USER, Running, wait_until
 from tests.browser.test_instrument import add_bars
 from tests.browser.watching import PHONE, Watched
@@ -218,3 +218,12 @@ def test_what_failed_is_sent_again_from_the_alert(product: Running, signed_in: W
     expect(page.get_by_text("asked for again")).to_be_visible()
     saved = product.store.delivery(f"{history.id}-c-hook")
     assert saved and saved.state is DeliveryState.QUEUED
+
+
+def test_what_is_no_news_any_more_is_not_offered_to_be_sent_again(product: Running, signed_in: Watched, history: Alert) -> None:
+    stale = an_alert("stale-1", time_ms=now_ms() - 2 * HOUR_MS)
+    hook = Channel(id="c-hook", user=USER, kind=ChannelKind.WEBHOOK, address="https://example.com/hook")
+    product.store.record_fired([stale], [a_delivery(stale, hook, DeliveryState.FAILED, reason="gave up: connection refused")])
+    page = signed_in.open(f"/alerts?alert={stale.id}")
+    expect(page.get_by_text("What failed is more than an hour old")).to_be_visible()
+    assert page.get_by_role("button", name=re.compile("failed again")).count() == 0

@@ -1,11 +1,12 @@
 """The dashboard as its own process on a free port, with an empty store and Redis."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,17 @@ class Rig:
     def session(self, name: str) -> str:
         with self.sign_in(name) as visitor:
             return visitor.cookies[ACCESS_COOKIE]
+
+
+@contextmanager
+def away(rig: Rig, table: str) -> Iterator[None]:
+    """A store that does not answer when it is asked for what is in the table."""
+    with closing(sqlite3.connect(rig.log.parent / "store.sqlite3", timeout=60, isolation_level=None)) as broken:
+        broken.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
+        try:
+            yield
+        finally:
+            broken.execute(f"ALTER TABLE {table}_away RENAME TO {table}")
 
 
 def post_login(visitor: httpx.Client, name: str, password: str) -> httpx.Response:

@@ -3,7 +3,8 @@
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,13 +13,18 @@ import pytest
 from argon2 import PasswordHasher
 from redis import Redis
 
-from stormalert import house
+from dashboard.accounts import tickets
+from stormalert import house, wishes
+from stormalert.errors import InputError
 from stormalert.house import House, Plan, SecondFactor
-from stormalert.model import AuditEntry, Role, TicketKind, User
+from stormalert.model import AuditEntry, Role, RuleState, TicketKind, User
 from stormalert.sessions import ACCESS_COOKIE
 from stormalert.store import open_store
+from stormalert.wishes import Loudness, RuleWish
+from tests.store.records import a_rule
 
-from .conftest import PASSWORD, Rig, post_login, running, shut
+from .conftest import PASSWORD, Rig, away, post_login, running, shut
+from .test_auth import sign_out_token
 
 NEW = "a new long password"
 LINK = re.compile(r"(/join/[A-Za-z0-9_-]{40,})")
@@ -144,6 +150,26 @@ def test_a_reset_link_sets_a_new_password_and_ends_all_sessions(rig: Rig) -> Non
         assert post_login(visitor, "mina", NEW).status_code == 303
 
 
+def test_a_link_for_a_new_password_stays_good_when_the_account_changed_at_the_same_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change_meanwhile(new: str) -> str:
+        user = store.user("u1")
+        assert user
+        store.save_user(user.model_copy(update={"plan": "pro"}))
+        return f"hash of {new}"
+
+    monkeypatch.setattr(tickets, "hash_password", change_meanwhile)
+    with closing(open_store("", tmp_path / "store.sqlite3")) as store:
+        store.save_user(User(id="u1", name="mina", password_hash="x", created_ms=1))
+        ticket, link = tickets.make(store, TicketKind.RESET, "u-asha", user="u1")
+        with pytest.raises(InputError, match=r"^The account changed at the same moment; set the password once more\.$"):
+            tickets.reset(store, ticket, NEW)
+        assert tickets.find(store, link.rpartition("/")[2], TicketKind.RESET) == ticket
+        user = store.user("u1")
+        assert user and (user.plan, user.password_hash) == ("pro", "x")
+
+
 def test_a_changed_password_ends_the_other_sessions_and_tokens(rig: Rig) -> None:
     with rig.sign_in("mina") as here, rig.sign_in("mina") as there, rig.visitor() as script:
         made = there.post("/api/auth/tokens", json={"label": "cron", "scopes": ["read"]}).json()
@@ -232,11 +258,47 @@ def test_who_must_have_a_second_factor_adds_it_when_signing_in(rig: Rig) -> None
         assert "<svg" in post_login(other, "asha", PASSWORD).text
 
 
+def test_a_store_that_is_away_does_not_make_a_sign_in_too_old(rig: Rig) -> None:
+    with rig.sign_in("mina") as mina:
+        _, _, codes = with_second_factor(mina)
+    with rig.visitor() as visitor:
+        asked = post_login(visitor, "mina", PASSWORD)
+        form = {"csrf": visitor.cookies["storm_csrf"], "step": code_field(asked.text, "step"), "code": codes[0]}
+        with away(rig, "users"):
+            refused = visitor.post("/login/code", data=form)
+        assert (refused.status_code, "The store does not answer; load this page again" in refused.text) == (503, True)
+        assert visitor.post("/login/code", data=form).status_code == 303
+
+
+def test_a_store_that_is_away_is_a_sentence_on_the_ways_in_and_out(rig: Rig) -> None:
+    house.save(rig.store, House(second_factor=SecondFactor.EVERYONE))
+    sentence = "The store does not answer; load this page again in a moment."
+    with rig.visitor() as visitor:
+        page = post_login(visitor, "mina", PASSWORD)
+        found = re.search(r'<p class="key">([A-Z2-7]{32})</p>', page.text)
+        assert found
+        form = {"csrf": visitor.cookies["storm_csrf"], "step": code_field(page.text, "step"), "code": fresh_code(found[1])}
+        with away(rig, "audit"):
+            refused = visitor.post("/login/enrol", data=form)
+        assert (refused.status_code, sentence in refused.text) == (503, True)
+    house.save(rig.store, House())
+    with rig.sign_in("asha") as asha, away(rig, "audit"):
+        csrf = sign_out_token(asha.cookies[ACCESS_COOKIE])
+        refused = asha.post("/logout", data={"csrf": csrf})
+        assert (refused.status_code, sentence in refused.text) == (503, True)
+    with rig.visitor() as visitor, away(rig, "tickets"):
+        for answer in (visitor.get("/join/x"), visitor.post("/reset/x", data={"password": NEW, "again": NEW})):
+            assert (answer.status_code, sentence in answer.text) == (503, True)
+    assert "Traceback" not in rig.log.read_text()
+
+
 def test_an_admin_helps_who_lost_the_phone(rig: Rig) -> None:
     with rig.sign_in("mina") as mina:
         with_second_factor(mina)
     with rig.sign_in("asha") as admin:
         assert admin.post("/api/admin/users/u-mina/drop-second-factor").status_code == 204
+    removed = [(who, detail) for who, action, detail in audit(rig, 10) if "second factor" in action and "removed" in action]
+    assert removed == [("u-asha", "mina")], "it is the admin's act, and nobody else's"
     with rig.sign_in("mina") as mina:
         assert mina.get("/api/auth/me").json()["has_second_factor"] is False
 
@@ -268,17 +330,33 @@ def test_who_erases_oneself_leaves_nothing_but_the_audit_log(rig: Rig) -> None:
         made = ravi.post("/api/rules/line", json={"line": "NSE:INFY trailing 1%"}).json()
         ravi.put(f"/api/rules/{made['id']}/messages", json={"loudness": "off"})
         ravi.put("/api/settings", json={"burst": {"most": 1, "within_s": 1}, "template": "hello {symbol}"})
+        # Deleted by a StormAlert that did not forget how its alerts were told.
+        rig.store.save_rule(a_rule("ravis-old", user=ravi.get("/api/auth/me").json()["id"], state=RuleState.DELETED))
+        wishes.save_of_rule(rig.store, "ravis-old", RuleWish(loudness=Loudness.OFF))
+        wishes.save_of_rule(rig.store, "minas", RuleWish(loudness=Loudness.OFF))
         exported = ravi.get("/api/auth/export").json()
+        assert exported["template"] == "hello {symbol}" and exported["burst"] == {"most": 1, "within_s": 1}
         assert exported["user"]["name"] == "ravi" and exported["rules"][0]["rule"]["id"] == made["id"]
         assert "password_hash" not in str(exported) and exported["rules"][0]["messages"]["loudness"] == "off"
         user = exported["user"]["id"]
         assert ravi.post("/api/auth/erase", json={"password": NEW}).status_code == 204
         assert ravi.get("/api/auth/me").status_code == 401
     assert rig.store.user(user) is None and rig.store.rules_of(user) == []
-    assert rig.store.settings_like(f"burst.{user}") == {} and rig.store.settings_like(f"wish.{made['id']}") == {}
+    assert rig.store.settings_like(f"burst.{user}") == {} and list(rig.store.settings_like("wish.")) == ["wish.minas"]
     assert not [name for name in rig.store.settings_like("") if user in name]
     left: AuditEntry = rig.store.audit(limit=1)[0]
     assert (left.user, left.action) == (user, "account erased")
+
+
+def test_how_a_rules_alerts_are_told_is_forgotten_with_the_rule(rig: Rig) -> None:
+    with rig.sign_in("mina") as mina:
+        made = [mina.post("/api/rules/line", json={"line": "NSE:INFY trailing 1%"}).json()["id"] for _ in range(3)]
+        for rule in made:
+            mina.put(f"/api/rules/{rule}/messages", json={"loudness": "off"})
+        assert mina.delete(f"/api/rules/{made[0]}").status_code == 204
+        assert mina.post("/api/rules/bulk", json={"act": "delete", "ids": [made[1]]}).json()["done"] == [made[1]]
+        mina.post(f"/api/rules/{made[2]}/pause")
+    assert list(rig.store.settings([f"wish.{rule}" for rule in made])) == [f"wish.{made[2]}"]
 
 
 def test_limits_of_the_plan_are_told_clearly(rig: Rig) -> None:

@@ -269,6 +269,37 @@ def test_sign_ins_are_in_the_audit_log(rig: Rig) -> None:
     assert newest == [("u-mina", "signed in", "127.0.0.1"), ("u-mina", "sign-in refused", "127.0.0.1")]
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("login", {"password": PASSWORD}, "body.name: Field required, was nothing"),
+        ("login", {"name": "mina", "pasword": PASSWORD}, "body.password: Field required, was nothing"),
+        (
+            "login",
+            {"name": {"password": PASSWORD}, "password": "x"},
+            "body.name: Input should be a valid string, was an object",
+        ),
+        ("login", {"name": [PASSWORD], "password": "x"}, "body.name: Input should be a valid string, was a list"),
+        ("login", PASSWORD, "was (not shown)"),
+        ("join", {"token": PASSWORD, "name": "ravi"}, "body.password: Field required, was nothing"),
+        ("join", {"token": PASSWORD * 100, "name": "ravi", "password": "x"}, "was (not shown)"),
+        ("login", {"name": 7, "password": "x"}, "body.name: Input should be a valid string, was 7"),
+    ],
+)
+def test_what_was_typed_wrong_is_told_without_what_may_be_secret(rig: Rig, path: str, body: object, told: str) -> None:
+    with rig.visitor() as visitor:
+        answer = visitor.post(f"/api/auth/{path}", json=body)
+    assert answer.status_code == 422 and PASSWORD not in answer.text
+    assert told in answer.json()["detail"]
+
+
+def test_a_body_that_is_no_json_is_not_told(rig: Rig) -> None:
+    with rig.visitor() as visitor:
+        for kind in ("application/json", "text/plain"):
+            answer = visitor.post("/api/auth/login", content=PASSWORD, headers={"Content-Type": kind})
+            assert answer.status_code == 422 and PASSWORD not in answer.text
+
+
 def test_no_password_and_no_session_is_in_the_log(rig: Rig) -> None:
     session = rig.session("mina")
     text = rig.log.read_text()

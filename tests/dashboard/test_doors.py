@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from fastapi import APIRouter
+from redis.exceptions import ConnectionError as RedisConnectionError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 
 from dashboard.api import ROUTERS, make_api
 from dashboard.api.guard import Guarded
@@ -319,3 +323,14 @@ def test_a_stranger_cannot_fill_the_memory(rig: Rig, path: str, most: int) -> No
         # Without a length; the connection may end before all is sent.
         with contextlib.suppress(httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError):
             assert visitor.post(path, content=in_pieces(), headers=form).status_code == 413
+
+
+async def test_a_redis_that_is_away_is_a_sentence_on_every_page_of_ours() -> None:
+    async def handler(_request: Request) -> Response:
+        raise RedisConnectionError("no answer")
+
+    page = DoorRoute("/page", handler, Door.ANYBODY)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(Starlette(routes=[page])), base_url="http://x") as client:
+        answer = await client.get("/page")
+    assert answer.status_code == 503
+    assert "Redis does not answer; load this page again in a moment." in answer.text

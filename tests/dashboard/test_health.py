@@ -1,7 +1,6 @@
 import json
 import os
 import signal
-import sqlite3
 import time
 from collections.abc import Iterator
 
@@ -12,7 +11,7 @@ from stormalert import keys
 from stormalert.model import User
 from stormalert.sessions import ACCESS_COOKIE
 
-from .conftest import JWT_SECRET, Rig, running
+from .conftest import JWT_SECRET, Rig, away, running
 from .listening import Mortal
 
 
@@ -60,15 +59,8 @@ def test_the_status_is_only_read(rig: Rig, method: str) -> None:
 
 def test_a_store_that_does_not_answer_is_a_sentence(rig: Rig) -> None:
     with rig.sign_in("asha") as admin:
-        with sqlite3.connect(rig.log.parent / "store.sqlite3", timeout=60) as broken:
-            broken.execute("ALTER TABLE users RENAME TO users_away")
-            broken.commit()
-            try:
-                answer = admin.get("/api/admin/system-status")
-            finally:
-                broken.execute("ALTER TABLE users_away RENAME TO users")
-                broken.commit()
-        broken.close()
+        with away(rig, "users"):
+            answer = admin.get("/api/admin/system-status")
         assert answer.status_code == 503
         assert "The store does not answer, so nobody can be let in; try again in a moment." in answer.text
         assert admin.get("/api/admin/system-status").status_code == 200

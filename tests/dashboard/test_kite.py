@@ -10,7 +10,7 @@ from stormalert.model import User
 from stormalert.security import Sealer
 from stormalert.units import now_ms
 
-from .conftest import MASTER_SECRET, Rig, running
+from .conftest import MASTER_SECRET, Rig, away, running
 
 SETTING = "kite.request_token"
 CALLBACK = "/kite/callback"
@@ -52,6 +52,15 @@ def test_kites_token_is_kept_sealed_for_ingest(rig: Rig, admin: httpx.Client) ->
     newest = rig.store.audit(limit=1)[0]
     assert (newest.user, newest.action) == ("u-asha", "logged in to Kite")
     assert "Tok-en_1" not in rig.log.read_text() and "Tok-en_1" not in str(newest)
+
+
+def test_kites_token_is_taken_by_a_second_load_when_the_store_was_away(rig: Rig, admin: httpx.Client) -> None:
+    admin.get("/kite/login")
+    with away(rig, "settings"):
+        sentence = "The store does not answer; load this page again in a moment."
+        assert_refused(admin.get(CALLBACK, params=GOOD), 503, sentence)
+    assert admin.get(CALLBACK, params=GOOD).status_code == 303
+    assert rig.store.setting(SETTING)
 
 
 def test_one_login_is_good_for_one_token(rig: Rig, admin: httpx.Client) -> None:

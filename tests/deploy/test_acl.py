@@ -169,6 +169,10 @@ def test_a_key_is_written_by_those_only_whose_it_is(server: int, key: str, comma
     assert written or not who
 
 
+def test_the_dashboard_may_forget_that_a_message_went_out(server: int) -> None:
+    assert not is_refused(server, "dashboard", "DEL", keys.sent("d1"))
+
+
 async def test_candles_go_from_who_asks_for_them_to_who_answers(server: int) -> None:
     bar = Bar(60_000, 1, 4, 1, 3)
     async with redis.asyncio.Redis(

@@ -48,7 +48,7 @@ CALLED_BY = {
     ("stormalert.templates", "save_setting"): {"dashboard"},
     ("stormalert.templates", "delete_setting"): {"dashboard"},
     ("stormalert.wishes", "save_setting"): {"dashboard"},
-    ("stormalert.wishes", "delete_setting"): {"dashboard"},
+    ("stormalert.wishes", "delete_setting"): {"bot", "dashboard"},
     ("stormalert.alarms", "save_setting"): {"worker", "bot", "dashboard"},
     ("stormalert.sessions", "save_session"): {"dashboard"},
     ("stormalert.sessions", "delete_session"): {"dashboard"},

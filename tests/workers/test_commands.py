@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
+from stormalert import wishes
 from stormalert.model import Alert, Delivery, Instrument, Rule, RuleState
 from stormalert.store import Store, open_store
+from stormalert.wishes import Loudness, RuleWish
 from workers.bot.buttons import Button, Press, Verb, chart_url, find_rule, under
 from workers.bot.commands import PAGE, Commands, Said
 
@@ -44,6 +46,15 @@ def test_a_message_that_telegram_brings_twice_makes_one_rule(commands: Commands,
     assert commands.answer("add", said("NSE:INFY day 4%")).startswith("It is there already")
     assert commands.answer("add", said("NSE:INFY day 4%", message=2)).startswith("Added as number 2")
     assert len(store.rules_of("u1")) == 2
+
+
+def test_a_rule_that_is_deleted_takes_along_how_its_alerts_are_told(commands: Commands, store: Store) -> None:
+    store.save_rule(a_rule())
+    wishes.save_of_rule(store, "r1", RuleWish(loudness=Loudness.OFF))
+    commands.answer("list", said())
+    assert commands.answer("pause", said("1")).startswith("Paused") and store.settings_like("wish.")
+    assert commands.answer("delete", said("1")).startswith("Deleted")
+    assert store.settings_like("wish.") == {}
 
 
 def test_a_long_list_comes_in_pages_with_numbers_that_go_on(commands: Commands, store: Store) -> None:

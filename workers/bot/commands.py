@@ -7,7 +7,7 @@ from typing import cast
 
 from redis import Redis
 
-from stormalert import house, keys, rule_line, words
+from stormalert import house, keys, rule_line, wishes, words
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Mute, MuteScope, Rule, RuleState
 from stormalert.process import REDIS_ERRORS
@@ -232,12 +232,13 @@ class Commands:
     def _save(self, rule: Rule, state: RuleState) -> Rule:
         while rule.state is not state:
             try:
-                return self._store.save_rule(rule.model_copy(update={"state": state}))
+                rule = self._store.save_rule(rule.model_copy(update={"state": state}))
             except Conflict:
                 known = self._store.rule(rule.id)
                 if known is None or known.state is RuleState.DELETED:
                     raise InputError("the rule was deleted meanwhile") from None
                 rule = known
+        wishes.forget_deleted(self._store, [rule])
         return rule
 
 
