@@ -88,12 +88,12 @@ def what_happened(alert: Alert) -> str:
     """Fell 2.13 % within 5 min"""
     verb = "Fell" if alert.direction is Direction.DOWN else "Rose"
     if alert.kind is Kind.ROLLING:
-        return f"{verb} {percent(alert.percent_e2)} within {words.duration(alert.window_ms)}"
+        return f"{verb} {percent(alert.moved_e2)} within {words.duration(alert.window_ms)}"
     if alert.kind is Kind.DAY:
-        return f"{verb} {percent(alert.percent_e2)} from the previous close"
+        return f"{verb} {percent(alert.moved_e2)} from the previous close"
     if alert.kind is Kind.LEVEL:
         return f"{verb} to {rupees(alert.reference_e4)}"
-    return f"{verb} {percent(alert.percent_e2)} from its {'peak' if alert.direction is Direction.DOWN else 'trough'}"
+    return f"{verb} {percent(alert.moved_e2)} from its {'peak' if alert.direction is Direction.DOWN else 'trough'}"
 
 
 def delivery(it: Delivery) -> str:

@@ -7,7 +7,7 @@ from dashboard import texts
 from dashboard.chart import Line, levels
 from stormalert import words
 from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction, Kind
-from stormalert.units import MINUTE_MS, SECOND_MS
+from stormalert.units import MINUTE_MS, SECOND_MS, format_percent
 
 _STATES = {
     # Again: the first time it is said to be queued.
@@ -52,7 +52,7 @@ def threshold_e4(alert: Alert) -> int:
 
 def moved(alert: Alert) -> str:
     """How far the price was from the reference: +2.13 %."""
-    return f"{(alert.price_e4 - alert.reference_e4) * 100 / alert.reference_e4:+.2f} %"
+    return f"{'-' if alert.price_e4 < alert.reference_e4 else '+'}{format_percent(alert.moved_e2)} %"
 
 
 def reference(alert: Alert) -> str:

@@ -52,6 +52,12 @@ def test_an_alert_says_from_where_it_was_measured_and_how_far_it_went() -> None:
     ]
 
 
+def test_a_move_is_rounded_as_messages_round_it() -> None:
+    # 2.005 is a little less in floating point.
+    half = an_alert(direction=Direction.UP, reference_e4=20_000, price_e4=20_401)
+    assert facts.moved(half) == "+2.01 %"
+
+
 def test_a_level_is_its_own_reference_and_has_no_percent() -> None:
     level = an_alert(kind=Kind.LEVEL, percent_e2=0, direction=Direction.UP, reference_e4=14_000_000, price_e4=14_000_000)
     assert [name for name, _ in facts.facts(level)] == ["Level", "Fires from", "Price", "Moved"]

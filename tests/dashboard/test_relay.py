@@ -168,7 +168,8 @@ async def test_the_snapshot_holds_the_newest_fifty(rig: RelayRig) -> None:
 async def test_an_alert_is_told_as_the_page_shows_it(rig: RelayRig) -> None:
     user = rig.user()
     async with rig.page(user) as page:
-        alert = rig.write_alert(an_alert("r7-7", user=user, price_e4=12_345_678_000, percent_e2=110, time_ms=1_000))
+        prices = {"price_e4": 12_345_678_000, "reference_e4": 12_500_000_000}
+        alert = rig.write_alert(an_alert("r7-7", user=user, percent_e2=110, time_ms=1_000, **prices))
         told = (await page.next("alert"))["alert"]
     assert told == {
         "id": alert.id,
@@ -176,9 +177,9 @@ async def test_an_alert_is_told_as_the_page_shows_it(rig: RelayRig) -> None:
         "token": alert.token,
         "symbol": "NSE:INFY",
         "direction": "down",
-        "what": "Fell 1.1 % from its peak",
+        "what": "Fell 1.23 % from its peak",
         "price": "₹12,34,567.80",
-        "reference": "₹1,400.00",
+        "reference": "₹12,50,000.00",
         "time_ms": 1_000,
     }
 

@@ -34,8 +34,15 @@ def test_a_rule_and_its_alert_read_alike(kind: Kind, direction: Direction, condi
     window_ms = 5 * MINUTE_MS if kind is Kind.ROLLING else 0
     assert texts.condition(a_rule(kind=kind, direction=direction, window_ms=window_ms)) == condition
     if happened:
-        alert = an_alert(kind=kind, direction=direction, window_ms=window_ms, percent_e2=150)
+        price_e4 = 9_850 if direction is Direction.DOWN else 10_150
+        alert = an_alert(kind=kind, direction=direction, window_ms=window_ms, price_e4=price_e4, reference_e4=10_000)
         assert texts.what_happened(alert) == happened
+
+
+@pytest.mark.parametrize("kind", [Kind.ROLLING, Kind.TRAILING, Kind.DAY])
+def test_an_alert_says_how_far_the_price_went_and_not_what_was_asked_for(kind: Kind) -> None:
+    gap = an_alert(kind=kind, direction=Direction.UP, price_e4=10_600, reference_e4=10_000, percent_e2=300, window_ms=MINUTE_MS)
+    assert texts.what_happened(gap).startswith("Rose 6 % ")
 
 
 def test_how_often_a_rule_fires_is_told_with_its_pause() -> None:
