@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import time
-from functools import cache
-from zoneinfo import available_timezones
 
 import streamlit as st
 
-from dashboard.channels import order
+from dashboard.channels import book, order
 from stormalert.model import STAND_IN_MAX_MIN, Channel, QuietHours
 
 _USUAL = QuietHours(from_min=22 * 60, to_min=7 * 60)
@@ -49,7 +47,8 @@ def _quiet(channel: Channel, key: str) -> QuietHours | None:
     left, right = st.columns(2)
     begins = left.time_input("From", _time(before.from_min), key=f"quiet-from-{key}")
     ends = right.time_input("To", _time(before.to_min), key=f"quiet-to-{key}")
-    zone = st.selectbox("Time zone", _zones(), index=_zones().index(before.zone), key=f"quiet-zone-{key}")
+    zones = book.zones() if before.zone in book.zones() else [before.zone, *book.zones()]
+    zone = st.selectbox("Time zone", zones, index=zones.index(before.zone), key=f"quiet-zone-{key}")
     # Checked by the caller: two equal times are no quiet hours.
     return QuietHours.model_construct(from_min=_minutes(begins), to_min=_minutes(ends), zone=zone)
 
@@ -90,11 +89,6 @@ def _stand_in(channel: Channel, channels: Sequence[Channel], key: str) -> dict[s
         help="When it fails, sooner.",
     )
     return {"stands_in_for": first, "stands_in_unless": unless, "stands_in_after_min": int(after)}
-
-
-@cache
-def _zones() -> list[str]:
-    return sorted(available_timezones())
 
 
 def _time(minutes: int) -> time:

@@ -78,3 +78,11 @@ def test_quiet_hours_and_a_stand_in_that_were_set_meanwhile_are_not_put_back_by_
     pressed(app.run(), "Save", "save-when-c2")
     known = store.channel("c2")
     assert known and {name: getattr(known, name) for name in wanted} == wanted
+
+
+def test_a_stored_time_zone_that_is_not_offered_stays_as_it_is(store: Store) -> None:
+    quiet = QuietHours(from_min=60, to_min=120, zone="posix/Asia/Kolkata")
+    app = drawn(store, a_channel("c1", quiet=quiet))
+    pressed(app, "Save", "save-when-c1")
+    known = store.channel("c1")
+    assert known and known.quiet == quiet
