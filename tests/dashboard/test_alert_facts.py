@@ -100,6 +100,19 @@ def test_what_waits_says_until_when_and_why() -> None:
     assert facts.verdict([trail]) == "Still on its way: E-mail."
 
 
+@pytest.mark.parametrize(
+    ("states", "told"),
+    [
+        (["sent", "queued"], "It went out by Telegram. 1 other is still on its way."),
+        (["read", "queued", "queued"], "It went out by Telegram. 2 others are still on their way."),
+        (["sent", "queued", "failed"], "It went out by Telegram. 1 other is still on its way. 1 other did not send it."),
+        (["sent", "suppressed", "absent"], "It went out by Telegram. 2 others did not send it."),
+    ],
+)
+def test_a_stand_in_that_still_waits_is_not_one_that_did_not_send(states: list[str], told: str) -> None:
+    assert facts.verdict([Trail("Telegram", "42", state, ()) for state in states]) == told
+
+
 def test_what_was_stored_before_deliveries_had_a_past_still_begins_with_its_queue() -> None:
     (trail,) = facts.trails(an_alert(), [a_delivery(state=DeliveryState.SENT, updated_ms=1_500)], [])
     assert trail.steps == (Step(1_000, "queued"), Step(1_500, "sent, 0.5 s after the tick"))
