@@ -194,7 +194,8 @@ def test_the_rule_of_an_alert_is_paused_resumed_and_snoozed_from_it(
     wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [], 10)
 
 
-def test_an_alert_whose_minutes_are_gone_says_so(signed_in: Watched, history: Alert) -> None:
+def test_an_alert_whose_minutes_are_gone_says_so(product: Running, signed_in: Watched, history: Alert) -> None:
+    product.end_ingest()
     page = signed_in.open("/alerts?alert=old-1")
     expect(page.get_by_text("The minutes around it are not kept any more")).to_be_visible()
     expect(page.get_by_text("The rule is not there any more.")).to_be_visible()
@@ -203,6 +204,7 @@ def test_an_alert_whose_minutes_are_gone_says_so(signed_in: Watched, history: Al
     signed_in.screenshot("alert-old")
     page.get_by_role("button", name="Ask Kite for them").click()
     expect(page.get_by_text("Ingest is not running")).to_be_visible()
+    product.report_feed()
 
 
 @pytest.mark.parametrize("alert", ["secret-1", "no-such-1", "<b>x</b>"])

@@ -13,7 +13,7 @@ from stormalert import keys, process
 from stormalert.model import Direction, Kind, Rule, Scope
 from stormalert.scripts import script
 from stormalert.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Keyring
-from stormalert.units import now_ms
+from stormalert.units import MINUTE_MS, now_ms
 from tests.sessions import begin, sessions
 from tests.store.records import an_alert
 
@@ -241,6 +241,9 @@ async def test_what_changed_comes_in_one_frame_with_the_watchlists_tokens_only(r
 async def test_the_status_comes_each_second_and_with_the_snapshot_without_hosts(rig: RelayRig) -> None:
     user = rig.user()
     with redis.Redis.from_url(rig.redis_url) as client:
+        ingest = keys.alive("ingest", "host", 1)
+        client.hset(ingest, "beat_ms", now_ms())
+        client.zadd(keys.BEATS, {ingest: now_ms() + MINUTE_MS})
         client.hset(keys.FEED, mapping={"state": "streaming", "instruments": 500})
     async with rig.page(user) as page:
         told = await page.next(
