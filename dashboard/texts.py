@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stormalert import words
-from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction, Kind, Repeat, Rule, RuleState
+from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction, Kind, Repeat, Rule
 from stormalert.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, format_percent
 
 CHANNEL_NAMES = words.CHANNELS
@@ -72,16 +72,6 @@ def repetition(rule: Rule) -> str:
     if rule.repeat is Repeat.ONCE:
         return "Once"
     return f"Every time, pause {words.duration(rule.cooldown_ms)}" if rule.cooldown_ms else "Every time"
-
-
-def rule_state(rule: Rule, engine_state: str | None) -> str:
-    """What its owner wants, and what the engine makes of it."""
-    if rule.state is RuleState.PAUSED:
-        return "Paused"
-    if rule.state is RuleState.SPENT:
-        return "Fired, done"
-    names = {"pending": "Waiting for a tick", "armed": "Armed", "cooling": "Cooling down", "spent": "Fired, done"}
-    return names.get(engine_state or "", "Being armed")
 
 
 def what_happened(alert: Alert) -> str:

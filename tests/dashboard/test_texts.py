@@ -4,7 +4,7 @@ import pytest
 
 from dashboard import texts
 from stormalert import words
-from stormalert.model import DeliveryState, Direction, Kind, Repeat, RuleState
+from stormalert.model import DeliveryState, Direction, Kind, Repeat
 from tests.store.records import a_channel, a_delivery, a_rule, an_alert
 
 MINUTE_MS = 60_000
@@ -49,23 +49,6 @@ def test_how_often_a_rule_fires_is_told_with_its_pause() -> None:
     assert texts.repetition(a_rule(repeat=Repeat.ONCE)) == "Once"
     assert texts.repetition(a_rule(repeat=Repeat.EVERY, cooldown_ms=MINUTE_MS)) == "Every time, pause 1 min"
     assert texts.repetition(a_rule(repeat=Repeat.EVERY, cooldown_ms=0)) == "Every time"
-
-
-@pytest.mark.parametrize(
-    ("wanted", "engine", "text"),
-    [
-        (RuleState.PAUSED, "armed", "Paused"),
-        (RuleState.SPENT, None, "Fired, done"),
-        (RuleState.ACTIVE, None, "Being armed"),
-        (RuleState.ACTIVE, "pending", "Waiting for a tick"),
-        (RuleState.ACTIVE, "armed", "Armed"),
-        (RuleState.ACTIVE, "cooling", "Cooling down"),
-        # The engine knows first; the store a moment later.
-        (RuleState.ACTIVE, "spent", "Fired, done"),
-    ],
-)
-def test_a_rules_state_is_its_owners_wish_and_then_the_engines(wanted: RuleState, engine: str | None, text: str) -> None:
-    assert texts.rule_state(a_rule(state=wanted), engine) == text
 
 
 def test_a_delivery_says_what_became_of_it_and_why() -> None:
