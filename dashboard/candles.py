@@ -2,15 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from typing import cast
 
 from dashboard import resources
+from dashboard.system.beats import is_beating
 from stormalert import candles as exchange
-from stormalert import keys
 from stormalert.bars import Bar
 from stormalert.errors import InputError
-from stormalert.process import ALIVE_MS, REDIS_ERRORS
-from stormalert.units import MINUTE_MS, now_ms
+from stormalert.process import REDIS_ERRORS
+from stormalert.units import MINUTE_MS
 
 _LOOK_FOR_S = 1
 
@@ -31,8 +30,7 @@ def part_of(token: int, from_ms: int, to_ms: int) -> list[Bar]:
     """One of these pieces. Raises InputError."""
     client = resources.thread_redis()
     try:
-        beating = cast(list[str], client.zrangebyscore(keys.BEATS, now_ms() - ALIVE_MS, "+inf"))
-        if not any(beat.split(":")[2] == "ingest" for beat in beating):
+        if not is_beating("ingest"):
             raise InputError("Ingest is not running, and only it can ask Kite for candles; try again when it is back.")
         request = exchange.ask(client, token, from_ms, to_ms)
         give_up_s = time.monotonic() + exchange.ANSWER_WITHIN_S

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stormalert import words
-from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction, Kind, Repeat, Rule, RuleState
+from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction, Kind, Repeat, Rule
 from stormalert.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, format_percent
 
 CHANNEL_NAMES = words.CHANNELS
@@ -74,26 +74,16 @@ def repetition(rule: Rule) -> str:
     return f"Every time, pause {words.duration(rule.cooldown_ms)}" if rule.cooldown_ms else "Every time"
 
 
-def rule_state(rule: Rule, engine_state: str | None) -> str:
-    """What its owner wants, and what the engine makes of it."""
-    if rule.state is RuleState.PAUSED:
-        return "Paused"
-    if rule.state is RuleState.SPENT:
-        return "Fired, done"
-    names = {"pending": "Waiting for a tick", "armed": "Armed", "cooling": "Cooling down", "spent": "Fired, done"}
-    return names.get(engine_state or "", "Being armed")
-
-
 def what_happened(alert: Alert) -> str:
     """Fell 2.13 % within 5 min"""
     verb = "Fell" if alert.direction is Direction.DOWN else "Rose"
     if alert.kind is Kind.ROLLING:
-        return f"{verb} {percent(alert.percent_e2)} within {words.duration(alert.window_ms)}"
+        return f"{verb} {percent(alert.moved_e2)} within {words.duration(alert.window_ms)}"
     if alert.kind is Kind.DAY:
-        return f"{verb} {percent(alert.percent_e2)} from the previous close"
+        return f"{verb} {percent(alert.moved_e2)} from the previous close"
     if alert.kind is Kind.LEVEL:
         return f"{verb} to {rupees(alert.reference_e4)}"
-    return f"{verb} {percent(alert.percent_e2)} from its {'peak' if alert.direction is Direction.DOWN else 'trough'}"
+    return f"{verb} {percent(alert.moved_e2)} from its {'peak' if alert.direction is Direction.DOWN else 'trough'}"
 
 
 def delivery(it: Delivery) -> str:

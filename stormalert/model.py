@@ -267,7 +267,7 @@ class Rule(Record):
 
 
 class Alert(Record):
-    """A rule that fired. `id` is `<rule>-<arm epoch>`; `direction` is the side that fired."""
+    """A rule that fired. `id` is `<rule>-<arm epoch>`; `direction` is the side that fired; `percent_e2` is the rule's."""
 
     id: str
     rule: str
@@ -286,6 +286,12 @@ class Alert(Record):
     def arm_epoch(self) -> int:
         """When the rule was armed that fired, in ms by the wall clock or later; never the same twice for a rule."""
         return int(self.id.rpartition("-")[2])
+
+    @property
+    def moved_e2(self) -> int:
+        """By how much the price had moved from the reference, up or down; exact, rounded half up to hundredths."""
+        moved_e4 = abs(self.price_e4 - self.reference_e4)
+        return (2 * moved_e4 * 10_000 + self.reference_e4) // (2 * self.reference_e4)
 
     @property
     def owners_rule(self) -> str:

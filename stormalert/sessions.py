@@ -25,6 +25,8 @@ from stormalert.units import DAY_MS, MINUTE_MS, SECOND_MS, now_ms
 ACCESS_COOKIE = "storm_session"
 REFRESH_COOKIE = "storm_refresh"
 ACCESS_S = 15 * 60
+# A page that stays open is here at each of its reruns, with the token that it was opened with.
+SEEN_EVERY_MS = MINUTE_MS
 _ALGORITHM = "HS256"
 _AUDIENCE = "stormalert"
 
@@ -107,7 +109,9 @@ class Sessions:
         found = self._open(session_id, "", SessionKind.BROWSER) if secret else None
         if found is None or not hmac.compare_digest(_digest(secret), found.session.refresh_digest):
             return None
-        self._store.save_session(found.session.model_copy(update={"seen_ms": now_ms()}))
+        now = now_ms()
+        if now - found.session.seen_ms >= SEEN_EVERY_MS:
+            self._store.save_session(found.session.model_copy(update={"seen_ms": now}))
         return found._replace(renewed=self._access(found.session))
 
     def find_script(self, bearer: str) -> SignedIn | None:

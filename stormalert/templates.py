@@ -63,7 +63,7 @@ def fields_of(alert: Alert, now_ms: int) -> dict[str, str]:
     return {
         "symbol": " ".join(alert.symbol.split()),
         "price": words.price(alert.price_e4),
-        "percent": move(alert),
+        "percent": format_percent(alert.moved_e2),
         "direction": str(alert.direction),
         "arrow": "▲" if is_up else "▼",
         "reference": words.price(alert.reference_e4),
@@ -71,12 +71,6 @@ def fields_of(alert: Alert, now_ms: int) -> dict[str, str]:
         "window": words.duration(alert.window_ms) if alert.window_ms else "",
         "time": words.moment(alert.time_ms, now_ms),
     }
-
-
-def move(alert: Alert) -> str:
-    """The move in percent, exact, rounded half up to hundredths."""
-    moved_e4 = abs(alert.price_e4 - alert.reference_e4)
-    return format_percent((2 * moved_e4 * 10_000 + alert.reference_e4) // (2 * alert.reference_e4))
 
 
 def preview(template: str, now_ms: int) -> str:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import resources
+from dashboard import resources, watchlists
 from dashboard.accounts import authentication
 from dashboard.admin import keys as panel_keys
 from dashboard.admin import kite
@@ -74,10 +74,7 @@ def _watch() -> None:
 
 
 def _watch_offered() -> None:
-    user = admin().user.id
-    tokens = resources.store().watchlist(user)
-    tokens += [it.token for it in first_steps.offered() if it.token not in tokens]
-    resources.store().save_watchlist(user, tokens)
+    watchlists.add(resources.store(), admin().user.id, [it.token for it in first_steps.offered()])
 
 
 def _channel() -> None:

@@ -11,6 +11,7 @@ from dashboard.accounts import authentication
 from dashboard.admin import keys as panel_keys
 from dashboard.admin.access import admin, attempt, link
 from dashboard.system import status
+from dashboard.system.beats import is_beating
 from stormalert import keys, panel, words
 from stormalert.process import REDIS_ERRORS
 from stormalert.units import IST, now_ms
@@ -19,7 +20,9 @@ from stormalert.units import IST, now_ms
 REFRESH_SETTING = "instruments.refresh_ms"
 # By Kite's own rule.
 TOKEN_ENDS_AT_H = 6
-_COLORS = {"streaming": "green", "connecting": "orange", "starting": "orange", "login_needed": "red", "stale": "red"}
+_COLORS = {
+    "streaming": "green", "connecting": "orange", "starting": "orange", "login_needed": "red", "stale": "red", "unknown": "red",
+}  # fmt: skip
 
 
 def show() -> None:
@@ -56,7 +59,8 @@ def redirect_url() -> None:
 
 def read_feed() -> dict[str, str]:
     """As ingest tells it; empty when it has not yet. Raises RedisError."""
-    return cast(dict[str, str], resources.thread_redis().hgetall(keys.FEED))
+    told = cast(dict[str, str], resources.thread_redis().hgetall(keys.FEED))
+    return status.feed_of(told, is_told=is_beating("ingest"))
 
 
 def _instruments() -> None:
@@ -95,7 +99,7 @@ def _feed() -> None:
         st.error("Redis does not answer: the feed's state is not known now.")
         return
     if not feed:
-        st.info("The feed has not reported yet: ingest is not running, or has just been started.")
+        st.info("The feed has not reported yet: ingest has just been started.")
         return
     state = feed.get("state", "")
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -5,11 +5,11 @@ import streamlit as st
 from dashboard import resources, texts
 from dashboard.accounts import authentication
 from dashboard.admin.access import admin, attempt
+from dashboard.system.beats import is_beating
 from dashboard.system.queue_board import AWAY
-from stormalert import alarms, keys, queue_board, words
+from stormalert import alarms, queue_board, words
 from stormalert.model import ChannelKind
-from stormalert.process import ALIVE_MS, REDIS_ERRORS
-from stormalert.units import now_ms
+from stormalert.process import REDIS_ERRORS
 
 _HEIGHT = 900
 
@@ -17,7 +17,7 @@ _HEIGHT = 900
 def show() -> None:
     _alarms()
     try:
-        is_there = _beats("board")
+        is_there = is_beating("board")
     except REDIS_ERRORS:
         st.error("Redis does not answer: nothing is known of the queue now.")
         return
@@ -42,9 +42,3 @@ def _alarms() -> None:
 def _clear(kind: ChannelKind) -> None:
     alarms.clear_alarm(resources.store(), kind)
     authentication.record(admin().user.id, "alarm cleared", kind)
-
-
-def _beats(name: str) -> bool:
-    """Raises RedisError."""
-    beats = resources.thread_redis().zrangebyscore(keys.BEATS, now_ms() - ALIVE_MS, "+inf")
-    return any(str(key).split(":")[2] == name for key in beats)

@@ -49,11 +49,13 @@ def show() -> None:
 
 
 def _change_user(who: SignedIn, user: User, plans: list[str]) -> None:
-    role = st.selectbox("Role", list(Role), index=list(Role).index(user.role), format_func=str, key=f"role-{user.id}")
+    # Anew when somebody saved: a field of before would put its old value back.
+    key = f"{user.id}-{user.revision}"
+    role = st.selectbox("Role", list(Role), index=list(Role).index(user.role), format_func=str, key=f"role-{key}")
     current = user.plan or USUAL_PLAN
-    plan = st.selectbox("Plan", plans, index=plans.index(current) if current in plans else 0, key=f"plan-{user.id}")
-    is_off = st.toggle("Switched off", value=user.is_off, key=f"off-{user.id}", help="Cannot sign in and gets no alerts.")
-    if st.button("Save", key=f"save-{user.id}", type="primary", width="stretch") and role and plan:
+    plan = st.selectbox("Plan", plans, index=plans.index(current) if current in plans else 0, key=f"plan-{key}")
+    is_off = st.toggle("Switched off", value=user.is_off, key=f"off-{key}", help="Cannot sign in and gets no alerts.")
+    if st.button("Save", key=f"save-{key}", type="primary", width="stretch") and role and plan:
         changes = {"role": role, "plan": "" if plan == USUAL_PLAN else plan, "is_off": is_off}
         attempt(lambda: authentication.change_user(admin().user, user, changes), f"{user.name} is changed.")
     if st.button("Make a link for a new password", key=f"reset-{user.id}", width="stretch"):

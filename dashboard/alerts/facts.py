@@ -7,7 +7,7 @@ from dashboard import texts
 from dashboard.chart import Line, levels
 from stormalert import words
 from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction, Kind
-from stormalert.units import MINUTE_MS, SECOND_MS
+from stormalert.units import MINUTE_MS, SECOND_MS, format_percent
 
 _STATES = {
     # Again: the first time it is said to be queued.
@@ -52,7 +52,7 @@ def threshold_e4(alert: Alert) -> int:
 
 def moved(alert: Alert) -> str:
     """How far the price was from the reference: +2.13 %."""
-    return f"{(alert.price_e4 - alert.reference_e4) * 100 / alert.reference_e4:+.2f} %"
+    return f"{'-' if alert.price_e4 < alert.reference_e4 else '+'}{format_percent(alert.moved_e2)} %"
 
 
 def reference(alert: Alert) -> str:
@@ -100,13 +100,15 @@ def verdict(found: Sequence[Trail]) -> str:
     if not found:
         return "You had no channel, so nothing was sent. Add one under Channels."
     out = [it.channel for it in found if it.state in ("sent", "delivered", "read")]
+    waiting = [it.channel for it in found if it.state == "queued"]
     if not out:
-        waiting = [it.channel for it in found if it.state == "queued"]
         return f"Still on its way: {', '.join(waiting)}." if waiting else "No channel brought it to you; each says why."
-    missed = len(found) - len(out)
-    return f"It went out by {', '.join(out)}." + (
-        f" {missed} other{'s' if missed > 1 else ''} did not send it." if missed else ""
-    )
+    told = [f"It went out by {', '.join(out)}."]
+    if waiting:
+        told.append("1 other is still on its way." if len(waiting) == 1 else f"{len(waiting)} others are still on their way.")
+    if missed := len(found) - len(out) - len(waiting):
+        told.append(f"{missed} other{'s' if missed > 1 else ''} did not send it.")
+    return " ".join(told)
 
 
 def _steps(alert: Alert, it: Delivery) -> tuple[Step, ...]:

@@ -34,7 +34,10 @@ from stormalert.sessions import SignedIn
 router = APIRouter(prefix="/alerts", tags=["alerts"], route_class=Guarded)
 
 _PAGE = 500
-COLUMNS = ("id", "time_ms", "time_ist", "symbol", "rule", "kind", "direction", "price", "reference", "percent", "window")
+COLUMNS = (
+    "id", "time_ms", "time_ist", "symbol", "rule", "kind", "direction", "price", "reference", "percent", "threshold_percent",
+    "window",
+)  # fmt: skip
 Ms = Annotated[int, Query(ge=0, le=LATEST_MS)]
 
 

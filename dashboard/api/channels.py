@@ -80,6 +80,8 @@ def change_channel(who: Who, channel: RecordId, asked: ChangedChannel) -> Channe
     before = _own(who, channel)
     if asked.stands_in_for and asked.stands_in_for != before.stands_in_for:
         _check_first(before, asked.stands_in_for)
+    if asked.quiet and not (before.quiet and asked.quiet.zone == before.quiet.zone):
+        _check_zone(asked.quiet.zone)
     fields = asked.model_dump(exclude={"quiet"}) | {"stands_in_for": asked.stands_in_for or ""}
     try:
         quiet = QuietHours.model_validate(asked.quiet.model_dump()) if asked.quiet else None
@@ -141,6 +143,12 @@ def _check_first(channel: Channel, first: str) -> None:
         raise InputError(f"found that others stand in for {channel.id!r}, expected none that do when it is to stand in itself")
     if first not in {it.id for it in order.possible_firsts(channel, channels)}:
         raise InputError(f"found that {first!r} stands in for another channel, expected one that gets every alert at once")
+
+
+def _check_zone(zone: str) -> None:
+    """Raises InputError for what the page does not offer."""
+    if zone not in book.zones():
+        raise InputError(f"found the time zone {zone!r}, expected one such as Asia/Kolkata")
 
 
 def _own(who: SignedIn, channel_id: str) -> Channel:

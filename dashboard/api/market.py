@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from dashboard import resources
+from dashboard import resources, watchlists
 from dashboard.api.guard import Guarded, Who, door
 from dashboard.api.models import Input, InstrumentOut, Output, SymbolText, not_found
 from dashboard.doors import Door
@@ -17,7 +17,6 @@ router = APIRouter(tags=["market"], route_class=Guarded)
 
 # A user has one; the name leaves room for more.
 MAIN = "main"
-WATCHED_MAX = 9_000
 
 
 class Watchlist(Output):
@@ -26,7 +25,7 @@ class Watchlist(Output):
 
 
 class Symbols(Input):
-    symbols: Annotated[list[SymbolText], Field(max_length=WATCHED_MAX)]
+    symbols: Annotated[list[SymbolText], Field(max_length=watchlists.MOST)]
 
 
 @router.get("/instruments", **door(Door.MEMBER, Scope.READ))

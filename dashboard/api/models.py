@@ -113,6 +113,7 @@ class AlertOut(Output):
     price: str
     reference: str = Field(description="the extreme, close or level that it was measured from")
     percent: str = Field(description="by how much the price moved from it")
+    threshold_percent: str | None = Field(description="what the rule asked for; null for a level")
     window: str | None
     time_ms: int
 
@@ -127,7 +128,8 @@ class AlertOut(Output):
             direction=alert.direction,
             price=format_price(alert.price_e4),
             reference=format_price(alert.reference_e4),
-            percent=format_percent(alert.percent_e2),
+            percent=format_percent(alert.moved_e2),
+            threshold_percent=format_percent(alert.percent_e2) if alert.percent_e2 else None,
             window=short_duration(alert.window_ms) if alert.window_ms else None,
             time_ms=alert.time_ms,
         )

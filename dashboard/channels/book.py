@@ -1,5 +1,8 @@
 """What the page Channels and the REST routes do alike with a user's channels."""
 
+from functools import cache
+from zoneinfo import available_timezones
+
 from dashboard.channels import addresses
 from stormalert import house
 from stormalert.errors import Conflict, InputError
@@ -16,6 +19,12 @@ def add(store: Store, user: User, kind: ChannelKind, address: str, config: Setti
     if any((it.kind, it.address) == (kind, address) for it in store.channels_of(user.id)):
         raise InputError("This channel is there already.")
     return store.save_channel(Channel(id=new_id(), user=user.id, kind=kind, address=address, is_verified=False))
+
+
+@cache
+def zones() -> list[str]:
+    """The time zones that quiet hours may have; those that are stored may have others, such as posix/Asia/Kolkata."""
+    return sorted(available_timezones())
 
 
 def proven(channel: Channel) -> Channel:

@@ -20,7 +20,6 @@ from stormalert.units import now_ms
 log = logging.getLogger("stormalert")
 
 WINDOW_S = 24 * 3600
-LONGEST_BYTES = 65_536
 # How long a report waits for the worker to record what it sent.
 _WAIT_S, _WAITS = 0.2, 10
 _WHATSAPP = "whatsapp:"
@@ -69,9 +68,6 @@ async def _form(request: Request) -> FormData:
     secret = config.twilio_auth_token.get_secret_value()
     if not secret or not config.public_url:
         raise Refused(404, "TWILIO_AUTH_TOKEN and STORM_PUBLIC_URL are not set.")
-    length = request.headers.get("content-length", "")
-    if not length.isdecimal() or int(length) > LONGEST_BYTES:
-        raise Refused(413, f"Expected at most {LONGEST_BYTES} bytes, with their number in Content-Length.")
     form = await request.form()
     # Signed is the address that Twilio knows, not the one behind our proxy.
     url = config.public_url.rstrip("/") + request.url.path + (f"?{request.url.query}" if request.url.query else "")

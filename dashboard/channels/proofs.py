@@ -14,6 +14,7 @@ from stormalert.process import REDIS_ERRORS
 
 # After this it is likely that nobody runs errands.
 LONG_S = 20
+_LINK = "telegram-link"
 _AWAY = "Redis does not answer; try again in a moment."
 _NOBODY = "Nobody sends it: is the process `python -m workers bot` running?"
 
@@ -53,12 +54,12 @@ def enter_code(channel: Channel) -> None:
 
 def link_telegram() -> None:
     """A link that makes the chat that opens it a channel."""
-    token = st.session_state.get("telegram-link", "")
-    if not token:
+    link = st.session_state.get(_LINK)
+    if link is None:
         if st.button("Link Telegram", icon=":material/link:", help="Opens the bot in Telegram, which then knows you."):
             _make_link()
         return
-    _link(token)
+    _link(*link)
 
 
 @st.fragment(run_every=1.0)
@@ -112,7 +113,7 @@ def _make_link() -> None:
     who = viewer.required()
     try:
         house.check_channels(resources.store(), who.user.id)
-        st.session_state["telegram-link"] = links().make_link(who.user.id)
+        st.session_state[_LINK] = links().make_link(who.user.id), _linked()
     except InputError as error:
         st.error(str(error))
         return
@@ -123,7 +124,7 @@ def _make_link() -> None:
 
 
 @st.fragment(run_every=2.0)
-def _link(token: str) -> None:
+def _link(token: str, before: set[tuple[str, int]]) -> None:
     try:
         left_s = links().left_s(token)
         bot = str(resources.thread_redis().get(keys.BOT_NAME) or "")
@@ -131,9 +132,8 @@ def _link(token: str) -> None:
         st.caption(_AWAY)
         return
     if not left_s:
-        del st.session_state["telegram-link"]
-        is_linked = any(it.kind is ChannelKind.TELEGRAM and it.is_verified for it in _channels())
-        flash.leave("Telegram is linked." if is_linked else "The link is too old; make a new one.")
+        del st.session_state[_LINK]
+        flash.leave("Telegram is linked." if _linked() - before else "The link is too old; make a new one.")
         st.rerun()
     if not bot:
         st.warning("The bot is not listening: is `python -m workers bot` running, with a bot token?")
@@ -144,8 +144,10 @@ def _link(token: str) -> None:
     st.caption(f"Waiting for the chat … the link works once, for {-(-left_s // 60)} more minutes.")
 
 
-def _channels() -> list[Channel]:
-    return resources.store().channels_of(viewer.required().user.id)
+def _linked() -> set[tuple[str, int]]:
+    """The user's chats, each with its revision: one that is linked again is the same channel, changed."""
+    channels = resources.store().channels_of(viewer.required().user.id)
+    return {(it.id, it.revision) for it in channels if it.kind is ChannelKind.TELEGRAM and it.is_verified}
 
 
 def _key(channel: Channel) -> str:

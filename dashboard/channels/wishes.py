@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import time
-from functools import cache
-from zoneinfo import available_timezones
 
 import streamlit as st
 
-from dashboard.channels import order
+from dashboard.channels import book, order
 from stormalert.model import STAND_IN_MAX_MIN, Channel, QuietHours
 
 _USUAL = QuietHours(from_min=22 * 60, to_min=7 * 60)
@@ -15,13 +13,15 @@ _USUAL = QuietHours(from_min=22 * 60, to_min=7 * 60)
 
 def ask(channel: Channel, channels: Sequence[Channel]) -> Channel | None:
     """Draws the way to it; the channel as it is to be, when its owner wants another one."""
+    # Anew when somebody saved: a field of before would put its old value back.
+    key = f"{channel.id}-{channel.revision}"
     with st.popover("When", icon=":material/schedule:"):
-        quiet = _quiet(channel)
-        changes = {"quiet": quiet, **_stand_in(channel, channels)}
+        quiet = _quiet(channel, key)
+        changes = {"quiet": quiet, **_stand_in(channel, channels, key)}
         if quiet and quiet.from_min == quiet.to_min:
             st.error("Quiet hours need an end that is not their beginning.")
             return None
-        if st.button("Save", key=f"save-when-{channel.id}", type="primary", width="stretch"):
+        if st.button("Save", key=f"save-when-{key}", type="primary", width="stretch"):
             return channel.model_copy(update=changes)
     return None
 
@@ -34,25 +34,26 @@ def told(channel: Channel) -> str:
     return f"Quiet from {begins} to {ends} ({channel.quiet.zone}): what fires then is told at {ends} in one message."
 
 
-def _quiet(channel: Channel) -> QuietHours | None:
+def _quiet(channel: Channel, key: str) -> QuietHours | None:
     is_quiet = st.toggle(
         "Quiet hours",
         value=channel.quiet is not None,
-        key=f"quiet-{channel.id}",
+        key=f"quiet-{key}",
         help="What fires in them is told in one message at their end.",
     )
     if not is_quiet:
         return None
     before = channel.quiet or _USUAL
     left, right = st.columns(2)
-    begins = left.time_input("From", _time(before.from_min), key=f"quiet-from-{channel.id}")
-    ends = right.time_input("To", _time(before.to_min), key=f"quiet-to-{channel.id}")
-    zone = st.selectbox("Time zone", _zones(), index=_zones().index(before.zone), key=f"quiet-zone-{channel.id}")
+    begins = left.time_input("From", _time(before.from_min), key=f"quiet-from-{key}")
+    ends = right.time_input("To", _time(before.to_min), key=f"quiet-to-{key}")
+    zones = book.zones() if before.zone in book.zones() else [before.zone, *book.zones()]
+    zone = st.selectbox("Time zone", zones, index=zones.index(before.zone), key=f"quiet-zone-{key}")
     # Checked by the caller: two equal times are no quiet hours.
     return QuietHours.model_construct(from_min=_minutes(begins), to_min=_minutes(ends), zone=zone)
 
 
-def _stand_in(channel: Channel, channels: Sequence[Channel]) -> dict[str, object]:
+def _stand_in(channel: Channel, channels: Sequence[Channel], key: str) -> dict[str, object]:
     firsts = order.possible_firsts(channel, channels)
     if not firsts:
         if order.stand_ins_of(channel, channels):
@@ -65,7 +66,7 @@ def _stand_in(channel: Channel, channels: Sequence[Channel]) -> dict[str, object
         ids,
         index=ids.index(channel.stands_in_for) if channel.stands_in_for in ids else 0,
         format_func=names.__getitem__,
-        key=f"first-{channel.id}",
+        key=f"first-{key}",
     )
     kind = next((it.kind for it in firsts if it.id == first), None)
     if kind is None:
@@ -77,22 +78,17 @@ def _stand_in(channel: Channel, channels: Sequence[Channel]) -> dict[str, object
         states,
         index=states.index(channel.stands_in_unless) if channel.stands_in_unless in states else 0,
         format_func=str,
-        key=f"unless-{channel.id}",
+        key=f"unless-{key}",
     )
     after = right.number_input(
         "After minutes",
         min_value=1,
         max_value=STAND_IN_MAX_MIN,
         value=channel.stands_in_after_min,
-        key=f"after-{channel.id}",
+        key=f"after-{key}",
         help="When it fails, sooner.",
     )
     return {"stands_in_for": first, "stands_in_unless": unless, "stands_in_after_min": int(after)}
-
-
-@cache
-def _zones() -> list[str]:
-    return sorted(available_timezones())
 
 
 def _time(minutes: int) -> time:

@@ -17,8 +17,9 @@ def held(user: str) -> list[Mute]:
     return resources.store().mutes_of(user, now_ms())
 
 
-def show(mutes: list[Mute]) -> None:
+def show() -> None:
     """What is silent now, each with its way back."""
+    mutes = held(viewer.required().user.id)
     for mute in mutes[:MOST_SHOWN]:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             # As text: a rule's line is never read as Markdown.

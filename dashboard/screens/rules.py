@@ -12,7 +12,7 @@ from stormalert import wishes, words
 from stormalert.model import Mute, Rule
 from stormalert.process import REDIS_ERRORS
 
-# States and distances are read anew.
+# States, distances and what is silent are read anew.
 EVERY_S = 4
 # Of the watchlist, for examples.
 _WATCHED = 3
@@ -51,8 +51,9 @@ def show() -> None:
             act = "make"
     watched = instruments.symbols(resources.store().watchlist(user)[:_WATCHED])
     entry.offer(list(watched.values()), has_preview=not act)
-    silent = mutes.held(user)
-    mutes.show(silent)
+    # Not while something is being edited.
+    every_s = None if act else EVERY_S
+    st.fragment(mutes.show, run_every=every_s)()
     total = resources.store().count_rules(user)
     if not total:
         st.info(
@@ -63,9 +64,8 @@ def show() -> None:
     else:
         looked = listing.draw()
         matching = resources.store().count_rules(user, looked.only) if looked.is_narrow else total
-        # Not while something is being edited.
-        board = st.fragment(_board, run_every=None if act else EVERY_S)
-        chosen = board(user, looked, matching, silent)
+        board = st.fragment(_board, run_every=every_s)
+        chosen = board(user, looked, matching)
     tables.offer(who.user)
     if act:
         # So many are never taken twice by an oversight.
@@ -80,9 +80,10 @@ def show() -> None:
         acts.do(act, chosen)
 
 
-def _board(user: str, looked: Looked, matching: int, silent: list[Mute]) -> Chosen:
+def _board(user: str, looked: Looked, matching: int) -> Chosen:
     """The table with what can be done; returns what is chosen."""
     viewer.required()
+    silent = mutes.held(user)
     rules, has_more = listing.page(resources.store(), user, looked)
     noun = "rule" if matching == 1 else "rules"
     count = f"{words.grouped(matching)} {noun}{' match' if looked.is_narrow else ''} · times in IST"

@@ -87,6 +87,7 @@ def _command(name: str) -> str:
 
 
 def _feed(system: dict[str, Any]) -> Iterator[Finding]:
+    """Nothing of one that is unknown: that ingest is not running is told among the processes."""
     feed, now_ms = system["feed"], system["time_ms"]
     state, reason = feed.get("state", ""), str(feed.get("reason") or "").rstrip(".")
     because = f": {reason}" if reason else ""
@@ -96,7 +97,7 @@ def _feed(system: dict[str, Any]) -> Iterator[Finding]:
     elif state == "stale":
         todo = "It connects again by itself; when it does not, see Kite's status page and the network."
         yield Finding(BAD if is_soon else WAIT, "feed", f"No prices come{because}.", todo)
-    elif state != "streaming":
+    elif state not in ("streaming", "unknown"):
         yield Finding(WAIT, "feed", f"The feed is starting{because}.", "It takes some seconds.")
     if feed.get("trouble"):
         yield Finding(WAIT, "feed", f"{feed['trouble']}.", "It is tried again by itself; what is above says what to mend.")

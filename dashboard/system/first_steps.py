@@ -1,9 +1,8 @@
 """How far an installation is on its way to the first alert, for its admins, and whether they still want to be led."""
 
-from typing import cast
-
 from dashboard import resources
 from dashboard.system import steps
+from dashboard.system.beats import is_beating
 from dashboard.system.steps import Facts, Step
 from stormalert import keys
 from stormalert.model import Instrument
@@ -60,10 +59,7 @@ def _facts(user: str) -> Facts:
 
 def _feed_state() -> str:
     try:
-        redis = resources.thread_redis()
         # Without ingest the hash tells of the past.
-        beats = cast(list[str], redis.zrange(keys.BEATS, 0, -1))
-        is_there = any(key.split(":")[2] == "ingest" for key in beats)
-        return str(redis.hget(keys.FEED, "state") or "starting") if is_there else ""
+        return str(resources.thread_redis().hget(keys.FEED, "state") or "starting") if is_beating("ingest") else ""
     except REDIS_ERRORS:
         return ""

@@ -21,6 +21,8 @@ COUNTED_MAX = 10_000
 GAPS_SHOWN = 20
 # Without one of these, alerts are late.
 NEEDED = ("ingest", "evaluator", "dispatch", "worker")
+# Of the feed, what was at a moment that is told with it.
+_MOMENTS = ("frame_ms", "listed", "listed_ms")
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 Texts = dict[str, str]
@@ -44,7 +46,7 @@ async def _read(redis: Redis, config: Settings) -> Status:
     room = await read_room(redis)
     return {
         "time_ms": now_ms(),
-        "feed": facts_of(cast(Texts, await redis.hgetall(keys.FEED))),
+        "feed": feed_of(facts_of(cast(Texts, await redis.hgetall(keys.FEED))), is_told="ingest" in beating),
         "gaps": gaps(cast(list[Entry], await redis.xrevrange(keys.GAPS, count=GAPS_SHOWN))),
         "waiting": {
             "ticks": sum([await lag(redis, shard.ticks, keys.EVALUATOR_GROUP) for shard in shards]),
@@ -64,6 +66,14 @@ def for_everyone(status: Status) -> Status:
     return {
         name: value for name, value in status.items() if name not in ("processes", "gaps", "memory", "is_disk_full", "notices")
     } | {"feed": feed}
+
+
+def feed_of(facts: Status, *, is_told: bool) -> Status:
+    """As ingest tells it; when it tells nothing any more, the rest is of the past and no state of now."""
+    if is_told:
+        return facts
+    still_true = {name: facts[name] for name in _MOMENTS if name in facts}
+    return {"state": "unknown", "reason": "ingest is not running"} | still_true
 
 
 def gaps(entries: list[Entry]) -> list[Status]:

@@ -120,7 +120,8 @@ def _feed(system: dict[str, Any]) -> str:
     if not feed:
         return '<p class="soft">Not reported yet.</p>'
     since = f" since {words.moment(int(feed['since_ms']))} IST" if feed.get("since_ms") else ""
-    rows = [("State", f"{escape(texts.feed_state(str(feed.get('state', ''))))}{since}")]
+    because = f": {escape(str(feed['reason']))}" if feed.get("reason") else ""
+    rows = [("State", f"{escape(texts.feed_state(str(feed.get('state', ''))))}{because}{since}")]
     for name, told in (
         ("ticks_per_s", "Ticks a second"),
         ("delay_p99_ms", "Delay in ingest, ms"),

@@ -44,13 +44,9 @@ def verdict(status: dict[str, Any], session: dict[str, Any], now_ms: int) -> dic
     for name in [] if is_full else status["missing"]:
         found.append((BAD, f"{name} is not running: alerts are late or missing."))
     feed = status["feed"]
-    state, reason = feed.get("state", ""), str(feed.get("reason") or "")
-    if state == "login_needed":
-        found.append((BAD if opens_soon else WAIT, _sentence("Log in to Kite", reason)))
-    elif state in ("stale", "unknown"):
-        found.append((BAD if is_on else WAIT, _sentence("No prices come", reason)))
-    elif state != "streaming":
-        found.append((WAIT, _sentence("The feed is starting", reason)))
+    # Without ingest nothing is known of it.
+    if "ingest" not in status["missing"]:
+        found += _feed(feed, is_on=is_on, opens_soon=opens_soon)
     latency_ms = status["figures"]["latency_ms"]
     if latency_ms >= LATE_MS:
         level = BAD if latency_ms >= VERY_LATE_MS else WAIT
@@ -67,6 +63,16 @@ def verdict(status: dict[str, Any], session: dict[str, Any], now_ms: int) -> dic
     found += [(_PROVIDERS[kind], f"{headline}.") for kind, headline in _open_notices(status["notices"]) if kind in _PROVIDERS]
     found.sort(key=lambda it: it[0] != BAD)
     return {"level": found[0][0] if found else GOOD, "reasons": [sentence for _, sentence in found]}
+
+
+def _feed(feed: dict[str, Any], *, is_on: bool, opens_soon: bool) -> Iterator[tuple[str, str]]:
+    state, reason = feed.get("state", ""), str(feed.get("reason") or "")
+    if state == "login_needed":
+        yield BAD if opens_soon else WAIT, _sentence("Log in to Kite", reason)
+    elif state in ("stale", "unknown"):
+        yield BAD if is_on else WAIT, _sentence("No prices come", reason)
+    elif state != "streaming":
+        yield WAIT, _sentence("The feed is starting", reason)
 
 
 def _open_notices(notices: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:

@@ -19,13 +19,14 @@ from stormalert.armed import read_armed
 from stormalert.model import Instrument, Role, User
 from stormalert.security import hash_password
 from stormalert.store import Store, open_store
-from stormalert.units import now_ms
+from stormalert.units import HOUR_MS, now_ms
 from tests.conftest import free_port
 
 NAME, PASSWORD = "asha", "correct horse battery"
 USER = "u-asha"
 WATCHED = 500
 INFY = Instrument(token=408065, symbol="NSE:INFY", name="INFOSYS")
+_INGEST = keys.alive("ingest", "host", 1)
 # Five interpreters and more at once, and the machine may be busy.
 START_WITHIN_S = 240
 PATIENCE_S = 60
@@ -43,6 +44,12 @@ class Running:
         """As ingest would."""
         fields = {"state": state, "reason": reason, "since_ms": now_ms(), "frame_ms": now_ms(), "instruments": len(self.tokens)}
         self.redis.hset(keys.FEED, mapping=fields | {"ticks": 54_321, "ticks_per_s": ticks_per_s})
+        self.redis.hset(_INGEST, "beat_ms", now_ms())
+        self.redis.zadd(keys.BEATS, {_INGEST: now_ms() + HOUR_MS})
+
+    def end_ingest(self) -> None:
+        """Until it reports again."""
+        self.redis.zrem(keys.BEATS, _INGEST)
 
     def quote(self, prices: dict[int, tuple[str, str]]) -> None:
         """New prices and changes by token: into the hashes, and to whoever listens."""

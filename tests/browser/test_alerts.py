@@ -149,7 +149,7 @@ def test_an_alert_opens_to_its_chart_its_rule_and_what_became_of_each_message(
     chart = page.get_by_role("figure", name=re.compile("^Chart "))
     expect(chart.locator("canvas").first).to_be_visible()
     told = chart.get_attribute("aria-label") or ""
-    for line in ("Fired at 1,384.55", "Threshold at 1,385.72", "High of 5 min at 1,414.00", "Fell 2 % within 5 min"):
+    for line in ("Fired at 1,384.55", "Threshold at 1,385.72", "High of 5 min at 1,414.00", "Fell 2.08 % within 5 min"):
         assert line in told
     for text in ("₹1,414.00", "₹1,385.72", "₹1,384.55", "-2.08 %", "It went out by E-mail. 2 others did not send it."):
         expect(page.get_by_text(text, exact=True)).to_be_visible()
@@ -194,7 +194,8 @@ def test_the_rule_of_an_alert_is_paused_resumed_and_snoozed_from_it(
     wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [])
 
 
-def test_an_alert_whose_minutes_are_gone_says_so(signed_in: Watched, history: Alert) -> None:
+def test_an_alert_whose_minutes_are_gone_says_so(product: Running, signed_in: Watched, history: Alert) -> None:
+    product.end_ingest()
     page = signed_in.open("/alerts?alert=old-1")
     expect(page.get_by_text("The minutes around it are not kept any more")).to_be_visible()
     expect(page.get_by_text("The rule is not there any more.")).to_be_visible()
@@ -203,6 +204,7 @@ def test_an_alert_whose_minutes_are_gone_says_so(signed_in: Watched, history: Al
     signed_in.screenshot("alert-old")
     page.get_by_role("button", name="Ask Kite for them").click()
     expect(page.get_by_text("Ingest is not running")).to_be_visible()
+    product.report_feed()
 
 
 @pytest.mark.parametrize("alert", ["secret-1", "no-such-1", "<b>x</b>"])

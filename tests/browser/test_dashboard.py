@@ -89,6 +89,20 @@ def test_a_feed_that_needs_a_login_says_so(product: Running, signed_in: Watched)
     expect(signed_in.page.get_by_text("Streaming")).to_be_visible()
 
 
+def test_a_feed_that_no_ingest_tells_of_is_not_said_to_stream(product: Running, signed_in: Watched) -> None:
+    page = signed_in.open("/admin?part=Kite")
+    expect(page.get_by_text("900 ticks/s", exact=False)).to_be_visible()
+    product.end_ingest()
+    expect(page.get_by_text("ingest is not running", exact=True)).to_be_visible()
+    expect(page.get_by_text("Streaming")).to_have_count(0)
+    expect(page.get_by_text("ticks/s", exact=False)).to_have_count(0)
+    signed_in.open("/")
+    expect(page.get_by_text("ingest is not running: alerts are late or missing.")).to_be_visible()
+    expect(page.get_by_text("Streaming")).to_have_count(0)
+    product.report_feed()
+    expect(page.get_by_text("Streaming")).to_be_visible()
+
+
 def test_the_feeds_page_shows_gaps_troubles_and_refused_packets(product: Running, signed_in: Watched) -> None:
     product.redis.hset(keys.FEED, mapping={"trouble": "3 instruments are left out", "refused_repeat": 1_200})
     product.redis.xadd(keys.GAPS, {"from": now_ms() - 6_000, "to": now_ms(), "reason": "mute <b>", "lost": 40})

@@ -8,9 +8,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from stormalert import keys, wishes
 from stormalert.bars import day_began_ms
-from stormalert.model import Direction, Kind, Repeat, Rule, RuleState
+from stormalert.model import Direction, Kind, Mute, MuteScope, Repeat, Rule, RuleState
 from stormalert.security import new_id
-from stormalert.units import MINUTE_MS, now_ms
+from stormalert.units import HOUR_MS, MINUTE_MS, now_ms
 from stormalert.wishes import Loudness
 from tests.browser.running import INFY, USER, Running, wait_until
 from tests.browser.watching import DESK, PHONE, Watched
@@ -347,3 +347,17 @@ def test_messages_and_snooze_are_for_all_that_are_marked(product: Running, signe
     wait_until(lambda: product.store.mutes_of(USER, now_ms()) == [])
     # Nothing of it armed them anew.
     assert {it.revision for it in saved(product)} == {1}
+
+
+def test_a_snooze_from_elsewhere_appears_on_the_open_page_and_goes_with_its_end(product: Running, signed_in: Watched) -> None:
+    product.store.save_rule(a_rule())
+    page = open_rules(signed_in)
+    expect(rows(page)).to_have_count(1)
+    # As the bot does for /snooze.
+    mute = Mute.of(USER, MuteScope.ALL, until_ms=now_ms() + HOUR_MS)
+    product.store.save_mute(mute)
+    expect(page.get_by_text("You snoozed all alerts until")).to_be_visible()
+    expect(rows(page).filter(has_text="snoozed until")).to_have_count(1)
+    product.store.delete_mute(mute.id)
+    expect(page.get_by_text("You snoozed all alerts until")).to_have_count(0)
+    expect(rows(page).filter(has_text="snoozed until")).to_have_count(0)

@@ -52,6 +52,12 @@ def test_an_alert_says_from_where_it_was_measured_and_how_far_it_went() -> None:
     ]
 
 
+def test_a_move_is_rounded_as_messages_round_it() -> None:
+    # 2.005 is a little less in floating point.
+    half = an_alert(direction=Direction.UP, reference_e4=20_000, price_e4=20_401)
+    assert facts.moved(half) == "+2.01 %"
+
+
 def test_a_level_is_its_own_reference_and_has_no_percent() -> None:
     level = an_alert(kind=Kind.LEVEL, percent_e2=0, direction=Direction.UP, reference_e4=14_000_000, price_e4=14_000_000)
     assert [name for name, _ in facts.facts(level)] == ["Level", "Fires from", "Price", "Moved"]
@@ -92,6 +98,19 @@ def test_what_waits_says_until_when_and_why() -> None:
         Step(1_000, "queued"), Step(2_000, "waits: quiet hours"), Step(0, f"due {words.clock(due_ms)}"),
     )  # fmt: skip
     assert facts.verdict([trail]) == "Still on its way: E-mail."
+
+
+@pytest.mark.parametrize(
+    ("states", "told"),
+    [
+        (["sent", "queued"], "It went out by Telegram. 1 other is still on its way."),
+        (["read", "queued", "queued"], "It went out by Telegram. 2 others are still on their way."),
+        (["sent", "queued", "failed"], "It went out by Telegram. 1 other is still on its way. 1 other did not send it."),
+        (["sent", "suppressed", "absent"], "It went out by Telegram. 2 others did not send it."),
+    ],
+)
+def test_a_stand_in_that_still_waits_is_not_one_that_did_not_send(states: list[str], told: str) -> None:
+    assert facts.verdict([Trail("Telegram", "42", state, ()) for state in states]) == told
 
 
 def test_what_was_stored_before_deliveries_had_a_past_still_begins_with_its_queue() -> None:

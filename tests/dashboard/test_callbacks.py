@@ -8,6 +8,7 @@ import pytest
 import redis
 from twilio.request_validator import RequestValidator
 
+from dashboard.bodies import FORM_MAX_BYTES
 from stormalert import alarms, keys, twilio_codes
 from stormalert.model import ChannelKind, Delivery, DeliveryState, User
 from tests.store.records import a_channel, a_delivery
@@ -116,7 +117,7 @@ def test_who_is_not_twilio_is_refused_and_changes_nothing(rig: Rig, delivery: De
     assert rig.store.delivery(delivery.id) == delivery
     with rig.visitor() as visitor:
         assert visitor.get(path).headers["location"] == "/login"
-        assert visitor.post(path, content=b"x" * 70_000).status_code == 413
+        assert visitor.post(path, data={"MessageSid": "x" * FORM_MAX_BYTES}).status_code == 413
 
 
 def test_a_delivery_that_nobody_knows_is_no_trouble(rig: Rig) -> None:

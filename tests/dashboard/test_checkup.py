@@ -99,6 +99,13 @@ def test_what_is_not_told_to_admins_yet_or_is_well_again_is_no_trouble() -> None
     assert checkup(well(notices=[NOTICE | {"is_told": False}, NOTICE | {"well_ms": NOW_MS}])) == []
 
 
+def test_without_ingest_the_feed_is_neither_streaming_nor_starting() -> None:
+    dead = {"state": "unknown", "reason": "ingest is not running"}
+    system = without("ingest", ["ingest"]) | {"feed": dead}
+    assert [(it.level, it.part) for it in checkup(system)] == [("bad", "processes")]
+    assert "Unknown: ingest is not running" in page(system | {"findings": []})
+
+
 def test_the_worst_comes_first() -> None:
     system = well(queue={"failed": 2}, store={"kind": "MongoDB", "is_there": False})
     assert [it.level for it in checkup(system)] == ["bad", "wait"]

@@ -1,11 +1,12 @@
 """The REST lists find what the pages find, by the same filters."""
 
+import csv
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from stormalert.model import DeliveryState, Direction, RuleState
+from stormalert.model import DeliveryState, Direction, Kind, RuleState
 from tests.store.records import a_delivery, a_rule, an_alert
 
 from .conftest import Rig
@@ -66,6 +67,18 @@ def test_alerts_are_found(mina: httpx.Client, query: str, found: set[str]) -> No
     assert ids(mina, f"alerts{query}") == found
     lines = mina.get(f"/api/alerts/export{query}").text.splitlines()
     assert {line.split(",")[0] for line in lines[1:]} == found
+
+
+def test_an_alert_tells_its_move_and_what_its_rule_asked_for(mina: httpx.Client, started: Rig) -> None:
+    prices = {"direction": Direction.UP, "price_e4": 10_600, "reference_e4": 10_000}
+    gap = an_alert("gap-3", user="u-mina", symbol="BSE:GAP", percent_e2=300, time_ms=3, **prices)
+    level = an_alert("level-4", user="u-mina", symbol="BSE:GAP", kind=Kind.LEVEL, percent_e2=0, time_ms=4, **prices)
+    started.store.record_fired([gap, level], [])
+    items = mina.get("/api/alerts?text=gap").json()["items"]
+    assert [(it["percent"], it["threshold_percent"]) for it in items] == [("6.00", None), ("6.00", "3.00")]
+    names, *rows = csv.reader(mina.get("/api/alerts/export?text=gap").text.splitlines())
+    found = [dict(zip(names, row, strict=True)) for row in rows]
+    assert [(it["percent"], it["threshold_percent"]) for it in found] == [("6.00", ""), ("6.00", "3.00")]
 
 
 def test_a_filter_that_there_is_not_is_told(mina: httpx.Client) -> None:

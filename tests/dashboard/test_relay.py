@@ -13,7 +13,7 @@ from stormalert import keys, process
 from stormalert.model import Direction, Kind, Rule, Scope
 from stormalert.scripts import script
 from stormalert.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Keyring
-from stormalert.units import now_ms
+from stormalert.units import MINUTE_MS, now_ms
 from tests.sessions import begin, sessions
 from tests.store.records import an_alert
 
@@ -168,7 +168,8 @@ async def test_the_snapshot_holds_the_newest_fifty(rig: RelayRig) -> None:
 async def test_an_alert_is_told_as_the_page_shows_it(rig: RelayRig) -> None:
     user = rig.user()
     async with rig.page(user) as page:
-        alert = rig.write_alert(an_alert("r7-7", user=user, price_e4=12_345_678_000, percent_e2=110, time_ms=1_000))
+        prices = {"price_e4": 12_345_678_000, "reference_e4": 12_500_000_000}
+        alert = rig.write_alert(an_alert("r7-7", user=user, percent_e2=110, time_ms=1_000, **prices))
         told = (await page.next("alert"))["alert"]
         rig.write_alert(an_alert("r8-8", rule=f"r8_{alert.token}", user=user, percent_e2=110))
         of_watchlist = (await page.next("alert"))["alert"]
@@ -180,9 +181,9 @@ async def test_an_alert_is_told_as_the_page_shows_it(rig: RelayRig) -> None:
         "token": alert.token,
         "symbol": "NSE:INFY",
         "direction": "down",
-        "what": "Fell 1.1 % from its peak",
+        "what": "Fell 1.23 % from its peak",
         "price": "₹12,34,567.80",
-        "reference": "₹1,400.00",
+        "reference": "₹12,50,000.00",
         "time_ms": 1_000,
     }
 
@@ -244,6 +245,9 @@ async def test_what_changed_comes_in_one_frame_with_the_watchlists_tokens_only(r
 async def test_the_status_comes_each_second_and_with_the_snapshot_without_hosts(rig: RelayRig) -> None:
     user = rig.user()
     with redis.Redis.from_url(rig.redis_url) as client:
+        ingest = keys.alive("ingest", "host", 1)
+        client.hset(ingest, "beat_ms", now_ms())
+        client.zadd(keys.BEATS, {ingest: now_ms() + MINUTE_MS})
         client.hset(keys.FEED, mapping={"state": "streaming", "instruments": 500})
     async with rig.page(user) as page:
         told = await page.next(

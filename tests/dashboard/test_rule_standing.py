@@ -26,6 +26,7 @@ def said(at: Standing, state: RuleState = RuleState.ACTIVE) -> tuple[str, str]:
         (Standing("spent"), RuleState.ACTIVE, ("spent", "Fired, done")),
         (Standing("armed"), RuleState.PAUSED, ("paused", "Paused")),
         (Standing("armed"), RuleState.SPENT, ("spent", "Fired, done")),
+        (Standing("cooling"), RuleState.ACTIVE, ("cooling", "Cooling down")),
     ],
 )
 def test_what_its_owner_wants_goes_before_what_the_engine_makes_of_it(

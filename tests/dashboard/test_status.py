@@ -13,6 +13,7 @@ from stormalert.units import now_ms
 CONFIG = settings.parse({"STORM_SHARDS": "2"})
 FIRST, SECOND = keys.all_shards(2)
 NEEDED = ["ingest", "evaluator", "dispatch", "worker"]
+DEAD_FEED = {"state": "unknown", "reason": "ingest is not running"}
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ async def test_an_empty_server_waits_for_everything(client: redis.asyncio.Redis)
     before_ms = now_ms()
     status = await read_status(client, CONFIG)
     assert before_ms <= status.pop("time_ms") <= now_ms()
-    nothing = {"feed": {}, "gaps": [], "waiting": {"ticks": 0, "alerts": 0}, "processes": [], "notices": []}
+    nothing = {"feed": DEAD_FEED, "gaps": [], "waiting": {"ticks": 0, "alerts": 0}, "processes": [], "notices": []}
     assert status == nothing | {"missing": NEEDED, "memory": {"percent": 0, "words": ""}, "is_disk_full": False}
 
 
@@ -97,9 +98,17 @@ async def test_one_of_several_workers_is_enough(client: redis.asyncio.Redis) -> 
 
 
 async def test_the_feed_is_told_in_words_and_numbers(client: redis.asyncio.Redis) -> None:
+    await Heartbeat("ingest", client).beat()
     await client.hset(keys.FEED, mapping={"state": "login_needed", "reason": "Kite's access ended at 06:00", "ticks": 7})
     feed = (await read_status(client, CONFIG))["feed"]
     assert feed == {"state": "login_needed", "reason": "Kite's access ended at 06:00", "ticks": 7}
+
+
+async def test_what_ingest_told_before_it_ended_is_no_state_of_now(client: redis.asyncio.Redis) -> None:
+    moments = {"frame_ms": 5, "listed": 9_000, "listed_ms": 4}
+    told = {"state": "streaming", "reason": "ticks arrive", "since_ms": 3, "ticks_per_s": 900, "delay_p99_ms": 2} | moments
+    await client.hset(keys.FEED, mapping=told | {"trouble": "no holidays"})
+    assert (await read_status(client, CONFIG))["feed"] == DEAD_FEED | moments
 
 
 async def test_the_newest_gaps_come_first(client: redis.asyncio.Redis) -> None:
@@ -111,6 +120,7 @@ async def test_the_newest_gaps_come_first(client: redis.asyncio.Redis) -> None:
 
 
 async def test_what_is_wrong_inside_is_for_admins(client: redis.asyncio.Redis) -> None:
+    await Heartbeat("ingest", client).beat()
     await client.hset(keys.FEED, mapping={"state": "streaming", "trouble": "the store /srv/x is away", "left_out": 3})
     await client.hset(keys.FEED, "troubles", '{"store": "the store /srv/x is away"}')
     status = await read_status(client, CONFIG)

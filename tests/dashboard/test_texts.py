@@ -4,7 +4,7 @@ import pytest
 
 from dashboard import texts
 from stormalert import words
-from stormalert.model import DeliveryState, Direction, Kind, Repeat, RuleState
+from stormalert.model import DeliveryState, Direction, Kind, Repeat
 from tests.store.records import a_channel, a_delivery, a_rule, an_alert
 
 MINUTE_MS = 60_000
@@ -34,31 +34,21 @@ def test_a_rule_and_its_alert_read_alike(kind: Kind, direction: Direction, condi
     window_ms = 5 * MINUTE_MS if kind is Kind.ROLLING else 0
     assert texts.condition(a_rule(kind=kind, direction=direction, window_ms=window_ms)) == condition
     if happened:
-        alert = an_alert(kind=kind, direction=direction, window_ms=window_ms, percent_e2=150)
+        price_e4 = 9_850 if direction is Direction.DOWN else 10_150
+        alert = an_alert(kind=kind, direction=direction, window_ms=window_ms, price_e4=price_e4, reference_e4=10_000)
         assert texts.what_happened(alert) == happened
+
+
+@pytest.mark.parametrize("kind", [Kind.ROLLING, Kind.TRAILING, Kind.DAY])
+def test_an_alert_says_how_far_the_price_went_and_not_what_was_asked_for(kind: Kind) -> None:
+    gap = an_alert(kind=kind, direction=Direction.UP, price_e4=10_600, reference_e4=10_000, percent_e2=300, window_ms=MINUTE_MS)
+    assert texts.what_happened(gap).startswith("Rose 6 % ")
 
 
 def test_how_often_a_rule_fires_is_told_with_its_pause() -> None:
     assert texts.repetition(a_rule(repeat=Repeat.ONCE)) == "Once"
     assert texts.repetition(a_rule(repeat=Repeat.EVERY, cooldown_ms=MINUTE_MS)) == "Every time, pause 1 min"
     assert texts.repetition(a_rule(repeat=Repeat.EVERY, cooldown_ms=0)) == "Every time"
-
-
-@pytest.mark.parametrize(
-    ("wanted", "engine", "text"),
-    [
-        (RuleState.PAUSED, "armed", "Paused"),
-        (RuleState.SPENT, None, "Fired, done"),
-        (RuleState.ACTIVE, None, "Being armed"),
-        (RuleState.ACTIVE, "pending", "Waiting for a tick"),
-        (RuleState.ACTIVE, "armed", "Armed"),
-        (RuleState.ACTIVE, "cooling", "Cooling down"),
-        # The engine knows first; the store a moment later.
-        (RuleState.ACTIVE, "spent", "Fired, done"),
-    ],
-)
-def test_a_rules_state_is_its_owners_wish_and_then_the_engines(wanted: RuleState, engine: str | None, text: str) -> None:
-    assert texts.rule_state(a_rule(state=wanted), engine) == text
 
 
 def test_a_delivery_says_what_became_of_it_and_why() -> None:

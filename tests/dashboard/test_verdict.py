@@ -12,6 +12,7 @@ WELL = {
     "figures": {"workers": 2, "queued": 0, "latency_ms": 12},
     "notices": [],
 }
+DEAD_FEED = {"state": "unknown", "reason": "ingest is not running"}
 NOTICE = {
     "name": "refusing-whatsapp",
     "headline": "WhatsApp messages fail: 5 of 8",
@@ -35,9 +36,11 @@ def test_all_is_well() -> None:
         ({"feed": {"state": "login_needed"}}, CLOSED | {"turn_ms": HOUR_MS}, "bad", "Log in to Kite."),
         ({"feed": {"state": "stale", "reason": "mute for 6 s."}}, OPEN, "bad", "No prices come: mute for 6 s."),
         ({"feed": {}}, OPEN, "wait", "The feed is starting."),
+        ({"feed": {"state": "unknown", "reason": "Redis is away"}}, OPEN, "bad", "No prices come: Redis is away."),
+        ({"feed": DEAD_FEED, "missing": ["ingest"]}, OPEN, "bad", "ingest is not running: alerts are late or missing."),
         (
             # Nobody beats in a full one.
-            {"memory": {"percent": 100, "words": "1,000 of 1,000 MB"}, "missing": ["ingest", "worker"]},
+            {"memory": {"percent": 100, "words": "1,000 of 1,000 MB"}, "missing": ["ingest", "worker"], "feed": DEAD_FEED},
             CLOSED,
             "bad",
             "Redis is full, 1,000 of 1,000 MB: no new prices are evaluated, and alerts are late.",

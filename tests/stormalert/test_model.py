@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from stormalert.model import STEPS_MAX, Alert, Direction, Kind, QuietHours, Rule, User, sentences
-from tests.store.records import a_delivery
+from tests.store.records import a_delivery, an_alert
 
 ROLLING: dict[str, Any] = {
     "id": "r1", "user": "u1", "token": 408065, "symbol": "NSE:INFY", "kind": "rolling", "direction": "up",
@@ -66,6 +66,23 @@ def test_an_alert_knows_when_its_rule_was_armed() -> None:
         direction=Direction.UP, price_e4=1, reference_e4=1, percent_e2=1, window_ms=1, time_ms=1,
     )  # fmt: skip
     assert alert.arm_epoch == 1_700_000_000_123
+
+
+@pytest.mark.parametrize(
+    ("price_e4", "reference_e4", "moved_e2"),
+    [
+        (10_200, 10_000, 2_00),
+        (9_800, 10_000, 2_00),
+        (1_000_005, 1_000_000, 0),
+        (1_000_050, 1_000_000, 1),
+        (20_000, 10_000, 100_00),
+        (10_001, 30_000, 66_66),
+        (80_000_000_000, 1, 7999999999900_00),
+    ],
+)
+def test_an_alerts_move_is_exact_and_rounded_half_up(price_e4: int, reference_e4: int, moved_e2: int) -> None:
+    # Whatever its rule asked for.
+    assert an_alert(price_e4=price_e4, reference_e4=reference_e4, percent_e2=150).moved_e2 == moved_e2
 
 
 def test_a_password_hash_is_not_shown() -> None:

@@ -7,7 +7,7 @@ from redis import Redis
 from stormalert import keys, settings
 from stormalert.errors import StormError
 from stormalert.model import Role, Scope, User
-from stormalert.sessions import ACCESS_S, Keyring, Sessions
+from stormalert.sessions import ACCESS_S, SEEN_EVERY_MS, Keyring, Sessions
 from stormalert.store import Store
 from stormalert.units import DAY_MS, HOUR_MS, now_ms
 
@@ -92,6 +92,23 @@ def test_a_browser_is_known_by_its_access_token_and_then_by_its_refresh_secret(s
     assert again and again.user == asha and sessions.find(again.renewed, "")
     assert begun.session.expires_ms - now_ms() <= 3 * DAY_MS
     assert int((sessions.keyring.read(begun.access) or {})["exp"]) - time.time() <= ACCESS_S
+
+
+def test_a_page_that_stays_open_is_noted_once_a_minute(sessions: Sessions, store: Store, asha: User) -> None:
+    begun = sessions.begin(asha, "Firefox", "192.0.2.1")
+
+    def seen_after(seen_ms: int) -> int:
+        """What is stored when the page is drawn with its old token."""
+        store.save_session(begun.session.model_copy(update={"seen_ms": seen_ms}))
+        assert sessions.find("", begun.refresh)
+        stored = store.session(begun.session.id)
+        assert stored
+        return stored.seen_ms
+
+    before_ms = now_ms()
+    assert seen_after(before_ms - SEEN_EVERY_MS) >= before_ms
+    recently_ms = now_ms() - SEEN_EVERY_MS // 2
+    assert seen_after(recently_ms) == recently_ms
 
 
 def test_the_store_has_no_secret_of_a_session(sessions: Sessions, store: Store, asha: User) -> None:

@@ -80,19 +80,3 @@ def test_a_template_is_its_users_own_and_an_empty_one_brings_the_usual_text_back
     store.save_setting("template.asha", "{gone}")
     assert templates.template_of(store, "asha") == ""
     store.close()
-
-
-@pytest.mark.parametrize(
-    ("price_e4", "reference_e4", "words"),
-    [
-        (10_200, 10_000, "2.00"),
-        (9_800, 10_000, "2.00"),
-        (1_000_005, 1_000_000, "0.00"),
-        (1_000_050, 1_000_000, "0.01"),
-        (20_000, 10_000, "100.00"),
-        (10_001, 30_000, "66.66"),
-        (80_000_000_000, 1, "7999999999900.00"),
-    ],
-)
-def test_the_move_is_exact_and_rounded_half_up(price_e4: int, reference_e4: int, words: str) -> None:
-    assert templates.move(ALERT.model_copy(update={"price_e4": price_e4, "reference_e4": reference_e4})) == words

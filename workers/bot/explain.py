@@ -2,8 +2,9 @@
 
 from html import escape
 
-from stormalert import templates, words
+from stormalert import words
 from stormalert.model import Alert, ChannelKind, Delivery, DeliveryState, Direction
+from stormalert.units import format_percent
 
 CHANNEL_NAMES = {
     ChannelKind.TELEGRAM: "Telegram",
@@ -17,7 +18,7 @@ _FATES = {DeliveryState.QUEUED: "on its way since", DeliveryState.SUPPRESSED: "h
 def explained(alert: Alert, deliveries: list[Delivery]) -> str:
     arrow = "▲" if alert.direction is Direction.UP else "▼"
     head = f"{words.moment(alert.time_ms)} {arrow} <b>{escape(alert.symbol)}</b> {words.price(alert.price_e4)}"
-    head += f" · {alert.direction} {templates.move(alert)} %"
+    head += f" · {alert.direction} {format_percent(alert.moved_e2)} %"
     return "\n".join([head, *(_fate(it) for it in deliveries)] if deliveries else [head, "no channel was on"])
 
 
