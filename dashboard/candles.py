@@ -4,11 +4,10 @@ import time
 from collections.abc import Iterator
 
 from dashboard import resources
-from dashboard.system.beats import is_beating
 from stormalert import candles as exchange
 from stormalert.bars import Bar
 from stormalert.errors import InputError
-from stormalert.process import REDIS_ERRORS
+from stormalert.process import REDIS_ERRORS, is_beating
 from stormalert.units import MINUTE_MS
 
 _LOOK_FOR_S = 1
@@ -30,7 +29,7 @@ def part_of(token: int, from_ms: int, to_ms: int) -> list[Bar]:
     """One of these pieces. Raises InputError."""
     client = resources.thread_redis()
     try:
-        if not is_beating("ingest"):
+        if not is_beating(resources.thread_redis(), "ingest"):
             raise InputError("Ingest is not running, and only it can ask Kite for candles; try again when it is back.")
         request = exchange.ask(client, token, from_ms, to_ms)
         give_up_s = time.monotonic() + exchange.ANSWER_WITHIN_S

@@ -211,6 +211,12 @@ async def wait_for_redis(
     return False
 
 
+def is_beating(client: redis.Redis, name: str) -> bool:
+    """Whether such a process is there, on any machine. Raises RedisError."""
+    beats = cast(list[str], client.zrangebyscore(keys.BEATS, now_ms() - ALIVE_MS, "+inf"))
+    return any(key.split(":")[2] == name for key in beats)
+
+
 class Heartbeat:
     """Keeps the process's `storm:alive` hash fresh; `facts` are counters that the status page shows.
 

@@ -11,9 +11,8 @@ from dashboard.accounts import authentication
 from dashboard.admin import keys as panel_keys
 from dashboard.admin.access import admin, attempt, link
 from dashboard.system import status
-from dashboard.system.beats import is_beating
 from stormalert import keys, panel, words
-from stormalert.process import REDIS_ERRORS
+from stormalert.process import REDIS_ERRORS, is_beating
 from stormalert.units import IST, now_ms
 
 # As ingest reads it: another value has it list the instruments anew.
@@ -60,7 +59,7 @@ def redirect_url() -> None:
 def read_feed() -> dict[str, str]:
     """As ingest tells it; empty when it has not yet. Raises RedisError."""
     told = cast(dict[str, str], resources.thread_redis().hgetall(keys.FEED))
-    return status.feed_of(told, is_told=is_beating("ingest"))
+    return status.feed_of(told, is_told=is_beating(resources.thread_redis(), "ingest"))
 
 
 def _instruments() -> None:

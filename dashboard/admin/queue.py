@@ -5,11 +5,10 @@ import streamlit as st
 from dashboard import resources, texts
 from dashboard.accounts import authentication
 from dashboard.admin.access import admin, attempt
-from dashboard.system.beats import is_beating
 from dashboard.system.queue_board import AWAY
 from stormalert import alarms, queue_board, words
 from stormalert.model import ChannelKind
-from stormalert.process import REDIS_ERRORS
+from stormalert.process import REDIS_ERRORS, is_beating
 
 _HEIGHT = 900
 
@@ -17,7 +16,7 @@ _HEIGHT = 900
 def show() -> None:
     _alarms()
     try:
-        is_there = is_beating("board")
+        is_there = is_beating(resources.thread_redis(), "board")
     except REDIS_ERRORS:
         st.error("Redis does not answer: nothing is known of the queue now.")
         return

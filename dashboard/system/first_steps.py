@@ -2,11 +2,10 @@
 
 from dashboard import resources
 from dashboard.system import steps
-from dashboard.system.beats import is_beating
 from dashboard.system.steps import Facts, Step
 from stormalert import keys
 from stormalert.model import Instrument
-from stormalert.process import REDIS_ERRORS
+from stormalert.process import REDIS_ERRORS, is_beating
 
 # A text of any kind: somebody has closed it.
 CLOSED_SETTING = "firststeps.closed"
@@ -58,8 +57,9 @@ def _facts(user: str) -> Facts:
 
 
 def _feed_state() -> str:
+    client = resources.thread_redis()
     try:
         # Without ingest the hash tells of the past.
-        return str(resources.thread_redis().hget(keys.FEED, "state") or "starting") if is_beating("ingest") else ""
+        return str(client.hget(keys.FEED, "state") or "starting") if is_beating(client, "ingest") else ""
     except REDIS_ERRORS:
         return ""

@@ -9,10 +9,9 @@ from redis import Redis
 from dashboard import candles, resources
 from dashboard.admin import kite
 from dashboard.system import first_steps
-from dashboard.system.beats import is_beating
 from stormalert import keys, settings
 from stormalert.errors import InputError
-from stormalert.process import ALIVE_MS, connect_in_thread
+from stormalert.process import ALIVE_MS, connect_in_thread, is_beating
 from stormalert.store import open_store
 from stormalert.units import now_ms
 
@@ -37,13 +36,13 @@ def beat(client: Redis, name: str, age_ms: int = 0) -> None:
 
 
 def test_a_process_is_there_until_it_has_missed_some_beats(client: Redis) -> None:
-    assert not is_beating("ingest")
+    assert not is_beating(client, "ingest")
     beat(client, "ingest-other")
-    assert not is_beating("ingest")
+    assert not is_beating(client, "ingest")
     beat(client, "ingest")
-    assert is_beating("ingest")
+    assert is_beating(client, "ingest")
     beat(client, "ingest", ALIVE_MS + 1_000)
-    assert not is_beating("ingest")
+    assert not is_beating(client, "ingest")
 
 
 def test_a_feed_streams_only_while_ingest_is_there_to_say_so(client: Redis) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from redis import Redis
 
-from stormalert import errands, settings
+from stormalert import errands, keys, settings
 from stormalert.errands import ErrandKind, ErrandState, Outcome
 from stormalert.model import (
     Alert,
@@ -19,7 +19,7 @@ from stormalert.model import (
     RuleState,
     User,
 )
-from stormalert.units import now_ms
+from stormalert.units import HOUR_MS, now_ms
 from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, TOKEN, TWILIO_TOKEN, wait_until
 from tests.workers.talk import CHAT, GROUP, INFY, MASTER_SECRET, STRANGER, Talk
@@ -57,6 +57,10 @@ def test_a_chat_is_linked_and_gives_orders_from_the_phone(talk: Talk) -> None:
     assert "Rules: 1 active, 0 paused" in status
     assert "Channels: Telegram on" in status
     assert "Silent: nothing" in status
+    talk.redis.hset(keys.FEED, mapping={"state": "streaming", "instruments": "5"})
+    assert "Feed: not known, ingest is not running" in talk.ask("/status")
+    talk.redis.zadd(keys.BEATS, {keys.alive("ingest", "host", 1): now_ms() + HOUR_MS})
+    assert "Feed: streaming, 5 instruments" in talk.ask("/status")
     assert talk.ask("/why") == "No alerts yet."
     # As it was written, not as markup.
     assert talk.ask("/<b>x</b>").startswith("/<b>x</b> is no command")

@@ -10,7 +10,7 @@ from redis import Redis
 from stormalert import house, keys, rule_line, wishes, words
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Mute, MuteScope, Rule, RuleState
-from stormalert.process import REDIS_ERRORS
+from stormalert.process import REDIS_ERRORS, is_beating
 from stormalert.security import digest_id, new_id
 from stormalert.store import Store
 from stormalert.units import HOUR_MS, MINUTE_MS, now_ms, parse_duration_ms
@@ -147,10 +147,14 @@ class Commands:
     def _feed(self) -> str:
         try:
             feed = cast(dict[str, str], self._client.hgetall(keys.FEED))
+            is_told = is_beating(self._client, "ingest")
         except REDIS_ERRORS:
             return "not known, Redis does not answer"
         if not feed:
             return "not started"
+        # It would tell of the past.
+        if not is_told:
+            return "not known, ingest is not running"
         reason = f" – {feed['reason']}" if feed.get("reason") else ""
         return f"{feed.get('state', 'unknown').replace('_', ' ')}{reason}, {feed.get('instruments', '0')} instruments"
 
