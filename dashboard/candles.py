@@ -29,7 +29,7 @@ def part_of(token: int, from_ms: int, to_ms: int) -> list[Bar]:
     """One of these pieces. Raises InputError."""
     client = resources.thread_redis()
     try:
-        if not is_beating(resources.thread_redis(), "ingest"):
+        if not is_beating(client, "ingest"):
             raise InputError("Ingest is not running, and only it can ask Kite for candles; try again when it is back.")
         request = exchange.ask(client, token, from_ms, to_ms)
         give_up_s = time.monotonic() + exchange.ANSWER_WITHIN_S
