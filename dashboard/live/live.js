@@ -423,13 +423,12 @@ function alertCard(alert, isNew) {
   symbol.href = `/alerts?alert=${encodeURIComponent(alert.id)}`;
   const done = element("span", "soft");
   done.setAttribute("role", "status");
-  const snooze = cardButton("Snooze 1 h", `Snooze ${alert.symbol} for one hour`, done, async () => {
+  const snooze = cardButton("Snooze 1 h", alert.symbol, done, async () => {
     const until = Date.now() + HOUR_MS;
     await post("/api/mutes", { scope: "instrument", subject: alert.symbol, until_ms: until });
     return `Snoozed until ${minute.format(until)}`;
   });
-  const which = alert.is_of_watchlist ? "the rule for the whole watchlist" : `the rule of ${alert.symbol}`;
-  const pause = cardButton(alert.is_of_watchlist ? "Pause watchlist rule" : "Pause rule", `Pause ${which}`, done, async () => {
+  const pause = cardButton(alert.is_of_watchlist ? "Pause watchlist rule" : "Pause rule", alert.symbol, done, async () => {
     await post(`/api/rules/${encodeURIComponent(alert.rule)}/pause`);
     return "Rule paused";
   });
@@ -442,11 +441,11 @@ function alertCard(alert, isNew) {
   );
 }
 
-// What it says afterwards, or why it could not be done.
-function cardButton(text, label, done, act) {
+// `done` says afterwards what was done to the `subject`, or why not.
+function cardButton(text, subject, done, act) {
   const button = element("button", "act", text);
   button.type = "button";
-  button.setAttribute("aria-label", label);
+  button.setAttribute("aria-label", `${text}: ${subject}`);
   button.addEventListener("click", async () => {
     button.disabled = true;
     try {

@@ -101,9 +101,16 @@ def _to_firing(at: Standing) -> tuple[str, str]:
         return "", ""
     price_e4 = parse_price_e4(at.price)
     nearest = min(at.aims, key=lambda aim: abs(parse_price_e4(aim.trigger) - price_e4))
-    trigger_e4 = parse_price_e4(nearest.trigger)
+    trigger_e4 = _traded(parse_price_e4(nearest.trigger), nearest.side, price_e4)
     whole, hundredths = divmod(abs(trigger_e4 - price_e4) * 10_000 // price_e4, 100)
     return nearest.side, f"{words.grouped(whole)}.{hundredths:02d} % to {texts.rupees(trigger_e4)}"
+
+
+def _traded(trigger_e4: int, side: str, price_e4: int) -> int:
+    """The first price that fires of those in which the instrument is traded: whole paise, unless its last one is finer."""
+    if price_e4 % 100:
+        return trigger_e4
+    return -(-trigger_e4 // 100) * 100 if side == "up" else trigger_e4 // 100 * 100
 
 
 def _on_watchlist(armed: int) -> Standing:

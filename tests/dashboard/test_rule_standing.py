@@ -48,6 +48,10 @@ def test_until_when_it_cools_or_waits_is_said() -> None:
         ("101.00", [DOWN], ("down", "1.98 % to ₹99.00")),
         ("1.00", [UP], ("up", "10,100.00 % to ₹102.00")),
         ("101.00", [], ("", "")),
+        # In paise, on the side of those that fire; where prices are finer, as it is.
+        ("100.00", [Aim("up", "99.00", "101.0001")], ("up", "1.01 % to ₹101.01")),
+        ("100.00", [Aim("down", "99.00", "98.9999")], ("down", "1.01 % to ₹98.99")),
+        ("83.1225", [Aim("up", "83.00", "83.5001")], ("up", "0.45 % to ₹83.5001")),
     ],
 )
 def test_the_nearer_side_is_shown_with_its_distance(price: str, aims: list[Aim], shown: tuple[str, str]) -> None:
