@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from dashboard import texts
-from dashboard.system.verdict import ALERTS_WAIT, BAD, GOOD, MESSAGES_WAIT, TICKS_WAIT, WAIT
+from dashboard.system.verdict import ALERTS_WAIT, BAD, GOOD, MESSAGES_WAIT, TICKS_WAIT, WAIT, headline, open_notices
 from stormalert import words
 from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
 
@@ -52,10 +52,9 @@ def worst(levels: list[str]) -> str:
 
 
 def _notices(system: dict[str, Any]) -> Iterator[Finding]:
-    for notice in system["notices"]:
-        if notice["is_told"] and not notice["well_ms"]:
-            since = f", since {words.moment(notice['since_ms'], system['time_ms'])} IST" if notice["since_ms"] else ""
-            yield Finding(BAD, "notices", f"{notice['headline'] or notice['name']}{since}.", "All admins have been told of it.")
+    for notice in open_notices(system["notices"]):
+        since = f", since {words.moment(notice['since_ms'], system['time_ms'])} IST" if notice["since_ms"] else ""
+        yield Finding(BAD, "notices", f"{headline(notice)}{since}.", "All admins have been told of it.")
 
 
 def _processes(system: dict[str, Any]) -> Iterator[Finding]:

@@ -60,7 +60,10 @@ def verdict(status: dict[str, Any], session: dict[str, Any], now_ms: int) -> dic
         found.append((WAIT, f"{words.grouped(queued)} messages wait for a worker."))
     if left_out := feed.get("left_out"):
         found.append((WAIT, f"{words.grouped(int(left_out))} instruments are left out: Kite takes 9,000."))
-    found += [(_PROVIDERS[kind], f"{headline}.") for kind, headline in _open_notices(status["notices"]) if kind in _PROVIDERS]
+    for notice in open_notices(status["notices"]):
+        kind = notice["name"].partition("-")[0]
+        if kind in _PROVIDERS:
+            found.append((_PROVIDERS[kind], f"{headline(notice)}."))
     found.sort(key=lambda it: it[0] != BAD)
     return {"level": found[0][0] if found else GOOD, "reasons": [sentence for _, sentence in found]}
 
@@ -75,11 +78,13 @@ def _feed(feed: dict[str, Any], *, is_on: bool, opens_soon: bool) -> Iterator[tu
         yield WAIT, _sentence("The feed is starting", reason)
 
 
-def _open_notices(notices: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    """What admins were told of and is not over: its kind and its headline."""
-    for notice in notices:
-        if notice["is_told"] and not notice["well_ms"]:
-            yield notice["name"].partition("-")[0], notice["headline"] or notice["name"]
+def open_notices(notices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What admins were told of and is not over."""
+    return [notice for notice in notices if notice["is_told"] and not notice["well_ms"]]
+
+
+def headline(notice: dict[str, Any]) -> str:
+    return str(notice["headline"] or notice["name"])
 
 
 def _sentence(what: str, reason: str) -> str:
