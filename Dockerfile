@@ -36,6 +36,7 @@ RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /app -
 COPY --from=packages /opt/stormalert /opt/stormalert
 WORKDIR /app
 COPY stormalert stormalert
+COPY ops ops
 COPY ingest ingest
 COPY evaluator evaluator
 COPY lua lua

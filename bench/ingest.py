@@ -21,8 +21,8 @@ from bench.sandbox import KEY, SECRET, Exchange, cpu_s_of, log_in, running_excha
 from bench.server import Server, running
 from bench.sizes import Sizes
 from ingest.decode import decode
-from stormalert import keys
-from stormalert.keys import Shard
+from stormalert.redis import keys
+from stormalert.redis.keys import Shard
 from stormalert.store import open_store
 
 PACKETS_A_FRAME = (100, 10)

@@ -8,7 +8,7 @@ from bench.server import SHARD, Server, running
 from bench.sizes import Sizes
 from stormalert.model import Tick
 
-# As stormalert.security makes them.
+# As stormalert.access.security makes them.
 ID_LETTERS = 10
 INSTRUMENTS = 10
 SESSION_S = 22_500

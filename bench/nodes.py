@@ -25,15 +25,15 @@ from bench.market import Market, rules
 from bench.sizes import Sizes
 from bench.stand import free_ports
 from evaluator.arming import arm_command
+from ops.backup import archive, make
+from ops.backup.restore import restore
 from stormalert import process
-from stormalert.backup import archive, make
-from stormalert.backup.restore import restore
-from stormalert.embedded import throwaway_server
-from stormalert.keys import QUOTES_TOPIC, Shard
+from stormalert.access.sessions import ACCESS_COOKIE, Sessions
+from stormalert.config.settings import Settings, parse
 from stormalert.model import User
-from stormalert.scripts import script
-from stormalert.sessions import ACCESS_COOKIE, Sessions
-from stormalert.settings import Settings, parse
+from stormalert.redis.embedded import throwaway_server
+from stormalert.redis.keys import QUOTES_TOPIC, Shard
+from stormalert.redis.scripts import script
 from stormalert.store import Store, open_store
 from stormalert.units import format_price, now_ms
 

@@ -15,8 +15,8 @@ from bench.phone import Row, percentile
 from bench.pixels import PASSWORD, start_dashboard
 from bench.sizes import Sizes
 from bench.stand import NO_LIMITS, Stand, standing
-from stormalert.keys import Shard
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Direction, Instrument, Kind, Rule
+from stormalert.redis.keys import Shard
 from stormalert.units import DAY_MS, MINUTE_MS, now_ms
 from tests.browser.watching import Watched, watched_page
 

@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 from bench.sandbox import KEY, SECRET, log_in
 from bench.sizes import Sizes
 from bench.stand import NO_LIMITS, Stand, standing, wait_until
-from stormalert import keys
-from stormalert.keys import Shard
 from stormalert.model import ChannelKind, Delivery, Direction, Kind, Rule
+from stormalert.redis import keys
+from stormalert.redis.keys import Shard
 from stormalert.units import MINUTE_MS, now_ms
 
 SHARD = Shard("s0")

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from bench.phone import SHARD, Row, listed, log_in_and_follow, percentile
 from bench.sizes import Sizes
 from bench.stand import NO_LIMITS, Stand, free_ports, standing
+from stormalert.access.security import hash_password
 from stormalert.model import Role
-from stormalert.security import hash_password
 from stormalert.units import now_ms
 from tests.browser.watching import Watched, watched_page
 

@@ -13,10 +13,10 @@ from redis.asyncio import Redis
 from evaluator.arming import arm_command
 from evaluator.pump import BURST
 from stormalert import process
-from stormalert.embedded import throwaway_server
-from stormalert.keys import Shard
 from stormalert.model import Rule, Tick
-from stormalert.scripts import script
+from stormalert.redis.embedded import throwaway_server
+from stormalert.redis.keys import Shard
+from stormalert.redis.scripts import script
 from stormalert.units import format_price
 
 Item = TypeVar("Item")

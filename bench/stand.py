@@ -15,9 +15,9 @@ from typing import Any
 
 from redis import Redis
 
-from stormalert.embedded import throwaway_server
-from stormalert.keys import Shard
 from stormalert.model import Channel, ChannelKind, User
+from stormalert.redis.embedded import throwaway_server
+from stormalert.redis.keys import Shard
 from stormalert.store import Store, open_store
 from stormalert.units import now_ms
 

@@ -1,6 +1,6 @@
 """`python -m dashboard`: the pages and the routes."""
 
-from dashboard.server import serve
+from dashboard.web.server import serve
 from stormalert.process import run
 
 if __name__ == "__main__":

@@ -3,7 +3,14 @@
 import streamlit as st
 
 from dashboard import viewer
-from dashboard.screens import admin, alerts, backtest, channels, instrument, live, rules, settings
+from dashboard.admin import page as admin
+from dashboard.alerts import page as alerts
+from dashboard.backtest import page as backtest
+from dashboard.channels import page as channels
+from dashboard.instrument import page as instrument
+from dashboard.live import page as live
+from dashboard.rules import page as rules
+from dashboard.settings import page as settings
 
 st.set_page_config(page_title="StormAlert", page_icon="⚡", layout="wide", initial_sidebar_state="collapsed")
 who = viewer.required()

@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 import redis
 import redis.asyncio
 
-from stormalert import panel, process, settings
+from stormalert import process
+from stormalert.access.sessions import Sessions
+from stormalert.config import overrides, settings
+from stormalert.config.settings import Settings
 from stormalert.errors import StormError
-from stormalert.sessions import Sessions
-from stormalert.settings import Settings
 from stormalert.store import Store, open_store
 
 Made = TypeVar("Made")
@@ -44,7 +45,7 @@ def follow_panel() -> None:
 
 def refresh_panel() -> None:
     """Raises StormError when the store is away."""
-    _Panel.found = panel.overlay(settings.load(), store())
+    _Panel.found = overrides.overlay(settings.load(), store())
 
 
 def _follow() -> None:

@@ -5,10 +5,11 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from dashboard import resources, sessions
+from dashboard import resources
+from dashboard.web import sessions
+from stormalert.access.sessions import SignedIn
 from stormalert.errors import StormError
 from stormalert.process import REDIS_ERRORS
-from stormalert.sessions import SignedIn
 
 _STYLE = """<style>
 .stMainBlockContainer{padding-top:4.5rem;padding-bottom:4rem;max-width:1280px}

@@ -14,14 +14,14 @@ from redis.asyncio import Redis
 
 from evaluator.pump import Pump, Slowest
 from evaluator.replay import replay
-from evaluator.rulebook import Rulebook
+from evaluator.rule_sync import Rulebook
 from evaluator.show import show
 from evaluator.tables import ALERT_COLUMNS, PRICE_COLUMN, RULE_COLUMNS, TICK_COLUMNS
 from stormalert import process
+from stormalert.config.settings import Settings
 from stormalert.errors import StormError
 from stormalert.histogram import Histogram
-from stormalert.keys import all_shards
-from stormalert.settings import Settings
+from stormalert.redis.keys import all_shards
 from stormalert.store import Store, open_store
 
 

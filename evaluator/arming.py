@@ -1,8 +1,8 @@
 """A rule as the scripts take it, and as they answer: the seam between the model and lua/."""
 
-from stormalert.keys import Shard
 from stormalert.model import Kind, Rule
-from stormalert.scripts import Value, script
+from stormalert.redis.keys import Shard
+from stormalert.redis.scripts import Value, script
 
 
 def arm_command(shard: Shard, rule: Rule, least_epoch: int = 0) -> list[Value]:

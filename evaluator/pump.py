@@ -8,9 +8,9 @@ from collections.abc import Callable
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from stormalert.keys import Shard
 from stormalert.process import UNREACHABLE
-from stormalert.scripts import script
+from stormalert.redis.keys import Shard
+from stormalert.redis.scripts import script
 from stormalert.units import now_ms
 
 log = logging.getLogger(__name__)

@@ -14,11 +14,11 @@ from evaluator import tables
 from evaluator.arming import arm_command
 from evaluator.days import parts
 from stormalert import process
-from stormalert.embedded import throwaway_server
 from stormalert.errors import InputError
-from stormalert.keys import Shard
 from stormalert.model import Kind, Rule, Tick
-from stormalert.scripts import script
+from stormalert.redis.embedded import throwaway_server
+from stormalert.redis.keys import Shard
+from stormalert.redis.scripts import script
 from stormalert.units import format_price
 
 Item = TypeVar("Item")

@@ -6,8 +6,8 @@ from redis.asyncio import Redis
 
 from stormalert.errors import InputError
 from stormalert.model import Instrument
-from stormalert.scripts import call_all
-from stormalert.standing import Nearest, Standing, inspection, read_standing
+from stormalert.redis.scripts import call_all
+from stormalert.rules.engine import Nearest, Standing, inspection, read_standing
 from stormalert.store import Store
 from stormalert.units import IST, parse_price_e4
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from stormalert.errors import InputError
 from stormalert.model import Direction, Kind, Repeat, Rule, Tick, sentences
-from stormalert.rule_line import one_of
+from stormalert.rules.line import one_of
 from stormalert.units import parse_duration_ms, parse_epoch_ms, parse_percent_e2, parse_price_e4
 
 TICK_COLUMNS = ("time", "symbol", "price")

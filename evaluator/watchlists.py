@@ -6,8 +6,8 @@ from typing import cast
 
 from redis.asyncio import Redis
 
-from stormalert import keys
 from stormalert.model import Rule, RuleState
+from stormalert.redis import keys
 from stormalert.store import Store
 
 

@@ -8,7 +8,8 @@ import uvloop
 from twisted.internet import asyncioreactor
 from twisted.logger import STDLibLogObserver, globalLogBeginner
 
-from stormalert import panel, process
+from stormalert import process
+from stormalert.config import overrides
 
 
 def _run_on_shared_loop(main: Coroutine[Any, Any, None]) -> None:
@@ -38,4 +39,4 @@ if __name__ == "__main__":
 
         await ingest(*given)
 
-    process.run("ingest", main, _run_on_shared_loop, follows=panel.KITE)
+    process.run("ingest", main, _run_on_shared_loop, follows=overrides.KITE)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from redis.asyncio import Redis
 
-from stormalert.keys import shard_of
 from stormalert.model import Tick
 from stormalert.process import UNREACHABLE
-from stormalert.scripts import PASSING
+from stormalert.redis.keys import shard_of
+from stormalert.redis.scripts import PASSING
 from stormalert.units import DAY_MS, MINUTE_MS, format_price
 
 # A day of the longest session and what is left of the day before.

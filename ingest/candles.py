@@ -13,11 +13,11 @@ from kiteconnect.exceptions import KiteException, NetworkException, TokenExcepti
 from redis.asyncio import Redis
 
 from ingest.session import Session
-from stormalert import candles
-from stormalert.bars import Bar
+from stormalert.config.settings import Settings
 from stormalert.errors import InputError
+from stormalert.market import candles
+from stormalert.market.bars import Bar
 from stormalert.process import UNREACHABLE
-from stormalert.settings import Settings
 from stormalert.units import IST, PRICE_MAX_E4
 
 log = logging.getLogger(__name__)

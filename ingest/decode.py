@@ -11,7 +11,7 @@ from itertools import chain, repeat
 from operator import add, itemgetter
 from typing import Any, NamedTuple
 
-from stormalert.calendar import Segment
+from stormalert.market.calendar import Segment
 
 
 class Packet(NamedTuple):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
-from stormalert.keys import GAPS
 from stormalert.process import UNREACHABLE
+from stormalert.redis.keys import GAPS
 
 log = logging.getLogger(__name__)
 

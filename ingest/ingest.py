@@ -21,10 +21,11 @@ from ingest.listing import Listing
 from ingest.publish import Publisher
 from ingest.session import Session
 from ingest.sockets import SOCKETS_MAX, TOKENS_A_SOCKET, Socket, spread
-from stormalert import keys, process
-from stormalert.calendar import BUILT_IN, CALENDAR_SETTING, Calendar, Segment, Sessions, read_calendar
+from stormalert import process
+from stormalert.config.settings import Settings
 from stormalert.errors import InputError, StormError
-from stormalert.settings import Settings
+from stormalert.market.calendar import BUILT_IN, CALENDAR_SETTING, Calendar, Segment, Sessions, read_calendar
+from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from stormalert.units import IST, now_ms
 

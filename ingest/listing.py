@@ -17,9 +17,9 @@ from ingest.feed import Feed
 from ingest.instruments import EXCHANGES, auctioned_tokens, read_dump, underlying_names
 from ingest.session import Session
 from stormalert.errors import InputError, StormError
-from stormalert.keys import shard_of
 from stormalert.model import Instrument
 from stormalert.process import UNREACHABLE
+from stormalert.redis.keys import shard_of
 from stormalert.store import Store
 from stormalert.units import IST, now_ms
 

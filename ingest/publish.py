@@ -20,10 +20,10 @@ from redis.exceptions import ResponseError
 from ingest.decode import Packet, Row, price_e4
 from ingest.gaps import Gap
 from stormalert.histogram import Histogram
-from stormalert.keys import QUOTES_TOPIC, Shard, all_shards, shard_of
 from stormalert.model import Tick
 from stormalert.process import UNREACHABLE, Tasks
-from stormalert.scripts import script
+from stormalert.redis.keys import QUOTES_TOPIC, Shard, all_shards, shard_of
+from stormalert.redis.scripts import script
 from stormalert.units import format_price, now_ms
 
 log = logging.getLogger(__name__)

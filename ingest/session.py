@@ -17,10 +17,10 @@ from kiteconnect import KiteConnect
 from kiteconnect.exceptions import KiteException, NetworkException, TokenException
 
 from ingest.feed import Feed
+from stormalert.access.security import sealer
+from stormalert.config.settings import Settings
 from stormalert.errors import InputError, StormError
 from stormalert.process import Tasks
-from stormalert.security import sealer
-from stormalert.settings import Settings
 from stormalert.store import Store
 from stormalert.units import now_ms
 

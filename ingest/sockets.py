@@ -16,7 +16,7 @@ from kiteconnect import KiteTicker
 
 from ingest.feed import Link
 from ingest.session import Session
-from stormalert.settings import Settings
+from stormalert.config.settings import Settings
 
 log = logging.getLogger(__name__)
 # The feed's state tells of a lost connection once; the library would tell of each try.

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from stormalert.settings import Settings
+from stormalert.config.settings import Settings
 
 log = logging.getLogger("stormalert")
 

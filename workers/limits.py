@@ -11,11 +11,12 @@ from functools import cached_property
 
 from redis.asyncio import Redis
 
-from stormalert import keys, security
+from stormalert.access import security
+from stormalert.config.settings import Settings
 from stormalert.errors import Retryable
 from stormalert.model import ChannelKind
-from stormalert.scripts import script
-from stormalert.settings import Settings
+from stormalert.redis import keys
+from stormalert.redis.scripts import script
 from stormalert.units import MINUTE_MS, SECOND_MS
 
 # The provider's clock may run slower than ours.

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from redis.asyncio import Redis
 
-from stormalert import keys
 from stormalert.model import Alert
-from stormalert.scripts import call_all, script
+from stormalert.redis import keys
+from stormalert.redis.scripts import call_all, script
 from stormalert.units import HOUR_MS, SECOND_MS
+from workers.digest import Why
 from workers.fanout import Share
-from workers.summary import Why
 
 _ANSWERS = {0: Why.HOUR, 2: Why.BURST}
 

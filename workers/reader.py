@@ -11,10 +11,10 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from stormalert.errors import InputError
-from stormalert.keys import DISPATCH_GROUP, Shard
 from stormalert.model import Alert
 from stormalert.process import UNREACHABLE
-from stormalert.streams import read_alert, written_ms
+from stormalert.redis.keys import DISPATCH_GROUP, Shard
+from stormalert.redis.streams import read_alert, written_ms
 from workers.fanout import Fanout
 from workers.quota import Quota
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stormalert import templates
 from stormalert.model import Alert
+from stormalert.notify import templates
 from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
 
 # An alert that comes later than this after it fired says so.

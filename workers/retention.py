@@ -2,8 +2,8 @@
 
 import logging
 
-from stormalert import house
-from stormalert.settings import Settings
+from stormalert.config import policy
+from stormalert.config.settings import Settings
 from stormalert.store import Store
 from stormalert.units import DAY_MS, now_ms
 
@@ -22,7 +22,7 @@ class Retention:
         """How many records are gone. Raises StormError."""
         if not self._is_on:
             return 0
-        kept, now = house.read(self._store), now_ms()
+        kept, now = policy.read(self._store), now_ms()
         before_ms, audit_before_ms = now - kept.keep_days * DAY_MS, now - kept.keep_audit_days * DAY_MS
         count = 0
         # Some at a time, so that others who write wait for a moment only.

@@ -5,14 +5,15 @@ says, and says why.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from stormalert import templates, wishes, words
+from stormalert import words
 from stormalert.model import USEFUL_MS, Alert, Channel, Delivery, DeliveryState
+from stormalert.notify import preferences, templates
+from stormalert.notify.preferences import Loudness
 from stormalert.store import Store
 from stormalert.units import MINUTE_MS
-from stormalert.wishes import Loudness
-from workers import render, summary
+from workers import digest, render
+from workers.digest import Why
 from workers.render import Message
-from workers.summary import Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class Stages:
 
     def _is_wanted(self, parcel: Parcel) -> Parcel | Outcome:
         """What its owner wants of the rule's alerts."""
-        wish = wishes.of_rule(self._store, parcel.alert.owners_rule)
+        wish = preferences.of_rule(self._store, parcel.alert.owners_rule)
         if wish.loudness is Loudness.OFF:
             return Done(DeliveryState.SUPPRESSED, "the rule sends no messages")
         if wish.channels and parcel.delivery.channel not in wish.channels:
@@ -147,7 +148,7 @@ class Stages:
         if not until_ms:
             return parcel
         reason = f"quiet hours until {words.clock(until_ms, self._now_ms())}: told together with others then"
-        return Parked(until_ms, reason, summary.summary_id(Why.QUIET, channel.id, until_ms))
+        return Parked(until_ms, reason, digest.summary_id(Why.QUIET, channel.id, until_ms))
 
     def _render(self, parcel: Parcel) -> Parcel:
         delivery = parcel.delivery

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from redis import Redis
 from rq import Queue
 
-from stormalert import keys
+from stormalert.redis import keys
 from stormalert.store import Store
 from stormalert.units import now_ms
 from workers import queues

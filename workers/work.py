@@ -10,15 +10,18 @@ from functools import partial
 from redis import Redis
 from redis.exceptions import RedisError
 
-from stormalert import channels, panel, process, security
+from stormalert import process
+from stormalert.access import security
+from stormalert.config import overrides
 from stormalert.errors import StormError
 from stormalert.logs import start_logging
+from stormalert.notify import channels
 from stormalert.store import open_store
 from workers.channels import open_channels
 from workers.deliver import Courier, Report
 from workers.limits import Limits
 from workers.loop import Loop
-from workers.marks import Marks
+from workers.markers import Marks
 from workers.post import Post
 from workers.queues import NAME, SERIALIZER, SUMMARIES, DeliveryJob, open_queue, open_summaries
 from workers.sweep import WORKER_FACT
@@ -35,7 +38,7 @@ def run() -> None:
     config = process.load_or_exit()
     start_logging("worker", config)
     try:
-        watch = process.PanelWatch(config, panel.CHANNELS)
+        watch = process.PanelWatch(config, overrides.CHANNELS)
         with Loop() as loop:
             _work(watch, loop)
     except StormError as error:

@@ -21,12 +21,14 @@ from starlette.responses import Response
 from dashboard import resources
 from dashboard.accounts import throttle
 from dashboard.accounts.throttle import Subject
-from stormalert import house, second_factor, templates, wishes
+from stormalert.access import second_factor
+from stormalert.access.security import hash_password, is_outdated, is_password, new_id, sealer
+from stormalert.access.sessions import Begun
+from stormalert.config import policy
 from stormalert.errors import Conflict, StormError
 from stormalert.model import AuditEntry, Role, Session, User
+from stormalert.notify import preferences, templates
 from stormalert.process import REDIS_ERRORS
-from stormalert.security import hash_password, is_outdated, is_password, new_id, sealer
-from stormalert.sessions import Begun
 from stormalert.units import DAY_MS, SECOND_MS, now_ms
 
 log = logging.getLogger("stormalert")
@@ -162,7 +164,7 @@ async def check_code(caller: Caller, user: User, code: str) -> None:
 
 def must_enrol(user: User) -> bool:
     """Whether the house wants a second factor that the user does not have. Raises StormError."""
-    return not user.has_second_factor and house.read(resources.store()).demands_second_factor(user)
+    return not user.has_second_factor and policy.read(resources.store()).demands_second_factor(user)
 
 
 async def begin(request: Request, user: User) -> Begun:
@@ -207,7 +209,7 @@ def erase(user: User, by: User) -> None:
     check_not_last_admin(user)
     resources.sessions().end_all(user.id)
     store = resources.store()
-    wishes.forget(store, user.id)
+    preferences.forget(store, user.id)
     templates.forget(store, user.id)
     store.erase_user(user.id)
     record(by.id, "account erased", user.id)

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from starlette.responses import Response, StreamingResponse
 
-from stormalert import templates, wishes
 from stormalert.model import Record, Rule, User
+from stormalert.notify import preferences, templates
 from stormalert.store import Store
 
 _PAGE = 500
@@ -25,7 +25,7 @@ def _text(store: Store, user: User) -> Iterator[str]:
     yield f',"channels":{_list(store.channels_of(user.id))}'
     yield f',"mutes":{_list(store.mutes_of(user.id, 0))}'
     yield f',"watchlist":{store.watchlist(user.id)}'
-    burst = wishes.burst(store, user.id)
+    burst = preferences.burst(store, user.id)
     yield f',"burst":{_json(burst) if burst else "null"}'
     yield f',"template":{json.dumps(templates.template_of(store, user.id))}'
     yield ',"rules":['
@@ -39,7 +39,7 @@ def _text(store: Store, user: User) -> Iterator[str]:
 
 def _rules(store: Store, user: User) -> Iterator[str]:
     for rule in rules_of(store, user.id):
-        yield f'{{"rule":{_json(rule)},"messages":{_json(wishes.of_rule(store, rule.id))}}}'
+        yield f'{{"rule":{_json(rule)},"messages":{_json(preferences.of_rule(store, rule.id))}}}'
 
 
 def _alerts(store: Store, user: User) -> Iterator[str]:

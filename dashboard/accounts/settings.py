@@ -6,10 +6,12 @@ from dashboard import flash, resources, viewer
 from dashboard.accounts import authentication, passwords
 from dashboard.accounts.authentication import Caller, NotSignedIn
 from dashboard.accounts.sign_in import qr
-from stormalert import house, second_factor, words
+from stormalert import words
+from stormalert.access import second_factor
+from stormalert.access.sessions import SignedIn
+from stormalert.config import policy
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Scope, Session, SessionKind, User
-from stormalert.sessions import SignedIn
 from stormalert.units import DAY_MS
 
 _OFFER, _CODES, _TOKEN = "account-offer", "account-codes", "account-token"
@@ -57,7 +59,7 @@ def _second_factor(who: SignedIn) -> None:
     if who.user.has_second_factor:
         count = len(who.user.recovery_digests)
         st.caption(f"On. {count} recovery code{'s' if count != 1 else ''} left.")
-        if not house.read(resources.store()).demands_second_factor(who.user):
+        if not policy.read(resources.store()).demands_second_factor(who.user):
             _removal()
         return
     secret = st.session_state.get(_OFFER)

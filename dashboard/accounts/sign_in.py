@@ -11,15 +11,16 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from dashboard import resources, sessions
+from dashboard import resources
 from dashboard.accounts import authentication
 from dashboard.accounts.authentication import NotSignedIn
-from dashboard.gate import signed_in
-from dashboard.html import code_page, enrolment_page, recovery_page, sentence_page, sign_in_page
-from stormalert import second_factor
+from dashboard.web import sessions
+from dashboard.web.auth import signed_in
+from dashboard.web.html import code_page, enrolment_page, recovery_page, sentence_page, sign_in_page
+from stormalert.access import second_factor
+from stormalert.access.security import sealer
 from stormalert.errors import Conflict, InputError, StormError
 from stormalert.model import User
-from stormalert.security import sealer
 
 CSRF_COOKIE = "storm_csrf"
 _CSRF_S = 3600

@@ -10,7 +10,7 @@ from ipaddress import ip_address, ip_network
 
 from redis.asyncio import Redis
 
-from stormalert import keys
+from stormalert.redis import keys
 from stormalert.units import MINUTE_MS, SECOND_MS
 
 FORGET_MS = 15 * MINUTE_MS

@@ -6,7 +6,7 @@ from html import escape
 import streamlit as st
 
 from dashboard import flash, viewer
-from stormalert.sessions import SignedIn
+from stormalert.access.sessions import SignedIn
 
 _LINK = """<style>.go{display:inline-block;padding:.45rem .9rem;border-radius:.5rem;font-weight:600;
 text-decoration:none!important;border:1px solid color-mix(in srgb,currentColor 30%,transparent);color:inherit!important}

@@ -10,8 +10,8 @@ from dashboard import resources
 from dashboard.accounts import authentication
 from dashboard.admin import calendar_rows
 from dashboard.admin.access import admin, attempt
-from stormalert.calendar import BUILT_IN, CALENDAR_SETTING, Calendar, read_calendar
 from stormalert.errors import InputError
+from stormalert.market.calendar import BUILT_IN, CALENDAR_SETTING, Calendar, read_calendar
 from stormalert.units import IST
 
 _DAYS = 10

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, time, timedelta
 from typing import Any
 
-from stormalert.calendar import ALL, BUILT_IN, Calendar, Segment, read_calendar
+from stormalert.market.calendar import ALL, BUILT_IN, Calendar, Segment, read_calendar
 
 Row = dict[str, Any]
 SEGMENTS = [segment.name for segment in Segment]

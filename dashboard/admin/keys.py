@@ -7,17 +7,17 @@ import streamlit as st
 from dashboard import resources
 from dashboard.accounts import authentication
 from dashboard.admin.access import admin, attempt
-from stormalert import panel, settings
+from stormalert.config import overrides, settings
 
 
 def show() -> None:
     """Those of the channels; Kite's are on its own part."""
     st.caption("What is set here goes before the environment; the processes take it up within seconds.")
-    ask(panel.CHANNELS)
+    ask(overrides.CHANNELS)
 
 
 def ask(names: Sequence[str]) -> None:
-    for key in panel.shown(settings.load(), resources.store()):
+    for key in overrides.shown(settings.load(), resources.store()):
         if key.name not in names:
             continue
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
@@ -32,7 +32,7 @@ def ask(names: Sequence[str]) -> None:
                 _change_key(key)
 
 
-def _change_key(key: panel.Shown) -> None:
+def _change_key(key: overrides.Shown) -> None:
     with st.form(f"key-{key.name}", border=False, clear_on_submit=True):
         text = st.text_input(key.name, type="password", autocomplete="off")
         is_sent = st.form_submit_button("Save", type="primary", width="stretch")
@@ -44,13 +44,13 @@ def _change_key(key: panel.Shown) -> None:
 
 def _set_key(name: str, text: str) -> None:
     who = admin()
-    panel.save(resources.config(), resources.store(), name, text)
+    overrides.save(resources.config(), resources.store(), name, text)
     resources.refresh_panel()
     authentication.record(who.user.id, "key set", name)
 
 
 def _forget_key(name: str) -> None:
     who = admin()
-    panel.forget(resources.store(), name)
+    overrides.forget(resources.store(), name)
     resources.refresh_panel()
     authentication.record(who.user.id, "key forgotten", name)

@@ -11,8 +11,10 @@ from dashboard.accounts import authentication
 from dashboard.admin import keys as panel_keys
 from dashboard.admin.access import admin, attempt, link
 from dashboard.system import status
-from stormalert import keys, panel, words
+from stormalert import words
+from stormalert.config import overrides
 from stormalert.process import REDIS_ERRORS, is_beating
+from stormalert.redis import keys
 from stormalert.units import IST, now_ms
 
 # As ingest reads it: another value has it list the instruments anew.
@@ -32,7 +34,7 @@ def show() -> None:
     _instruments()
     st.subheader("Key", anchor=False)
     redirect_url()
-    panel_keys.ask(panel.KITE)
+    panel_keys.ask(overrides.KITE)
 
 
 def log_in() -> None:

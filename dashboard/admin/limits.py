@@ -6,9 +6,9 @@ import streamlit as st
 from dashboard import resources
 from dashboard.accounts import authentication
 from dashboard.admin.access import admin, attempt
-from stormalert import house
+from stormalert.config import policy
+from stormalert.config.policy import USUAL_PLAN, House, Plan, SecondFactor
 from stormalert.errors import InputError
-from stormalert.house import USUAL_PLAN, House, Plan, SecondFactor
 
 _FACTOR_NAMES = {
     SecondFactor.OPTIONAL: "Whoever wants one",
@@ -18,7 +18,7 @@ _FACTOR_NAMES = {
 
 
 def show() -> None:
-    now = house.read(resources.store())
+    now = policy.read(resources.store())
     with st.form("house", border=False):
         factor = st.radio(
             "Second factor", list(SecondFactor), index=list(SecondFactor).index(now.second_factor),
@@ -44,7 +44,7 @@ def _save_house(factor: SecondFactor, keep_days: int, keep_audit_days: int, tabl
         if name in plans:
             raise InputError(f"There are two plans called {name}.")
         # A cell that is empty is not a number, not even itself.
-        plans[name] = house.checked(Plan, {str(column): int(found) for column, found in row.items() if found == found})
+        plans[name] = policy.checked(Plan, {str(column): int(found) for column, found in row.items() if found == found})
     fields = {"plans": plans, "second_factor": factor, "keep_days": keep_days, "keep_audit_days": keep_audit_days}
-    house.change(resources.store(), house.checked(House, fields))
+    policy.change(resources.store(), policy.checked(House, fields))
     authentication.record(admin().user.id, "house changed", f"plans {', '.join(plans)}; second factor {factor}")

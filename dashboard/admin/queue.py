@@ -6,8 +6,9 @@ from dashboard import resources, texts
 from dashboard.accounts import authentication
 from dashboard.admin.access import admin, attempt
 from dashboard.system.queue_board import AWAY
-from stormalert import alarms, queue_board, words
+from stormalert import words
 from stormalert.model import ChannelKind
+from stormalert.notify import alarms, queue_board
 from stormalert.process import REDIS_ERRORS, is_beating
 
 _HEIGHT = 900

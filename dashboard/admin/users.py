@@ -3,12 +3,13 @@
 import streamlit as st
 
 from dashboard import resources, viewer
-from dashboard.accounts import authentication, tickets
+from dashboard.accounts import authentication, one_time_links
 from dashboard.admin.access import admin, attempt
-from stormalert import house, words
-from stormalert.house import USUAL_PLAN
+from stormalert import words
+from stormalert.access.sessions import SignedIn
+from stormalert.config import policy
+from stormalert.config.policy import USUAL_PLAN
 from stormalert.model import Role, Ticket, TicketKind, User
-from stormalert.sessions import SignedIn
 from stormalert.units import now_ms
 
 _LINK = "admin-link"
@@ -19,7 +20,7 @@ def show() -> None:
     if link := st.session_state.pop(_LINK, None):
         st.success("Give this link to whom it is for. It is good once and is not shown again.")
         st.code(link, language=None, wrap_lines=True)
-    plans = list(house.read(resources.store()).plans)
+    plans = list(policy.read(resources.store()).plans)
     for user in resources.store().users():
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.text(
@@ -75,12 +76,12 @@ def _confirm_erasure(user: User) -> None:
 
 def _invite(role: Role, plan: str) -> None:
     own_plan = "" if plan == USUAL_PLAN else plan
-    _show_link(tickets.make(resources.store(), TicketKind.INVITATION, admin().user.id, role=role, plan=own_plan)[1])
+    _show_link(one_time_links.make(resources.store(), TicketKind.INVITATION, admin().user.id, role=role, plan=own_plan)[1])
     authentication.record(admin().user.id, "invited", role)
 
 
 def _offer_reset(user: User) -> None:
-    _show_link(tickets.make(resources.store(), TicketKind.RESET, admin().user.id, user=user.id)[1])
+    _show_link(one_time_links.make(resources.store(), TicketKind.RESET, admin().user.id, user=user.id)[1])
     authentication.record(admin().user.id, "password reset offered", user.name)
 
 

@@ -11,11 +11,12 @@ from dashboard.alerts.facts import Trail
 from dashboard.alerts.resend import resend
 from dashboard.chart import Mark, bars, chart
 from dashboard.rules import mutes
-from stormalert import rule_line, words
-from stormalert.bars import Bar
+from stormalert import words
 from stormalert.errors import InputError
+from stormalert.market.bars import Bar
 from stormalert.model import Alert, Delivery, DeliveryState, Rule, RuleState
 from stormalert.process import REDIS_ERRORS
+from stormalert.rules import line as rule_line
 from stormalert.units import MINUTE_MS, now_ms
 
 # A minute without a print has no bar; one so near shows that its time is kept.

@@ -10,7 +10,7 @@ from datetime import datetime
 import streamlit as st
 
 from dashboard import texts
-from dashboard.trail import Trail
+from dashboard.paging import Trail
 from stormalert import words
 from stormalert.model import Alert, AlertFilter, Direction
 from stormalert.store import Cursor, Store

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from redis import Redis
 
-from stormalert import keys
 from stormalert.model import Delivery, DeliveryState
+from stormalert.redis import keys
 from stormalert.store import Store
 from stormalert.units import now_ms
 

@@ -9,19 +9,21 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from dashboard.api import admin, alerts, auth, channels, keys, market, rules, wishes
+from dashboard.api import admin, alerts, auth, channels, keys, market, preferences, rules
 from dashboard.api.guard import BEARER_SCHEME, COOKIE_SCHEME, Guarded, door
-from dashboard.doors import Door
-from dashboard.problems import Found, Problem, Refused, problem, shown
+from dashboard.web.access_rules import Door
+from dashboard.web.problems import Found, Problem, Refused, problem, shown
+from stormalert.access.sessions import ACCESS_COOKIE
+from stormalert.config.policy import LimitReached
 from stormalert.errors import Conflict, InputError, StormError
-from stormalert.house import LimitReached
 from stormalert.process import REDIS_ERRORS
-from stormalert.sessions import ACCESS_COOKIE
 
 log = logging.getLogger("stormalert")
 
 VERSION = "1"
-ROUTERS: tuple[APIRouter, ...] = tuple(module.router for module in (auth, rules, market, alerts, channels, wishes, admin, keys))
+ROUTERS: tuple[APIRouter, ...] = tuple(
+    module.router for module in (auth, rules, market, alerts, channels, preferences, admin, keys)
+)
 _ABOUT = """Signed in by the cookies of a browser, or by `Authorization: Bearer` and a token of your own (POST /auth/tokens).
 Times are epoch milliseconds, prices and percents decimal texts. Lists come in pages: ask again with the `cursor` of `next`.
 Errors are problem details (RFC 9457). `x-door` says who may call a route, `x-scope` which scope a token needs to do so."""

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, StrictBool
 
 from dashboard import resources
-from dashboard.accounts import authentication, tickets
+from dashboard.accounts import authentication, one_time_links
 from dashboard.accounts.portable import portable
 from dashboard.api.guard import Guarded, Who, door
 from dashboard.api.models import (
@@ -25,12 +25,12 @@ from dashboard.api.models import (
     read_cursor,
     write_cursor,
 )
-from dashboard.doors import Door
 from dashboard.system.depth import read_system
-from stormalert import house
-from stormalert.calendar import CALENDAR_SETTING, Segment, read_calendar
+from dashboard.web.access_rules import Door
+from stormalert.config import policy
+from stormalert.config.policy import House, PlanName, SecondFactor
 from stormalert.errors import InputError
-from stormalert.house import House, PlanName, SecondFactor
+from stormalert.market.calendar import CALENDAR_SETTING, Segment, read_calendar
 from stormalert.model import Role, Scope, Ticket, TicketKind, User
 from stormalert.units import now_ms
 
@@ -162,7 +162,7 @@ def make_reset(request: Request, who: Who, user: RecordId) -> Link:
     """A one-time link by which they choose a new password."""
     found = _user(user)
     authentication.record(who.user.id, "password reset offered", found.name)
-    return _link(request, *tickets.make(resources.store(), TicketKind.RESET, who.user.id, user=found.id))
+    return _link(request, *one_time_links.make(resources.store(), TicketKind.RESET, who.user.id, user=found.id))
 
 
 @router.post("/users/{user}/drop-second-factor", status_code=204, **CHANGE)
@@ -197,7 +197,7 @@ def invite(request: Request, who: Who, asked: NewInvitation) -> Link:
     """A one-time link to a new account."""
     if asked.plan:
         _check_plan(asked.plan)
-    made = tickets.make(resources.store(), TicketKind.INVITATION, who.user.id, role=asked.role, plan=asked.plan)
+    made = one_time_links.make(resources.store(), TicketKind.INVITATION, who.user.id, role=asked.role, plan=asked.plan)
     authentication.record(who.user.id, "invited", asked.role)
     return _link(request, *made)
 
@@ -213,13 +213,13 @@ def withdraw(who: Who, invitation: RecordId) -> None:
 @router.get("/house", **READ)
 def get_house() -> HouseIn:
     """Plans, who needs a second factor, and how long things are kept."""
-    return HouseIn.model_validate(house.read(resources.store()).model_dump())
+    return HouseIn.model_validate(policy.read(resources.store()).model_dump())
 
 
 @router.put("/house", **WRITE)
 def set_house(who: Who, asked: HouseIn) -> HouseIn:
-    saved = house.checked(House, asked.model_dump())
-    house.change(resources.store(), saved)
+    saved = policy.checked(House, asked.model_dump())
+    policy.change(resources.store(), saved)
     authentication.record(who.user.id, "house changed", saved.model_dump_json()[:500])
     return asked
 
@@ -269,7 +269,7 @@ def _user(user_id: str) -> User:
 
 
 def _check_plan(name: str) -> None:
-    plans = house.read(resources.store()).plans
+    plans = policy.read(resources.store()).plans
     if name not in plans:
         raise InputError(f"found the plan {name!r}, expected one of {', '.join(sorted(plans))}")
 

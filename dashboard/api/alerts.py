@@ -25,11 +25,11 @@ from dashboard.api.models import (
     read_cursor,
     write_cursor,
 )
-from dashboard.doors import Door
+from dashboard.web.access_rules import Door
 from stormalert import words
+from stormalert.access.sessions import SignedIn
 from stormalert.model import Alert, AlertFilter, DeliveryState, Direction, Kind, Scope
-from stormalert.rule_table import defused
-from stormalert.sessions import SignedIn
+from stormalert.rules.table import defused
 
 router = APIRouter(prefix="/alerts", tags=["alerts"], route_class=Guarded)
 

@@ -6,18 +6,20 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from dashboard import resources, sessions
-from dashboard.accounts import authentication, passwords, tickets
+from dashboard import resources
+from dashboard.accounts import authentication, one_time_links, passwords
 from dashboard.accounts.authentication import NotSignedIn
 from dashboard.accounts.portable import portable
 from dashboard.api.guard import Guarded, Who, door
 from dashboard.api.models import Input, Output, RecordId, SessionOut, Text, UserOut, Whole, not_found
-from dashboard.doors import Door
-from dashboard.problems import Refused
-from stormalert import house, second_factor
+from dashboard.web import sessions
+from dashboard.web.access_rules import Door
+from dashboard.web.problems import Refused
+from stormalert.access import second_factor
+from stormalert.access.security import sealer
+from stormalert.access.sessions import SignedIn
+from stormalert.config import policy
 from stormalert.model import Scope, TicketKind, User
-from stormalert.security import sealer
-from stormalert.sessions import SignedIn
 from stormalert.units import DAY_MS
 
 router = APIRouter(prefix="/auth", tags=["auth"], route_class=Guarded)
@@ -127,7 +129,7 @@ def logout(request: Request, response: Response, who: Who) -> None:
 @router.get("/me", **door(Door.MEMBER, Scope.READ))
 def me(who: Who) -> Me:
     """Who is signed in, and what their plan allows."""
-    plan = house.plan(resources.store(), who.user.id)
+    plan = policy.plan(resources.store(), who.user.id)
     per_hour = plan.alerts_per_hour or resources.config().alerts_per_hour
     limits = Limits(rules=plan.rules, channels=plan.channels, alerts_per_hour=per_hour)
     scopes = [scope.value for scope in who.session.scopes]
@@ -184,7 +186,7 @@ async def remove_second_factor(request: Request, who: Who, asked: Code) -> None:
     """Remove it, with a code of it."""
     if not who.user.has_second_factor:
         raise Refused(409, "There is no second factor.")
-    rules = await asyncio.to_thread(house.read, resources.store())
+    rules = await asyncio.to_thread(policy.read, resources.store())
     if rules.demands_second_factor(who.user):
         raise Refused(403, "Here everybody of your role has a second factor, so it cannot be removed.")
     try:
@@ -251,8 +253,8 @@ def _again(refusal: NotSignedIn) -> Refused:
 
 
 def _use(request: Request, kind: Literal[TicketKind.INVITATION, TicketKind.RESET], token: str, name: str, new: str) -> UserOut:
-    ticket = tickets.find(resources.store(), token, kind)
+    ticket = one_time_links.find(resources.store(), token, kind)
     if ticket is None:
         raise Refused(410, "This link was used already, or is too old.")
     passwords.check_new(new)
-    return UserOut.of(tickets.use(ticket, name, new, authentication.address(request)))
+    return UserOut.of(one_time_links.use(ticket, name, new, authentication.address(request)))

@@ -9,13 +9,13 @@ from dashboard import resources
 from dashboard.api.guard import Guarded, Who, door
 from dashboard.api.models import BodyId, ChannelOut, Input, Output, RecordId, Whole, not_found
 from dashboard.channels import book, order
-from dashboard.doors import Door
-from stormalert import errands, linking
-from stormalert.errands import ErrandKind, ErrandState
+from dashboard.web.access_rules import Door
+from stormalert.access.sessions import SignedIn
 from stormalert.errors import InputError
-from stormalert.linking import Linking
 from stormalert.model import STAND_IN_MAX_MIN, Channel, ChannelKind, DeliveryState, QuietHours, Scope, sentences
-from stormalert.sessions import SignedIn
+from stormalert.notify import linking, send_requests
+from stormalert.notify.linking import Linking
+from stormalert.notify.send_requests import ErrandKind, ErrandState
 
 router = APIRouter(prefix="/channels", tags=["channels"], route_class=Guarded)
 
@@ -64,7 +64,7 @@ def list_channels(who: Who) -> list[ChannelOut]:
 def add_channel(who: Who, response: Response, asked: NewChannel) -> ChannelOut:
     """A new address; a code is sent to it, and alerts when that was entered."""
     channel = book.add(resources.store(), who.user, asked.kind, asked.address, resources.config())
-    errands.ask(resources.thread_redis(), ErrandKind.CODE, channel.id)
+    send_requests.ask(resources.thread_redis(), ErrandKind.CODE, channel.id)
     response.headers["Location"] = f"/api/channels/{channel.id}"
     return ChannelOut.of(channel)
 
@@ -122,7 +122,7 @@ def test_channel(who: Who, channel: RecordId) -> Errand:
 def get_errand(who: Who, channel: RecordId, errand: RecordId) -> Errand:
     """What became of a code or a test message, for ten minutes."""
     _own(who, channel)
-    outcome = errands.outcome(resources.thread_redis(), errand)
+    outcome = send_requests.outcome(resources.thread_redis(), errand)
     if outcome is None:
         raise not_found("errand")
     return Errand(id=errand, state=outcome.state, reason=outcome.reason)
@@ -159,4 +159,4 @@ def _own(who: SignedIn, channel_id: str) -> Channel:
 
 
 def _ask(channel: Channel, kind: ErrandKind) -> Errand:
-    return Errand(id=errands.ask(resources.thread_redis(), kind, channel.id), state=ErrandState.WAITING, reason="")
+    return Errand(id=send_requests.ask(resources.thread_redis(), kind, channel.id), state=ErrandState.WAITING, reason="")

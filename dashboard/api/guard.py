@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
-from dashboard.bodies import API_MAX_BYTES, limited
-from dashboard.doors import Door
-from dashboard.problems import MEDIA_TYPE, Refused
+from dashboard.web.access_rules import Door
+from dashboard.web.bodies import API_MAX_BYTES, limited
+from dashboard.web.problems import MEDIA_TYPE, Refused
+from stormalert.access.sessions import SignedIn
 from stormalert.model import Scope, SessionKind
-from stormalert.sessions import SignedIn
 
 DOOR, SCOPE = "x-door", "x-scope"
 COOKIE_SCHEME, BEARER_SCHEME = "cookie", "bearer"

@@ -9,8 +9,8 @@ from dashboard import resources
 from dashboard.accounts import authentication
 from dashboard.api.guard import Guarded, Who, door
 from dashboard.api.models import Input, Output, not_found
-from dashboard.doors import Door
-from stormalert import panel, settings
+from dashboard.web.access_rules import Door
+from stormalert.config import overrides, settings
 from stormalert.model import Scope
 
 router = APIRouter(prefix="/admin/keys", tags=["admin"], route_class=Guarded)
@@ -31,14 +31,14 @@ class NewKey(Input):
 @router.get("", **door(Door.ADMIN, Scope.ADMIN))
 def list_keys() -> list[Key]:
     """Keys and senders that can be set here; what is set here goes before the environment."""
-    return [_key(shown) for shown in panel.shown(settings.load(), resources.store())]
+    return [_key(shown) for shown in overrides.shown(settings.load(), resources.store())]
 
 
 @router.put("/{name}", **door(Door.ADMIN, None, 404))
 def set_key(who: Who, name: str, asked: NewKey) -> Key:
     """The processes take it up within seconds."""
     _check_key(name)
-    panel.save(resources.config(), resources.store(), name, asked.value)
+    overrides.save(resources.config(), resources.store(), name, asked.value)
     resources.refresh_panel()
     authentication.record(who.user.id, "key set", name)
     return next(key for key in list_keys() if key.name == name)
@@ -48,15 +48,15 @@ def set_key(who: Who, name: str, asked: NewKey) -> Key:
 def forget_key(who: Who, name: str) -> None:
     """The environment's counts again."""
     _check_key(name)
-    panel.forget(resources.store(), name)
+    overrides.forget(resources.store(), name)
     resources.refresh_panel()
     authentication.record(who.user.id, "key forgotten", name)
 
 
 def _check_key(name: str) -> None:
-    if name not in panel.PANEL:
+    if name not in overrides.PANEL:
         raise not_found("key")
 
 
-def _key(shown: panel.Shown) -> Key:
+def _key(shown: overrides.Shown) -> Key:
     return Key(name=shown.name, help=shown.help, is_secret=shown.is_secret, source=shown.source, shown=shown.tail)

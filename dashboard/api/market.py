@@ -8,10 +8,10 @@ from pydantic import Field
 from dashboard import resources, watchlists
 from dashboard.api.guard import Guarded, Who, door
 from dashboard.api.models import Input, InstrumentOut, Output, SymbolText, not_found
-from dashboard.doors import Door
-from dashboard.problems import Found, Refused, shown
+from dashboard.web.access_rules import Door
+from dashboard.web.problems import Found, Refused, shown
+from stormalert.access.sessions import SignedIn
 from stormalert.model import Scope
-from stormalert.sessions import SignedIn
 
 router = APIRouter(tags=["market"], route_class=Guarded)
 

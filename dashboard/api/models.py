@@ -5,7 +5,7 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Path, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from dashboard.problems import Refused
+from dashboard.web.problems import Refused
 from stormalert.model import (
     Alert,
     Channel,
@@ -22,7 +22,7 @@ from stormalert.model import (
     Session,
     User,
 )
-from stormalert.rule_line import WATCHLIST_WORD, short_duration
+from stormalert.rules.line import WATCHLIST_WORD, short_duration
 from stormalert.store import Cursor
 from stormalert.units import format_percent, format_price
 

@@ -28,18 +28,21 @@ from dashboard.api.models import (
     read_cursor,
     write_cursor,
 )
-from dashboard.doors import Door
-from dashboard.problems import Found, Refused, shown
 from dashboard.rules import upload
-from stormalert import house, rule_line, rule_table, wishes
+from dashboard.web.access_rules import Door
+from dashboard.web.problems import Found, Refused, shown
+from stormalert.access.security import new_id
+from stormalert.access.sessions import SignedIn
+from stormalert.config import policy
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Direction, Kind, Repeat, Rule, RuleFilter, RuleState, Scope, sentences
-from stormalert.rule_line import WATCHLIST, WATCHLIST_WORD
-from stormalert.rule_table import BadTable
-from stormalert.security import new_id
-from stormalert.sessions import SignedIn
+from stormalert.notify import preferences
+from stormalert.notify.preferences import Loudness, RuleWish
+from stormalert.rules import line as rule_line
+from stormalert.rules import table as rule_table
+from stormalert.rules.line import WATCHLIST, WATCHLIST_WORD
+from stormalert.rules.table import BadTable
 from stormalert.units import parse_duration_ms, parse_percent_e2, parse_price_e4
-from stormalert.wishes import Loudness, RuleWish
 
 router = APIRouter(prefix="/rules", tags=["rules"], route_class=Guarded)
 
@@ -217,7 +220,7 @@ def rearm_rule(who: Who, rule: RecordId) -> RuleOut:
 @router.get("/{rule}/messages", **door(Door.MEMBER, Scope.READ, 404))
 def get_messages(who: Who, rule: RecordId) -> Messages:
     """How the rule's alerts are told."""
-    wish = wishes.of_rule(resources.store(), _own(who, rule).id)
+    wish = preferences.of_rule(resources.store(), _own(who, rule).id)
     return Messages(loudness=wish.loudness, channels=list(wish.channels))
 
 
@@ -228,7 +231,7 @@ def set_messages(who: Who, rule: RecordId, asked: Messages) -> Messages:
     if strange := [channel for channel in asked.channels if channel not in own]:
         raise InputError(f"found the channel {strange[0]!r}, expected one of your own")
     wish = RuleWish(loudness=asked.loudness, channels=tuple(dict.fromkeys(asked.channels)))
-    wishes.save_of_rule(resources.store(), _own(who, rule).id, wish)
+    preferences.save_of_rule(resources.store(), _own(who, rule).id, wish)
     return Messages(loudness=wish.loudness, channels=list(wish.channels))
 
 
@@ -240,7 +243,7 @@ def _own(who: SignedIn, rule_id: str) -> Rule:
 
 
 def _added(who: SignedIn, response: Response, rule: Rule) -> RuleOut:
-    house.check_rules(resources.store(), who.user.id)
+    policy.check_rules(resources.store(), who.user.id)
     saved = resources.store().save_rule(rule)
     response.headers["Location"] = f"/api/rules/{saved.id}"
     return RuleOut.of(saved)
@@ -254,7 +257,7 @@ def _act(rule: Rule, act: Act) -> Rule:
         raise Conflict(f"the rule is {rule.state}, so it cannot be resumed")
     state = {Act.PAUSE: RuleState.PAUSED, Act.DELETE: RuleState.DELETED}.get(act, RuleState.ACTIVE)
     saved = resources.store().save_rule(rule.model_copy(update={"state": state}))
-    wishes.forget_deleted(resources.store(), [saved])
+    preferences.forget_deleted(resources.store(), [saved])
     return saved
 
 

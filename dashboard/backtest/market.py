@@ -11,8 +11,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from dashboard import instruments, resources
 from dashboard.backtest import prices
 from dashboard.backtest.trial import Trial, Variant
-from stormalert.bars import day_began_ms
 from stormalert.errors import InputError
+from stormalert.market.bars import day_began_ms
 from stormalert.model import Instrument
 from stormalert.units import DAY_MS, IST, MINUTE_MS, now_ms
 

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from dashboard import candles, resources
+from dashboard import resources
 from dashboard.backtest.recording import Price, Tell, prices_of, read_recording
+from dashboard.chart import candles
 from stormalert import words
-from stormalert.bars import Bar, day_began_ms, read_bars
 from stormalert.errors import InputError
-from stormalert.keys import shard_of
+from stormalert.market.bars import Bar, day_began_ms, read_bars
 from stormalert.model import Instrument
+from stormalert.redis.keys import shard_of
 from stormalert.units import DAY_MS, SECOND_MS, parse_price_e4
 
 # Three a second: half a minute.

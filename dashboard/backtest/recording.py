@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from stormalert.bars import Bar
 from stormalert.errors import InputError
+from stormalert.market.bars import Bar
 from stormalert.units import IST, MINUTE_MS, parse_epoch_ms, parse_price_e4
 
 TICK_HEADER = ["time", "symbol", "price"]

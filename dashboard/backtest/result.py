@@ -15,9 +15,9 @@ from dashboard import texts
 from dashboard.backtest.trial import Found, Trial
 from dashboard.chart import Mark, chart
 from stormalert import words
-from stormalert.bars import Bar, day_began_ms
+from stormalert.market.bars import Bar, day_began_ms
 from stormalert.model import Direction
-from stormalert.rule_table import defused
+from stormalert.rules.table import defused
 from stormalert.units import DAY_MS, HOUR_MS, IST, format_price
 
 ROWS_SHOWN = 1_000

@@ -15,11 +15,11 @@ from typing import NamedTuple
 from dashboard.backtest.recording import TICK_HEADER, Price, Tell, bars_of
 from dashboard.backtest.replay import Fired, Replay, Stopped, unnamed_file
 from stormalert import words
-from stormalert.bars import Bar, day_began_ms
+from stormalert.access.security import new_id
 from stormalert.errors import InputError, StormError
+from stormalert.market.bars import Bar, day_began_ms
 from stormalert.model import Rule
 from stormalert.process import REDIS_ERRORS
-from stormalert.security import new_id
 from stormalert.units import DAY_MS, format_price, parse_price_e4
 
 log = logging.getLogger(__name__)

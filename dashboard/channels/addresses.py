@@ -4,7 +4,7 @@ import re
 
 from stormalert.errors import InputError
 from stormalert.model import ChannelKind
-from stormalert.webhooks import checked_url
+from stormalert.notify.webhooks import checked_url
 
 # 0-9, not \d: that takes the digits of every script.
 _CHAT = re.compile(r"-?[1-9][0-9]{0,18}")

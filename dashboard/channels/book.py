@@ -4,18 +4,18 @@ from functools import cache
 from zoneinfo import available_timezones
 
 from dashboard.channels import addresses
-from stormalert import house
+from stormalert.access.security import new_id, webhook_secret
+from stormalert.config import policy
+from stormalert.config.settings import Settings
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Channel, ChannelKind, User
-from stormalert.security import new_id, webhook_secret
-from stormalert.settings import Settings
 from stormalert.store import Store
 
 
 def add(store: Store, user: User, kind: ChannelKind, address: str, config: Settings) -> Channel:
     """A channel that is not verified yet. Raises InputError, LimitReached among them."""
     address = addresses.checked(kind, address, allows_private=config.webhook_private == "allow")
-    house.check_channels(store, user.id)
+    policy.check_channels(store, user.id)
     if any((it.kind, it.address) == (kind, address) for it in store.channels_of(user.id)):
         raise InputError("This channel is there already.")
     return store.save_channel(Channel(id=new_id(), user=user.id, kind=kind, address=address, is_verified=False))

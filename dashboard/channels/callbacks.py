@@ -10,10 +10,11 @@ from twilio.request_validator import SIGNATURE_HEADER, RequestValidator
 
 from dashboard import resources
 from dashboard.channels import reports
-from stormalert import alarms, channels, keys, twilio_codes
 from stormalert.errors import Conflict, StormError
 from stormalert.model import Delivery, DeliveryState
+from stormalert.notify import alarms, channels, twilio_codes
 from stormalert.process import REDIS_ERRORS
+from stormalert.redis import keys
 from stormalert.store import Store
 from stormalert.units import now_ms
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from dashboard import texts
-from stormalert.alarms import Alarm
 from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState
+from stormalert.notify.alarms import Alarm
 from stormalert.store import Store
 
 # Alerts that are looked through for each channel's newest message.

@@ -1,7 +1,7 @@
 """What Twilio reports of a message, and what that makes of its delivery. Pure."""
 
-from stormalert import twilio_codes
 from stormalert.model import Delivery, DeliveryState
+from stormalert.notify import twilio_codes
 
 _ORDER = (DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ)
 _FAILED = ("failed", "undelivered")

@@ -6,11 +6,11 @@ from html import escape
 import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
-from dashboard.channels import book, health, order, proofs, wishes
-from stormalert import alarms
-from stormalert.errands import ErrandKind
+from dashboard.channels import book, health, order, preferences, verification
 from stormalert.errors import Conflict
 from stormalert.model import Channel, ChannelKind, Delivery
+from stormalert.notify import alarms
+from stormalert.notify.send_requests import ErrandKind
 
 _ICONS = {
     ChannelKind.TELEGRAM: ":material/send:",
@@ -38,7 +38,7 @@ def _row(channel: Channel, channels: Sequence[Channel], last: Delivery | None, r
         if not channel.is_verified:
             st.badge("Not verified", color="orange", icon=":material/hourglass_top:")
         elif channel.is_on:
-            _soft(" ".join([order.told(channel, channels), wishes.told(channel)]))
+            _soft(" ".join([order.told(channel, channels), preferences.told(channel)]))
         if wrong := health.trouble(channel, last, raised):
             # As text: the reason may be a provider's words.
             st.badge("Needs you", color="red", icon=":material/error:")
@@ -50,9 +50,9 @@ def _row(channel: Channel, channels: Sequence[Channel], last: Delivery | None, r
         with st.container(horizontal=True, vertical_alignment="center"):
             _actions(channel, channels, is_set_up)
         if channel.is_verified:
-            proofs.show_errand(channel)
+            verification.show_errand(channel)
         else:
-            proofs.enter_code(channel)
+            verification.enter_code(channel)
 
 
 def _soft(text: str) -> None:
@@ -64,8 +64,8 @@ def _actions(channel: Channel, channels: Sequence[Channel], is_set_up: bool) -> 
     if channel.is_verified:
         _switch(channel)
         if st.button("Test", icon=":material/send:", key=f"test-{channel.id}", help="Sends a message there now"):
-            proofs.ask(channel, ErrandKind.TEST)
-        if changed := wishes.ask(channel, channels):
+            verification.ask(channel, ErrandKind.TEST)
+        if changed := preferences.ask(channel, channels):
             _save([changed], "saved")
         _moves(channel, channels)
     if channel.kind is ChannelKind.WEBHOOK and is_set_up:

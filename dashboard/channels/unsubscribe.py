@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from dashboard import resources
 from dashboard.accounts import authentication
-from dashboard.html import question_page, sentence_page
-from stormalert import channels
+from dashboard.web.html import question_page, sentence_page
+from stormalert.access.security import is_unsubscribe_token
 from stormalert.errors import StormError
 from stormalert.model import Channel
-from stormalert.security import is_unsubscribe_token
+from stormalert.notify import channels
 
 log = logging.getLogger("stormalert")
 

@@ -4,11 +4,11 @@ import streamlit as st
 
 from dashboard import flash, resources, viewer
 from dashboard.channels.looks import looks
-from stormalert import templates, wishes
+from stormalert.access.sessions import SignedIn
 from stormalert.errors import InputError
-from stormalert.sessions import SignedIn
+from stormalert.notify import preferences, templates
+from stormalert.notify.preferences import Burst
 from stormalert.units import now_ms
-from stormalert.wishes import Burst
 
 _KEY = "message-template"
 
@@ -45,7 +45,7 @@ def _wording(who: SignedIn) -> None:
 def _bursts(who: SignedIn) -> None:
     st.subheader("Many at once", anchor=False)
     config = resources.config()
-    stored = wishes.burst(resources.store(), who.user.id)
+    stored = preferences.burst(resources.store(), who.user.id)
     before = stored or Burst(most=config.burst_alerts, within_s=config.burst_s)
     st.caption("When the whole market moves, what is too much is told in one message a channel, the top movers first.")
     with st.form("bursts", border=False):
@@ -55,7 +55,7 @@ def _bursts(who: SignedIn) -> None:
         is_sent = button.form_submit_button("Save", width="stretch")
     if is_sent:
         user = viewer.required().user.id
-        wishes.save_burst(resources.store(), user, Burst(most=int(most), within_s=int(within_s)))
+        preferences.save_burst(resources.store(), user, Burst(most=int(most), within_s=int(within_s)))
         flash.leave("Saved; it counts within some seconds.")
         st.rerun()
 

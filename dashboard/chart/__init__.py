@@ -8,7 +8,7 @@ from streamlit.components import v2
 
 from dashboard import resources
 from stormalert import words
-from stormalert.bars import Bar
+from stormalert.market.bars import Bar
 from stormalert.units import SECOND_MS
 
 _HERE = Path(__file__).parent

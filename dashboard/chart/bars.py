@@ -2,9 +2,10 @@
 
 from typing import Any, cast
 
-from dashboard import candles, resources
-from stormalert.bars import Bar, read_bars
-from stormalert.keys import shard_of
+from dashboard import resources
+from dashboard.chart import candles
+from stormalert.market.bars import Bar, read_bars
+from stormalert.redis.keys import shard_of
 from stormalert.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 # As many as ingest keeps of an instrument.

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 from dashboard import texts
 from dashboard.chart import Line
-from dashboard.rules.standing import Standing
+from dashboard.rules.status import Standing
 from stormalert import words
 from stormalert.model import Direction, Kind, Rule
-from stormalert.standing import Aim
+from stormalert.rules.engine import Aim
 
 # The nearest; a chart with more of them is not read any more.
 MOST = 8

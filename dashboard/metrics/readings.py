@@ -12,13 +12,14 @@ from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import ResponseError
 
 from dashboard.system.status import ANSWER_WITHIN_S, Status, Texts, facts_of, lag, read_processes
-from stormalert import alarms, keys
+from stormalert.config.settings import Settings
 from stormalert.errors import StormError
 from stormalert.model import ChannelKind
+from stormalert.notify import alarms
 from stormalert.process import REDIS_ERRORS, connect
-from stormalert.settings import Settings
+from stormalert.redis import keys
+from stormalert.redis.streams import written_ms
 from stormalert.store import Store
-from stormalert.streams import written_ms
 from stormalert.units import now_ms
 
 

@@ -7,7 +7,8 @@ import streamlit as st
 from dashboard import flash, resources, texts, viewer
 from dashboard.rules import bulk, changes, choice, dialog, mutes, routing, subjects
 from dashboard.rules.choice import BATCH, Chosen
-from stormalert import house, words
+from stormalert import words
+from stormalert.config import policy
 from stormalert.errors import InputError
 from stormalert.model import Mute, Rule, RuleState
 
@@ -136,7 +137,7 @@ def _duplicate(chosen: Chosen) -> None:
     store = resources.store()
     try:
         onto = subjects.chosen(onto_what) if onto_what else []
-        house.check_rules(store, viewer.required().user.id, chosen.size * max(len(onto), 1))
+        policy.check_rules(store, viewer.required().user.id, chosen.size * max(len(onto), 1))
     except InputError as error:
         st.error(str(error))
         return

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from dashboard import texts
+from stormalert.access.security import new_id
 from stormalert.errors import InputError
 from stormalert.model import Direction, Instrument, Kind, Repeat, Rule, RuleState, sentences, usual_cooldown_ms
-from stormalert.rule_line import falls_by_all
-from stormalert.security import new_id
+from stormalert.rules.line import falls_by_all
 
 
 class Change(NamedTuple):

@@ -6,9 +6,9 @@ All that match may be many thousands: they are read and changed batch by batch, 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from stormalert import wishes
 from stormalert.errors import Conflict
 from stormalert.model import Rule, RuleFilter, RuleState
+from stormalert.notify import preferences
 from stormalert.store import Store
 
 BATCH = 500
@@ -65,7 +65,7 @@ def save(store: Store, rules: list[Rule]) -> int:
         store.save_rules(saved)
     except Conflict:
         saved = [rule for rule in saved if _is_saved(store, rule)]
-    wishes.forget_deleted(store, saved)
+    preferences.forget_deleted(store, saved)
     return len(rules) - len(saved)
 
 

@@ -7,10 +7,11 @@ import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
 from dashboard.rules import form, preview, subjects
-from stormalert import house, words
+from stormalert import words
+from stormalert.config import policy
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Direction, Kind, Repeat, Rule
-from stormalert.rule_line import short_duration
+from stormalert.rules.line import short_duration
 from stormalert.units import format_percent, format_price
 
 
@@ -24,7 +25,7 @@ def make(user: str) -> None:
         viewer.required()
         try:
             rules = subjects.new_rules(user, on_what, _read(fields))
-            house.check_rules(resources.store(), user, len(rules))
+            policy.check_rules(resources.store(), user, len(rules))
         except InputError as error:
             st.error(str(error))
             return

@@ -7,11 +7,13 @@ import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
 from dashboard.rules import preview
-from stormalert import house, rule_line, words
+from stormalert import words
+from stormalert.access.security import new_id
+from stormalert.config import policy
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Rule
-from stormalert.rule_line import UnknownInstrument
-from stormalert.security import new_id
+from stormalert.rules import line as rule_line
+from stormalert.rules.line import UnknownInstrument
 from stormalert.store import Store
 
 _LINE = "rule-line"
@@ -107,7 +109,7 @@ def offer(watched: Sequence[str], *, has_preview: bool) -> None:
 
 
 def _make(rules: list[Rule]) -> None:
-    house.check_rules(resources.store(), viewer.required().user.id, len(rules))
+    policy.check_rules(resources.store(), viewer.required().user.id, len(rules))
     resources.store().save_rules(rules[::-1])
     st.session_state[_IS_MADE] = True
     what, _ = meaning(rules)

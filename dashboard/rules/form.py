@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from stormalert.access.security import new_id
 from stormalert.errors import InputError
 from stormalert.model import (
     COOLDOWN_MAX_MS,
@@ -17,8 +18,7 @@ from stormalert.model import (
     RuleState,
     sentences,
 )
-from stormalert.rule_line import ALL_OF_IT_E2, WATCHLIST
-from stormalert.security import new_id
+from stormalert.rules.line import ALL_OF_IT_E2, WATCHLIST
 from stormalert.units import parse_duration_ms, parse_percent_e2, parse_price_e4
 
 USUAL_WINDOWS = ("1m", "5m", "15m", "30m", "1h", "4h", "24h")

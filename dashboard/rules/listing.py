@@ -9,7 +9,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from dashboard import texts
-from dashboard.trail import Trail
+from dashboard.paging import Trail
 from stormalert.model import Direction, Rule, RuleFilter, RuleState
 from stormalert.store import Store
 

@@ -3,8 +3,9 @@
 import streamlit as st
 
 from dashboard import flash, resources, viewer
-from stormalert import rule_line, words
+from stormalert import words
 from stormalert.model import Mute, MuteScope, Rule
+from stormalert.rules import line as rule_line
 from stormalert.units import HOUR_MS, now_ms
 
 # Drawn one by one; who has more lifts them rule by rule.

@@ -17,8 +17,8 @@ from dashboard.backtest.recording import TICK_HEADER
 from dashboard.backtest.replay import Fired, Replay, Stopped, unnamed_file
 from dashboard.chart import Line, Mark, chart
 from stormalert import words
-from stormalert.bars import day_began_ms
 from stormalert.errors import InputError, StormError
+from stormalert.market.bars import day_began_ms
 from stormalert.model import Instrument, Kind, Rule
 from stormalert.process import REDIS_ERRORS
 from stormalert.units import IST, format_price

@@ -4,8 +4,9 @@ import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
 from dashboard.rules.choice import Chosen
-from stormalert import wishes, words
-from stormalert.wishes import Loudness, RuleWish
+from stormalert import words
+from stormalert.notify import preferences
+from stormalert.notify.preferences import Loudness, RuleWish
 
 _NAMES = {Loudness.ON: "As usual", Loudness.SILENT: "Without a sound", Loudness.OFF: "None, history only"}
 
@@ -24,7 +25,7 @@ def told(wish: RuleWish) -> str:
 def ask(chosen: Chosen) -> None:
     who = viewer.required()
     st.caption("The rules stay armed as they are. Alerts are in the history whatever you choose here.")
-    before = wishes.of_rule(resources.store(), chosen.rules[0].id)
+    before = preferences.of_rule(resources.store(), chosen.rules[0].id)
     choices = list(Loudness)
     loudness = st.radio(
         "Messages come",
@@ -48,7 +49,7 @@ def ask(chosen: Chosen) -> None:
         done = 0
         for batch in chosen.batches(resources.store()):
             for rule in batch:
-                wishes.save_of_rule(resources.store(), rule.id, wish)
+                preferences.save_of_rule(resources.store(), rule.id, wish)
             done += len(batch)
             bar.progress(min(done / chosen.size, 1.0))
         flash.leave("Messages saved." if done == 1 else f"Messages of {words.grouped(done)} rules saved.")

@@ -11,7 +11,7 @@ from dashboard.rules import form
 from stormalert import words
 from stormalert.errors import InputError
 from stormalert.model import Instrument, Rule
-from stormalert.rule_line import Find
+from stormalert.rules.line import Find
 
 ONE, SEVERAL, WATCHLIST = "One instrument", "Several", "My whole watchlist"
 USUAL_EXCHANGE = "NSE"

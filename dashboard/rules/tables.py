@@ -6,10 +6,10 @@ import streamlit as st
 from dashboard import flash, resources, viewer
 from dashboard.accounts.portable import rules_of
 from dashboard.rules import upload
-from stormalert import rule_table
 from stormalert.errors import Conflict, InputError
 from stormalert.model import User
-from stormalert.rule_table import BadTable
+from stormalert.rules import table as rule_table
+from stormalert.rules.table import BadTable
 
 _MOST_SHOWN = 200
 

@@ -10,8 +10,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from dashboard.metrics.readings import Readings, Server, read
 from dashboard.system.checkup import checkup
 from dashboard.system.status import ANSWER_WITHIN_S, Status, read_status
+from stormalert.config.settings import Settings
 from stormalert.errors import StormError
-from stormalert.settings import Settings
 from stormalert.store import Store
 from stormalert.units import SECOND_MS
 

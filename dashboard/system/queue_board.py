@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from dashboard import resources
-from stormalert import queue_board
+from stormalert.notify import queue_board
 
 TIMEOUT_S = 10
 AWAY = "The queue board does not answer: is the process `python -m workers board` running?"

@@ -9,10 +9,10 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from stormalert import keys
+from stormalert.config.settings import Settings
+from stormalert.health.room import read_room
 from stormalert.process import ALIVE_MS
-from stormalert.room import read_room
-from stormalert.settings import Settings
+from stormalert.redis import keys
 from stormalert.units import now_ms
 
 # A server that hangs is as good as away, and whoever asks is told so before they think that we hang.

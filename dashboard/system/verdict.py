@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stormalert import words
-from stormalert.room import NEARLY_PERCENT
+from stormalert.health.room import NEARLY_PERCENT
 from stormalert.units import HOUR_MS, SECOND_MS
 
 GOOD, WAIT, BAD = "good", "wait", "bad"

@@ -14,10 +14,10 @@ from typing import cast
 import httpx
 import redis
 
-from stormalert import keys
-from stormalert.armed import read_armed
+from stormalert.access.security import hash_password
 from stormalert.model import Instrument, Role, User
-from stormalert.security import hash_password
+from stormalert.redis import keys
+from stormalert.rules.armed import read_armed
 from stormalert.store import Store, open_store
 from stormalert.units import HOUR_MS, now_ms
 from tests.conftest import free_port

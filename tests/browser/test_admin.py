@@ -6,10 +6,10 @@ import time
 import pyotp
 from playwright.sync_api import expect
 
-from stormalert import house
-from stormalert.house import House
+from stormalert.access.security import is_password
+from stormalert.config import policy
+from stormalert.config.policy import House
 from stormalert.model import RuleState
-from stormalert.security import is_password
 from tests.browser.running import NAME, PASSWORD, USER, Running
 from tests.browser.watching import PHONE, Watched
 
@@ -116,14 +116,14 @@ def test_the_house_decides_who_needs_a_second_factor_and_how_long_things_are_kep
     signed_in.screenshot("admin-house")
     signed_in.page.get_by_role("tabpanel", name="House").get_by_role("button", name="Save").click()
     expect(signed_in.page.get_by_text("The house's rules are saved.")).to_be_visible()
-    kept = house.read(product.store)
+    kept = policy.read(product.store)
     assert (kept.second_factor, kept.keep_days, list(kept.plans)) == ("everyone", 90, ["standard"])
     with signed_in.somebody_else() as other:
         other.open("/login")
         other.send_sign_in(NAME, PASSWORD)
         expect(other.page.get_by_text("Here everybody signs in with a second factor.")).to_be_visible()
         other.screenshot("enrolment")
-    house.save(product.store, House())
+    policy.save(product.store, House())
 
 
 def test_a_calendar_that_makes_no_sense_is_refused_in_a_sentence(product: Running, signed_in: Watched) -> None:

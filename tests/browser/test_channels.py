@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from stormalert.linking import link_chat
 from stormalert.model import Channel, ChannelKind, Kind, QuietHours, Rule, RuleState
+from stormalert.notify.linking import link_chat
 from tests.browser.running import NAME, PASSWORD, USER, Running, running, wait_until
 from tests.browser.watching import DESK, PHONE, Watched, chromium, watched_page
 from tests.workers.conftest import sandbox_server  # noqa: F401 - a fixture

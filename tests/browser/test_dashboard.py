@@ -5,7 +5,6 @@ import re
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from stormalert import keys, templates, wishes
 from stormalert.model import (
     Alert,
     Channel,
@@ -18,8 +17,10 @@ from stormalert.model import (
     Rule,
     RuleState,
 )
+from stormalert.notify import preferences, templates
+from stormalert.notify.preferences import Burst, Loudness
+from stormalert.redis import keys
 from stormalert.units import now_ms
-from stormalert.wishes import Burst, Loudness
 from tests.browser.running import NAME, PASSWORD, USER, Running, wait_until
 from tests.browser.watching import PHONE, Watched
 
@@ -329,7 +330,7 @@ def test_what_a_rules_messages_do_is_said_without_arming_it_anew(product: Runnin
     signed_in.screenshot("rule-messages")
     dialog.get_by_role("button", name="Save messages").click()
     expect(dialog).to_have_count(0)
-    wait_until(lambda: wishes.of_rule(product.store, rule.id).loudness is Loudness.SILENT)
+    wait_until(lambda: preferences.of_rule(product.store, rule.id).loudness is Loudness.SILENT)
     assert product.store.rule(rule.id) == rule
     product.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
 
@@ -340,8 +341,8 @@ def test_how_many_alerts_are_too_many_at_once_is_its_readers_to_say(product: Run
     page.get_by_role("spinbutton", name="Alerts one by one, at most").fill("5")
     page.get_by_role("spinbutton", name="In any seconds").fill("30")
     page.get_by_role("button", name="Save", exact=True).click()
-    wait_until(lambda: wishes.burst(product.store, USER) == Burst(most=5, within_s=30))
-    wishes.save_burst(product.store, USER, None)
+    wait_until(lambda: preferences.burst(product.store, USER) == Burst(most=5, within_s=30))
+    preferences.save_burst(product.store, USER, None)
 
 
 def test_a_message_that_failed_is_sent_again_from_the_history(product: Running, signed_in: Watched) -> None:

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from stormalert import keys
 from stormalert.model import Kind, Rule
+from stormalert.redis import keys
 from tests.browser.running import NAME, PASSWORD, USER, Running, running, wait_until
 from tests.browser.watching import DESK, PHONE, Watched, chromium, watched_page
 from tests.conftest import free_port

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from stormalert import keys
-from stormalert.calendar import read_calendar
+from stormalert.market.calendar import read_calendar
 from stormalert.model import AuditEntry
-from stormalert.queue_board import PATH
+from stormalert.notify.queue_board import PATH
+from stormalert.redis import keys
 from stormalert.units import now_ms
 from tests.browser.running import NAME, PASSWORD, USER, Running, running, wait_until
 from tests.browser.watching import DESK, PHONE, Watched, chromium, watched_page

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from stormalert import keys
 from stormalert.model import Alert, Direction, Instrument, Kind, Rule, RuleState
+from stormalert.redis import keys
 from stormalert.units import MINUTE_MS, format_price, now_ms
 from tests.browser.running import INFY, USER, Running, wait_until
 from tests.browser.watching import PHONE, Watched

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from stormalert import keys, wishes
-from stormalert.bars import day_began_ms
+from stormalert.access.security import new_id
+from stormalert.market.bars import day_began_ms
 from stormalert.model import Direction, Kind, Mute, MuteScope, Repeat, Rule, RuleState
-from stormalert.security import new_id
+from stormalert.notify import preferences
+from stormalert.notify.preferences import Loudness
+from stormalert.redis import keys
 from stormalert.units import HOUR_MS, MINUTE_MS, now_ms
-from stormalert.wishes import Loudness
 from tests.browser.running import INFY, USER, Running, wait_until
 from tests.browser.watching import DESK, PHONE, Watched
 
@@ -336,7 +337,7 @@ def test_messages_and_snooze_are_for_all_that_are_marked(product: Running, signe
     signed_in.settle()
     dialog.get_by_role("button", name="Save messages").click()
     expect(page.get_by_text("Messages of 2 rules saved.")).to_be_visible()
-    assert {wishes.of_rule(product.store, it.id).loudness for it in (first, second)} == {Loudness.OFF}
+    assert {preferences.of_rule(product.store, it.id).loudness for it in (first, second)} == {Loudness.OFF}
     expect(rows(page).filter(has_text="no messages")).to_have_count(2)
     signed_in.settle()
     act(signed_in, "Snooze").get_by_role("button", name="1 hour").click()

@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 import redis
 
-from stormalert.embedded import REDIS_CONF, valkey_command
+from stormalert.redis.embedded import REDIS_CONF, valkey_command
 from tests.conftest import free_port
 
 SLOTS = 16_384

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.rulebook import Rulebook
-from stormalert import keys, process
-from stormalert.backup import archive, make
-from stormalert.backup.restore import restore
-from stormalert.keys import all_shards, shard_of
-from stormalert.settings import parse
+from evaluator.rule_sync import Rulebook
+from ops.backup import archive, make
+from ops.backup.restore import restore
+from stormalert import process
+from stormalert.config.settings import parse
+from stormalert.redis import keys
+from stormalert.redis.keys import all_shards, shard_of
 from stormalert.store import open_store
 from tests.cluster.conftest import Cluster
 from tests.cluster.test_cluster import SHARDS, a_market, defined, publishing, pumping, settled, some_rules

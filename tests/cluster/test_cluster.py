@@ -15,34 +15,35 @@ from dashboard.accounts import throttle
 from dashboard.metrics.readings import read
 from dashboard.system.status import read_status
 from evaluator.pump import Pump
-from evaluator.rulebook import Rulebook
+from evaluator.rule_sync import Rulebook
 from ingest.publish import Publisher
-from stormalert import errands, process
-from stormalert.armed import read_armed
-from stormalert.doctor import servers
-from stormalert.doctor.case import Case
-from stormalert.doctor.finding import Level
-from stormalert.errands import ErrandKind, ErrandState, Outcome
+from ops.doctor import servers
+from ops.doctor.case import Case
+from ops.doctor.finding import Level
+from stormalert import process
+from stormalert.config.settings import parse
 from stormalert.errors import SettingsError
-from stormalert.keys import FEED, all_shards, shard_of
-from stormalert.linking import Linking
 from stormalert.model import Alert, Channel, ChannelKind, Direction, Kind, Repeat, Rule, RuleState, Tick
+from stormalert.notify import send_requests
+from stormalert.notify.linking import Linking
+from stormalert.notify.preferences import Burst
+from stormalert.notify.send_requests import ErrandKind, ErrandState, Outcome
 from stormalert.process import Heartbeat
-from stormalert.scripts import call_all, script
-from stormalert.settings import parse
+from stormalert.redis.keys import FEED, all_shards, shard_of
+from stormalert.redis.scripts import call_all, script
+from stormalert.redis.streams import read_alert
+from stormalert.rules.armed import read_armed
 from stormalert.store import Store, open_store
-from stormalert.streams import read_alert
 from stormalert.units import now_ms
-from stormalert.wishes import Burst
 from tests.cluster.conftest import Cluster, wait_until
 from tests.evaluator.oracle import Expected, expected_alerts
 from tests.evaluator.test_engine import make_rule
-from workers.bot.errands import Errands
 from workers.bot.numbers import Numbers
 from workers.bot.polling import Lock
+from workers.bot.send_requests import Errands
 from workers.fanout import Share
 from workers.limits import Limits, Permit
-from workers.marks import Marks
+from workers.markers import Marks
 from workers.quota import Quota
 
 # redis-py leaves connections of a node that went away to the garbage collector.
@@ -287,10 +288,10 @@ async def test_links_codes_numbers_and_errands_of_the_bot(cluster: Cluster, stor
     assert await Lock(client, "first").take()
     stopping = asyncio.Event()
     running = asyncio.create_task(Errands(client, threads, store, links, {}, Limits(client, parse({}))).run_until(stopping))
-    errand = errands.ask(threads, ErrandKind.TEST, "c1")
-    while errands.outcome(threads, errand) == Outcome(ErrandState.WAITING):
+    errand = send_requests.ask(threads, ErrandKind.TEST, "c1")
+    while send_requests.outcome(threads, errand) == Outcome(ErrandState.WAITING):
         await asyncio.sleep(0.02)
-    assert errands.outcome(threads, errand) == Outcome(ErrandState.FAILED, "the channel is not verified")
+    assert send_requests.outcome(threads, errand) == Outcome(ErrandState.FAILED, "the channel is not verified")
     stopping.set()
     await running
     await client.aclose()

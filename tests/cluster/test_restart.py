@@ -20,10 +20,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from stormalert import process
-from stormalert.keys import Shard, all_shards, shard_of
 from stormalert.model import Tick
+from stormalert.redis.keys import Shard, all_shards, shard_of
+from stormalert.redis.streams import read_alert
 from stormalert.store import Store, open_store
-from stormalert.streams import read_alert
 from tests.cluster.conftest import Cluster
 from tests.cluster.test_cluster import SHARDS, a_market, defined, publishing, settled, some_rules
 from tests.evaluator.oracle import Expected, expected_alerts

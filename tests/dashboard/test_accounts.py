@@ -13,14 +13,15 @@ import pytest
 from argon2 import PasswordHasher
 from redis import Redis
 
-from dashboard.accounts import tickets
-from stormalert import house, wishes
+from dashboard.accounts import one_time_links
+from stormalert.access.sessions import ACCESS_COOKIE
+from stormalert.config import policy
+from stormalert.config.policy import House, Plan, SecondFactor
 from stormalert.errors import InputError
-from stormalert.house import House, Plan, SecondFactor
 from stormalert.model import AuditEntry, Role, RuleState, TicketKind, User
-from stormalert.sessions import ACCESS_COOKIE
+from stormalert.notify import preferences
+from stormalert.notify.preferences import Loudness, RuleWish
 from stormalert.store import open_store
-from stormalert.wishes import Loudness, RuleWish
 from tests.store.records import a_rule
 
 from .conftest import PASSWORD, Rig, away, post_login, running, shut
@@ -34,7 +35,7 @@ LINK = re.compile(r"(/join/[A-Za-z0-9_-]{40,})")
 def _as_before(rig: Rig) -> Iterator[None]:
     before = {user.id: user for user in rig.store.users()}
     yield
-    house.save(rig.store, House())
+    policy.save(rig.store, House())
     for user in rig.store.users():
         if user.id in before:
             rig.store.save_user(before[user.id].model_copy(update={"revision": user.revision}))
@@ -118,7 +119,7 @@ def start_again(redis_url: str, directory: Any) -> str:
 
 
 def test_an_invitation_makes_one_account_of_its_role_and_plan(rig: Rig) -> None:
-    house.save(rig.store, House(plans={"standard": Plan(), "pro": Plan(rules=5)}))
+    policy.save(rig.store, House(plans={"standard": Plan(), "pro": Plan(rules=5)}))
     with invited(rig, "ravi", role="member", plan="pro") as ravi:
         me = ravi.get("/api/auth/me").json()
         assert (me["name"], me["role"], me["plan"], me["limits"]["rules"]) == ("ravi", "member", "pro", 5)
@@ -159,13 +160,13 @@ def test_a_link_for_a_new_password_stays_good_when_the_account_changed_at_the_sa
         store.save_user(user.model_copy(update={"plan": "pro"}))
         return f"hash of {new}"
 
-    monkeypatch.setattr(tickets, "hash_password", change_meanwhile)
+    monkeypatch.setattr(one_time_links, "hash_password", change_meanwhile)
     with closing(open_store("", tmp_path / "store.sqlite3")) as store:
         store.save_user(User(id="u1", name="mina", password_hash="x", created_ms=1))
-        ticket, link = tickets.make(store, TicketKind.RESET, "u-asha", user="u1")
+        ticket, link = one_time_links.make(store, TicketKind.RESET, "u-asha", user="u1")
         with pytest.raises(InputError, match=r"^The account changed at the same moment; set the password once more\.$"):
-            tickets.reset(store, ticket, NEW)
-        assert tickets.find(store, link.rpartition("/")[2], TicketKind.RESET) == ticket
+            one_time_links.reset(store, ticket, NEW)
+        assert one_time_links.find(store, link.rpartition("/")[2], TicketKind.RESET) == ticket
         user = store.user("u1")
         assert user and (user.plan, user.password_hash) == ("pro", "x")
 
@@ -239,7 +240,7 @@ def test_codes_are_not_guessed(rig: Rig) -> None:
 
 
 def test_who_must_have_a_second_factor_adds_it_when_signing_in(rig: Rig) -> None:
-    house.save(rig.store, House(second_factor=SecondFactor.EVERYONE))
+    policy.save(rig.store, House(second_factor=SecondFactor.EVERYONE))
     with rig.visitor() as visitor:
         refused = visitor.post("/api/auth/login", json={"name": "mina", "password": PASSWORD})
         assert refused.status_code == 403 and "second factor" in refused.json()["detail"]
@@ -271,7 +272,7 @@ def test_a_store_that_is_away_does_not_make_a_sign_in_too_old(rig: Rig) -> None:
 
 
 def test_a_store_that_is_away_is_a_sentence_on_the_ways_in_and_out(rig: Rig) -> None:
-    house.save(rig.store, House(second_factor=SecondFactor.EVERYONE))
+    policy.save(rig.store, House(second_factor=SecondFactor.EVERYONE))
     sentence = "The store does not answer; load this page again in a moment."
     with rig.visitor() as visitor:
         page = post_login(visitor, "mina", PASSWORD)
@@ -281,7 +282,7 @@ def test_a_store_that_is_away_is_a_sentence_on_the_ways_in_and_out(rig: Rig) -> 
         with away(rig, "audit"):
             refused = visitor.post("/login/enrol", data=form)
         assert (refused.status_code, sentence in refused.text) == (503, True)
-    house.save(rig.store, House())
+    policy.save(rig.store, House())
     with rig.sign_in("asha") as asha, away(rig, "audit"):
         csrf = sign_out_token(asha.cookies[ACCESS_COOKIE])
         refused = asha.post("/logout", data={"csrf": csrf})
@@ -332,8 +333,8 @@ def test_who_erases_oneself_leaves_nothing_but_the_audit_log(rig: Rig) -> None:
         ravi.put("/api/settings", json={"burst": {"most": 1, "within_s": 1}, "template": "hello {symbol}"})
         # Deleted by a StormAlert that did not forget how its alerts were told.
         rig.store.save_rule(a_rule("ravis-old", user=ravi.get("/api/auth/me").json()["id"], state=RuleState.DELETED))
-        wishes.save_of_rule(rig.store, "ravis-old", RuleWish(loudness=Loudness.OFF))
-        wishes.save_of_rule(rig.store, "minas", RuleWish(loudness=Loudness.OFF))
+        preferences.save_of_rule(rig.store, "ravis-old", RuleWish(loudness=Loudness.OFF))
+        preferences.save_of_rule(rig.store, "minas", RuleWish(loudness=Loudness.OFF))
         exported = ravi.get("/api/auth/export").json()
         assert exported["template"] == "hello {symbol}" and exported["burst"] == {"most": 1, "within_s": 1}
         assert exported["user"]["name"] == "ravi" and exported["rules"][0]["rule"]["id"] == made["id"]
@@ -360,7 +361,7 @@ def test_how_a_rules_alerts_are_told_is_forgotten_with_the_rule(rig: Rig) -> Non
 
 
 def test_limits_of_the_plan_are_told_clearly(rig: Rig) -> None:
-    house.save(rig.store, House(plans={"standard": Plan(rules=1, channels=1)}))
+    policy.save(rig.store, House(plans={"standard": Plan(rules=1, channels=1)}))
     with invited(rig, "ravi") as ravi:
         line = {"line": "NSE:INFY trailing 1%"}
         assert ravi.post("/api/rules/line", json=line).status_code == 201

@@ -8,10 +8,10 @@ from dashboard.alerts import facts
 from dashboard.alerts.facts import Step, Trail
 from dashboard.alerts.listing import asked_cursor, asked_rule, moment_ms
 from dashboard.chart import Line, levels
-from dashboard.rules.standing import Standing
+from dashboard.rules.status import Standing
 from stormalert import words
 from stormalert.model import ChannelKind, DeliveryState, Direction, Kind
-from stormalert.standing import Aim
+from stormalert.rules.engine import Aim
 from tests.store.records import a_channel, a_delivery, a_rule, an_alert
 
 FIVE_MIN_MS = 300_000

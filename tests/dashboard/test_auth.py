@@ -11,9 +11,9 @@ import redis
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from stormalert import keys
+from stormalert.access.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Keyring
 from stormalert.model import Role
-from stormalert.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Keyring
+from stormalert.redis import keys
 
 from .conftest import JWT_SECRET, PASSWORD, Rig, post_login, shut
 

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from dashboard import candles, resources
+from dashboard import resources
 from dashboard.admin import kite
-from dashboard.system import first_steps
-from stormalert import keys, settings
+from dashboard.chart import candles
+from dashboard.system import onboarding
+from stormalert.config import settings
 from stormalert.errors import InputError
 from stormalert.process import ALIVE_MS, connect_in_thread, is_beating
+from stormalert.redis import keys
 from stormalert.store import open_store
 from stormalert.units import now_ms
 
@@ -48,10 +50,10 @@ def test_a_process_is_there_until_it_has_missed_some_beats(client: Redis) -> Non
 def test_a_feed_streams_only_while_ingest_is_there_to_say_so(client: Redis) -> None:
     beat(client, "ingest")
     assert kite.read_feed() == STREAMING
-    assert [step.is_done for step in first_steps.look("u1") if step.name == "Log in to Kite"] == [True]
+    assert [step.is_done for step in onboarding.look("u1") if step.name == "Log in to Kite"] == [True]
     beat(client, "ingest", ALIVE_MS + 1_000)
     assert kite.read_feed() == {"state": "unknown", "reason": "ingest is not running"}
-    (login,) = [step for step in first_steps.look("u1") if step.name == "Log in to Kite"]
+    (login,) = [step for step in onboarding.look("u1") if step.name == "Log in to Kite"]
     assert not login.is_done and "ingest is not running" in login.told
     with pytest.raises(InputError, match="Ingest is not running"):
         candles.candles(408065, 0, 1)

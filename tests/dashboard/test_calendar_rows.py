@@ -12,8 +12,8 @@ from dashboard.admin.calendar_rows import (
     special_rows,
     with_tables,
 )
-from stormalert.calendar import BUILT_IN, read_calendar
 from stormalert.errors import InputError
+from stormalert.market.calendar import BUILT_IN, read_calendar
 
 YEAR = 2026
 WHOLE = json.dumps(

@@ -8,9 +8,10 @@ import pytest
 import redis
 from twilio.request_validator import RequestValidator
 
-from dashboard.bodies import FORM_MAX_BYTES
-from stormalert import alarms, keys, twilio_codes
+from dashboard.web.bodies import FORM_MAX_BYTES
 from stormalert.model import ChannelKind, Delivery, DeliveryState, User
+from stormalert.notify import alarms, twilio_codes
+from stormalert.redis import keys
 from tests.store.records import a_channel, a_delivery
 
 from .conftest import Rig, running

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from dashboard.channels import health
-from stormalert.alarms import Alarm
 from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState
+from stormalert.notify.alarms import Alarm
 from stormalert.store import Store, open_store
 from tests.store.records import a_delivery, an_alert
 

@@ -1,7 +1,7 @@
 """The chart in words."""
 
 from dashboard.chart import Line, Mark, alternative
-from stormalert.bars import Bar
+from stormalert.market.bars import Bar
 
 NINE_FIFTEEN_MS = 1_764_128_700_000
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from stormalert.sessions import ACCESS_COOKIE
+from stormalert.access.sessions import ACCESS_COOKIE
 
 from .listening import RelayRig, Stalled, new_alert, new_tokens, relay, until
 

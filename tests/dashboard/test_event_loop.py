@@ -11,7 +11,7 @@ from starlette.requests import Request
 from dashboard import resources
 from dashboard.accounts import authentication
 from dashboard.api import auth
-from stormalert.sessions import SignedIn
+from stormalert.access.sessions import SignedIn
 from stormalert.store import Store, open_store
 from tests.store.records import a_session, a_user
 

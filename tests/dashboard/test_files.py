@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.files import FOLDER
+from dashboard.web.files import FOLDER
 
 from .conftest import Rig
 

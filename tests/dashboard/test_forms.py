@@ -7,8 +7,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import resources, viewer
+from stormalert.access.sessions import SignedIn
 from stormalert.model import Channel, QuietHours, Role, User
-from stormalert.sessions import SignedIn
 from stormalert.store import Store, open_store
 from tests.store.records import a_channel, a_session
 
@@ -52,11 +52,11 @@ def test_a_user_who_was_switched_off_meanwhile_is_not_switched_on_by_another_adm
 
 def _when() -> None:
     from dashboard import resources
-    from dashboard.channels import wishes
+    from dashboard.channels import preferences
 
     channels = resources.store().channels_of("u1")
     for channel in channels:
-        if changed := wishes.ask(channel, channels):
+        if changed := preferences.ask(channel, channels):
             resources.store().save_channel(changed)
 
 

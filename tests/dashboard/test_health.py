@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from stormalert import keys
+from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.model import User
-from stormalert.sessions import ACCESS_COOKIE
+from stormalert.redis import keys
 
 from .conftest import JWT_SECRET, Rig, away, running
 from .listening import Mortal

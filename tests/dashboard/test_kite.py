@@ -6,8 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from stormalert.access.security import Sealer
 from stormalert.model import User
-from stormalert.security import Sealer
 from stormalert.units import now_ms
 
 from .conftest import MASTER_SECRET, Rig, away, running

@@ -16,10 +16,12 @@ from prometheus_client.registry import Collector
 from dashboard.metrics.families import families
 from dashboard.metrics.names import METRICS, Kind
 from dashboard.metrics.readings import Readings, Server, read
-from stormalert import alarms, keys, settings
+from stormalert.config import settings
 from stormalert.histogram import Histogram
 from stormalert.model import ChannelKind
+from stormalert.notify import alarms
 from stormalert.process import Heartbeat, connect
+from stormalert.redis import keys
 from stormalert.store import open_store
 from stormalert.units import now_ms
 

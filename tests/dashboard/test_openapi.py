@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.model import Scope, User
-from stormalert.sessions import ACCESS_COOKIE
 from tests.sessions import begin, sessions
 from tests.store.records import a_delivery, a_rule, an_alert
 

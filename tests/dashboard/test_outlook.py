@@ -2,12 +2,12 @@
 
 import pytest
 
-from dashboard import outlook
-from dashboard.outlook import Outlook, Trends
+from dashboard.relay import outlook
+from dashboard.relay.outlook import Outlook, Trends
 from evaluator.arming import arm_command
-from stormalert.keys import Shard
 from stormalert.process import connect
-from stormalert.scripts import script
+from stormalert.redis.keys import Shard
+from stormalert.redis.scripts import script
 from tests.store.records import INFY, a_rule
 
 SHARD = Shard("s0")

@@ -10,9 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import resources
 from dashboard.rules import preview
-from stormalert import bars, keys
+from stormalert.market import bars
 from stormalert.model import Direction, Instrument, Kind, Rule
 from stormalert.process import connect_in_thread
+from stormalert.redis import keys
 from stormalert.store import open_store
 from stormalert.units import DAY_MS, HOUR_MS, MINUTE_MS, format_price
 

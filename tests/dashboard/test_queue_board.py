@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from stormalert.model import User
-from stormalert.queue_board import PATH
+from stormalert.notify.queue_board import PATH
 from tests.conftest import free_port
 
 from .conftest import Rig, environment, running

@@ -1,8 +1,8 @@
 import pytest
 
 from dashboard.backtest.recording import Price, bars_of, prices_of, read_recording
-from stormalert.bars import Bar
 from stormalert.errors import InputError
+from stormalert.market.bars import Bar
 
 # 2022-06-01 09:15 in India.
 NINE_FIFTEEN_MS = 1_654_055_100_000

@@ -9,10 +9,11 @@ import pytest
 import redis
 
 from evaluator.arming import arm_command
-from stormalert import keys, process
+from stormalert import process
+from stormalert.access.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Keyring
 from stormalert.model import Direction, Kind, Rule, Scope
-from stormalert.scripts import script
-from stormalert.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Keyring
+from stormalert.redis import keys
+from stormalert.redis.scripts import script
 from stormalert.units import MINUTE_MS, now_ms
 from tests.sessions import begin, sessions
 from tests.store.records import an_alert

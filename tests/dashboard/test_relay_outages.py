@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from stormalert import keys
-from stormalert.sessions import ACCESS_COOKIE
+from stormalert.access.sessions import ACCESS_COOKIE
+from stormalert.redis import keys
 
 from .conftest import free_port
 from .listening import (

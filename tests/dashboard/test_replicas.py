@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.model import User
-from stormalert.sessions import ACCESS_COOKIE
 from tests.dashboard.conftest import PASSWORD, Rig, post_login, running
 from tests.dashboard.listening import RelayRig, new_alert, relay
 

@@ -5,8 +5,8 @@ from itertools import permutations, product
 import pytest
 
 from dashboard.channels.reports import MOST_ATTEMPTS, after, is_early
-from stormalert import twilio_codes
 from stormalert.model import Delivery, DeliveryState
+from stormalert.notify import twilio_codes
 from tests.store.records import a_delivery
 
 SENT, DELIVERED, READ, FAILED = DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ, DeliveryState.FAILED

@@ -8,8 +8,8 @@ import pytest
 import redis
 
 from dashboard.alerts.resend import resend
-from stormalert import keys
 from stormalert.model import USEFUL_MS, Delivery, DeliveryState
+from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from stormalert.units import now_ms
 from tests.store.records import a_delivery, an_alert

@@ -10,7 +10,7 @@ from dashboard.rules import entry, subjects
 from dashboard.rules.subjects import Subjects, find_all, new_rules, refusal, split
 from stormalert.errors import InputError
 from stormalert.model import Direction, Instrument, Kind, Repeat
-from stormalert.rule_line import UnknownInstrument
+from stormalert.rules.line import UnknownInstrument
 from stormalert.store import Store, open_store
 from tests.store.records import a_rule, an_instrument
 

@@ -6,8 +6,9 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from dashboard.system.status import ANSWER_WITHIN_S, GAPS_SHOWN, for_everyone, read_status
-from stormalert import keys, settings
+from stormalert.config import settings
 from stormalert.process import ALIVE_MS, Heartbeat, connect
+from stormalert.redis import keys
 from stormalert.units import now_ms
 
 CONFIG = settings.parse({"STORM_SHARDS": "2"})

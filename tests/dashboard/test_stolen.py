@@ -6,9 +6,9 @@ from typing import Any
 
 import redis
 
-from stormalert import keys
+from stormalert.access.sessions import ACCESS_COOKIE, REFRESH_COOKIE
 from stormalert.model import User
-from stormalert.sessions import ACCESS_COOKIE, REFRESH_COOKIE
+from stormalert.redis import keys
 
 from .conftest import JWT_SECRET, MASTER_SECRET, PASSWORD, Rig, running
 from .test_accounts import NEW, with_second_factor

@@ -8,8 +8,9 @@ import pytest
 import redis.asyncio
 
 from dashboard.system.depth import read_system
-from stormalert import keys, settings
+from stormalert.config import settings
 from stormalert.process import Heartbeat, connect
+from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from stormalert.units import now_ms
 from tests.conftest import free_port

@@ -18,8 +18,8 @@ from dashboard.accounts.throttle import (
     pause_ms,
     take_a_try,
 )
-from stormalert import keys
 from stormalert.process import connect
+from stormalert.redis import keys
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import pytest
 from dashboard.backtest import trial
 from dashboard.backtest.recording import Price, Tell, prices_of
 from dashboard.backtest.trial import State, Trial, Variant
-from stormalert import rule_line
-from stormalert.bars import Bar
 from stormalert.errors import InputError
+from stormalert.market.bars import Bar
 from stormalert.model import Instrument, Rule, Tick
+from stormalert.rules import line as rule_line
 from stormalert.units import MINUTE_MS
 from tests.evaluator.oracle import expected_alerts
 

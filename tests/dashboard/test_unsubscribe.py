@@ -3,8 +3,8 @@
 import pytest
 
 from dashboard.channels.unsubscribe import REASON
+from stormalert.access.security import unsubscribe_token
 from stormalert.model import Channel
-from stormalert.security import unsubscribe_token
 from tests.store.records import a_channel
 
 from .conftest import JWT_SECRET, Rig

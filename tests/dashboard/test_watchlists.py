@@ -6,17 +6,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import resources, viewer, watchlists
+from stormalert.access.sessions import SignedIn
 from stormalert.errors import InputError
 from stormalert.model import Instrument, Role, User
-from stormalert.sessions import SignedIn
 from stormalert.store import open_store
 from tests.store.records import a_session
 
 
 def _watch() -> None:
-    from dashboard.admin import first_steps
+    from dashboard.admin import onboarding
 
-    first_steps._watch()
+    onboarding._watch()
 
 
 def test_the_first_steps_add_no_more_than_a_watchlist_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

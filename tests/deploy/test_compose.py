@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from stormalert import acl, settings
-from stormalert.launch.plan import make_plan
-from stormalert.launch.programs import programs
-from stormalert.settings import names
+from ops.launch.plan import make_plan
+from ops.launch.programs import programs
+from stormalert.config import settings
+from stormalert.config.settings import names
+from stormalert.redis import acl
 from tests.conftest import needed
 from tests.deploy.compose_file import (
     DEMO,
@@ -46,7 +47,7 @@ BEHIND_NGINX = {"dashboard", "relay", "bot"}
 @pytest.fixture
 def prepared(tmp_path: Path) -> Path:
     """What a checkout is after deploy/prepare."""
-    for name in ("deploy", "stormalert", "docker-compose.yml", "docker-compose.demo.yml"):
+    for name in ("deploy", "stormalert", "ops", "docker-compose.yml", "docker-compose.demo.yml"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     prepare(tmp_path, DOMAIN, "you@storm.test")

@@ -6,7 +6,7 @@ import re
 import pytest
 import redis
 
-from stormalert import keys
+from stormalert.redis import keys
 from stormalert.store import open_store
 from tests.conftest import needed
 from tests.deploy.compose_file import DEMO, DOMAIN, FILE, services

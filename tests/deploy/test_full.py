@@ -8,8 +8,8 @@ from typing import cast
 import pytest
 import redis
 
-from stormalert import keys
 from stormalert.process import ALIVE_MS
+from stormalert.redis import keys
 from stormalert.units import now_ms
 from tests.e2e import accounts
 from tests.e2e.product import Product

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from stormalert import settings
+from stormalert.config import settings
 from stormalert.errors import StormError
 from stormalert.model import ChannelKind
 from stormalert.store import Store, mongo, mongo_schema, open_store
@@ -32,7 +32,7 @@ ENTRANCES = {
     "worker": ("workers.work",),
     "bot": ("workers.bot.run",),
     # Streamlit runs the second as a script.
-    "dashboard": ("dashboard.server", "dashboard.main"),
+    "dashboard": ("dashboard.web.server", "dashboard.main"),
     "relay": ("dashboard.relay",),
     "board": ("workers.board",),
 }
@@ -40,20 +40,20 @@ ENTRANCES = {
 FOLLOWERS = {"ingest", "worker", "bot", "dashboard"}
 # Modules that all import, with functions that only some call: who asks the store for what is in them.
 CALLED_BY = {
-    ("stormalert.panel", "setting"): FOLLOWERS,
-    ("stormalert.panel", "settings"): FOLLOWERS,
-    ("stormalert.panel", "save_setting"): {"dashboard"},
-    ("stormalert.panel", "delete_setting"): {"dashboard"},
-    ("stormalert.house", "save_setting"): {"dashboard"},
-    ("stormalert.templates", "save_setting"): {"dashboard"},
-    ("stormalert.templates", "delete_setting"): {"dashboard"},
-    ("stormalert.wishes", "save_setting"): {"dashboard"},
-    ("stormalert.wishes", "delete_setting"): {"bot", "dashboard"},
-    ("stormalert.alarms", "save_setting"): {"worker", "bot", "dashboard"},
-    ("stormalert.sessions", "save_session"): {"dashboard"},
-    ("stormalert.sessions", "delete_session"): {"dashboard"},
-    ("stormalert.sessions", "sessions_of"): {"dashboard"},
-    ("stormalert.channels", "save_channel"): {"worker", "dashboard"},
+    ("stormalert.config.overrides", "setting"): FOLLOWERS,
+    ("stormalert.config.overrides", "settings"): FOLLOWERS,
+    ("stormalert.config.overrides", "save_setting"): {"dashboard"},
+    ("stormalert.config.overrides", "delete_setting"): {"dashboard"},
+    ("stormalert.config.policy", "save_setting"): {"dashboard"},
+    ("stormalert.notify.templates", "save_setting"): {"dashboard"},
+    ("stormalert.notify.templates", "delete_setting"): {"dashboard"},
+    ("stormalert.notify.preferences", "save_setting"): {"dashboard"},
+    ("stormalert.notify.preferences", "delete_setting"): {"bot", "dashboard"},
+    ("stormalert.notify.alarms", "save_setting"): {"worker", "bot", "dashboard"},
+    ("stormalert.access.sessions", "save_session"): {"dashboard"},
+    ("stormalert.access.sessions", "delete_session"): {"dashboard"},
+    ("stormalert.access.sessions", "sessions_of"): {"dashboard"},
+    ("stormalert.notify.channels", "save_channel"): {"worker", "dashboard"},
 }
 Rights = set[tuple[str, str]]
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from cryptography import x509
 
-from dashboard import pages
+from dashboard.web import pages
 from tests.conftest import needed
 from tests.deploy.authority import Authority
 from tests.deploy.compose_file import DOMAIN

@@ -15,10 +15,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from stormalert import keys
+from stormalert.access.security import hash_password
 from stormalert.model import Instrument, Role, User
-from stormalert.queue_board import PATH
-from stormalert.security import hash_password
+from stormalert.notify.queue_board import PATH
+from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from stormalert.units import now_ms
 from tests.browser.watching import Watched, chromium, watched_page

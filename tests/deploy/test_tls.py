@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from stormalert import acl, keys
+from stormalert.redis import acl, keys
 from tests.conftest import free_port
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stormalert import acl
+from stormalert.redis import acl
 from tests.deploy.compose_file import FILE, OURS, ROOT, read, secrets_of, services
 
 TOOLS = ROOT / "docker-compose.tools.yml"

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from stormalert.keys import DISPATCH_GROUP, Shard
 from stormalert.model import Alert, ChannelKind, Delivery, Direction, Kind, Rule, RuleState
+from stormalert.redis.keys import DISPATCH_GROUP, Shard
+from stormalert.redis.streams import read_alert
 from stormalert.store import Store
-from stormalert.streams import read_alert
 from stormalert.units import HOUR_MS, now_ms
 from tests.e2e.product import Product
 

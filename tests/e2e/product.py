@@ -15,8 +15,8 @@ from typing import Any
 
 import redis
 
-from stormalert.launch.supervisor import Supervisor
-from stormalert.settings import parse, read_file
+from ops.launch.supervisor import Supervisor
+from stormalert.config.settings import parse, read_file
 from stormalert.store import Store, open_store
 from tests.conftest import free_port
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from stormalert.backup import archive
-from stormalert.keys import ENGINE_NOUNS
+from ops.backup import archive
 from stormalert.model import Alert, Direction, Kind, Rule
+from stormalert.redis.keys import ENGINE_NOUNS
 from stormalert.units import HOUR_MS, now_ms
 from tests.e2e import accounts
 from tests.e2e.accounts import SHARD

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stormalert.launch.demo import replay_rules
+from ops.launch.demo import replay_rules
 from stormalert.model import Alert, ChannelKind, Tick
 from tests.e2e import accounts, recordings
 from tests.e2e.accounts import Accounts

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stormalert.launch.browser import Browser
+from ops.launch.browser import Browser
 from stormalert.model import Alert, ChannelKind
 from stormalert.units import HOUR_MS, now_ms
 from tests.e2e import accounts

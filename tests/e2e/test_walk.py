@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import pytest
 from playwright.sync_api import expect
 
-from stormalert import keys
 from stormalert.model import ChannelKind, Rule, RuleState
+from stormalert.redis import keys
 from stormalert.store import Store
 from tests.browser.watching import DESK, PHONE, Watched, chromium, watched_page
 from tests.e2e.accounts import SHARD, stream_alerts

@@ -4,10 +4,10 @@ import redis as sync_redis
 from redis.asyncio import Redis
 
 from stormalert import process
-from stormalert.keys import Shard
 from stormalert.model import Direction, Kind, Rule, Tick
-from stormalert.scripts import ask_all
-from stormalert.standing import Aims, aiming, read_aims
+from stormalert.redis.keys import Shard
+from stormalert.redis.scripts import ask_all
+from stormalert.rules.engine import Aims, aiming, read_aims
 from stormalert.units import parse_price_e4
 from tests.evaluator.test_pump import append, arm, evaluate, rolling, ticks
 

@@ -12,10 +12,10 @@ from redis.asyncio import Redis
 
 from evaluator.arming import arm_command, disarm_command
 from stormalert import process
-from stormalert.keys import Shard
 from stormalert.model import Direction, Kind, Repeat, Rule, RuleState, Tick
-from stormalert.scripts import script
-from stormalert.streams import read_alert
+from stormalert.redis.keys import Shard
+from stormalert.redis.scripts import script
+from stormalert.redis.streams import read_alert
 from stormalert.units import format_price
 from tests.evaluator.oracle import Expected, Market
 from tests.evaluator.test_engine import SLOW, make_rule

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from evaluator.replay import engine_alerts
 from stormalert import process
 from stormalert.model import Direction, Kind, Repeat, Rule, Tick
-from stormalert.streams import read_alert
+from stormalert.redis.streams import read_alert
 from tests.evaluator.oracle import Expected, expected_alerts
 
 SLOW = settings(

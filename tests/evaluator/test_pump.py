@@ -9,10 +9,10 @@ from redis.asyncio import Redis
 from evaluator.arming import arm_command, disarm_command
 from evaluator.pump import BURST, Pump
 from stormalert import process
-from stormalert.keys import TABLE, Shard
 from stormalert.model import Direction, Kind, Rule, RuleState, Tick
-from stormalert.scripts import script
-from stormalert.streams import read_alert
+from stormalert.redis.keys import TABLE, Shard
+from stormalert.redis.scripts import script
+from stormalert.redis.streams import read_alert
 from stormalert.units import format_price
 from tests.evaluator.oracle import expected_alerts
 from tests.evaluator.test_engine import make_rule

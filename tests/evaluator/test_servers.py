@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from stormalert import settings
+from stormalert.config import settings
 from tests.conftest import free_port
 from tests.evaluator.oracle import expected_alerts
 from tests.evaluator.test_engine import a_long_market, run_engine

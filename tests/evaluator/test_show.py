@@ -5,8 +5,8 @@ import pytest
 from evaluator.show import show
 from stormalert import process
 from stormalert.errors import InputError
-from stormalert.keys import Shard
 from stormalert.model import Direction, Instrument, Kind
+from stormalert.redis.keys import Shard
 from stormalert.store import Store, open_store
 from tests.evaluator.test_pump import append, arm, evaluate, rolling, ticks
 

@@ -3,13 +3,14 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from evaluator.rulebook import Rulebook
-from stormalert import keys, process
-from stormalert.armed import read_armed
-from stormalert.keys import Shard
+from evaluator.rule_sync import Rulebook
+from stormalert import process
 from stormalert.model import Instrument, Kind, Repeat, Rule, RuleState
+from stormalert.redis import keys
+from stormalert.redis.keys import Shard
+from stormalert.redis.streams import read_alert
+from stormalert.rules.armed import read_armed
 from stormalert.store import Store, open_store
-from stormalert.streams import read_alert
 from tests.evaluator.test_pump import append, evaluate, ticks
 
 SHARD = Shard("s0")

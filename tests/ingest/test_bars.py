@@ -6,9 +6,9 @@ from redis.asyncio import Redis
 
 from ingest.bars import Bars
 from stormalert import process
-from stormalert.bars import Bar, day_began_ms, read_bars
-from stormalert.keys import Shard
+from stormalert.market.bars import Bar, day_began_ms, read_bars
 from stormalert.model import Tick
+from stormalert.redis.keys import Shard
 from stormalert.units import MINUTE_MS
 
 NINE_MS = 1_700_000_040_000

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import candles, resources
-from stormalert import keys
-from stormalert.bars import Bar
-from stormalert.candles import SPAN_MAX_MS
+from dashboard import resources
+from dashboard.chart import candles
 from stormalert.errors import InputError
+from stormalert.market.bars import Bar
+from stormalert.market.candles import SPAN_MAX_MS
 from stormalert.process import connect_in_thread
+from stormalert.redis import keys
 from stormalert.units import DAY_MS, MINUTE_MS
 from tests.ingest.desk import Desk, until
 
@@ -90,7 +91,7 @@ def test_candles_come_through_ingest_and_what_is_in_the_way_is_said_in_words(des
 
 
 def test_a_request_that_nobody_takes_is_given_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stormalert.candles.ANSWER_WITHIN_S", 1)
+    monkeypatch.setattr("stormalert.market.candles.ANSWER_WITHIN_S", 1)
     desk.redis.zadd(keys.BEATS, {"storm:alive:ingest:host-1": time.time_ns() // 1_000_000})
     assert reason(408065) == "Kite's candles did not come within 1 s; try again, or choose fewer days."
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kiteconnect import KiteTicker
 
 from ingest.decode import Packet, decode, price_e4
-from stormalert.calendar import Segment
+from stormalert.market.calendar import Segment
 
 DIVISORS = {Segment.CDS: 10_000_000, Segment.BCD: 10_000, Segment.NCO: 10_000}
 LENGTHS = {"ltp": 8, "index_quote": 28, "index_full": 32, "quote": 44, "full": 184}

@@ -3,8 +3,8 @@ import asyncio
 from redis.asyncio import Redis
 
 from ingest.gaps import GAPS_MAX, Gap, GapLog
-from stormalert.keys import GAPS
 from stormalert.process import connect
+from stormalert.redis.keys import GAPS
 from tests.conftest import free_port
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox.instruments import listed
-from stormalert.keys import Shard
+from stormalert.redis.keys import Shard
 from stormalert.units import IST, now_ms
 from tests.ingest.desk import FEED, GAPS, INFY, NIFTY, TICKS, Desk, missing_holidays, until
 from tests.store.records import a_rule

@@ -9,9 +9,9 @@ from ingest.decode import Packet
 from ingest.gaps import Gap
 from ingest.publish import Publisher, conflate
 from stormalert import process
-from stormalert.keys import QUOTES_TOPIC, Shard, shard_of
 from stormalert.model import Tick
-from stormalert.scripts import script
+from stormalert.redis.keys import QUOTES_TOPIC, Shard, shard_of
+from stormalert.redis.scripts import script
 from stormalert.units import parse_price_e4
 
 S0 = Shard("s0")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from stormalert import settings
+from stormalert.config import settings
 from stormalert.store import Store, open_store
 from tests.store import mongo
 

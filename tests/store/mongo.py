@@ -10,7 +10,7 @@ import pytest
 from mongomock import collection
 from pymongo import MongoClient
 
-from stormalert.security import new_id
+from stormalert.access.security import new_id
 from stormalert.store import Store
 from stormalert.store.mongo import MongoStore
 

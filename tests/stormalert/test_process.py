@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from stormalert import keys
 from stormalert.process import ALIVE_MS, connect
+from stormalert.redis import keys
 from tests.conftest import free_port
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -28,7 +28,7 @@ SCRIPT = """
 import asyncio, logging
 from stormalert import process
 from stormalert.errors import StormError
-from stormalert.settings import Settings
+from stormalert.config.settings import Settings
 
 async def main(settings: Settings, stopping: asyncio.Event) -> None:
     client = process.connect(settings.redis_url)

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from stormalert import settings
+from stormalert.config import settings
 from stormalert.model import Alert, Direction, Kind
 from tests.conftest import free_port
 from tests.workers.rig import SID, SMTP_PASSWORD, TOKEN, TWILIO_TOKEN, Sandbox, wait_until, written

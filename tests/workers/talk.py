@@ -8,9 +8,10 @@ from typing import Any
 
 from redis import Redis
 
-from stormalert import keys, settings
-from stormalert.linking import Linking
+from stormalert.config import settings
 from stormalert.model import Instrument, Role, User
+from stormalert.notify.linking import Linking
+from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from tests.workers.rig import Sandbox, wait_until
 

@@ -10,10 +10,10 @@ from flask.testing import FlaskClient
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from stormalert import settings
+from stormalert.access.sessions import ACCESS_COOKIE, Begun
+from stormalert.config import settings
 from stormalert.model import Role
-from stormalert.queue_board import PATH
-from stormalert.sessions import ACCESS_COOKIE, Begun
+from stormalert.notify.queue_board import PATH
 from stormalert.store import Store, open_store
 from tests.sessions import begin, sessions
 from tests.workers.rig import a_worker

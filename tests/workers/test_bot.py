@@ -5,8 +5,7 @@ from typing import Any
 
 from redis import Redis
 
-from stormalert import errands, keys, settings
-from stormalert.errands import ErrandKind, ErrandState, Outcome
+from stormalert.config import settings
 from stormalert.model import (
     Alert,
     Channel,
@@ -19,6 +18,9 @@ from stormalert.model import (
     RuleState,
     User,
 )
+from stormalert.notify import send_requests
+from stormalert.notify.send_requests import ErrandKind, ErrandState, Outcome
+from stormalert.redis import keys
 from stormalert.units import HOUR_MS, now_ms
 from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, TOKEN, TWILIO_TOKEN, wait_until
@@ -340,10 +342,10 @@ def press(talk: Talk, message: dict[str, Any], label: str, said: str) -> dict[st
 
 
 def run(talk: Talk, kind: ErrandKind, channel: str) -> Outcome:
-    errand = errands.ask(talk.redis, kind, channel)
+    errand = send_requests.ask(talk.redis, kind, channel)
 
     def outcome() -> Outcome | None:
-        found = errands.outcome(talk.redis, errand)
+        found = send_requests.outcome(talk.redis, errand)
         return found if found and found.state is not ErrandState.WAITING else None
 
     wait_until(outcome, 90, f"the {kind} errand")

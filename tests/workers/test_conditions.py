@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from stormalert.alarms import Alarm
+from stormalert.health.room import Room
 from stormalert.model import ChannelKind
-from stormalert.room import Room
+from stormalert.notify.alarms import Alarm
 from stormalert.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from workers import conditions
 from workers.conditions import DELIVERY_WAITS_MS, REFUSED_MIN, TICK_WAITS_MS, Facts, Gap, Tries

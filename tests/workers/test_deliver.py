@@ -7,21 +7,24 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from stormalert import alarms, channels, errands, keys, process, settings, templates, wishes
+from stormalert import process
+from stormalert.config import settings
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Mute, MuteScope, QuietHours
+from stormalert.notify import alarms, channels, preferences, send_requests, templates
+from stormalert.notify.preferences import Loudness, RuleWish
+from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from stormalert.units import HOUR_MS, MINUTE_MS
-from stormalert.wishes import Loudness, RuleWish
 from tests.workers.rig import ADDRESSES, Sandbox
-from workers import summary
+from workers import digest
 from workers.channels import open_channels
 from workers.deliver import CLAIMED_PAUSE_S, LONGEST_PAUSE_S, Courier, pause_s
+from workers.digest import Why
 from workers.limits import Limits
 from workers.loop import Loop
-from workers.marks import Marks
+from workers.markers import Marks
 from workers.post import Post
 from workers.stages import Done, Ended, Later, Outcome, Parked
-from workers.summary import Why
 
 FIRED_MS = 1_700_000_000_456
 ID = "rule1-1-channel1"
@@ -355,7 +358,7 @@ def test_a_summary_that_went_out_before_its_worker_died_is_recorded_and_not_sent
     courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert
 ) -> None:
     told = [(park(store, alert, number), alert) for number in (2, 3)]
-    courier.mark_sent(summary.message_id(SUMMARY, told), "4711")
+    courier.mark_sent(digest.message_id(SUMMARY, told), "4711")
     courier.summarize(SUMMARY)
     assert [delivery.provider_id for delivery in store.deliveries([each.id for each, _ in told])] == ["4711", "4711"]
     assert sandbox.outbox() == []
@@ -402,18 +405,18 @@ def test_in_quiet_hours_an_alert_waits_for_their_end_and_is_told_together_with_o
     courier: Rounds, store: Store, sandbox: Sandbox, clock: Clock, alert: Alert
 ) -> None:
     change(store, quiet=QUIET)
-    digest = summary.summary_id(Why.QUIET, "channel1", SEVEN_MS)
+    quiet_digest = digest.summary_id(Why.QUIET, "channel1", SEVEN_MS)
     reason = "quiet hours until 07:00 IST: told together with others then"
-    assert courier.deliver(ID) == Parked(SEVEN_MS, reason, digest)
+    assert courier.deliver(ID) == Parked(SEVEN_MS, reason, quiet_digest)
     waiting = stored(store)
     assert (waiting.state, waiting.due_ms, waiting.attempts) == (DeliveryState.QUEUED, SEVEN_MS, 0)
     # Those beyond the hour have a summary of their own, which waits too.
     park(store, alert, 2)
     (moved,) = courier.summarize(SUMMARY)[:-1]
-    assert moved.outcome == Parked(SEVEN_MS, reason, digest)
+    assert moved.outcome == Parked(SEVEN_MS, reason, quiet_digest)
     assert sandbox.outbox() == []
     clock.now_ms = SEVEN_MS
-    courier.summarize(digest)
+    courier.summarize(quiet_digest)
     (message,) = sandbox.outbox()
     assert message["text"].startswith("2 alerts in your quiet hours")
     assert [delivery.state for delivery in store.deliveries([ID, "rule2-9-channel1"])] == [DeliveryState.SENT] * 2
@@ -432,20 +435,20 @@ def test_a_channel_or_a_rule_may_be_silent(
     courier: Rounds, store: Store, sandbox: Sandbox, is_silent: bool, loudness: Loudness, is_heard: bool
 ) -> None:
     change(store, is_silent=is_silent)
-    wishes.save_of_rule(store, "rule1", RuleWish(loudness=loudness))
+    preferences.save_of_rule(store, "rule1", RuleWish(loudness=loudness))
     courier.deliver(ID)
     silent = [str(message["raw"].get("disable_notification", False)).lower() for message in sandbox.outbox()]
     assert silent == [str(not is_heard).lower()]
 
 
 def test_a_rule_may_send_nothing_or_elsewhere(courier: Rounds, store: Store, sandbox: Sandbox) -> None:
-    wishes.save_of_rule(store, "rule1", RuleWish(loudness=Loudness.OFF))
+    preferences.save_of_rule(store, "rule1", RuleWish(loudness=Loudness.OFF))
     assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, "the rule sends no messages")
     store.save_delivery(stored(store).model_copy(update={"state": DeliveryState.QUEUED}))
-    wishes.save_of_rule(store, "rule1", RuleWish(channels=("channel2",)))
+    preferences.save_of_rule(store, "rule1", RuleWish(channels=("channel2",)))
     assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, "the rule sends to other channels")
     store.save_delivery(stored(store).model_copy(update={"state": DeliveryState.QUEUED}))
-    wishes.save_of_rule(store, "rule1", RuleWish(channels=("channel1",)))
+    preferences.save_of_rule(store, "rule1", RuleWish(channels=("channel1",)))
     assert courier.deliver(ID) == Done(DeliveryState.SENT)
     assert len(sandbox.outbox()) == 1
 
@@ -454,7 +457,7 @@ def test_what_a_watchlists_rule_is_to_do_counts_on_every_instrument(courier: Rou
     part = alert.model_copy(update={"id": f"rule7_{alert.token}-1", "rule": f"rule7_{alert.token}"})
     store.record_alert(part)
     store.save_delivery(stored(store).model_copy(update={"id": "of-a-part", "alert": part.id, "revision": 0}))
-    wishes.save_of_rule(store, "rule7", RuleWish(loudness=Loudness.OFF))
+    preferences.save_of_rule(store, "rule7", RuleWish(loudness=Loudness.OFF))
     assert courier.deliver("of-a-part") == Done(DeliveryState.SUPPRESSED, "the rule sends no messages")
 
 
@@ -523,7 +526,7 @@ def test_who_blocks_a_channel_is_told_over_the_others(courier: Rounds, store: St
     sandbox.faults(telegram={"blocked": [ADDRESSES[ChannelKind.TELEGRAM]]})
     courier.deliver(ID)
     ((_, asked),) = redis.xrange(keys.ERRANDS)
-    assert (asked["kind"], asked["channel"]) == (errands.ErrandKind.NOTICE, "mail")
+    assert (asked["kind"], asked["channel"]) == (send_requests.ErrandKind.NOTICE, "mail")
     assert asked["headline"] == "⚠ Telegram gets no alerts any more"
     channel = store.channel("channel1")
     assert channel is not None

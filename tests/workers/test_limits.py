@@ -9,8 +9,10 @@ from itertools import pairwise
 import pytest
 from redis.asyncio import Redis
 
-from stormalert import keys, process, settings
+from stormalert import process
+from stormalert.config import settings
 from stormalert.model import ChannelKind
+from stormalert.redis import keys
 from workers.limits import MARGIN_MS, Limits, Permit, limits_of
 
 CHAT = "424242"

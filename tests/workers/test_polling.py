@@ -8,7 +8,8 @@ import pytest
 from redis.asyncio import Redis
 from telegram.error import Conflict, InvalidToken, NetworkError, RetryAfter, TimedOut
 
-from stormalert import keys, process
+from stormalert import process
+from stormalert.redis import keys
 from workers.bot.polling import CONFLICT_PAUSE_S, LOCK_MS, LONGEST_PAUSE_S, Lock, Outage
 
 

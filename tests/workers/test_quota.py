@@ -5,17 +5,18 @@ import pytest
 from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
-from stormalert import house, process, settings
-from stormalert.house import House, Plan
+from stormalert import process
+from stormalert.config import policy, settings
+from stormalert.config.policy import House, Plan
 from stormalert.model import Alert
+from stormalert.notify.preferences import Burst
 from stormalert.store import open_store
 from stormalert.units import HOUR_MS
-from stormalert.wishes import Burst
 from tests.store.records import a_channel, a_user, an_alert
+from workers.digest import Why
 from workers.fanout import Fanout, Share
 from workers.queues import open_queue
 from workers.quota import Quota
-from workers.summary import Why
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ async def test_too_many_at_once_are_told_together_until_there_are_fewer(quota: Q
 
 def test_each_user_has_the_share_of_their_plan_and_one_who_is_off_has_none(redis_url: str, tmp_path: Path) -> None:
     store = open_store("", tmp_path / "store.sqlite3")
-    house.save(store, House(plans={"standard": Plan(), "pro": Plan(alerts_per_hour=500)}))
+    policy.save(store, House(plans={"standard": Plan(), "pro": Plan(alerts_per_hour=500)}))
     for user_id, fields in (("u1", {}), ("u2", {"plan": "pro"}), ("u3", {"is_off": True})):
         store.save_user(a_user(user_id, user_id, **fields))
         store.save_channel(a_channel(f"c{user_id}", user=user_id))

@@ -6,8 +6,8 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from stormalert import keys
 from stormalert.model import ChannelKind, Delivery, DeliveryState
+from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from stormalert.units import now_ms
 from tests.workers.rig import a_worker

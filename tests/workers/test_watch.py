@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from stormalert import alarms, keys
 from stormalert.model import Channel, ChannelKind, Role, User
+from stormalert.notify import alarms
+from stormalert.redis import keys
 from stormalert.units import HOUR_MS, MINUTE_MS, now_ms
-from tests.doctor.conftest import Speaker, certificate
+from tests.ops.doctor.conftest import Speaker, certificate
 from tests.workers.rig import ADDRESSES, wait_until
 from tests.workers.talk import CHAT, Talk
 

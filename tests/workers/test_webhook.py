@@ -13,9 +13,9 @@ from typing import Any
 import httpcore
 import pytest
 
+from stormalert.access.security import webhook_secret
 from stormalert.errors import Permanent, Retryable
 from stormalert.model import ChannelKind
-from stormalert.security import webhook_secret
 from tests.workers.rig import MASTER_SECRET, Bench, Sandbox, refused
 from workers.channels.webhook import CheckedNetwork, PrivateAddress, is_public
 from workers.post import Post

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
-from stormalert import keys, settings, twilio_codes
+from stormalert.config import settings
 from stormalert.errors import Permanent, Retryable, SettingsError
 from stormalert.model import ChannelKind
+from stormalert.notify import twilio_codes
+from stormalert.redis import keys
 from tests.workers.rig import CONTENT_SID, Bench, Sandbox, refused
 from workers.channels.whatsapp import open_whatsapp
 from workers.post import Post

@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Self
 from urllib.parse import quote
 
+from stormalert.access.security import digest_id
 from stormalert.model import Rule
-from stormalert.security import digest_id
 from stormalert.store import Store
 
 _CHARTS = "https://kite.zerodha.com/markets/ext/chart/web/tvc"

@@ -7,11 +7,15 @@ from typing import cast
 
 from redis import Redis
 
-from stormalert import house, keys, rule_line, wishes, words
+from stormalert import words
+from stormalert.access.security import digest_id, new_id
+from stormalert.config import policy
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Mute, MuteScope, Rule, RuleState
+from stormalert.notify import preferences
 from stormalert.process import REDIS_ERRORS, is_beating
-from stormalert.security import digest_id, new_id
+from stormalert.redis import keys
+from stormalert.rules import line as rule_line
 from stormalert.store import Store
 from stormalert.units import HOUR_MS, MINUTE_MS, now_ms, parse_duration_ms
 from workers.bot.buttons import Press, Verb, find_rule
@@ -188,7 +192,7 @@ class Commands:
         others = self._rules(said.user)
         if len(others) >= MOST_RULES:
             raise InputError(f"you have {MOST_RULES} rules, more can be made on the dashboard")
-        house.check_rules(self._store, said.user)
+        policy.check_rules(self._store, said.user)
         rule = self._store.save_rule(rule.model_copy(update={"id": new_id()}) if known else rule)
         number = self._numbers.add(said.chat, rule, others)
         return f"Added as number {number}: <code>{escape(rule_line.write(rule))}</code>"
@@ -242,7 +246,7 @@ class Commands:
                 if known is None or known.state is RuleState.DELETED:
                     raise InputError("the rule was deleted meanwhile") from None
                 rule = known
-        wishes.forget_deleted(self._store, [rule])
+        preferences.forget_deleted(self._store, [rule])
         return rule
 
 

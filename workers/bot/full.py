@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from redis.asyncio import Redis
 
 from stormalert.errors import DeliveryError
+from stormalert.health.room import Room, read_room
 from stormalert.model import ChannelKind, Role
-from stormalert.room import Room, read_room
 from stormalert.store import Store
 from stormalert.units import now_ms
 from workers import post

@@ -4,9 +4,9 @@ from typing import cast
 
 from redis import Redis
 
-from stormalert import keys
 from stormalert.errors import InputError
 from stormalert.model import Rule, RuleState
+from stormalert.redis import keys
 from stormalert.store import Store
 
 KEPT_S = 24 * 3600

@@ -9,8 +9,8 @@ from datetime import timedelta
 from redis.asyncio import Redis
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError, TimedOut
 
-from stormalert import keys
 from stormalert.process import REDIS_ERRORS
+from stormalert.redis import keys
 from workers.bot.talk import POLL_S, WANTED, App, menu
 
 log = logging.getLogger("stormalert")

@@ -9,15 +9,18 @@ from functools import partial
 
 from redis.asyncio import Redis
 
-from stormalert import keys, panel, process, security
-from stormalert.linking import Linking
+from stormalert import process
+from stormalert.access import security
+from stormalert.config import overrides
+from stormalert.config.settings import Settings
+from stormalert.notify.linking import Linking
 from stormalert.process import REDIS_ERRORS
-from stormalert.settings import Settings
+from stormalert.redis import keys
 from stormalert.store import open_store
 from workers.bot import polling
-from workers.bot.errands import Errands
 from workers.bot.full import Full
 from workers.bot.polling import Lock, Poller
+from workers.bot.send_requests import Errands
 from workers.bot.talk import App, Talk
 from workers.bot.watch import Watch
 from workers.bot.webhook import Webhook
@@ -32,7 +35,7 @@ SOON_S = 0.5
 
 
 def run() -> None:
-    process.run("bot", main, follows=panel.CHANNELS)
+    process.run("bot", main, follows=overrides.CHANNELS)
 
 
 async def main(config: Settings, stopping: asyncio.Event) -> None:

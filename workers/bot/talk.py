@@ -20,12 +20,13 @@ from telegram.error import BadRequest, RetryAfter, TelegramError
 from telegram.ext import Application, CallbackQueryHandler, CommandHandler, ContextTypes, MessageHandler, filters
 from telegram.request import HTTPXRequest
 
-from stormalert import keys, linking
+from stormalert.config.settings import Settings
 from stormalert.errors import StormError
-from stormalert.linking import Linking
 from stormalert.model import ChannelKind
+from stormalert.notify import linking
+from stormalert.notify.linking import Linking
 from stormalert.process import REDIS_ERRORS
-from stormalert.settings import Settings
+from stormalert.redis import keys
 from stormalert.store import Store
 from workers.bot import buttons
 from workers.bot.buttons import Press

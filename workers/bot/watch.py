@@ -14,14 +14,16 @@ from redis import Redis as ThreadRedis
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from stormalert import alarms, certificates, errands, keys
+from stormalert.config.settings import Settings
 from stormalert.errors import StormError
+from stormalert.health import certificates
+from stormalert.health.room import Room
 from stormalert.model import ChannelKind, Role
+from stormalert.notify import alarms, send_requests
 from stormalert.process import ALIVE_MS, REDIS_ERRORS
-from stormalert.room import Room
-from stormalert.settings import Settings
+from stormalert.redis import keys
+from stormalert.redis.streams import written_ms
 from stormalert.store import Store
-from stormalert.streams import written_ms
 from stormalert.units import HOUR_MS, MINUTE_MS, now_ms
 from workers import conditions, notices
 from workers.bot.full import Full
@@ -98,7 +100,7 @@ class Watch:
         }
         admins = [user for user in self._store.users() if user.role is Role.ADMIN]
         for channel in [each for user in admins for each in self._store.channels_of(user.id) if each.takes_alerts]:
-            errands.ask_notice(self._thread_client, channel.id, fields)
+            send_requests.ask_notice(self._thread_client, channel.id, fields)
 
     async def _keep(self, known: Mapping[str, Incident], after: Mapping[str, Incident]) -> None:
         changed: dict[Any, Any] = {name: each.text for name, each in after.items() if known.get(name) != each}

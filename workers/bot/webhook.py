@@ -18,9 +18,9 @@ from starlette.routing import Route
 from telegram import Update
 from telegram.error import TelegramError
 
+from stormalert.config.settings import Settings
 from stormalert.errors import StormError
 from stormalert.process import Tasks
-from stormalert.settings import Settings
 from workers.bot.polling import Outage
 from workers.bot.talk import WANTED, App
 

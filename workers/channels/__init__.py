@@ -7,8 +7,8 @@ delivering knows no provider: Retryable may succeed later, Permanent will not.
 from collections.abc import Callable
 from typing import Protocol
 
+from stormalert.config.settings import Settings
 from stormalert.model import ChannelKind
-from stormalert.settings import Settings
 from workers.channels.email import open_email
 from workers.channels.telegram import open_telegram
 from workers.channels.webhook import open_webhook

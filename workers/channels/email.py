@@ -21,9 +21,9 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
+from stormalert.access.security import unsubscribe_token
+from stormalert.config.settings import Settings
 from stormalert.errors import DeliveryError, Permanent, Retryable
-from stormalert.security import unsubscribe_token
-from stormalert.settings import Settings
 from workers.render import Message, cut
 
 _TIMEOUT_S = 6.0

@@ -12,9 +12,9 @@ from telegram.constants import MessageLimit, ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError, TimedOut
 from telegram.request import HTTPXRequest
 
+from stormalert.config.settings import Settings
 from stormalert.errors import DeliveryError, Moved, Permanent, Retryable
 from stormalert.model import Alert
-from stormalert.settings import Settings
 from workers.bot import buttons
 from workers.bot.buttons import Button, Press, Verb
 from workers.render import Message, cut

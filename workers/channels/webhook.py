@@ -20,11 +20,11 @@ from typing import Any
 
 import httpcore
 
+from stormalert.access.security import webhook_secret
+from stormalert.config.settings import Settings
 from stormalert.errors import DeliveryError, Permanent, Retryable
-from stormalert.security import webhook_secret
-from stormalert.settings import Settings
+from stormalert.notify.webhooks import checked_url
 from stormalert.units import format_duration, format_percent, format_price
-from stormalert.webhooks import checked_url
 from workers.render import Message
 
 _TIMEOUT_S = 6.0

@@ -13,10 +13,12 @@ from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
-from stormalert import keys, process, templates, twilio_codes
+from stormalert import process
+from stormalert.config.settings import Settings
 from stormalert.errors import DeliveryError, Retryable, SettingsError
+from stormalert.notify import templates, twilio_codes
 from stormalert.process import REDIS_ERRORS
-from stormalert.settings import Settings
+from stormalert.redis import keys
 from workers.render import Message, cut
 
 # Of each step of the connection; the library's default is to wait for ever.

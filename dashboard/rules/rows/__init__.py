@@ -21,7 +21,7 @@ class Marks(NamedTuple):
 
 
 def rule_rows(rows: Sequence[dict[str, str]], key: str) -> Marks:
-    """`rows` as `dashboard.rules.standing.row` makes them. Another key is another table, without marks."""
+    """`rows` as `dashboard.rules.status.row` makes them. Another key is another table, without marks."""
     found = _mount(
         key=key,
         data={"rows": list(rows)},

@@ -1,0 +1,234 @@
+"""One instrument: its chart with what the user's rules look at, its quote, the rules on it and its newest alerts."""
+
+from collections.abc import Mapping
+from html import escape
+from itertools import takewhile
+from typing import cast
+from urllib.parse import quote
+
+import streamlit as st
+
+from dashboard import flash, instruments, resources, texts, viewer, watchlists
+from dashboard.chart import Mark, bars, chart, levels
+from dashboard.rules import dialog, status
+from dashboard.rules.status import Standing
+from stormalert import words
+from stormalert.errors import InputError
+from stormalert.model import Alert, AlertFilter, Direction, Instrument, Rule
+from stormalert.process import REDIS_ERRORS
+from stormalert.redis.keys import shard_of
+from stormalert.rules.line import WATCHLIST
+from stormalert.units import parse_price_e4
+
+MOST_RULES = 100
+MOST_MARKS = 200
+ALERTS_SHOWN = 10
+CHART_EVERY_S = 15
+FIGURES_EVERY_S = 2
+RULES_EVERY_S = 4
+_LOOKED = "instrument-looked"
+_AWAY = "Redis does not answer, so what is only known there is not shown now."
+_STYLE = """<style>
+.quote{font-variant-numeric:tabular-nums;margin-bottom:.4rem}
+.quote .last{font-size:1.7rem;font-weight:650;line-height:1.2}
+.quote dl{display:grid;grid-template-columns:1fr 1fr;gap:.45rem 1rem;margin:.7rem 0 0;padding:0}
+.quote dl div{margin:0;padding:0}
+.quote dt{font-size:.75rem;opacity:.65}.quote dd{margin:0;font-weight:550}
+.quote .soft,.on .soft{opacity:.65;font-size:.8rem}
+.on{width:100%;border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
+.on th{text-align:left;font-weight:500;opacity:.65;font-size:.8rem}
+.on th,.on td{padding:.4rem .7rem .4rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 13%,transparent)}
+.on a{color:inherit}.on .n{white-space:nowrap}
+.quote .up,.on .up{color:color-mix(in srgb,#009e73 80%,currentColor)}
+.quote .down,.on .down{color:color-mix(in srgb,#d55e00 85%,currentColor)}
+@media(max-width:640px){.quote dl{grid-template-columns:1fr 1fr 1fr}.on thead{display:none}.on,.on tbody{display:block}
+.on tr{display:block;padding:.45rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 13%,transparent)}
+.on td{display:inline;border:0;padding:0 .5rem 0 0}}
+</style>"""
+
+
+def show() -> None:
+    who = viewer.required()
+    user = who.user.id
+    flash.show()
+    asked = st.query_params.get("symbol", "").strip()
+    instrument = resources.store().instrument_by_symbol(asked) if asked else None
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    left.title(escape(instrument.symbol) if instrument else "Instrument", anchor=False)
+    with right:
+        _look_for(asked)
+    if instrument is None:
+        _nothing(user, asked)
+        return
+    st.html(_STYLE)
+    watched = instrument.token in resources.store().watchlist(user)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.text(" · ".join(part for part in (instrument.name, instrument.segment) if part), width="stretch")
+        _buttons(user, instrument, is_watched=watched)
+    wide, narrow = st.columns([3, 1], gap="medium")
+    with wide:
+        _chart(instrument)
+    with narrow:
+        _quote(instrument)
+    _rules(instrument)
+    _alerts(instrument)
+
+
+def _look_for(asked: str) -> None:
+    found = instruments.pick("instrument")
+    if found and found.symbol != st.session_state.get(_LOOKED):
+        # Once for each choice: the address may have been changed since.
+        st.session_state[_LOOKED] = found.symbol
+        if found.symbol != asked:
+            st.query_params["symbol"] = found.symbol
+            st.rerun()
+
+
+def _nothing(user: str, asked: str) -> None:
+    if asked:
+        st.warning("Kite lists no such instrument. A symbol is exchange and name, such as NSE:INFY; find one above.")
+    else:
+        st.info("Find an instrument above, by its symbol or its name.")
+    watched = list(instruments.symbols(resources.store().watchlist(user)[:20]).values())
+    if watched:
+        links = " · ".join(f'<a href="/instrument?symbol={quote(it)}" target="_self">{escape(it)}</a>' for it in watched)
+        st.html(f"<p>On your watchlist: {links}</p>")
+
+
+def _buttons(user: str, instrument: Instrument, *, is_watched: bool) -> None:
+    if st.button("New rule", type="primary", icon=":material/add:"):
+        # What the form's search begins with.
+        st.session_state["rule-search"] = instrument.symbol
+        dialog.make(user)
+    label, icon = ("Remove from watchlist", "remove") if is_watched else ("Add to watchlist", "visibility")
+    if st.button(label, icon=f":material/{icon}:"):
+        change = watchlists.remove if is_watched else watchlists.add
+        done = f"{instrument.symbol} {'removed from' if is_watched else 'added to'} your watchlist."
+        flash.attempt(lambda: change(resources.store(), viewer.required().user.id, [instrument.token]), done)
+
+
+@st.fragment(run_every=CHART_EVERY_S)
+def _chart(instrument: Instrument) -> None:
+    user = viewer.required().user.id
+    try:
+        found = bars.newest(instrument.token)
+        rules = rules_on(user, instrument)
+        lines = levels.lines(rules, status.read(resources.thread_redis(), resources.config().shards, rules))
+    except REDIS_ERRORS:
+        st.error(_AWAY)
+        return
+    only = AlertFilter(token=instrument.token, since_ms=found[0].time_ms if found else 0)
+    alerts = resources.store().alerts_of(user, None, MOST_MARKS, only) if found else []
+    marks = [Mark(it.time_ms, _side(it), texts.what_happened(it)) for it in alerts]
+    chart(f"instrument-{instrument.token}", found, lines, marks, height_px=420, live_token=instrument.token)
+
+
+@st.fragment(run_every=FIGURES_EVERY_S)
+def _quote(instrument: Instrument) -> None:
+    viewer.required()
+    try:
+        shard = shard_of(instrument.token, resources.config().shards)
+        fields = cast(dict[str, str], resources.thread_redis().hgetall(shard.quote(instrument.token)))
+    except REDIS_ERRORS:
+        st.error(_AWAY)
+        return
+    st.html(quoted(fields))
+
+
+@st.fragment(run_every=RULES_EVERY_S)
+def _rules(instrument: Instrument) -> None:
+    user = viewer.required().user.id
+    st.subheader("Your rules on it", anchor=False)
+    rules = rules_on(user, instrument)
+    if not rules:
+        st.info("None of your rules is on it. Make one with **New rule** above.")
+        return
+    standings: dict[str, Standing] = {}
+    try:
+        standings = status.read(resources.thread_redis(), resources.config().shards, rules)
+    except REDIS_ERRORS:
+        st.warning(_AWAY)
+    heads = "".join(f"<th>{head}</th>" for head in ("Condition", "State", "To firing", "Fires"))
+    body = "".join(_rule_row(rule, standings.get(rule.id, Standing())) for rule in rules)
+    st.html(f'<table class="on"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>')
+
+
+@st.fragment(run_every=RULES_EVERY_S)
+def _alerts(instrument: Instrument) -> None:
+    user = viewer.required().user.id
+    st.subheader("Its newest alerts", anchor=False)
+    found = resources.store().alerts_of(user, None, ALERTS_SHOWN, AlertFilter(token=instrument.token))
+    if not found:
+        st.caption("None of your rules has fired on it yet.")
+        return
+    rows = "".join(_alert_row(alert) for alert in found)
+    more = f'<p><a href="/alerts?find={quote(instrument.symbol)}" target="_self">All of them</a></p>'
+    st.html(f'<table class="on"><tbody>{rows}</tbody></table>{more}')
+
+
+def rules_on(user: str, instrument: Instrument) -> list[Rule]:
+    """The user's own: those on it, and those on the watchlist if it is there, as their parts on it."""
+    store = resources.store()
+    # By symbol, so that they lie together.
+    behind = store.rules_by_symbol(user, (instrument.symbol, ""), MOST_RULES)
+    rules = [rule for rule in takewhile(lambda it: it.symbol == instrument.symbol, behind) if rule.token == instrument.token]
+    if instrument.token in store.watchlist(user):
+        shared = takewhile(lambda it: it.symbol == WATCHLIST, store.rules_by_symbol(user, (WATCHLIST, ""), MOST_RULES))
+        rules += [rule.on(instrument) for rule in shared if rule.is_on_watchlist]
+    return rules
+
+
+def quoted(fields: Mapping[str, str]) -> str:
+    """The quote as ingest keeps it for screens."""
+    if not fields.get("last"):
+        told = "No price yet. It comes with the first tick, while the market is open."
+        return f'<p class="quote"><span class="soft">{told}</span></p>'
+    change = fields.get("change", "")
+    side = "down" if change.startswith("-") else "up" if change.strip("0.") else ""
+    arrow = {"up": "▲ +", "down": "▼ "}.get(side, "")
+    told = f'<span class="{side}">{arrow}{escape(change)} %</span>' if change else ""
+    names = ("open", "high", "low", "close")
+    facts = [
+        ("Previous close" if name == "close" else name.capitalize(), _rupees(fields[name]))
+        for name in names
+        if fields.get(name)
+    ]
+    if fields.get("volume", "").isdigit():
+        facts.append(("Volume", words.grouped(int(fields["volume"]))))
+    if fields.get("time", "").isdigit():
+        facts.append(("Last price at", f"{words.moment(int(fields['time']))} IST"))
+    listed = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
+    return f'<div class="quote"><div class="last">{escape(_rupees(fields["last"]))}</div>{told}<dl>{listed}</dl></div>'
+
+
+def _rupees(price: str) -> str:
+    try:
+        return texts.rupees(parse_price_e4(price))
+    except InputError:
+        return "–"
+
+
+def _rule_row(rule: Rule, at: Standing) -> str:
+    told = status.row(rule, at, None, ())
+    arrow = {"up": "▲", "down": "▼"}.get(told["side"], "")
+    source = ' <span class="soft">from the watchlist</span>' if rule.id.endswith(f"_{rule.token}") else ""
+    away = f'<span class="{told["side"]}">{arrow}</span> {escape(told["away"])}' if told["away"] else ""
+    return (
+        f"<tr><td>{escape(told['condition'])}{source}</td><td>{escape(told['said'])}</td>"
+        f'<td class="n">{away}</td><td>{escape(told["fires"])}</td></tr>'
+    )
+
+
+def _alert_row(alert: Alert) -> str:
+    side = _side(alert)
+    arrow = f'<span class="{side}">{"▲" if side == "up" else "▼"}</span>'
+    opened = f'<a href="/alerts?alert={quote(alert.id)}" target="_self">{escape(texts.what_happened(alert))}</a>'
+    came = f'<span class="soft">from {texts.rupees(alert.reference_e4)}</span>'
+    return (
+        f'<tr><td class="n soft">{words.moment(alert.time_ms)}</td><td>{arrow} {opened}</td>'
+        f'<td class="n">{texts.rupees(alert.price_e4)} {came}</td></tr>'
+    )
+
+
+def _side(alert: Alert) -> str:
+    return "down" if alert.direction is Direction.DOWN else "up"

@@ -1,0 +1,1 @@
+"""Status, prices and alerts to browsers as they come."""

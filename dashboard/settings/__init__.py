@@ -1,0 +1,1 @@
+"""The page Settings: what is watched, and one's account."""

@@ -1,0 +1,1 @@
+"""Around the pages: the server, who may come in, and what is answered without Streamlit."""

@@ -1,0 +1,148 @@
+"""Everything passes here first: who is it, may they come in, and is it their own page that asks."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboard import resources
+from dashboard.web import sessions
+from dashboard.web.access_rules import Door, DoorMount, DoorRoute, route_of
+from dashboard.web.bodies import FORM_MAX_BYTES, limited
+from dashboard.web.html import sentence_page
+from dashboard.web.problems import problem
+from stormalert.access.sessions import SignedIn
+from stormalert.errors import StormError
+from stormalert.process import REDIS_ERRORS
+
+log = logging.getLogger("stormalert")
+
+# Streamlit's own that strangers may have: its health, and files of its wheel.
+_OPEN = frozenset({"/_stcore/health", "/favicon.png"})
+_OPEN_FOLDER = "/static/"
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_CLOSE_SIGNED_OUT = 4401
+_CLOSE_NOT_ALLOWED = 4403
+_CLOSE_TRY_LATER = 1013
+_AWAY = "Redis does not answer, so nobody can be let in; try again in a moment."
+_NO_STORE = "The store does not answer, so nobody can be let in; try again in a moment."
+_OTHER_SITE = "This request came from another site's page, so it was not carried out."
+_ADMINS_ONLY = "Only admins may do this."
+
+
+class Gate:
+    """Pure ASGI, so that it guards websockets too; puts who is signed in into the request's state."""
+
+    def __init__(self, app: ASGIApp, routes: Sequence[DoorRoute | DoorMount]) -> None:
+        self._app = app
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        send = _hardened(send)
+        route = route_of(self._routes, scope)
+        # What is not ours is for members.
+        door = Door.ANYBODY if _is_open(scope["path"]) else route.door if route else Door.MEMBER
+        if isinstance(route, DoorRoute):
+            receive = limited(scope, receive, FORM_MAX_BYTES)
+        if door in (Door.ANYBODY, Door.SIGNED):
+            await self._app(scope, receive, send)
+            return
+        try:
+            who = await asyncio.to_thread(_find, scope, route)
+        except (*REDIS_ERRORS, StormError) as error:
+            is_redis = not isinstance(error, StormError)
+            log.warning("session not checked", extra={"reason": type(error).__name__ if is_redis else str(error)})
+            await _refuse(scope, receive, send, 503, _AWAY if is_redis else _NO_STORE, _CLOSE_TRY_LATER)
+            return
+        if who and _is_from_another_site(scope, who):
+            await _refuse(scope, receive, send, 403, _OTHER_SITE, _CLOSE_NOT_ALLOWED)
+        elif who is None and door is not Door.INSIDE:
+            await _refuse(scope, receive, send, 401, "Sign in first.", _CLOSE_SIGNED_OUT)
+        elif who and door is Door.ADMIN and not who.is_admin:
+            await _refuse(scope, receive, send, 403, _ADMINS_ONLY, _CLOSE_NOT_ALLOWED)
+        else:
+            scope.setdefault("state", {})["signed_in"] = who
+            await self._app(scope, receive, _renewing(send, scope, who) if who and who.renewed else send)
+
+
+def signed_in(scope: Scope) -> SignedIn:
+    """Who it is, behind a door for members."""
+    found = scope["state"]["signed_in"]
+    assert isinstance(found, SignedIn)
+    return found
+
+
+def _find(scope: Scope, route: DoorRoute | DoorMount | None) -> SignedIn | None:
+    kind, _, bearer = sessions.header_of(scope, "authorization").partition(" ")
+    if kind.lower() != "bearer":
+        return sessions.find(sessions.cookies_of(scope))
+    who = resources.sessions().find_script(bearer.strip())
+    if who is None or isinstance(route, DoorMount):
+        return who
+    return who if route and route.scope and who.session.allows(route.scope) else None
+
+
+def _is_open(path: str) -> bool:
+    # Encoded dots were decoded before: /static/../ must not lead out of the open folder.
+    return path in _OPEN or (path.startswith(_OPEN_FOLDER) and ".." not in path)
+
+
+def _is_from_another_site(scope: Scope, who: SignedIn) -> bool:
+    """Whether a browser sent its cookies along for a page that is not ours; where SameSite is known, it does not."""
+    if scope["type"] != "http" or scope["method"] in _SAFE or not sessions.cookies_of(scope):
+        return False
+    if site := sessions.header_of(scope, "sec-fetch-site"):
+        return site not in ("same-origin", "none")
+    origin = sessions.header_of(scope, "origin")
+    return bool(origin) and urlsplit(origin).netloc != sessions.header_of(scope, "host")
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, sentence: str, close_code: int) -> None:
+    if scope["type"] == "http":
+        await _refusal(scope, status, sentence)(scope, receive, send)
+        return
+    # Closed before it was accepted: the client sees 403.
+    await receive()
+    await send({"type": "websocket.close", "code": close_code})
+
+
+def _refusal(scope: Scope, status: int, sentence: str) -> Response:
+    if scope["path"].startswith("/api/"):
+        return problem(status, sentence)
+    is_page = scope["method"] in ("GET", "HEAD") and not scope["path"].startswith("/_stcore/")
+    if status == 401:
+        return RedirectResponse("/login", 303) if is_page else PlainTextResponse(f"{sentence}\n", status)
+    return sentence_page("One moment" if status == 503 else "Not allowed", sentence, status)
+
+
+def _renewing(send: Send, scope: Scope, who: SignedIn) -> Send:
+    """Sends the new access token with the answer."""
+    carrier = Response()
+    sessions.set_access(carrier, who.renewed, who.session, is_https=sessions.is_https(scope))
+    cookie = carrier.headers["set-cookie"]
+
+    async def send_with_cookie(message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.accept"):
+            MutableHeaders(scope=message).append("set-cookie", cookie)
+        await send(message)
+
+    return send_with_cookie
+
+
+def _hardened(send: Send) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+            headers.setdefault("X-Frame-Options", "DENY")
+            headers.setdefault("Referrer-Policy", "same-origin")
+        await send(message)
+
+    return send_with_headers

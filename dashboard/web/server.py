@@ -1,0 +1,166 @@
+"""The dashboard as one ASGI app: Streamlit's pages, our routes beside them, the gate around both."""
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import logging
+import socket
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+import uvicorn
+from starlette.middleware import Middleware
+from streamlit.web import bootstrap
+
+from dashboard import metrics, resources
+from dashboard.accounts import authentication, one_time_links, sign_in
+from dashboard.api import make_api
+from dashboard.channels import callbacks, unsubscribe
+from dashboard.system.queue_board import pass_on
+from dashboard.web import health, kite, pages
+from dashboard.web.access_rules import Door, DoorMount, DoorRoute
+from dashboard.web.auth import Gate
+from dashboard.web.files import Files
+from stormalert import logs
+from stormalert.config.settings import Settings
+from stormalert.errors import StormError
+from stormalert.model import Scope
+from stormalert.notify import queue_board
+from stormalert.process import Heartbeat
+
+SCRIPT = Path(__file__).parents[1] / "main.py"
+# Each opens by its own address; /admin has another door.
+PAGES = ("rules", "alerts", "instrument", "backtest", "channels", "settings")
+# Read by us: Streamlit would look for it in the directory that the process happens to be started in.
+LOOK = Path(__file__).parents[2] / ".streamlit" / "config.toml"
+# Open pages keep a websocket; a stop does not wait for them longer.
+LAST_ANSWERS_S = 1
+
+
+def routes() -> list[DoorRoute | DoorMount]:
+    """All that is ours; everything else is Streamlit's."""
+    return [
+        DoorRoute("/login", sign_in.get_login, Door.ANYBODY),
+        DoorRoute("/login", sign_in.post_login, Door.ANYBODY, "POST"),
+        DoorRoute("/login/code", sign_in.post_code, Door.ANYBODY, "POST"),
+        DoorRoute("/login/enrol", sign_in.post_enrolment, Door.ANYBODY, "POST"),
+        DoorRoute("/logout", sign_in.post_logout, Door.MEMBER, "POST"),
+        DoorRoute("/logout", sign_in.get_logout, Door.MEMBER),
+        DoorRoute("/join/{token}", one_time_links.get_join, Door.SIGNED),
+        DoorRoute("/join/{token}", one_time_links.post_join, Door.SIGNED, "POST"),
+        DoorRoute("/reset/{token}", one_time_links.get_reset, Door.SIGNED),
+        DoorRoute("/reset/{token}", one_time_links.post_reset, Door.SIGNED, "POST"),
+        DoorRoute("/kite/login", kite.to_kite, Door.ADMIN),
+        DoorRoute("/kite/callback", kite.from_kite, Door.ADMIN),
+        DoorRoute("/callbacks/twilio/{delivery}", callbacks.status, Door.SIGNED, "POST"),
+        DoorRoute("/callbacks/whatsapp", callbacks.inbound, Door.SIGNED, "POST"),
+        DoorRoute("/unsubscribe/{token}", unsubscribe.ask, Door.SIGNED),
+        DoorRoute("/unsubscribe/{token}", unsubscribe.unsubscribe, Door.SIGNED, "POST"),
+        DoorRoute("/healthz", health.healthz, Door.ANYBODY),
+        DoorRoute("/readyz", health.readyz, Door.ANYBODY),
+        DoorRoute("/metrics", metrics.metrics, Door.ADMIN, scope=Scope.READ),
+        DoorMount("/api", make_api()),
+        DoorMount("/assets", Files(), Door.MEMBER),
+        # Where tools look for it first.
+        DoorRoute("/openapi.json", pages.to_openapi, Door.ANYBODY),
+        DoorRoute("/admin", pages.open_page, Door.ADMIN),
+        *(DoorRoute(f"{queue_board.PATH}/{{path:path}}", pass_on, Door.ADMIN, method) for method in ("GET", "POST")),
+        *(DoorRoute(f"/{name}", pages.open_page, Door.MEMBER) for name in PAGES),
+    ]
+
+
+def make_app(config: Settings) -> st.App:
+    """Raises StormError when nobody could sign in."""
+    if not config.jwt_secret.get_secret_value():
+        raise StormError("JWT_SECRET is not set: sessions cannot be signed (make run makes one; else: openssl rand -hex 32)")
+    bootstrap.load_config_options(
+        _options(tomllib.loads(LOOK.read_text()))
+        | {
+            "server_address": config.host,
+            "server_port": config.port,
+            # It protects Streamlit's own XSRF cookie: the same in every dashboard, so that any of them takes the others'.
+            "server_cookieSecret": _cookie_secret(config.jwt_secret.get_secret_value()),
+        }
+    )
+    # Streamlit takes those of its servers along.
+    logs.adopt("streamlit", "uvicorn", "websockets")
+    ours = routes()
+    return st.App(SCRIPT, routes=ours, middleware=[Middleware(Gate, routes=ours)])
+
+
+def _cookie_secret(jwt_secret: str) -> str:
+    return hmac.new(jwt_secret.encode(), b"stormalert streamlit", hashlib.sha256).hexdigest()
+
+
+def _options(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"theme": {"light": {"textColor": …}}}` as `{"theme_light_textColor": …}`."""
+    found: dict[str, Any] = {}
+    for name, value in tables.items():
+        found |= _options(value, f"{prefix}{name}_") if isinstance(value, dict) else {prefix + name: value}
+    return found
+
+
+async def serve(config: Settings, stopping: asyncio.Event) -> None:
+    listening = _listen(config)
+    app = make_app(config)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            forwarded_allow_ips=config.trusted_proxies,
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=LAST_ANSWERS_S,
+        )
+    )
+    resources.remember_loop()
+    # Opened here, so that a store that cannot be opened is told at the start and not on a page.
+    await asyncio.to_thread(resources.follow_panel)
+    if path := await asyncio.to_thread(one_time_links.offer_first_admin, resources.store()):
+        # Not by way of the log: it is for the person who starts it, and good once.
+        root = config.public_url.rstrip("/") or f"http://{config.host}:{config.port}"
+        print(
+            f"There is no user yet. Make the first admin at {root}{path} (good once, for a day).", file=sys.stderr, flush=True
+        )
+    heart = Heartbeat("dashboard", resources.loop_redis())
+    # One dictionary: what is counted is what the heartbeat shows.
+    heart.facts = authentication.counts
+    beating = asyncio.create_task(heart.beat_until(stopping))
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    asked_to_stop = asyncio.create_task(stopping.wait())
+    logging.getLogger("stormalert").info("listening", extra={"address": f"http://{config.host}:{config.port}/"})
+    await asyncio.wait([serving, asked_to_stop], return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.set()
+    await asyncio.gather(serving, asked_to_stop, beating)
+    await resources.loop_redis().aclose()
+
+
+class _Server(uvicorn.Server):
+    """One that leaves the signals to stormalert.process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen(config: Settings) -> socket.socket:
+    """Raises StormError when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((config.host, config.port))
+        listening.listen(256)
+    except OSError as error:
+        listening.close()
+        reason = error.strerror or str(error)
+        raise StormError(f"cannot listen on {config.host}:{config.port} (STORM_HOST, STORM_PORT): {reason}") from None
+    return listening

@@ -1,0 +1,137 @@
+"""Brings the rules in Redis in line with the store: at start, on every change, and after Redis was emptied.
+
+It polls the store by time of change and reads a few seconds twice, so that a clock or a commit that is a little late hides no
+change; arming the same revision again does nothing. Any number of rulebooks may run.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Iterable
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from evaluator.arming import arm_command, disarm_command
+from evaluator.watchlists import Watchlists, is_part
+from stormalert.model import Repeat, Rule, RuleState
+from stormalert.process import UNREACHABLE
+from stormalert.redis.keys import Shard, all_shards, shard_of
+from stormalert.redis.scripts import Call, call_all, script
+from stormalert.store import Store
+from stormalert.units import now_ms
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.5
+OVERLAP_MS = 5_000
+RULES_AT_ONCE = 500
+# How lua/ lays out what it keeps. To be changed with it: what another layout left is forgotten and made anew.
+LAYOUT = "2"
+
+
+class Rulebook:
+    def __init__(self, redis: Redis, store: Store, shards: int) -> None:
+        self._redis = redis
+        self._store = store
+        self._shards = shards
+        self._watchlists = Watchlists(redis, store)
+        self._since_ms = 0
+        # Revisions brought over in the last pass, which the next one reads again.
+        self._recent: dict[str, int] = {}
+        self._is_failing = False
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                await self.bring_over()
+            except UNREACHABLE as error:
+                if not self._is_failing:
+                    log.warning("rules wait for redis", extra={"reason": str(error)})
+                self._is_failing = True
+            else:
+                self._is_failing = False
+            try:
+                await asyncio.wait_for(stopping.wait(), POLL_S)
+            except TimeoutError:
+                continue
+
+    async def bring_over(self) -> int:
+        """One pass; returns how many rules were armed or disarmed."""
+        started_ms = now_ms()
+        is_emptied = not await self._is_marked()
+        changed = self._store.rules_changed(0 if is_emptied else max(self._since_ms - OVERLAP_MS, 0))
+        recent: dict[str, int] = {}
+        count = 0
+        while chunk := await asyncio.to_thread(lambda: list(itertools.islice(changed, RULES_AT_ONCE))):
+            new = [rule for rule in chunk if is_emptied or self._recent.get(rule.id) != rule.revision]
+            count += await self._bring(new, is_emptied)
+            recent |= {rule.id: rule.revision for rule in chunk if rule.updated_ms >= started_ms - OVERLAP_MS}
+        count += await self._bring(await self._watchlists.changed(), is_emptied)
+        if is_emptied:
+            await self._mark()
+        self._since_ms, self._recent = started_ms, recent
+        if count:
+            log.info("rules brought over", extra={"rules": count})
+        return count
+
+    async def _bring(self, rules: list[Rule], is_emptied: bool) -> int:
+        single = [rule for rule in rules if not rule.is_on_watchlist]
+        for rule in rules:
+            if rule.is_on_watchlist:
+                single += await self._watchlists.parts(rule)
+        if is_emptied:
+            single = await asyncio.to_thread(lambda: [self._after_last_alert(rule) for rule in single])
+        count = await self._send(single)
+        for rule in rules:
+            if rule.is_on_watchlist:
+                await self._watchlists.settle(rule)
+        return count
+
+    # The marker is there as long as Redis holds what was brought over.
+    async def _is_marked(self) -> bool:
+        layouts = [await self._redis.get(shard.rulebook) for shard in all_shards(self._shards)]
+        for shard, layout in zip(all_shards(self._shards), layouts, strict=True):
+            if layout not in (None, LAYOUT):
+                await self._forget(shard)
+        return all(layout == LAYOUT for layout in layouts)
+
+    async def _mark(self) -> None:
+        for shard in all_shards(self._shards):
+            await self._redis.set(shard.rulebook, LAYOUT)
+
+    async def _forget(self, shard: Shard) -> None:
+        log.warning("the engine's state is of another version and is made anew", extra={"shard": shard.tag})
+        for pattern in shard.engine_patterns:
+            async for key in self._redis.scan_iter(match=pattern, count=1_000):
+                await self._redis.unlink(key)
+        await self._redis.delete(shard.rulebook)
+
+    def _after_last_alert(self, rule: Rule) -> Rule:
+        """A rule whose cooldown Redis has forgotten; without this a fresh Redis would repeat its alert."""
+        if rule.state is not RuleState.ACTIVE:
+            return rule
+        last_ms = self._store.last_alert_ms(rule.id)
+        if last_ms is None:
+            return rule
+        if rule.repeat is Repeat.ONCE:
+            # Of a single rule the store says so itself, unless its owner armed it again.
+            return rule.model_copy(update={"state": RuleState.SPENT}) if is_part(rule) else rule
+        return rule.model_copy(update={"armed_at_ms": max(rule.armed_at_ms, last_ms + rule.cooldown_ms)})
+
+    async def _send(self, rules: Iterable[Rule]) -> int:
+        calls = [call for rule in rules if (call := self._call(rule))]
+        replies = await call_all(self._redis, calls)
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                log.error("rule refused", extra={"reason": str(reply)})
+        return sum(reply == 1 for reply in replies)
+
+    def _call(self, rule: Rule) -> Call | None:
+        shard = shard_of(rule.token, self._shards)
+        if rule.state is RuleState.ACTIVE:
+            return script("arm"), arm_command(shard, rule, least_epoch=max(now_ms(), rule.updated_ms))
+        if rule.state is RuleState.SPENT:
+            # The engine spent it itself; on a Redis that was emptied there is nothing to arm.
+            return None
+        return script("disarm"), disarm_command(shard, rule)

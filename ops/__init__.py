@@ -1,0 +1,1 @@
+"""What starts, examines and saves the whole."""

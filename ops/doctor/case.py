@@ -1,0 +1,19 @@
+"""What all checks look at: the settings as they count, and the store where it can be opened."""
+
+from dataclasses import dataclass
+
+from ops.doctor.finding import Finding
+from stormalert.config.settings import Settings
+from stormalert.store import Store
+
+
+@dataclass(frozen=True)
+class Case:
+    """`config` is with what admins set in the panel; `environment` without. `now_ms`: by this machine's clock."""
+
+    environment: Settings
+    config: Settings
+    store: Store | None
+    now_ms: int
+    # What there was to say when the store was opened.
+    of_store: tuple[Finding, ...] = ()

@@ -1,0 +1,174 @@
+"""Whoever is asked over the internet: Kite, Telegram, Twilio, the mail server, and our own public address."""
+
+import contextlib
+import smtplib
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
+
+from ops.doctor.case import Case
+from ops.doctor.clock import SECOND_MS, judge_clock
+from ops.doctor.configuration import is_local
+from ops.doctor.finding import Finding, bad, good, place, wait
+from ops.doctor.web import ASK_S, ask, basic, reason_of
+from stormalert.errors import StormError
+
+
+def _way(url: str) -> str:
+    """What to look at when nobody answers there."""
+    if is_local(url):
+        return "start it; the sandbox runs with make run"
+    return "look at this machine's way to the internet: DNS, proxy, firewall"
+
+
+def check_kite(case: Case) -> Iterator[Finding]:
+    config = case.config
+    try:
+        answer = ask(config.kite_api_root)
+    except StormError as error:
+        yield bad(
+            "kite",
+            f"no answer from {place(config.kite_api_root)}: {error}",
+            f"{_way(config.kite_api_root)}; STORM_KITE_API_ROOT",
+        )
+    else:
+        if answer.status >= 500:
+            yield bad(
+                "kite", f"{place(config.kite_api_root)} answers with an error of its own ({answer.status})", "wait for Kite"
+            )
+        else:
+            yield good("kite", f"answers at {place(config.kite_api_root)} in {answer.took_ms} ms")
+        if answer.date_ms:
+            yield judge_clock("kite's clock", answer.asked_ms, answer.date_ms, exact_ms=SECOND_MS)
+    yield _socket(config.kite_ws_root)
+
+
+def _socket(url: str) -> Finding:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    began_s = time.monotonic()
+    try:
+        with socket.create_connection((parts.hostname or "", port), ASK_S) as plain:
+            if parts.scheme == "wss":
+                with ssl.create_default_context().wrap_socket(plain, server_hostname=parts.hostname):
+                    pass
+    except OSError as error:
+        return bad("kite's socket", f"no connection to {place(url)}: {reason_of(error)}", f"{_way(url)}; STORM_KITE_WS_ROOT")
+    return good("kite's socket", f"{place(url)} takes connections, in {(time.monotonic() - began_s) * 1_000:.0f} ms")
+
+
+def check_telegram(case: Case) -> Iterator[Finding]:
+    config = case.config
+    token = config.telegram_bot_token.get_secret_value()
+    if not token:
+        yield good("telegram", "not set up")
+        return
+    try:
+        answer = ask(f"{config.telegram_api_root}/bot{token}/getMe")
+    except StormError as error:
+        yield bad("telegram", f"no answer from {place(config.telegram_api_root)}: {error}", _way(config.telegram_api_root))
+        return
+    if answer.status in (401, 404):
+        yield bad("telegram", "the bot's token is refused", "ask @BotFather for it, then TELEGRAM_BOT_TOKEN or Admin, Keys")
+    elif answer.status != 200:
+        yield bad("telegram", f"answers with status {answer.status}", "wait, then look again")
+    else:
+        name = (answer.fields.get("result") or {}).get("username", "?")
+        yield good("telegram", f"the bot is @{name}, answered in {answer.took_ms} ms")
+
+
+def check_twilio(case: Case) -> Iterator[Finding]:
+    config = case.config
+    if not config.twilio_sid:
+        yield good("twilio", "not set up")
+        return
+    url = f"{config.twilio_api_root}/2010-04-01/Accounts/{config.twilio_sid}.json"
+    try:
+        answer = ask(url, basic(config.twilio_sid, config.twilio_auth_token.get_secret_value()))
+    except StormError as error:
+        yield bad("twilio", f"no answer from {place(config.twilio_api_root)}: {error}", _way(config.twilio_api_root))
+        return
+    status = str(answer.fields.get("status", ""))
+    if answer.status in (401, 403, 404):
+        yield bad(
+            "twilio", "the account or its token is refused", "compare TWILIO_SID and TWILIO_AUTH_TOKEN with Twilio's console"
+        )
+    elif answer.status != 200:
+        yield bad("twilio", f"answers with status {answer.status}", "wait, then look again")
+    elif status != "active":
+        yield bad("twilio", f"the account is {status or 'in no known state'}", "Twilio's console says why")
+    else:
+        yield good("twilio", f"the account is active, answered in {answer.took_ms} ms")
+
+
+def check_mail(case: Case) -> Iterator[Finding]:
+    url = case.config.smtp_url
+    if not url:
+        yield good("mail", "not set up")
+        return
+    began_s = time.monotonic()
+    try:
+        with mail_client(url, ssl.create_default_context()) as client:
+            parts = urlsplit(url)
+            if parts.username and not (is_local(url) or _is_encrypted(client)):
+                yield wait(
+                    "mail", f"{place(url)} offers no TLS, so the password would go in the clear", "smtps://, or port 587"
+                )
+                return
+            if parts.username:
+                client.login(unquote(parts.username), unquote(parts.password or ""))
+            how = "over TLS" if _is_encrypted(client) else "without TLS"
+            yield good("mail", f"{place(url)} takes us, {how}, in {(time.monotonic() - began_s) * 1_000:.0f} ms")
+    except smtplib.SMTPAuthenticationError:
+        yield bad("mail", f"{place(url)} refuses our user or password", "correct SMTP_URL, or Admin, Keys")
+    except smtplib.SMTPNotSupportedError:
+        yield bad("mail", f"{place(url)} takes no sign-in", "remove user and password from SMTP_URL, or use its TLS port")
+    except smtplib.SMTPException as error:
+        yield bad("mail", f"{place(url)} refuses us: {type(error).__name__}", "its administrator can say why")
+    except OSError as error:
+        yield bad("mail", f"no answer from {place(url)}: {reason_of(error)}", f"correct SMTP_URL, or {_way(url)}")
+
+
+@contextlib.contextmanager
+def mail_client(url: str, context: ssl.SSLContext) -> Iterator[smtplib.SMTP]:
+    """After its greeting, with TLS where the server offers it, as deliveries are sent."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    client: smtplib.SMTP
+    if parts.scheme == "smtps":
+        client = smtplib.SMTP_SSL(host, parts.port or 465, timeout=ASK_S, context=context)
+    else:
+        client = smtplib.SMTP(host, parts.port or 25, timeout=ASK_S)
+    with client:
+        client.ehlo()
+        if parts.scheme == "smtp" and client.has_extn("starttls"):
+            client.starttls(context=context)
+            client.ehlo()
+        yield client
+
+
+def check_public_url(case: Case) -> Iterator[Finding]:
+    url = case.config.public_url.rstrip("/")
+    if not url:
+        return
+    if not url.startswith("https://") and not is_local(url):
+        yield bad(
+            "public address", f"{place(url)} is not https: passwords would go in the clear", "STORM_PUBLIC_URL=https://..."
+        )
+    try:
+        answer = ask(f"{url}/healthz")
+    except StormError as error:
+        advice = "start the dashboard and the proxy before it; some networks do not let a machine reach its own public name"
+        yield wait("public address", f"no answer from {place(url)}: {error}", advice)
+        return
+    if answer.fields.get("status") == "ok":
+        yield good("public address", f"{place(url)} leads to the dashboard, in {answer.took_ms} ms")
+    else:
+        advice = "STORM_PUBLIC_URL must be the dashboard's own address, as its proxy serves it"
+        yield bad("public address", f"{place(url)} leads somewhere else (status {answer.status})", advice)
+
+
+def _is_encrypted(client: smtplib.SMTP) -> bool:
+    return isinstance(client.sock, ssl.SSLSocket)

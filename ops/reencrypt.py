@@ -1,0 +1,47 @@
+"""All that the store keeps sealed, sealed anew: the second step of changing STORM_MASTER_SECRET."""
+
+from collections.abc import Iterator
+
+from stormalert.access.security import Sealer, sealer
+from stormalert.config import overrides
+from stormalert.config.settings import Settings
+from stormalert.errors import Conflict, StormError
+from stormalert.store import Store
+
+# Names of settings that are sealed, or how they begin.
+SEALED = (overrides.PREFIX, "kite.")
+
+
+def reseal(config: Settings, store: Store) -> tuple[int, list[str]]:
+    """How many were sealed anew, and what could not be opened. Can be done again. Raises StormError."""
+    seal = sealer(config)
+    found = [_reseal_settings(store, seal), _reseal_users(store, seal)]
+    outcomes = [outcome for each in found for outcome in each]
+    return outcomes.count(""), [outcome for outcome in outcomes if outcome]
+
+
+def _reseal_settings(store: Store, seal: Sealer) -> Iterator[str]:
+    for prefix in SEALED:
+        for name, sealed in store.settings_like(prefix).items():
+            if not sealed:
+                continue
+            try:
+                store.save_setting(name, seal.reseal(sealed))
+            except StormError:
+                yield f"the setting {name}"
+            else:
+                yield ""
+
+
+def _reseal_users(store: Store, seal: Sealer) -> Iterator[str]:
+    for user in store.users():
+        if not user.totp_sealed:
+            continue
+        try:
+            store.save_user(user.model_copy(update={"totp_sealed": seal.reseal(user.totp_sealed)}))
+        except Conflict:
+            yield f"the second factor of {user.name}, who changed just now"
+        except StormError:
+            yield f"the second factor of {user.name}"
+        else:
+            yield ""

@@ -1,0 +1,1 @@
+"""What the product is told: settings, what admins set over them, and the policy."""

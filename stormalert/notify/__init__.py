@@ -1,0 +1,1 @@
+"""How alerts reach people: channels, wording, preferences, and proof of an address."""

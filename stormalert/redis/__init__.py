@@ -1,0 +1,1 @@
+"""Redis: its keys, its scripts, its users, and the clients' manners."""

@@ -1,0 +1,1 @@
+"""What a rule can say, in a line and in a table, and how the engine takes it."""
