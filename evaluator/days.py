@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from stormalert.market.bars import day_began_ms
+from stormalert.market.days import day_began_ms
 from stormalert.model import Tick
 from stormalert.units import DAY_MS
 

@@ -1,8 +1,7 @@
 """A recorded market through the very engine that runs live, as fast as it goes."""
 
-import itertools
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import TypeVar, cast
@@ -14,6 +13,7 @@ from evaluator import tables
 from evaluator.arming import arm_command
 from evaluator.days import parts
 from stormalert import process
+from stormalert.batches import batched
 from stormalert.errors import InputError
 from stormalert.model import Kind, Rule, Tick
 from stormalert.redis.embedded import throwaway_server
@@ -102,7 +102,7 @@ async def engine_alerts(
 async def _arm(redis: Redis, shard: Shard, rules: Iterable[Rule]) -> None:
     arm = script("arm")
     await redis.script_load(arm.text)
-    for chunk in _chunks(rules, TICKS_AT_ONCE):
+    for chunk in batched(rules, TICKS_AT_ONCE):
         async with redis.pipeline(transaction=False) as pipe:
             for rule in chunk:
                 pipe.evalsha(arm.sha1, *arm_command(shard, rule))  # type: ignore[arg-type]
@@ -151,8 +151,3 @@ async def _forget(redis: Redis, shard: Shard) -> None:
 
 def _row(alert: Entry, names: Mapping[str, str]) -> tuple[str, ...]:
     return alert["time"], names[alert["rule"]], alert["symbol"], alert["direction"], alert["price"], alert["reference"]
-
-
-def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    return iter(lambda: list(itertools.islice(iterator, size)), [])

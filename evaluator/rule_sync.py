@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from evaluator.arming import arm_command, disarm_command
 from evaluator.watchlists import Watchlists, is_part
 from stormalert.model import Repeat, Rule, RuleState
-from stormalert.process import UNREACHABLE
+from stormalert.process import UNREACHABLE, sleep_unless
 from stormalert.redis.keys import Shard, all_shards, shard_of
 from stormalert.redis.scripts import Call, call_all, script
 from stormalert.store import Store
@@ -51,10 +51,7 @@ class Rulebook:
                 self._is_failing = True
             else:
                 self._is_failing = False
-            try:
-                await asyncio.wait_for(stopping.wait(), POLL_S)
-            except TimeoutError:
-                continue
+            await sleep_unless(stopping, POLL_S)
 
     async def bring_over(self) -> int:
         """One pass; returns how many rules were armed or disarmed."""

@@ -1,15 +1,14 @@
 """`python -m evaluator show NSE:INFY`: where an instrument stands, and which rules are nearest to firing."""
 
-from datetime import datetime
-
 from redis.asyncio import Redis
 
 from stormalert.errors import InputError
+from stormalert.market.days import ist
 from stormalert.model import Instrument
 from stormalert.redis.scripts import call_all
 from stormalert.rules.engine import Nearest, Standing, inspection, read_standing
 from stormalert.store import Store
-from stormalert.units import IST, parse_price_e4
+from stormalert.units import parse_price_e4
 
 RULES_SHOWN = 20
 
@@ -52,4 +51,4 @@ def _row(price: str, each: Nearest) -> str:
 
 
 def _moment(time_ms: str) -> str:
-    return f"{datetime.fromtimestamp(float(time_ms) / 1_000, IST):%d %b %H:%M:%S}"
+    return f"{ist(int(time_ms)):%d %b %H:%M:%S}"

@@ -1,7 +1,6 @@
 """Minute bars of the ticks, for charts: written when their minute is over."""
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 
 from stormalert.model import Tick
-from stormalert.process import UNREACHABLE
+from stormalert.process import UNREACHABLE, sleep_unless
 from stormalert.redis.keys import shard_of
 from stormalert.redis.scripts import PASSING
 from stormalert.units import DAY_MS, MINUTE_MS, format_price
@@ -51,8 +50,7 @@ class Bars:
     async def run_until(self, stopping: asyncio.Event) -> None:
         """What is unfinished at the end is written too: whoever reads puts a minute's entries together."""
         while not stopping.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), WRITE_EVERY_S)
+            await sleep_unless(stopping, WRITE_EVERY_S)
             self._end_quiet(time.monotonic() - MINUTE_S)
             await self._write()
         self._end_quiet(time.monotonic())

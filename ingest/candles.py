@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 import requests
@@ -17,8 +16,9 @@ from stormalert.config.settings import Settings
 from stormalert.errors import InputError
 from stormalert.market import candles
 from stormalert.market.bars import Bar
+from stormalert.market.days import ist
 from stormalert.process import UNREACHABLE
-from stormalert.units import IST, PRICE_MAX_E4
+from stormalert.units import PRICE_MAX_E4
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Candles:
 
     def _ask_kite(self, token: str, request: candles.Request) -> list[Bar]:
         self._kite.set_access_token(token)
-        from_, to = (datetime.fromtimestamp(at_ms / 1_000, IST) for at_ms in (request.from_ms, request.to_ms))
+        from_, to = (ist(at_ms) for at_ms in (request.from_ms, request.to_ms))
         return _bars(self._kite.historical_data(request.token, from_, to, "minute"))
 
 

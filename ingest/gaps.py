@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
-from stormalert.process import UNREACHABLE
+from stormalert.process import UNREACHABLE, sleep_unless
 from stormalert.redis.keys import GAPS
 
 log = logging.getLogger(__name__)
@@ -42,10 +42,7 @@ class GapLog:
     async def run_until(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             await self._write()
-            try:
-                await asyncio.wait_for(stopping.wait(), WRITE_EVERY_S)
-            except TimeoutError:
-                continue
+            await sleep_unless(stopping, WRITE_EVERY_S)
         await self._write()
 
     async def _write(self) -> None:

@@ -6,7 +6,6 @@ import json
 import logging
 import time
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from redis.asyncio import Redis
@@ -25,9 +24,11 @@ from stormalert import process
 from stormalert.config.settings import Settings
 from stormalert.errors import InputError, StormError
 from stormalert.market.calendar import BUILT_IN, CALENDAR_SETTING, Calendar, Segment, Sessions, read_calendar
+from stormalert.market.days import date_of
+from stormalert.process import sleep_unless
 from stormalert.redis import keys
 from stormalert.store import Store, open_store
-from stormalert.units import IST, now_ms
+from stormalert.units import now_ms
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ class Ingest:
                 self._subscribe(wanted, tasks)
                 self._note_hours(wanted)
             self._check_year()
-            await _sleep_unless(stopping, FOLLOW_EVERY_S)
+            await sleep_unless(stopping, FOLLOW_EVERY_S)
         for socket in self._sockets:
             socket.close()
 
@@ -169,7 +170,7 @@ class Ingest:
         self._sessions.use(self._calendar)
 
     def _check_year(self) -> None:
-        year = self._calendar.missing_year(datetime.now(IST).date())
+        year = self._calendar.missing_year(date_of(now_ms()))
         told = f"no holidays are known for {year}: a holiday would look like a dead feed"
         self._feed.note_trouble("year", told if year else "")
 
@@ -225,10 +226,3 @@ class Ingest:
 
 def _always(token: int, time_ms: int) -> bool:
     return True
-
-
-async def _sleep_unless(stopping: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stopping.wait(), seconds)
-    except TimeoutError:
-        return

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import NamedTuple
 
 from redis.asyncio import Redis
@@ -17,11 +16,12 @@ from ingest.feed import Feed
 from ingest.instruments import EXCHANGES, auctioned_tokens, read_dump, underlying_names
 from ingest.session import Session
 from stormalert.errors import InputError, StormError
+from stormalert.market.days import ist
 from stormalert.model import Instrument
 from stormalert.process import UNREACHABLE
 from stormalert.redis.keys import shard_of
 from stormalert.store import Store
-from stormalert.units import IST, now_ms
+from stormalert.units import now_ms
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class Listing:
 
 def last_dump_ms(time_ms: int) -> int:
     """The newest 08:30 in India at or before a moment."""
-    moment = datetime.fromtimestamp(time_ms / 1_000, IST)
+    moment = ist(time_ms)
     made = moment.replace(hour=DUMP_AT_MINUTE // 60, minute=DUMP_AT_MINUTE % 60, second=0, microsecond=0)
     made_ms = int(made.timestamp() * 1_000)
     # India has no summer time: every day is as long.

@@ -6,7 +6,6 @@ is counted and marked as a gap.
 """
 
 import asyncio
-import itertools
 import json
 import logging
 import secrets
@@ -19,6 +18,7 @@ from redis.exceptions import ResponseError
 
 from ingest.decode import Packet, Row, price_e4
 from ingest.gaps import Gap
+from stormalert.batches import batched
 from stormalert.histogram import Histogram
 from stormalert.model import Tick
 from stormalert.process import UNREACHABLE, Tasks
@@ -256,8 +256,7 @@ class _Screens:
 
 def _parts(rows: dict[int, Row]) -> Iterator[list[tuple[int, Row]]]:
     """So few that ticks, which share the event loop, do not wait for them."""
-    iterator = iter(rows.items())
-    return iter(lambda: list(itertools.islice(iterator, QUOTES_AT_ONCE)), [])
+    return batched(rows.items(), QUOTES_AT_ONCE)
 
 
 def conflate(ticks: Iterable[Tick]) -> list[Tick]:

@@ -20,7 +20,7 @@ from ingest.feed import Feed
 from stormalert.access.security import sealer
 from stormalert.config.settings import Settings
 from stormalert.errors import InputError, StormError
-from stormalert.process import Tasks
+from stormalert.process import Tasks, sleep_unless
 from stormalert.store import Store
 from stormalert.units import now_ms
 
@@ -191,10 +191,7 @@ class Session:
 async def _repeat(work: Callable[[], Any], stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         await work()
-        try:
-            await asyncio.wait_for(stopping.wait(), POLL_S)
-        except TimeoutError:
-            continue
+        await sleep_unless(stopping, POLL_S)
 
 
 def _reason(error: Exception) -> str:

@@ -4,6 +4,7 @@ A process is crash-only: what it cannot repair ends it with a log line, and the 
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -166,6 +167,14 @@ def connect_in_thread(url: str, timeout_s: float = CONNECT_TIMEOUT_S, *, decode_
     if cluster_url := cluster.plain_url(url):
         return cast(redis.Redis, redis.RedisCluster.from_url(cluster_url, **options))
     return redis.Redis.from_url(url, **options)
+
+
+async def sleep_unless(stopping: asyncio.Event, wait_s: float) -> None:
+    """For that long, or until it is to stop."""
+    # Not asyncio.wait_for: see Tasks.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(wait_s):
+            await stopping.wait()
 
 
 class Tasks(asyncio.TaskGroup):

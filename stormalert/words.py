@@ -1,9 +1,8 @@
 """Numbers and times as people in India read them, on screens and in messages."""
 
-from datetime import datetime
-
+from stormalert.market.days import ist
 from stormalert.model import ChannelKind, Mute, MuteScope
-from stormalert.units import HOUR_MS, IST, MINUTE_MS, SECOND_MS, format_price, now_ms
+from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS, format_price, now_ms
 
 CHANNELS = {
     ChannelKind.TELEGRAM: "Telegram",
@@ -19,6 +18,11 @@ def grouped(number: int) -> str:
     head, tail = digits[:-3], digits[-3:]
     pairs = [head[max(end - 2, 0) : end] for end in range(len(head), 0, -2)]
     return ("-" if number < 0 else "") + ",".join([*reversed(pairs), tail])
+
+
+def count_of(number: int, noun: str, plural: str = "") -> str:
+    """1 rule, 12,345 rules; `plural` where it is not the noun with an s."""
+    return f"{grouped(number)} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def price(price_e4: int) -> str:
@@ -37,8 +41,8 @@ def duration(duration_ms: int) -> str:
 
 def moment(time_ms: int, today_ms: int | None = None) -> str:
     """09:15:02 today, 22 Nov 09:15:02 on another day; in India, wherever the reader is."""
-    then = datetime.fromtimestamp(time_ms / 1000, IST)
-    today = datetime.fromtimestamp((now_ms() if today_ms is None else today_ms) / 1000, IST)
+    then = ist(time_ms)
+    today = ist(now_ms() if today_ms is None else today_ms)
     if then.date() == today.date():
         return f"{then:%H:%M:%S}"
     return f"{then.day} {then:%b %H:%M:%S}" if then.year == today.year else f"{then.day} {then:%b %Y %H:%M:%S}"

@@ -1,6 +1,5 @@
 """Calendar: holidays, special sessions and hours as tables, what counts in the coming days, and the JSON behind it."""
 
-from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -12,7 +11,8 @@ from dashboard.admin import calendar_rows
 from dashboard.admin.access import admin, attempt
 from stormalert.errors import InputError
 from stormalert.market.calendar import BUILT_IN, CALENDAR_SETTING, Calendar, read_calendar
-from stormalert.units import IST
+from stormalert.market.days import date_of
+from stormalert.units import now_ms
 
 _DAYS = 10
 _SAVED = "The calendar is saved; ingest follows within seconds."
@@ -39,7 +39,7 @@ def show() -> None:
 
 
 def _coming(calendar: Calendar) -> None:
-    today = datetime.now(IST).date()
+    today = date_of(now_ms())
     if year := calendar.missing_year(today):
         st.warning(f"Nobody has entered the holidays of {year} yet: choose the year below and add them.")
     st.subheader("What counts in the coming days", anchor=False)
@@ -47,7 +47,7 @@ def _coming(calendar: Calendar) -> None:
 
 
 def _tables(stored: str, calendar: Calendar) -> None:
-    this_year = datetime.now(IST).year
+    this_year = date_of(now_ms()).year
     st.subheader("Holidays", anchor=False)
     years = sorted({this_year, this_year + 1, *calendar.years})
     year = st.selectbox("Year", years, index=years.index(this_year), width=160)

@@ -1,7 +1,7 @@
 """Which prices a backtest runs over: the minutes that ingest keeps, somebody's file, or Kite's candles."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import NamedTuple
 
@@ -12,9 +12,9 @@ from dashboard import instruments, resources
 from dashboard.backtest import prices
 from dashboard.backtest.trial import Trial, Variant
 from stormalert.errors import InputError
-from stormalert.market.bars import day_began_ms
+from stormalert.market.days import date_of, day_began_ms, ist, midnight_ms
 from stormalert.model import Instrument
-from stormalert.units import DAY_MS, IST, MINUTE_MS, now_ms
+from stormalert.units import DAY_MS, MINUTE_MS, now_ms
 
 _TODAY, _FILE, _KITE = "Today's minutes", "A file", "Kite's candles"
 _USUAL_DAYS = 30
@@ -33,7 +33,7 @@ class Asked(NamedTuple):
 
 def ask() -> Asked:
     choice = st.radio("Prices", [_TODAY, _FILE, _KITE], horizontal=True)
-    today = datetime.now(IST).date()
+    today = date_of(now_ms())
     file, first, last = None, today - timedelta(days=_USUAL_DAYS), today
     if choice == _FILE:
         file = st.file_uploader("CSV file", type=["csv", "txt"], max_upload_size=prices.FILE_MAX_MB)
@@ -90,8 +90,8 @@ def _over_candles(asked: Asked, variants: list[Variant], wanted: Sequence[Instru
 
 
 def _began_ms(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=IST).timestamp()) * 1_000
+    return midnight_ms(day)
 
 
 def _day(day_ms: int) -> str:
-    return f"{datetime.fromtimestamp(day_ms / 1_000, IST):%-d %b %Y}"
+    return f"{ist(day_ms):%-d %b %Y}"

@@ -1,16 +1,17 @@
 """Where a backtest's prices come from: the minutes that ingest keeps, Kite's candles, or somebody's file."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from dashboard import resources
 from dashboard.backtest.recording import Price, Tell, prices_of, read_recording
 from dashboard.chart import candles
 from stormalert import words
+from stormalert.batches import batched
 from stormalert.errors import InputError
-from stormalert.market.bars import Bar, day_began_ms, read_bars
+from stormalert.market.bars import Bar, read_bars
+from stormalert.market.days import day_began_ms
 from stormalert.model import Instrument
 from stormalert.redis.keys import shard_of
 from stormalert.units import DAY_MS, SECOND_MS, parse_price_e4
@@ -33,7 +34,7 @@ class Day(NamedTuple):
 def newest_day_ms(instruments: Sequence[Instrument]) -> int | None:
     """When the newest Indian day began of which there are minutes: today, if there was trading."""
     newest = 0
-    for part in _parts(instruments):
+    for part in batched(instruments, _READ_AT_ONCE):
         with resources.thread_redis().pipeline(transaction=False) as pipe:
             for it in part:
                 pipe.xrevrange(_bars_key(it), count=1)
@@ -43,7 +44,7 @@ def newest_day_ms(instruments: Sequence[Instrument]) -> int | None:
 
 def days(instruments: Sequence[Instrument], day_ms: int) -> Iterator[Day]:
     """Those with minutes on that day."""
-    for part in _parts(instruments):
+    for part in batched(instruments, _READ_AT_ONCE):
         with resources.thread_redis().pipeline(transaction=False) as pipe:
             for it in part:
                 pipe.xrange(_bars_key(it), min=day_ms, max=day_ms + DAY_MS - 1)
@@ -103,8 +104,3 @@ def _close_e4(text: str | None) -> int | None:
     except InputError:
         # Kite has none of an instrument's first day.
         return None
-
-
-def _parts(instruments: Iterable[Instrument]) -> Iterator[list[Instrument]]:
-    iterator = iter(instruments)
-    return iter(lambda: list(islice(iterator, _READ_AT_ONCE)), [])

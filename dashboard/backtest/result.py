@@ -4,7 +4,6 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -15,10 +14,11 @@ from dashboard import texts
 from dashboard.backtest.trial import Found, Trial
 from dashboard.chart import Mark, chart
 from stormalert import words
-from stormalert.market.bars import Bar, day_began_ms
+from stormalert.market.bars import Bar
+from stormalert.market.days import day_began_ms, ist
 from stormalert.model import Direction
 from stormalert.rules.table import defused
-from stormalert.units import DAY_MS, HOUR_MS, IST, format_price
+from stormalert.units import DAY_MS, HOUR_MS, format_price
 
 ROWS_SHOWN = 1_000
 MARKS_SHOWN = 500
@@ -186,7 +186,7 @@ def _began_ms(time_ms: int, step_ms: int) -> int:
 
 
 def _written(time_ms: int, form: str) -> str:
-    return datetime.fromtimestamp(time_ms / 1_000, IST).strftime(form)
+    return ist(time_ms).strftime(form)
 
 
 def _year(time_ms: int) -> str:

@@ -17,7 +17,8 @@ from dashboard.backtest.replay import Fired, Replay, Stopped, unnamed_file
 from stormalert import words
 from stormalert.access.security import new_id
 from stormalert.errors import InputError, StormError
-from stormalert.market.bars import Bar, day_began_ms
+from stormalert.market.bars import Bar
+from stormalert.market.days import day_began_ms
 from stormalert.model import Rule
 from stormalert.process import REDIS_ERRORS
 from stormalert.units import DAY_MS, format_price, parse_price_e4

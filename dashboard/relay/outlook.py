@@ -1,11 +1,11 @@
 """What lies around a price: how it went in the last hour, and the nearest prices at which a user's rules fire."""
 
-import itertools
 from collections.abc import Collection, Iterable
 from typing import Any
 
 from redis.asyncio import Redis
 
+from stormalert.batches import batched
 from stormalert.redis.keys import shard_of
 from stormalert.redis.scripts import call_all
 from stormalert.rules.engine import inspection, read_standing
@@ -35,7 +35,7 @@ class Trends:
         now = now_ms()
         self._found = {token: found for token, found in self._found.items() if now - found[0] <= TREND_GOOD_MS}
         old = [token for token in tokens if token not in self._found]
-        for part in _parts(old):
+        for part in batched(old, READ_AT_ONCE):
             async with self._redis.pipeline(transaction=False) as pipe:
                 for token in part:
                     pipe.xrevrange(shard_of(token, self._shards).bars(token), count=TREND_MIN)
@@ -88,8 +88,3 @@ def _by_user(reply: Any) -> dict[str, list[Trigger]]:
     for (user, _), trigger in nearest.items():
         found.setdefault(user, []).append(trigger)
     return found
-
-
-def _parts(tokens: list[int]) -> Iterable[list[int]]:
-    iterator = iter(tokens)
-    return iter(lambda: list(itertools.islice(iterator, READ_AT_ONCE)), [])

@@ -8,6 +8,7 @@ from dashboard import flash, resources, texts, viewer
 from dashboard.rules import bulk, changes, choice, dialog, mutes, routing, subjects
 from dashboard.rules.choice import BATCH, Chosen
 from stormalert import words
+from stormalert.batches import batched
 from stormalert.config import policy
 from stormalert.errors import InputError
 from stormalert.model import Mute, Rule, RuleState
@@ -145,8 +146,8 @@ def _duplicate(chosen: Chosen) -> None:
     made = seen = 0
     for batch in chosen.batches(store):
         copies = changes.copies(batch, onto, is_paused=is_paused)
-        for start in range(0, len(copies), BATCH):
-            made += len(store.save_rules(copies[start : start + BATCH][::-1]))
+        for some in batched(copies, BATCH):
+            made += len(store.save_rules(some[::-1]))
         seen += len(batch)
         bar.progress(min(seen / chosen.size, 1.0))
     flash.leave(f"{words.grouped(made)} {'rule' if made == 1 else 'rules'} made{', paused' if is_paused else ''}.")

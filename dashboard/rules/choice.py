@@ -6,6 +6,7 @@ All that match may be many thousands: they are read and changed batch by batch, 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from stormalert.batches import batched
 from stormalert.errors import Conflict
 from stormalert.model import Rule, RuleFilter, RuleState
 from stormalert.notify import preferences
@@ -28,9 +29,9 @@ class Chosen(NamedTuple):
     def batches(self, store: Store) -> Iterator[list[Rule]]:
         """As they are now, and only their owner's: what was drawn may be old."""
         if self.only is None:
-            for start in range(0, len(self.rules), BATCH):
-                found = {rule.id: rule for rule in store.rules([it.id for it in self.rules[start : start + BATCH]])}
-                now = (found.get(it.id) for it in self.rules[start : start + BATCH])
+            for drawn in batched(self.rules, BATCH):
+                found = {rule.id: rule for rule in store.rules([it.id for it in drawn])}
+                now = (found.get(it.id) for it in drawn)
                 yield [it for it in now if it and it.user == self.user and it.state is not RuleState.DELETED]
             return
         # Newest change first: what is changed on the way goes to the front, behind us.

@@ -4,7 +4,6 @@ import csv
 import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from html import escape
 from typing import NamedTuple
 
@@ -18,10 +17,10 @@ from dashboard.backtest.replay import Fired, Replay, Stopped, unnamed_file
 from dashboard.chart import Line, Mark, chart
 from stormalert import words
 from stormalert.errors import InputError, StormError
-from stormalert.market.bars import day_began_ms
+from stormalert.market.days import day_began_ms, ist
 from stormalert.model import Instrument, Kind, Rule
 from stormalert.process import REDIS_ERRORS
-from stormalert.units import IST, format_price
+from stormalert.units import format_price
 
 # Somebody waits for it: a day of so many is some 30,000 prices, between one and two seconds.
 INSTRUMENTS_MAX = 20
@@ -67,7 +66,7 @@ def show(rules: Sequence[Rule]) -> None:
 
 def sentence(found: Preview) -> str:
     """Would have fired 3 times today, at 09:31, 10:02 and 13:47."""
-    when = "today" if found.day_ms == day_began_ms() else f"on {datetime.fromtimestamp(found.day_ms / 1_000, IST):%-d %b}"
+    when = "today" if found.day_ms == day_began_ms() else f"on {ist(found.day_ms):%-d %b}"
     if not found.fired:
         return f"Would not have fired {when}."
     count = len(found.fired)
@@ -149,7 +148,7 @@ def _why(error: Exception) -> str:
 
 
 def _clock(time_ms: int) -> str:
-    return f"{datetime.fromtimestamp(time_ms / 1_000, IST):%H:%M}"
+    return f"{ist(time_ms):%H:%M}"
 
 
 def _joined(texts: Sequence[str]) -> str:

@@ -1,19 +1,15 @@
 """The dashboard as one ASGI app: Streamlit's pages, our routes beside them, the gate around both."""
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
 import logging
-import socket
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
-import uvicorn
 from starlette.middleware import Middleware
 from streamlit.web import bootstrap
 
@@ -26,7 +22,7 @@ from dashboard.web import health, kite, pages
 from dashboard.web.access_rules import Door, DoorMount, DoorRoute
 from dashboard.web.auth import Gate
 from dashboard.web.files import Files
-from stormalert import logs
+from stormalert import asgi, logs
 from stormalert.config.settings import Settings
 from stormalert.errors import StormError
 from stormalert.model import Scope
@@ -106,20 +102,8 @@ def _options(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 async def serve(config: Settings, stopping: asyncio.Event) -> None:
-    listening = _listen(config)
+    listening = asgi.listen(config.host, config.port, "STORM_HOST, STORM_PORT")
     app = make_app(config)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            forwarded_allow_ips=config.trusted_proxies,
-            ws="websockets-sansio",
-            timeout_graceful_shutdown=LAST_ANSWERS_S,
-        )
-    )
     resources.remember_loop()
     # Opened here, so that a store that cannot be opened is told at the start and not on a page.
     await asyncio.to_thread(resources.follow_panel)
@@ -133,34 +117,15 @@ async def serve(config: Settings, stopping: asyncio.Event) -> None:
     # One dictionary: what is counted is what the heartbeat shows.
     heart.facts = authentication.counts
     beating = asyncio.create_task(heart.beat_until(stopping))
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
-    asked_to_stop = asyncio.create_task(stopping.wait())
     logging.getLogger("stormalert").info("listening", extra={"address": f"http://{config.host}:{config.port}/"})
-    await asyncio.wait([serving, asked_to_stop], return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
+    await asgi.serve_until(
+        stopping,
+        app,
+        listening,
+        goodbye_s=LAST_ANSWERS_S,
+        forwarded_allow_ips=config.trusted_proxies,
+        ws="websockets-sansio",
+    )
     stopping.set()
-    await asyncio.gather(serving, asked_to_stop, beating)
+    await beating
     await resources.loop_redis().aclose()
-
-
-class _Server(uvicorn.Server):
-    """One that leaves the signals to stormalert.process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _listen(config: Settings) -> socket.socket:
-    """Raises StormError when the address cannot be had."""
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((config.host, config.port))
-        listening.listen(256)
-    except OSError as error:
-        listening.close()
-        reason = error.strerror or str(error)
-        raise StormError(f"cannot listen on {config.host}:{config.port} (STORM_HOST, STORM_PORT): {reason}") from None
-    return listening

@@ -6,6 +6,7 @@ from typing import Any, cast
 from redis import Redis
 
 from ops.backup.archive import Row, content_of
+from stormalert.batches import batched
 
 AT_ONCE = 1_000
 # Pending entries of one group that are read.
@@ -52,8 +53,8 @@ def write_keys(client: Redis, rows: Iterable[Row], now_ms: int) -> None:
             if kind == "string":
                 pipe.set(name, content)
             else:
-                for start in range(0, len(content), AT_ONCE):
-                    _do(pipe, _WRITE[kind], name, *_values(kind, content[start : start + AT_ONCE]))
+                for part in batched(content, AT_ONCE):
+                    _do(pipe, _WRITE[kind], name, *_values(kind, part))
             if expires_ms:
                 pipe.pexpireat(name, expires_ms)
         pipe.execute()
@@ -73,8 +74,7 @@ def write_stream(client: Redis, row: Row) -> None:
     for group, read_to, entries_read, pending in groups:
         counted = [] if entries_read is None else ["ENTRIESREAD", entries_read]
         _do(client, "XGROUP CREATE", name, group, read_to, "MKSTREAM", *counted)
-        for start in range(0, len(pending), AT_ONCE):
-            ids = pending[start : start + AT_ONCE]
+        for ids in batched(pending, AT_ONCE):
             client.xclaim(name, group, CLAIMANT, 0, ids, force=True, justid=True)
     if client.exists(name):
         _do(client, "XSETID", name, last, "ENTRIESADDED", added, "MAXDELETEDID", deleted)

@@ -8,6 +8,7 @@ from redis import Redis
 from redis.exceptions import NoScriptError
 
 from ops.backup.archive import Row
+from stormalert.batches import batched
 from stormalert.redis.keys import Shard
 from stormalert.redis.scripts import Value, script
 
@@ -42,8 +43,7 @@ def let_rest(client: Redis, shard: Shard, token: int, rule: str, epoch: int, fir
 def _by_token(client: Redis, shard: Shard, rules: Sequence[str]) -> dict[int, list[str]]:
     """Ids of rules by the instrument that their hash names."""
     found: dict[int, list[str]] = defaultdict(list)
-    for start in range(0, len(rules), AT_ONCE):
-        some = rules[start : start + AT_ONCE]
+    for some in batched(rules, AT_ONCE):
         with client.pipeline(transaction=False) as pipe:
             for rule in some:
                 pipe.hget(shard.rule(rule), "rule")

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, islice
+from itertools import chain
 
 from redis import Redis
 
@@ -11,6 +11,7 @@ from ops.backup.contents import read_keys, read_stream
 from ops.backup.engine import read_engine
 from stormalert import words
 from stormalert.access.security import sealer
+from stormalert.batches import batched
 from stormalert.config.settings import Settings
 from stormalert.redis import keys
 from stormalert.redis.keys import ENGINE_NOUNS, Backup, all_shards
@@ -81,4 +82,4 @@ def _plain(client: Redis, match: str) -> Iterator[Row]:
         for name in client.scan_iter(match=match, count=AT_ONCE)
         if any(pattern.fullmatch(name.decode()) for pattern in patterns)
     )
-    yield from chain.from_iterable(read_keys(client, some, now_ms()) for some in iter(lambda: list(islice(names, AT_ONCE)), []))
+    yield from chain.from_iterable(read_keys(client, some, now_ms()) for some in batched(names, AT_ONCE))

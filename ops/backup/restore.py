@@ -1,7 +1,7 @@
 """Putting a backup in the place of an installation: first everything is checked, then the store is written, then Redis."""
 
 from collections.abc import Iterator
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from ops.backup.engine import let_rest
 from ops.backup.make import AT_ONCE, Counted, told
 from stormalert import words
 from stormalert.access.security import sealer
+from stormalert.batches import batched
 from stormalert.config.settings import Settings
 from stormalert.errors import InputError, StormError
 from stormalert.process import ALIVE_MS
@@ -113,7 +114,7 @@ def _write(client: Redis, path: Path) -> Armed:
     armed: Armed = {}
     for is_key, some in groupby(archive.rows(path), key=lambda row: row[0] == "key"):
         if is_key:
-            while rows := list(islice(some, AT_ONCE)):
+            for rows in batched(some, AT_ONCE):
                 contents.write_keys(client, rows, now_ms())
                 for row in rows:
                     armed |= _armed(row)

@@ -1,17 +1,16 @@
 """Just enough of a browser to sign in somewhere: cookies, redirects, and forms filled in and sent."""
 
-import http.cookiejar
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
 
 from stormalert.errors import StormError
 
 TIMEOUT_S = 10
+REDIRECTS_MAX = 10
 
 
 @dataclass
@@ -44,44 +43,37 @@ class Page:
 class Browser:
     def __init__(self, ways: Mapping[str, str] | None = None) -> None:
         """`ways`: for roots of addresses to which one is led, those that lead there from here."""
-        self._cookies = http.cookiejar.CookieJar()
-        self._opener = urllib.request.build_opener(
-            urllib.request.HTTPCookieProcessor(self._cookies), _Redirects(dict(ways or {}))
-        )
+        self._ways = dict(ways or {})
+        self._client = httpx.Client(timeout=TIMEOUT_S, trust_env=False)
 
     def open(self, url: str) -> Page:
-        return self._fetch(urllib.request.Request(url))  # noqa: S310 - our own addresses
+        return self._fetch(self._client.build_request("GET", url))
 
     def send(self, page: Page, form: Form) -> Page:
-        url = urllib.parse.urljoin(page.url, form.action)
-        content = urllib.parse.urlencode(form.values)
+        url = httpx.URL(page.url).join(form.action)
         if not form.is_post:
-            return self.open(f"{url}?{content}")
-        origin = "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(page.url))
+            return self._fetch(self._client.build_request("GET", url, params=form.values))
+        origin = "{0.scheme}://{0.netloc}".format(urlsplit(page.url))
         headers = {"Origin": origin, "Referer": page.url}
-        return self._fetch(urllib.request.Request(url, content.encode(), headers))  # noqa: S310
+        return self._fetch(self._client.build_request("POST", url, data=form.values, headers=headers))
 
-    def _fetch(self, request: urllib.request.Request) -> Page:
+    def _fetch(self, request: httpx.Request) -> Page:
         """Raises StormError when the page cannot be had."""
-        try:
-            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
+        for _ in range(REDIRECTS_MAX):
+            try:
+                answer = self._client.send(request)
+            except httpx.HTTPError as error:
+                raise StormError(f"{_bare(request.url)} cannot be reached: {error}") from None
+            if answer.is_error:
+                raise StormError(f"{_bare(request.url)} answered {answer.status_code}")
+            if answer.next_request is None:
                 reader = _FormReader()
-                reader.feed(answer.read().decode(errors="replace"))
-                return Page(answer.url, reader.forms)
-        except urllib.error.HTTPError as refusal:
-            raise StormError(f"{_bare(refusal.url)} answered {refusal.code}") from None
-        except OSError as error:
-            raise StormError(f"{_bare(request.full_url)} cannot be reached: {error}") from None
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    def __init__(self, ways: Mapping[str, str]) -> None:
-        self._ways = ways
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
-    ) -> urllib.request.Request | None:
-        return super().redirect_request(req, fp, code, msg, headers, self._way_to(newurl))
+                reader.feed(answer.text)
+                return Page(str(answer.url), reader.forms)
+            led_to = answer.next_request
+            # Not as httpx made it: the cookies are those of where the way from here leads.
+            request = self._client.build_request(led_to.method, self._way_to(str(led_to.url)))
+        raise StormError(f"{_bare(request.url)} leads on and on")
 
     def _way_to(self, url: str) -> str:
         for root, way in self._ways.items():
@@ -105,6 +97,6 @@ class _FormReader(HTMLParser):
             form.values[of["name"]] = of.get("value", "")
 
 
-def _bare(url: str) -> str:
+def _bare(url: httpx.URL) -> httpx.URL:
     """Without the query, which may carry a token."""
-    return url.split("?")[0]
+    return url.copy_with(query=None)

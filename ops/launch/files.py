@@ -5,6 +5,8 @@ import secrets
 import shlex
 import shutil
 from collections.abc import Iterable
+from configparser import RawConfigParser
+from io import StringIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -53,31 +55,29 @@ def write_supervisor_conf(plan: Plan, programs: Iterable[Program], socket: Path,
 
 def supervisor_conf(programs: list[Program], logs: Path, socket: Path, directory: Path, tether: tuple[str, ...]) -> str:
     """No secret is in it: the processes read theirs from run.env."""
-    return "\n".join(
-        [
-            "[supervisord]",
-            "nodaemon=true",
-            "silent=true",
-            "umask=077",
-            *(["user=root"] if os.geteuid() == 0 else []),
-            f"logfile={_literal(logs / 'supervisord.log')}",
-            f"pidfile={_literal(logs.parent / 'supervisord.pid')}",
-            "",
-            "[unix_http_server]",
-            f"file={_literal(socket)}",
-            "chmod=0700",
-            "",
-            "[rpcinterface:supervisor]",
-            "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
-            "",
-            "[supervisorctl]",
-            f"serverurl=unix://{_literal(socket)}",
-            "",
-            *(line for number, it in enumerate(programs) for line in _program(it, number, logs, directory, tether)),
-            *_group("servers", 1, [it.name for it in programs if it.is_server]),
-            *_group("storm", 2, [it.name for it in programs if not it.is_server]),
-        ]
-    )
+    # Without interpolation: supervisord's own comes later.
+    conf = RawConfigParser()
+    conf["supervisord"] = {
+        "nodaemon": "true",
+        "silent": "true",
+        "umask": "077",
+        **({"user": "root"} if os.geteuid() == 0 else {}),
+        "logfile": _literal(logs / "supervisord.log"),
+        "pidfile": _literal(logs.parent / "supervisord.pid"),
+    }
+    conf["unix_http_server"] = {"file": _literal(socket), "chmod": "0700"}
+    factory = "supervisor.rpcinterface:make_main_rpcinterface"
+    conf["rpcinterface:supervisor"] = {"supervisor.rpcinterface_factory": factory}
+    conf["supervisorctl"] = {"serverurl": f"unix://{_literal(socket)}"}
+    for number, it in enumerate(programs):
+        conf[f"program:{it.name}"] = _program(it, number, logs, directory, tether)
+    # A group stops at once and the groups one after another, the highest priority first.
+    for priority, (name, is_server) in enumerate((("servers", True), ("storm", False)), 1):
+        if members := [it.name for it in programs if it.is_server is is_server]:
+            conf[f"group:{name}"] = {"programs": ",".join(members), "priority": str(priority)}
+    text = StringIO()
+    conf.write(text)
+    return text.getvalue()
 
 
 def write_private(path: Path, text: str) -> None:
@@ -94,28 +94,21 @@ def wipe(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def _program(it: Program, number: int, logs: Path, directory: Path, tether: tuple[str, ...]) -> list[str]:
-    return [
-        f"[program:{it.name}]",
-        f"command={_literal(shlex.join((*tether, *it.command)))}",
-        f"directory={_literal(directory)}",
-        f"environment={_literal(','.join(f'{name}={_in_quotes(value)}' for name, value in it.environment.items()))}",
-        f"priority={number}",
-        "autorestart=true",
-        f"startsecs={START_S}",
-        f"stopwaitsecs={STOP_WITHIN_S}",
-        "killasgroup=true",
-        "redirect_stderr=true",
-        f"stdout_logfile={_literal(logs / it.name)}.log",
-        f"stdout_logfile_maxbytes={LOG_BYTES}",
-        f"stdout_logfile_backups={LOG_BACKUPS}",
-        "",
-    ]
-
-
-def _group(name: str, priority: int, members: list[str]) -> list[str]:
-    # A group stops at once and the groups one after another, the highest priority first.
-    return [f"[group:{name}]", f"programs={','.join(members)}", f"priority={priority}", ""] if members else []
+def _program(it: Program, number: int, logs: Path, directory: Path, tether: tuple[str, ...]) -> dict[str, str]:
+    return {
+        "command": _literal(shlex.join((*tether, *it.command))),
+        "directory": _literal(directory),
+        "environment": _literal(",".join(f"{name}={_in_quotes(value)}" for name, value in it.environment.items())),
+        "priority": str(number),
+        "autorestart": "true",
+        "startsecs": str(START_S),
+        "stopwaitsecs": str(STOP_WITHIN_S),
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": f"{_literal(logs / it.name)}.log",
+        "stdout_logfile_maxbytes": str(LOG_BYTES),
+        "stdout_logfile_backups": str(LOG_BACKUPS),
+    }
 
 
 def _literal(text: object) -> str:

@@ -1,10 +1,9 @@
 """Minute bars as ingest writes them and charts draw them."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import NamedTuple
 
-from stormalert.units import DAY_MS, IST, now_ms, parse_price_e4
+from stormalert.units import parse_price_e4
 
 
 class Bar(NamedTuple):
@@ -29,12 +28,3 @@ def read_bars(entries: Iterable[tuple[str, Mapping[str, str]]]) -> list[Bar]:
             bar = Bar(bar.time_ms, before.open_e4, high, low, bar.close_e4)
         bars.append(bar)
     return bars
-
-
-def day_began_ms(at_ms: int | None = None) -> int:
-    """Midnight in India before that moment, or before now."""
-    moment_ms = now_ms() if at_ms is None else at_ms
-    offset = datetime.fromtimestamp(moment_ms / 1_000, IST).utcoffset()
-    assert offset is not None
-    offset_ms = int(offset.total_seconds() * 1_000)
-    return (moment_ms + offset_ms) // DAY_MS * DAY_MS - offset_ms

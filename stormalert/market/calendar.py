@@ -16,8 +16,8 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from stormalert.errors import InputError
+from stormalert.market.days import date_of, day_began_ms, midnight_ms
 from stormalert.model import sentences
-from stormalert.units import IST
 
 
 class Segment(IntEnum):
@@ -247,13 +247,13 @@ class Sessions:
 
         A stock that leaves continuous trading earlier than others does not close its segment.
         """
-        today = datetime.fromtimestamp(time_ms / 1_000, IST).replace(hour=0, minute=0, second=0, microsecond=0)
+        today = date_of(time_ms)
         for day in (today + timedelta(days=ahead) for ahead in range(LOOK_AHEAD_DAYS)):
-            midnight_ms = int(day.timestamp() * 1_000)
-            spans = sorted(span for each in segments for span in self._calendar.spans_on(day.date(), each, False))
+            began_ms = midnight_ms(day)
+            spans = sorted(span for each in segments for span in self._calendar.spans_on(day, each, False))
             for span in spans:
-                if time_ms < midnight_ms + _of_day_ms(span.closes):
-                    return midnight_ms + _of_day_ms(span.opens)
+                if time_ms < began_ms + _of_day_ms(span.closes):
+                    return began_ms + _of_day_ms(span.opens)
         return time_ms + LOOK_AHEAD_DAYS * DAY_MS
 
     def turn(self, segment: int, time_ms: int) -> tuple[bool, int]:
@@ -261,21 +261,18 @@ class Sessions:
         opens_ms = self.opens_ms({segment}, time_ms)
         if opens_ms > time_ms:
             return False, opens_ms
-        day = datetime.fromtimestamp(opens_ms / 1_000, IST).replace(hour=0, minute=0, second=0, microsecond=0)
-        midnight_ms = int(day.timestamp() * 1_000)
-        closes = (midnight_ms + _of_day_ms(span.closes) for span in self._calendar.spans_on(day.date(), segment, False))
+        day = date_of(opens_ms)
+        closes = (midnight_ms(day) + _of_day_ms(span.closes) for span in self._calendar.spans_on(day, segment, False))
         return True, min(closes_ms for closes_ms in closes if closes_ms > time_ms)
 
     def _turn_to_day_of(self, time_ms: int) -> None:
-        midnight = datetime.fromtimestamp(time_ms / 1_000, IST).replace(hour=0, minute=0, second=0, microsecond=0)
-        self._day_ends_ms = int((midnight + timedelta(days=1)).timestamp() * 1_000)
+        self._day_ends_ms = day_began_ms(time_ms) + DAY_MS
         self._spans.clear()
 
     def _of_today(self, segment: int, is_auctioned: bool) -> list[tuple[int, int]]:
-        midnight_ms = self._day_ends_ms - DAY_MS
-        today = datetime.fromtimestamp(midnight_ms / 1_000, IST).date()
-        spans = self._calendar.spans_on(today, segment, is_auctioned)
-        return [(midnight_ms + _of_day_ms(span.opens), midnight_ms + _of_day_ms(span.closes)) for span in spans]
+        began_ms = self._day_ends_ms - DAY_MS
+        spans = self._calendar.spans_on(date_of(began_ms), segment, is_auctioned)
+        return [(began_ms + _of_day_ms(span.opens), began_ms + _of_day_ms(span.closes)) for span in spans]
 
 
 def _of_day_ms(moment: time) -> int:

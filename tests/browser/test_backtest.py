@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from stormalert.market.bars import day_began_ms
+from stormalert.market.days import day_began_ms
 from stormalert.model import Direction, Kind, Rule, RuleState
 from stormalert.redis import keys
 from stormalert.units import HOUR_MS, MINUTE_MS, format_price

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from stormalert.access.security import new_id
-from stormalert.market.bars import day_began_ms
+from stormalert.market.days import day_began_ms
 from stormalert.model import Direction, Kind, Mute, MuteScope, Repeat, Rule, RuleState
 from stormalert.notify import preferences
 from stormalert.notify.preferences import Loudness

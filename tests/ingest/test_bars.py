@@ -6,7 +6,8 @@ from redis.asyncio import Redis
 
 from ingest.bars import Bars
 from stormalert import process
-from stormalert.market.bars import Bar, day_began_ms, read_bars
+from stormalert.market.bars import Bar, read_bars
+from stormalert.market.days import day_began_ms
 from stormalert.model import Tick
 from stormalert.redis.keys import Shard
 from stormalert.units import MINUTE_MS

@@ -1,16 +1,12 @@
 """The other way to get updates: Telegram posts them to us, with a secret by which we know it."""
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
 import json
 import logging
-import socket
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -18,9 +14,10 @@ from starlette.routing import Route
 from telegram import Update
 from telegram.error import TelegramError
 
+from stormalert import asgi
 from stormalert.config.settings import Settings
 from stormalert.errors import StormError
-from stormalert.process import Tasks
+from stormalert.process import Tasks, sleep_unless
 from workers.bot.polling import Outage
 from workers.bot.talk import WANTED, App
 
@@ -76,51 +73,12 @@ class Webhook:
                 wait_s = CHECK_S
             except TelegramError as error:
                 wait_s = outage.begin(error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), wait_s)
+            await sleep_unless(stopping, wait_s)
 
     async def _serve(self, stopping: asyncio.Event) -> None:
-        # Here, because uvicorn would end the whole process where the address cannot be had.
-        listening = _listen(self._config)
-        server = _Server(
-            uvicorn.Config(
-                self.app(),
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
+        listening = asgi.listen(self._config.host, self._config.bot_port, "STORM_HOST, STORM_BOT_PORT")
         log.info("listening for telegram", extra={"address": f"http://{self._config.host}:{self._config.bot_port}/"})
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        asked_to_stop = asyncio.create_task(stopping.wait())
-        await asyncio.wait([serving, asked_to_stop], return_when=asyncio.FIRST_COMPLETED)
-        server.should_exit = True
-        asked_to_stop.cancel()
-        await serving
-
-
-class _Server(uvicorn.Server):
-    """One that leaves the signals to stormalert.process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _listen(config: Settings) -> socket.socket:
-    """Raises StormError when the address cannot be had."""
-    listening = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((config.host, config.bot_port))
-        listening.listen(64)
-    except OSError as error:
-        listening.close()
-        reason = error.strerror or str(error)
-        raise StormError(f"cannot listen on {config.host}:{config.bot_port} (STORM_HOST, STORM_BOT_PORT): {reason}") from None
-    return listening
+        await asgi.serve_until(stopping, self.app(), listening, goodbye_s=1)
 
 
 def secret(config: Settings) -> str:
