@@ -27,32 +27,32 @@ Made = TypeVar("Made")
 REDIS_TIMEOUT_S = 3
 
 
-class _Panel:
+class _Overridden:
     """What admins set goes before the environment; read anew by a thread, so that nobody waits for the store."""
 
     found: Settings | None = None
 
 
 def config() -> Settings:
-    return _Panel.found or settings.load()
+    return _Overridden.found or settings.load()
 
 
-def follow_panel() -> None:
-    """From now on `config` is with what admins set in the panel."""
-    refresh_panel()
+def follow_overrides() -> None:
+    """From now on `config` is with admins' overrides."""
+    refresh_overrides()
     threading.Thread(target=_follow, name="panel", daemon=True).start()
 
 
-def refresh_panel() -> None:
+def refresh_overrides() -> None:
     """Raises StormError when the store is away."""
-    _Panel.found = overrides.overlay(settings.load(), store())
+    _Overridden.found = overrides.overlay(settings.load(), store())
 
 
 def _follow() -> None:
     while True:
-        time.sleep(process.PANEL_EVERY_S)
+        time.sleep(process.OVERRIDES_EVERY_S)
         with contextlib.suppress(StormError):
-            refresh_panel()
+            refresh_overrides()
 
 
 @cache

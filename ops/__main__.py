@@ -10,13 +10,16 @@ from ops.doctor import report
 from ops.launch import admin, alive, backups
 from ops.launch.run import run
 from ops.launch.seed import seed
-from ops.reencrypt import reseal
+from ops.reencrypt import reencrypt
 from stormalert import process
 from stormalert.config import settings
 from stormalert.config.settings import Settings
 from stormalert.errors import StormError
 from stormalert.redis import acl
 from stormalert.store import open_store
+
+# The command's before it was called as its field calls it.
+OLD_NAMES = ["reseal"]
 
 
 def main() -> int:
@@ -48,17 +51,17 @@ def main() -> int:
             return alive.report(config, arguments.process)
         if arguments.command == "seed":
             return seed(config)
-        if arguments.command == "reseal":
-            return _reseal(config)
+        if arguments.command in ("re-encrypt", *OLD_NAMES):
+            return _reencrypt(config)
         return admin.add(open_store(config.mongodb_uri, config.sqlite_path), arguments.name)
     except StormError as error:
         print(error, file=sys.stderr)
         return 1
 
 
-def _reseal(config: Settings) -> int:
-    count, refused = reseal(config, open_store(config.mongodb_uri, config.sqlite_path))
-    print(f"{count} sealed anew.")
+def _reencrypt(config: Settings) -> int:
+    count, refused = reencrypt(config, open_store(config.mongodb_uri, config.sqlite_path))
+    print(f"{count} encrypted anew.")
     if not refused:
         print("STORM_MASTER_SECRET_PREVIOUS can be removed now.")
         return 0
@@ -84,7 +87,9 @@ def _parser() -> argparse.ArgumentParser:
         "add-admin", help="make an admin, or let one in again who lost the password or the second factor"
     )
     add_admin.add_argument("name")
-    commands.add_parser("reseal", help="after STORM_MASTER_SECRET was changed: encrypt with it what the store keeps")
+    commands.add_parser(
+        "re-encrypt", aliases=OLD_NAMES, help="after STORM_MASTER_SECRET was changed: encrypt with it what the store keeps"
+    )
     backing_up = commands.add_parser("backup", help="all of the store and of Redis in one file, while everything runs")
     backing_up.add_argument(
         "target", type=Path, help="file to write, a directory for a name with the time, or - for standard output"

@@ -1,4 +1,4 @@
-"""All that the store keeps sealed, sealed anew: the second step of changing STORM_MASTER_SECRET."""
+"""All that the store keeps sealed, encrypted anew: the second step of changing STORM_MASTER_SECRET."""
 
 from collections.abc import Iterator
 
@@ -12,33 +12,33 @@ from stormalert.store import Store
 SEALED = (overrides.PREFIX, "kite.")
 
 
-def reseal(config: Settings, store: Store) -> tuple[int, list[str]]:
-    """How many were sealed anew, and what could not be opened. Can be done again. Raises StormError."""
+def reencrypt(config: Settings, store: Store) -> tuple[int, list[str]]:
+    """How many were encrypted anew, and what could not be opened. Can be done again. Raises StormError."""
     seal = sealer(config)
-    found = [_reseal_settings(store, seal), _reseal_users(store, seal)]
+    found = [_reencrypt_settings(store, seal), _reencrypt_users(store, seal)]
     outcomes = [outcome for each in found for outcome in each]
     return outcomes.count(""), [outcome for outcome in outcomes if outcome]
 
 
-def _reseal_settings(store: Store, seal: Sealer) -> Iterator[str]:
+def _reencrypt_settings(store: Store, seal: Sealer) -> Iterator[str]:
     for prefix in SEALED:
         for name, sealed in store.settings_like(prefix).items():
             if not sealed:
                 continue
             try:
-                store.save_setting(name, seal.reseal(sealed))
+                store.save_setting(name, seal.reencrypt(sealed))
             except StormError:
                 yield f"the setting {name}"
             else:
                 yield ""
 
 
-def _reseal_users(store: Store, seal: Sealer) -> Iterator[str]:
+def _reencrypt_users(store: Store, seal: Sealer) -> Iterator[str]:
     for user in store.users():
         if not user.totp_sealed:
             continue
         try:
-            store.save_user(user.model_copy(update={"totp_sealed": seal.reseal(user.totp_sealed)}))
+            store.save_user(user.model_copy(update={"totp_sealed": seal.reencrypt(user.totp_sealed)}))
         except Conflict:
             yield f"the second factor of {user.name}, who changed just now"
         except StormError:

@@ -162,7 +162,7 @@ class User(Record):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.@+-]{1,63}$")
     password_hash: str = Field(repr=False)
     role: Role = Role.MEMBER
-    # Of the house's plans; empty: the usual one.
+    # Of the policy's plans; empty: the usual one.
     plan: str = Field(default="", max_length=32)
     # Cannot sign in, and gets no alerts.
     is_off: bool = False

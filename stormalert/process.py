@@ -37,7 +37,7 @@ from stormalert.units import now_ms
 log = logging.getLogger("stormalert")
 
 BEAT_S = 2
-PANEL_EVERY_S = 3
+OVERRIDES_EVERY_S = 3
 # A process counts as dead after five missed beats.
 ALIVE_MS = 10_000
 # redis-py's default of 5 s is below the longest XREAD BLOCK.
@@ -58,11 +58,11 @@ Main = Callable[[Settings, asyncio.Event], Awaitable[None]]
 def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, follows: Sequence[str] = ()) -> None:
     """Run `main(settings, stopping)` as the process `name` until it returns; exit 1 with one sentence on a StormError.
 
-    `follows`: settings of the panel; with what admins set there over its own, and anew when one of them changes.
+    `follows`: overrides; with what admins set there over its own, and anew when one of them changes.
     """
     config = load_or_exit()
     start_logging(name, config)
-    following: PanelWatch | None = None
+    following: OverridesWatch | None = None
 
     async def guarded() -> None:
         stopping = asyncio.Event()
@@ -79,7 +79,7 @@ def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, 
 
     try:
         if follows:
-            following = PanelWatch(config, follows)
+            following = OverridesWatch(config, follows)
             config = following.config
         run_loop(guarded())
     except StormError as error:
@@ -89,7 +89,7 @@ def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, 
         start_anew()
 
 
-class PanelWatch:
+class OverridesWatch:
     """The settings with the panel's over them, and a look now and then whether those changed. Raises StormError."""
 
     def __init__(self, config: Settings, names: Sequence[str]) -> None:
@@ -101,9 +101,9 @@ class PanelWatch:
         self.has_changed = False
 
     async def watch(self, stop: Callable[[], object]) -> None:
-        """Stops the process when the panel's settings changed."""
+        """Stops the process when overrides changed."""
         while True:
-            await asyncio.sleep(PANEL_EVERY_S)
+            await asyncio.sleep(OVERRIDES_EVERY_S)
             try:
                 self.has_changed = await asyncio.to_thread(self._look)
             except StormError as error:

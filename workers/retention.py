@@ -1,4 +1,4 @@
-"""Forgets what is older than the house keeps: alerts with their deliveries, the audit log, sign-ins that are over."""
+"""Forgets what is older than the policy keeps: alerts with their deliveries, the audit log, sign-ins that are over."""
 
 import logging
 

@@ -38,7 +38,7 @@ def run() -> None:
     config = process.load_or_exit()
     start_logging("worker", config)
     try:
-        watch = process.PanelWatch(config, overrides.CHANNELS)
+        watch = process.OverridesWatch(config, overrides.CHANNELS)
         with Loop() as loop:
             _work(watch, loop)
     except StormError as error:
@@ -51,7 +51,7 @@ def run() -> None:
         process.start_anew()
 
 
-def _work(watch: process.PanelWatch, loop: Loop) -> None:
+def _work(watch: process.OverridesWatch, loop: Loop) -> None:
     config = watch.config
     client = process.connect(config.redis_url)
     name = f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"

@@ -163,7 +163,7 @@ async def check_code(caller: Caller, user: User, code: str) -> None:
 
 
 def must_enrol(user: User) -> bool:
-    """Whether the house wants a second factor that the user does not have. Raises StormError."""
+    """Whether the policy wants a second factor that the user does not have. Raises StormError."""
     return not user.has_second_factor and policy.read(resources.store()).demands_second_factor(user)
 
 

@@ -45,12 +45,12 @@ def _change_key(key: overrides.Shown) -> None:
 def _set_key(name: str, text: str) -> None:
     who = admin()
     overrides.save(resources.config(), resources.store(), name, text)
-    resources.refresh_panel()
+    resources.refresh_overrides()
     authentication.record(who.user.id, "key set", name)
 
 
 def _forget_key(name: str) -> None:
     who = admin()
     overrides.forget(resources.store(), name)
-    resources.refresh_panel()
+    resources.refresh_overrides()
     authentication.record(who.user.id, "key forgotten", name)

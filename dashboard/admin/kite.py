@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import resources, texts, viewer
 from dashboard.accounts import authentication
-from dashboard.admin import keys as panel_keys
+from dashboard.admin import keys as overrides_form
 from dashboard.admin.access import admin, attempt, link
 from dashboard.system import status
 from stormalert import words
@@ -34,7 +34,7 @@ def show() -> None:
     _instruments()
     st.subheader("Key", anchor=False)
     redirect_url()
-    panel_keys.ask(overrides.KITE)
+    overrides_form.ask(overrides.KITE)
 
 
 def log_in() -> None:

@@ -1,4 +1,4 @@
-"""House: plans with their limits, who needs a second factor, and for how long things are kept."""
+"""Policy: plans with their limits, who needs a second factor, and for how long things are kept."""
 
 import pandas as pd
 import streamlit as st
@@ -7,7 +7,7 @@ from dashboard import resources
 from dashboard.accounts import authentication
 from dashboard.admin.access import admin, attempt
 from stormalert.config import policy
-from stormalert.config.policy import USUAL_PLAN, House, Plan, SecondFactor
+from stormalert.config.policy import USUAL_PLAN, Plan, Policy, SecondFactor
 from stormalert.errors import InputError
 
 _FACTOR_NAMES = {
@@ -19,7 +19,7 @@ _FACTOR_NAMES = {
 
 def show() -> None:
     now = policy.read(resources.store())
-    with st.form("house", border=False):
+    with st.form("policy", border=False):
         factor = st.radio(
             "Second factor", list(SecondFactor), index=list(SecondFactor).index(now.second_factor),
             format_func=_FACTOR_NAMES.__getitem__, horizontal=True,
@@ -34,10 +34,10 @@ def show() -> None:
         edited = st.data_editor(rows, num_rows="dynamic", hide_index=True, key="plans")
         is_sent = st.form_submit_button("Save", type="primary")
     if is_sent and factor:
-        attempt(lambda: _save_house(factor, int(keep), int(keep_audit), edited), "The house's rules are saved.")
+        attempt(lambda: _save_policy(factor, int(keep), int(keep_audit), edited), "The policy is saved.")
 
 
-def _save_house(factor: SecondFactor, keep_days: int, keep_audit_days: int, table: pd.DataFrame) -> None:
+def _save_policy(factor: SecondFactor, keep_days: int, keep_audit_days: int, table: pd.DataFrame) -> None:
     plans: dict[str, Plan] = {}
     for row in table.to_dict("records"):
         name = str(row.pop("plan") or "").strip()
@@ -46,5 +46,5 @@ def _save_house(factor: SecondFactor, keep_days: int, keep_audit_days: int, tabl
         # A cell that is empty is not a number, not even itself.
         plans[name] = policy.checked(Plan, {str(column): int(found) for column, found in row.items() if found == found})
     fields = {"plans": plans, "second_factor": factor, "keep_days": keep_days, "keep_audit_days": keep_audit_days}
-    policy.change(resources.store(), policy.checked(House, fields))
-    authentication.record(admin().user.id, "house changed", f"plans {', '.join(plans)}; second factor {factor}")
+    policy.change(resources.store(), policy.checked(Policy, fields))
+    authentication.record(admin().user.id, "policy changed", f"plans {', '.join(plans)}; second factor {factor}")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard import resources, watchlists
 from dashboard.accounts import authentication
-from dashboard.admin import keys as panel_keys
+from dashboard.admin import keys as overrides_form
 from dashboard.admin import kite
 from dashboard.admin.access import admin, attempt, link
 from dashboard.channels import verification
@@ -56,7 +56,7 @@ def hint(user: str) -> None:
 
 def _key() -> None:
     kite.redirect_url()
-    panel_keys.ask(overrides.KITE)
+    overrides_form.ask(overrides.KITE)
 
 
 def _log_in() -> None:

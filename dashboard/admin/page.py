@@ -14,7 +14,7 @@ _PARTS: dict[str, Callable[[], None]] = {
     "Kite": kite.show,
     "Keys": keys.show,
     "Users": users.show,
-    "House": limits.show,
+    "Policy": limits.show,
     "Calendar": calendar.show,
     "Queue": queue.show,
     "Audit log": audit.show,

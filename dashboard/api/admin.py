@@ -1,4 +1,4 @@
-"""/api/admin: users and invitations, the house's limits, keys, the calendar, the system's status and the audit log."""
+"""/api/admin: users and invitations, the policy, keys, the calendar, the system's status and the audit log."""
 
 import json
 from typing import Annotated, Any
@@ -28,7 +28,7 @@ from dashboard.api.models import (
 from dashboard.system.depth import read_system
 from dashboard.web.access_rules import Door
 from stormalert.config import policy
-from stormalert.config.policy import House, PlanName, SecondFactor
+from stormalert.config.policy import PlanName, Policy, SecondFactor
 from stormalert.errors import InputError
 from stormalert.market.calendar import CALENDAR_SETTING, Segment, read_calendar
 from stormalert.model import Role, Scope, Ticket, TicketKind, User
@@ -81,7 +81,7 @@ class PlanIn(Input):
     alerts_per_hour: Annotated[Whole, Field(ge=0, le=100_000, description="0: as STORM_ALERTS_PER_HOUR says")] = 0
 
 
-class HouseIn(Input):
+class PolicyIn(Input):
     plans: Annotated[dict[PlanName, PlanIn], Field(min_length=1, max_length=20)]
     second_factor: SecondFactor
     keep_days: Annotated[Whole, Field(ge=1, le=3650, description="alerts with their deliveries")]
@@ -211,16 +211,16 @@ def withdraw(who: Who, invitation: RecordId) -> None:
 
 
 @router.get("/house", **READ)
-def get_house() -> HouseIn:
+def get_house() -> PolicyIn:
     """Plans, who needs a second factor, and how long things are kept."""
-    return HouseIn.model_validate(policy.read(resources.store()).model_dump())
+    return PolicyIn.model_validate(policy.read(resources.store()).model_dump())
 
 
 @router.put("/house", **WRITE)
-def set_house(who: Who, asked: HouseIn) -> HouseIn:
-    saved = policy.checked(House, asked.model_dump())
+def set_house(who: Who, asked: PolicyIn) -> PolicyIn:
+    saved = policy.checked(Policy, asked.model_dump())
     policy.change(resources.store(), saved)
-    authentication.record(who.user.id, "house changed", saved.model_dump_json()[:500])
+    authentication.record(who.user.id, "policy changed", saved.model_dump_json()[:500])
     return asked
 
 

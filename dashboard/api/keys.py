@@ -39,7 +39,7 @@ def set_key(who: Who, name: str, asked: NewKey) -> Key:
     """The processes take it up within seconds."""
     _check_key(name)
     overrides.save(resources.config(), resources.store(), name, asked.value)
-    resources.refresh_panel()
+    resources.refresh_overrides()
     authentication.record(who.user.id, "key set", name)
     return next(key for key in list_keys() if key.name == name)
 
@@ -49,12 +49,12 @@ def forget_key(who: Who, name: str) -> None:
     """The environment's counts again."""
     _check_key(name)
     overrides.forget(resources.store(), name)
-    resources.refresh_panel()
+    resources.refresh_overrides()
     authentication.record(who.user.id, "key forgotten", name)
 
 
 def _check_key(name: str) -> None:
-    if name not in overrides.PANEL:
+    if name not in overrides.NAMES:
         raise not_found("key")
 
 

@@ -25,7 +25,7 @@ class BurstIn(Input):
 
 
 class Wishes(Input):
-    burst: BurstIn | None = Field(None, description="more alerts than that are told together; null: as the house has it")
+    burst: BurstIn | None = Field(None, description="more alerts than that are told together; null: as the policy has it")
     template: Annotated[str, Field(max_length=templates.LONGEST)] = Field(
         "", description="one's own message; empty: the usual one"
     )

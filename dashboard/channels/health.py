@@ -32,7 +32,7 @@ def trouble(channel: Channel, last: Delivery | None, alarms: Sequence[Alarm]) ->
     if channel.reason:
         return f"Switched off: {channel.reason}. {_MEND[channel.kind]}"
     if any(alarm.kind is channel.kind for alarm in alarms):
-        return "The provider refuses this house's messages. An admin has to mend it, and has been told."
+        return "The provider refuses this installation's messages. An admin has to mend it, and has been told."
     if channel.takes_alerts and last and last.state is DeliveryState.FAILED:
         return f"The last message {texts.delivery(last)}. Send a test; when it fails too, see that the address is right."
     return ""

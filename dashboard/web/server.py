@@ -106,7 +106,7 @@ async def serve(config: Settings, stopping: asyncio.Event) -> None:
     app = make_app(config)
     resources.remember_loop()
     # Opened here, so that a store that cannot be opened is told at the start and not on a page.
-    await asyncio.to_thread(resources.follow_panel)
+    await asyncio.to_thread(resources.follow_overrides)
     if path := await asyncio.to_thread(one_time_links.offer_first_admin, resources.store()):
         # Not by way of the log: it is for the person who starts it, and good once.
         root = config.public_url.rstrip("/") or f"http://{config.host}:{config.port}"

@@ -9,7 +9,7 @@ from stormalert.store import Store
 
 @dataclass(frozen=True)
 class Case:
-    """`config` is with what admins set in the panel; `environment` without. `now_ms`: by this machine's clock."""
+    """`config` is with admins' overrides; `environment` without. `now_ms`: by this machine's clock."""
 
     environment: Settings
     config: Settings

@@ -58,7 +58,7 @@ def check_secrets(case: Case) -> Iterator[Finding]:
     if config.jwt_secret_previous.get_secret_value():
         yield wait("secrets", "STORM_JWT_SECRET_PREVIOUS is set", "remove it when the sessions it signed have ended")
     if config.master_secret_previous.get_secret_value():
-        yield wait("secrets", "STORM_MASTER_SECRET_PREVIOUS is set", "run `python -m stormalert reseal`, then remove it")
+        yield wait("secrets", "STORM_MASTER_SECRET_PREVIOUS is set", "run `python -m stormalert re-encrypt`, then remove it")
 
 
 def check_sealed(case: Case) -> Iterator[Finding]:

@@ -55,7 +55,7 @@ def examine_with(environment: Settings) -> list[Finding]:
             case = replace(case, config=overrides.overlay(environment, store))
         found = _run(case)
     except StormError as error:
-        found = [*_run(case), bad("store", str(error), "what is set in the panel could not be read")]
+        found = [*_run(case), bad("store", str(error), "what is set as an override could not be read")]
     finally:
         if store is not None:
             store.close()

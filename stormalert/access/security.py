@@ -70,7 +70,7 @@ class Sealer:
                 "a sealed secret cannot be opened: STORM_MASTER_SECRET is not the one it was sealed with"
             ) from None
 
-    def reseal(self, sealed: str) -> str:
+    def reencrypt(self, sealed: str) -> str:
         """The same secret, sealed with the present master secret. Raises StormError as `unseal` does."""
         return self.seal(self.unseal(sealed))
 

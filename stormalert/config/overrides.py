@@ -1,4 +1,4 @@
-"""Settings that admins set in the panel: kept sealed in the store, they go before the environment's.
+"""Settings that admins set as an override: kept sealed in the store, they go before the environment's.
 
 Processes lay them over their settings when they start, and start anew when they change (stormalert.process).
 """
@@ -30,7 +30,7 @@ CHANNELS = (
     "STORM_MAIL_FROM",
     "STORM_PUBLIC_URL",
 )
-PANEL = (*KITE, *CHANNELS)
+NAMES = (*KITE, *CHANNELS)
 # Beside those whose type says so: a URL with a password in it, and half of Kite's sign-in.
 _SECRET = frozenset({"SMTP_URL", "KITE_API_KEY"})
 PREFIX = "panel."
@@ -52,18 +52,18 @@ class Shown(NamedTuple):
 
 def overlay(config: Settings, store: Store) -> Settings:
     """The settings as they count. What cannot be used is left out, and logged without its value. Raises StormError."""
-    for name, sealed in store.settings([PREFIX + name for name in PANEL]).items():
+    for name, sealed in store.settings([PREFIX + name for name in NAMES]).items():
         try:
             config = _with(config, name.removeprefix(PREFIX), sealer(config).unseal(sealed))
         except StormError as error:
-            log.warning("a setting of the panel is not used", extra={"setting": name, "reason": str(error)})
+            log.warning("a setting is not used", extra={"setting": name, "reason": str(error)})
     return config
 
 
 def save(config: Settings, store: Store, name: str, text: str) -> None:
     """Raises InputError, without the text in it."""
-    if name not in PANEL:
-        raise InputError(f"found {name!r}, expected one of {', '.join(PANEL)}")
+    if name not in NAMES:
+        raise InputError(f"found {name!r}, expected one of {', '.join(NAMES)}")
     seal = sealer(config)
     text = text.strip()
     if not text or not text.isprintable():
@@ -90,10 +90,10 @@ def revision(store: Store) -> str:
 
 
 def shown(environment: Settings, store: Store) -> list[Shown]:
-    """All that can be set, as it counts now; `environment` is without the panel."""
-    set_here = store.settings([PREFIX + name for name in PANEL])
+    """All that can be set, as it counts now; `environment` is without them."""
+    set_here = store.settings([PREFIX + name for name in NAMES])
     config = overlay(environment, store)
-    return [_shown(name, config, is_set_here=PREFIX + name in set_here) for name in PANEL]
+    return [_shown(name, config, is_set_here=PREFIX + name in set_here) for name in NAMES]
 
 
 def _shown(name: str, config: Settings, *, is_set_here: bool) -> Shown:

@@ -1,4 +1,4 @@
-"""What the house allows: plans with their limits, who needs a second factor, how long things are kept. Set by admins."""
+"""What an installation allows: plans with their limits, who needs a second factor, how long things are kept. Admins set it."""
 
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
@@ -35,7 +35,7 @@ class Plan(Record):
     alerts_per_hour: int = Field(default=0, ge=0, le=100_000, description="0: as STORM_ALERTS_PER_HOUR says")
 
 
-class House(Record):
+class Policy(Record):
     plans: dict[PlanName, Plan] = Field(default={USUAL_PLAN: Plan()}, min_length=1, max_length=20)
     second_factor: SecondFactor = SecondFactor.OPTIONAL
     keep_days: Days = Field(default=365, description="alerts with their deliveries")
@@ -51,27 +51,27 @@ class House(Record):
         return self.second_factor is SecondFactor.EVERYONE
 
 
-def read(store: Store) -> House:
+def read(store: Store) -> Policy:
     text = store.setting(SETTING)
     if not text:
-        return House()
+        return Policy()
     try:
-        return House.model_validate_json(text)
+        return Policy.model_validate_json(text)
     except ValidationError as error:
-        raise InputError(f"the house's settings cannot be read: {'; '.join(sentences(error))}") from None
+        raise InputError(f"the policy cannot be read: {'; '.join(sentences(error))}") from None
 
 
-def save(store: Store, house: House) -> None:
-    store.save_setting(SETTING, house.model_dump_json())
+def save(store: Store, policy: Policy) -> None:
+    store.save_setting(SETTING, policy.model_dump_json())
 
 
-def change(store: Store, house: House) -> None:
+def change(store: Store, policy: Policy) -> None:
     """Saves what an admin wants. Raises InputError, and Conflict when a plan that goes is somebody's."""
-    if USUAL_PLAN not in house.plans:
+    if USUAL_PLAN not in policy.plans:
         raise InputError(f"found no plan {USUAL_PLAN!r}, expected it among the plans: it is for whoever has no other")
-    if used := {user.plan for user in store.users() if user.plan} - set(house.plans):
+    if used := {user.plan for user in store.users() if user.plan} - set(policy.plans):
         raise Conflict(f"The plan {min(used)!r} is used by somebody; give them another one first.")
-    save(store, house)
+    save(store, policy)
 
 
 def checked(kind: type[Made], fields: dict[str, Any]) -> Made:

@@ -71,7 +71,7 @@ class Settings(BaseModel):
     jwt_secret_previous: MasterSecret = Field(SecretStr(""), alias="STORM_JWT_SECRET_PREVIOUS", description="the JWT_SECRET before the present one: what it signed stays good until it expires")
     session_days: int = Field(7, alias="STORM_SESSION_DAYS", ge=1, le=90, description="days after which one has to sign in again")
     master_secret: MasterSecret = Field(SecretStr(""), alias="STORM_MASTER_SECRET", description="encrypts keys and tokens in the store; at least 32 characters")
-    master_secret_previous: MasterSecret = Field(SecretStr(""), alias="STORM_MASTER_SECRET_PREVIOUS", description="the STORM_MASTER_SECRET before the present one, until `python -m stormalert reseal` has run")
+    master_secret_previous: MasterSecret = Field(SecretStr(""), alias="STORM_MASTER_SECRET_PREVIOUS", description="the STORM_MASTER_SECRET before the present one, until `python -m stormalert re-encrypt` has run")
 
     kite_api_key: str = Field("", alias="KITE_API_KEY", description="Kite Connect API key")
     kite_api_secret: SecretStr = Field(SecretStr(""), alias="KITE_API_SECRET", description="Kite Connect API secret")

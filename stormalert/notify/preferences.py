@@ -53,7 +53,7 @@ def save_of_rule(store: Store, rule: str, wish: RuleWish) -> None:
 
 
 def burst(store: Store, user: str) -> Burst | None:
-    """The user's own; None where the house's counts."""
+    """The user's own; None where the installation's counts."""
     text = store.setting(_burst(user))
     return Burst.model_validate_json(text) if text else None
 

@@ -207,7 +207,7 @@ class Store(Protocol):
         """All that ingest must subscribe to: every watchlist and every rule that is not deleted."""
         ...
 
-    # Settings made in the panel (values may be sealed by stormalert.access.security) and the audit log.
+    # Settings made as an override (values may be sealed by stormalert.access.security) and the audit log.
     def setting(self, name: str) -> str | None: ...
     def settings(self, names: Sequence[str]) -> dict[str, str]:
         """Those that are there."""

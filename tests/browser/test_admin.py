@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from stormalert.access.security import is_password
 from stormalert.config import policy
-from stormalert.config.policy import House
+from stormalert.config.policy import Policy
 from stormalert.model import RuleState
 from tests.browser.running import NAME, PASSWORD, USER, Running
 from tests.browser.watching import PHONE, Watched
@@ -110,12 +110,12 @@ def test_a_key_is_set_and_only_its_end_is_shown(product: Running, signed_in: Wat
 
 
 def test_the_house_decides_who_needs_a_second_factor_and_how_long_things_are_kept(product: Running, signed_in: Watched) -> None:
-    tab(signed_in, "/admin", "House")
+    tab(signed_in, "/admin", "Policy")
     signed_in.page.get_by_text("Everybody must have one").click()
     signed_in.page.get_by_label("Days that alerts are kept").fill("90")
-    signed_in.screenshot("admin-house")
-    signed_in.page.get_by_role("tabpanel", name="House").get_by_role("button", name="Save").click()
-    expect(signed_in.page.get_by_text("The house's rules are saved.")).to_be_visible()
+    signed_in.screenshot("admin-policy")
+    signed_in.page.get_by_role("tabpanel", name="Policy").get_by_role("button", name="Save").click()
+    expect(signed_in.page.get_by_text("The policy is saved.")).to_be_visible()
     kept = policy.read(product.store)
     assert (kept.second_factor, kept.keep_days, list(kept.plans)) == ("everyone", 90, ["standard"])
     with signed_in.somebody_else() as other:
@@ -123,7 +123,7 @@ def test_the_house_decides_who_needs_a_second_factor_and_how_long_things_are_kep
         other.send_sign_in(NAME, PASSWORD)
         expect(other.page.get_by_text("Here everybody signs in with a second factor.")).to_be_visible()
         other.screenshot("enrolment")
-    policy.save(product.store, House())
+    policy.save(product.store, Policy())
 
 
 def test_a_calendar_that_makes_no_sense_is_refused_in_a_sentence(product: Running, signed_in: Watched) -> None:
@@ -162,7 +162,7 @@ def test_rules_go_out_and_come_in_as_a_file(product: Running, signed_in: Watched
 
 def test_the_new_pages_fit_a_phone(signed_in: Watched) -> None:
     signed_in.show_as("dark", PHONE)
-    for path, name in (("/admin", "Users"), ("/admin", "Keys"), ("/admin", "House"), ("/settings", "Account")):
+    for path, name in (("/admin", "Users"), ("/admin", "Keys"), ("/admin", "Policy"), ("/settings", "Account")):
         tab(signed_in, path, name)
         signed_in.screenshot(f"{name.lower()}-phone")
         assert signed_in.page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]

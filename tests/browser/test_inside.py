@@ -17,7 +17,7 @@ from tests.conftest import free_port
 
 pytestmark = pytest.mark.browser
 
-PARTS = ("System", "First steps", "Kite", "Keys", "Users", "House", "Calendar", "Queue", "Audit log")
+PARTS = ("System", "First steps", "Kite", "Keys", "Users", "Policy", "Calendar", "Queue", "Audit log")
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ from .conftest import JWT_SECRET, Rig
 NOBODY, OWNER, OTHER, ADMIN = "nobody", "mina", "omar", "asha"
 CALLERS = (NOBODY, OWNER, OTHER, ADMIN)
 RULE = {"symbol": "NSE:INFY", "kind": "rolling", "percent": "2", "window": "5m"}
-HOUSE = {
+POLICY = {
     "plans": {"standard": {"rules": 10, "channels": 5}},
     "second_factor": "optional",
     "keep_days": 30,
@@ -138,7 +138,7 @@ CASES = (
     Case("POST /admin/invitations", admins(201), {"role": "admin"}),
     Case("DELETE /admin/invitations/{invitation}", admins(204)),
     Case("GET /admin/house", admins(200)),
-    Case("PUT /admin/house", admins(200), HOUSE),
+    Case("PUT /admin/house", admins(200), POLICY),
     Case("GET /admin/keys", admins(200)),
     Case("PUT /admin/keys/{name}", admins(200), {"value": "ACnew"}),
     Case("DELETE /admin/keys/{name}", admins(204)),

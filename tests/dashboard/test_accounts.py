@@ -16,7 +16,7 @@ from redis import Redis
 from dashboard.accounts import one_time_links
 from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.config import policy
-from stormalert.config.policy import House, Plan, SecondFactor
+from stormalert.config.policy import Plan, Policy, SecondFactor
 from stormalert.errors import InputError
 from stormalert.model import AuditEntry, Role, RuleState, TicketKind, User
 from stormalert.notify import preferences
@@ -35,7 +35,7 @@ LINK = re.compile(r"(/join/[A-Za-z0-9_-]{40,})")
 def _as_before(rig: Rig) -> Iterator[None]:
     before = {user.id: user for user in rig.store.users()}
     yield
-    policy.save(rig.store, House())
+    policy.save(rig.store, Policy())
     for user in rig.store.users():
         if user.id in before:
             rig.store.save_user(before[user.id].model_copy(update={"revision": user.revision}))
@@ -119,7 +119,7 @@ def start_again(redis_url: str, directory: Any) -> str:
 
 
 def test_an_invitation_makes_one_account_of_its_role_and_plan(rig: Rig) -> None:
-    policy.save(rig.store, House(plans={"standard": Plan(), "pro": Plan(rules=5)}))
+    policy.save(rig.store, Policy(plans={"standard": Plan(), "pro": Plan(rules=5)}))
     with invited(rig, "ravi", role="member", plan="pro") as ravi:
         me = ravi.get("/api/auth/me").json()
         assert (me["name"], me["role"], me["plan"], me["limits"]["rules"]) == ("ravi", "member", "pro", 5)
@@ -240,7 +240,7 @@ def test_codes_are_not_guessed(rig: Rig) -> None:
 
 
 def test_who_must_have_a_second_factor_adds_it_when_signing_in(rig: Rig) -> None:
-    policy.save(rig.store, House(second_factor=SecondFactor.EVERYONE))
+    policy.save(rig.store, Policy(second_factor=SecondFactor.EVERYONE))
     with rig.visitor() as visitor:
         refused = visitor.post("/api/auth/login", json={"name": "mina", "password": PASSWORD})
         assert refused.status_code == 403 and "second factor" in refused.json()["detail"]
@@ -272,7 +272,7 @@ def test_a_store_that_is_away_does_not_make_a_sign_in_too_old(rig: Rig) -> None:
 
 
 def test_a_store_that_is_away_is_a_sentence_on_the_ways_in_and_out(rig: Rig) -> None:
-    policy.save(rig.store, House(second_factor=SecondFactor.EVERYONE))
+    policy.save(rig.store, Policy(second_factor=SecondFactor.EVERYONE))
     sentence = "The store does not answer; load this page again in a moment."
     with rig.visitor() as visitor:
         page = post_login(visitor, "mina", PASSWORD)
@@ -282,7 +282,7 @@ def test_a_store_that_is_away_is_a_sentence_on_the_ways_in_and_out(rig: Rig) -> 
         with away(rig, "audit"):
             refused = visitor.post("/login/enrol", data=form)
         assert (refused.status_code, sentence in refused.text) == (503, True)
-    policy.save(rig.store, House())
+    policy.save(rig.store, Policy())
     with rig.sign_in("asha") as asha, away(rig, "audit"):
         csrf = sign_out_token(asha.cookies[ACCESS_COOKIE])
         refused = asha.post("/logout", data={"csrf": csrf})
@@ -361,7 +361,7 @@ def test_how_a_rules_alerts_are_told_is_forgotten_with_the_rule(rig: Rig) -> Non
 
 
 def test_limits_of_the_plan_are_told_clearly(rig: Rig) -> None:
-    policy.save(rig.store, House(plans={"standard": Plan(rules=1, channels=1)}))
+    policy.save(rig.store, Policy(plans={"standard": Plan(rules=1, channels=1)}))
     with invited(rig, "ravi") as ravi:
         line = {"line": "NSE:INFY trailing 1%"}
         assert ravi.post("/api/rules/line", json=line).status_code == 201

@@ -36,7 +36,7 @@ ENTRANCES = {
     "relay": ("dashboard.relay",),
     "board": ("workers.board",),
 }
-# Those that take up what admins set in the panel.
+# Those that take up admins' overrides.
 FOLLOWERS = {"ingest", "worker", "bot", "dashboard"}
 # Modules that all import, with functions that only some call: who asks the store for what is in them.
 CALLED_BY = {

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from stormalert import process
 from stormalert.config import policy, settings
-from stormalert.config.policy import House, Plan
+from stormalert.config.policy import Plan, Policy
 from stormalert.model import Alert
 from stormalert.notify.preferences import Burst
 from stormalert.store import open_store
@@ -70,7 +70,7 @@ async def test_too_many_at_once_are_told_together_until_there_are_fewer(quota: Q
 
 def test_each_user_has_the_share_of_their_plan_and_one_who_is_off_has_none(redis_url: str, tmp_path: Path) -> None:
     store = open_store("", tmp_path / "store.sqlite3")
-    policy.save(store, House(plans={"standard": Plan(), "pro": Plan(alerts_per_hour=500)}))
+    policy.save(store, Policy(plans={"standard": Plan(), "pro": Plan(alerts_per_hour=500)}))
     for user_id, fields in (("u1", {}), ("u2", {"plan": "pro"}), ("u3", {"is_off": True})):
         store.save_user(a_user(user_id, user_id, **fields))
         store.save_channel(a_channel(f"c{user_id}", user=user_id))

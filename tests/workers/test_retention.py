@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from stormalert.config import policy, settings
-from stormalert.config.policy import House
+from stormalert.config.policy import Policy
 from stormalert.store import Store, open_store
 from stormalert.units import DAY_MS, now_ms
 from tests.store.records import a_delivery, an_alert, an_entry
@@ -30,7 +30,7 @@ def test_what_is_older_than_the_house_keeps_is_forgotten(store: Store) -> None:
     retention = Retention(store, settings.parse({}))
     assert retention.forget() == 1
     assert [it.id for it in store.alerts_of("u1")] == ["a1", "a40"] and store.deliveries_of("a400") == []
-    policy.save(store, House(keep_days=30, keep_audit_days=100))
+    policy.save(store, Policy(keep_days=30, keep_audit_days=100))
     assert (retention.forget(), retention.forget()) == (2, 0)
     assert [it.id for it in store.alerts_of("u1")] == ["a1"] and len(store.deliveries_of("a1")) == 1
     assert [it.id for it in store.audit()] == ["e1", "e40"]

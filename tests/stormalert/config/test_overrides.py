@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.reencrypt import reseal
+from ops.reencrypt import reencrypt
 from stormalert.access.security import Sealer, sealer
 from stormalert.config import overrides, settings
 from stormalert.config.settings import Settings
@@ -32,7 +32,7 @@ async def main(config, stopping):
     print(config.twilio_sid or "none", flush=True)
     await stopping.wait()
 
-process.PANEL_EVERY_S = 0.1
+process.OVERRIDES_EVERY_S = 0.1
 process.run("ingest", main, follows=["TWILIO_SID"])
 """
 
@@ -97,7 +97,7 @@ def test_of_a_secret_the_last_four_characters_are_shown(store: Store) -> None:
     given = config(TELEGRAM_BOT_TOKEN="1234567:abcdefgh", KITE_API_SECRET="short", TWILIO_FROM_NUMBER="+14155238886")
     overrides.save(given, store, "SMTP_URL", SECRETS["SMTP_URL"])
     found = {it.name: it for it in overrides.shown(given, store)}
-    assert list(found) == list(overrides.PANEL)
+    assert list(found) == list(overrides.NAMES)
     assert (found["TELEGRAM_BOT_TOKEN"].tail, found["TELEGRAM_BOT_TOKEN"].source) == ("efgh", "environment")
     assert (found["KITE_API_SECRET"].tail, found["KITE_API_SECRET"].source) == ("", "environment")
     assert (found["SMTP_URL"].tail, found["SMTP_URL"].source) == (":587", "panel")
@@ -120,8 +120,8 @@ def test_the_master_secret_is_changed_in_two_steps(store: Store) -> None:
     store.save_user(User(id="u1", name="asha", password_hash="x", created_ms=1, totp_sealed=sealed))
     both = config(STORM_MASTER_SECRET=OTHER, STORM_MASTER_SECRET_PREVIOUS=MASTER)
     assert overrides.overlay(both, store).kite_api_secret.get_secret_value() == "kite secret"
-    assert reseal(both, store) == (3, [])
-    assert reseal(both, store) == (3, [])
+    assert reencrypt(both, store) == (3, [])
+    assert reencrypt(both, store) == (3, [])
     after = config(STORM_MASTER_SECRET=OTHER)
     assert overrides.overlay(after, store).kite_api_secret.get_secret_value() == "kite secret"
     user = store.user("u1")
@@ -134,7 +134,7 @@ def test_the_master_secret_is_changed_in_two_steps(store: Store) -> None:
 def test_what_cannot_be_opened_is_named_and_left_as_it_is(store: Store) -> None:
     overrides.save(config(), store, "TWILIO_SID", "AC1")
     before = store.settings_like("panel.")
-    assert reseal(config(STORM_MASTER_SECRET=OTHER), store) == (0, ["the setting panel.TWILIO_SID"])
+    assert reencrypt(config(STORM_MASTER_SECRET=OTHER), store) == (0, ["the setting panel.TWILIO_SID"])
     assert store.settings_like("panel.") == before
 
 

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from stormalert.config import policy
-from stormalert.config.policy import House, LimitReached, Plan, SecondFactor
+from stormalert.config.policy import LimitReached, Plan, Policy, SecondFactor
 from stormalert.errors import InputError
 from stormalert.model import Role, RuleState
 from stormalert.store import Store
@@ -13,7 +13,7 @@ from tests.store.records import a_channel, a_rule, a_user
 def _as_small(store: Store) -> None:
     store.save_user(a_user("u1", "asha", plan="small"))
     store.save_user(a_user("u2", "ravi"))
-    policy.save(store, House(plans={"standard": Plan(rules=9, channels=9), "small": Plan(rules=1, channels=0)}))
+    policy.save(store, Policy(plans={"standard": Plan(rules=9, channels=9), "small": Plan(rules=1, channels=0)}))
 
 
 def test_each_user_has_the_limits_of_their_plan(store: Store) -> None:
@@ -35,13 +35,13 @@ def test_each_user_has_the_limits_of_their_plan(store: Store) -> None:
 
 
 def test_a_plan_that_is_gone_is_the_usual_one(store: Store) -> None:
-    policy.save(store, House(plans={"standard": Plan(rules=7)}))
+    policy.save(store, Policy(plans={"standard": Plan(rules=7)}))
     assert policy.plan(store, "u1").rules == policy.plan(store, "nobody").rules == 7
 
 
 def test_without_a_word_of_an_admin_the_usual_counts(store: Store) -> None:
     store.delete_setting(policy.SETTING)
-    assert policy.read(store) == House() and policy.plan(store, "u1") == Plan()
+    assert policy.read(store) == Policy() and policy.plan(store, "u1") == Plan()
     store.save_setting(policy.SETTING, '{"keep_days": 0}')
     with pytest.raises(InputError, match="keep_days"):
         policy.read(store)
@@ -51,7 +51,7 @@ def test_without_a_word_of_an_admin_the_usual_counts(store: Store) -> None:
     ("who", "admin", "member"), [("optional", False, False), ("admins", True, False), ("everyone", True, True)]
 )
 def test_who_needs_a_second_factor(who: str, admin: bool, member: bool) -> None:
-    rules = House(second_factor=SecondFactor(who))
+    rules = Policy(second_factor=SecondFactor(who))
     assert rules.demands_second_factor(a_user(role=Role.ADMIN)) is admin
     assert rules.demands_second_factor(a_user()) is member
 
@@ -59,4 +59,4 @@ def test_who_needs_a_second_factor(who: str, admin: bool, member: bool) -> None:
 @pytest.mark.parametrize("fields", [{"plans": {}}, {"plans": {"Not a name": {}}}, {"keep_days": 0}, {"nothing": 1}])
 def test_what_makes_no_sense_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        House.model_validate(fields)
+        Policy.model_validate(fields)
