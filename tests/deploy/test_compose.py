@@ -17,7 +17,7 @@ import yaml
 
 from ops.launch.plan import make_plan
 from ops.launch.programs import programs
-from stormalert.config import settings
+from stormalert.config import elsewhere
 from stormalert.config.settings import names
 from stormalert.redis import acl
 from tests.conftest import needed
@@ -122,10 +122,16 @@ def test_every_service_has_limits_and_its_log_is_cut(name: str) -> None:
 
 
 def test_the_container_of_redis_has_twice_what_redis_may_hold() -> None:
-    config = settings.Settings()
-    assert f"--maxmemory {config.redis_memory} " in services()["redis"]["command"]
-    assert services()["redis"]["mem_limit"] == config.redis_limit
-    assert int(config.redis_limit.removesuffix("gb")) == 2 * int(config.redis_memory.removesuffix("gb"))
+    given = {it.name: it.default for it in elsewhere.COMPOSE}
+    assert f"--maxmemory {given['STORM_REDIS_MEMORY']} " in services()["redis"]["command"]
+    assert services()["redis"]["mem_limit"] == given["STORM_REDIS_LIMIT"]
+    assert int(given["STORM_REDIS_LIMIT"].removesuffix("gb")) == 2 * int(given["STORM_REDIS_MEMORY"].removesuffix("gb"))
+
+
+def test_what_only_compose_reads_has_the_defaults_that_env_example_tells() -> None:
+    text = (ROOT / "docker-compose.yml").read_text() + (ROOT / "docker-compose.tools.yml").read_text()
+    read = dict(re.findall(r"\$\{(STORM_\w+):-([^}]*)\}", text))
+    assert {it.name: read.get(it.name, "") for it in elsewhere.COMPOSE} == {it.name: it.default for it in elsewhere.COMPOSE}
 
 
 def test_only_nginx_can_be_reached_from_outside() -> None:
@@ -359,7 +365,7 @@ def test_the_workflow_runs_all_that_the_issue_of_a_public_home_asks_for() -> Non
     assert servers == {"redis 7", "redis 8", "valkey 9"}
     assert job["services"]["mongo"]
     given = job["env"]
-    assert {"STORM_TEST_MONGO_URL", "STORM_TEST_REDIS_URL"} <= set(given) & set(names())
+    assert {"STORM_TEST_MONGO_URL", "STORM_TEST_REDIS_URL"} <= set(given) & elsewhere.NAMES
     assert any(step.get("run") == ".ci/run" for step in job["steps"])
 
 

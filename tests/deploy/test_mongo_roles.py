@@ -99,7 +99,7 @@ def test_who_may_not_make_indexes_says_who_does_when_they_are_not_there(
 
 def test_the_users_of_a_real_mongodb_may_do_that_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Needs the root's address in STORM_TEST_MONGO_URL, authentication, and mongosh."""
-    uri = settings.load().test_mongo_url
+    uri = os.environ.get("STORM_TEST_MONGO_URL")
     if not uri or "@" not in uri or not shutil.which("mongosh"):
         pytest.skip("STORM_TEST_MONGO_URL with a user, and mongosh, are not there")
     database = f"storm_test_{tmp_path.name}".replace("-", "_")[:40]

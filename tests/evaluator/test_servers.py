@@ -1,5 +1,6 @@
 """The engine on other servers than the wheel's: installed, or named in STORM_TEST_REDIS_URL. Redis 7.0 is the oldest."""
 
+import os
 import shutil
 import subprocess
 import time
@@ -9,7 +10,6 @@ from pathlib import Path
 import pytest
 import redis
 
-from stormalert.config import settings
 from tests.conftest import free_port
 from tests.evaluator.oracle import expected_alerts
 from tests.evaluator.test_engine import a_long_market, run_engine
@@ -17,7 +17,7 @@ from tests.evaluator.test_engine import a_long_market, run_engine
 
 @pytest.fixture
 def installed_server(tmp_path: Path) -> Iterator[str]:
-    if theirs := settings.load().test_redis_url:
+    if theirs := os.environ.get("STORM_TEST_REDIS_URL"):
         yield theirs
         return
     binary = shutil.which("redis-server") or shutil.which("valkey-server")

@@ -1,9 +1,9 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from stormalert.config import settings
 from stormalert.store import Store, open_store
 from tests.store import mongo
 
@@ -18,7 +18,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     elif request.param == "mongomock":
         with mongo.mocked(monkeypatch) as opened:
             yield opened
-    elif uri := settings.load().test_mongo_url:
+    elif uri := os.environ.get("STORM_TEST_MONGO_URL"):
         with mongo.real(uri) as opened:
             yield opened
     else:
