@@ -21,6 +21,7 @@ from ingest.gaps import Gap
 from stormalert.batches import batched
 from stormalert.histogram import Histogram
 from stormalert.model import Tick
+from stormalert.outage import Outage
 from stormalert.process import UNREACHABLE, Tasks
 from stormalert.redis.keys import QUOTES_TOPIC, Shard, all_shards, shard_of
 from stormalert.redis.scripts import script
@@ -130,7 +131,7 @@ class _Lane:
         self._since_s = 0.0
         self._has_ticks = asyncio.Event()
         self._batch = 0
-        self._is_away = False
+        self._outage = Outage("redis", shard=shard.tag)
         # What was conflated since Redis took the last batch.
         self._lost = 0
         self._lost_from_ms = 0
@@ -148,7 +149,7 @@ class _Lane:
         self._has_ticks.set()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        while not stopping.is_set() or (self._waiting and not self._is_away):
+        while not stopping.is_set() or (self._waiting and not self._outage.is_on):
             await self._has_ticks.wait()
             self._has_ticks.clear()
             while self._waiting:
@@ -175,7 +176,7 @@ class _Lane:
                     fields=fields,
                 )
             except (*UNREACHABLE, ResponseError) as error:
-                self._note_away(str(error))
+                self._outage.begin(str(error))
                 if stopping.is_set():
                     return False
                 await asyncio.sleep(RETRY_AFTER_S)
@@ -192,16 +193,8 @@ class _Lane:
         self._lost_from_ms = self._lost_from_ms or self._waiting[0].time_ms
         self._waiting = kept
 
-    def _note_away(self, reason: str) -> None:
-        if not self._is_away:
-            log.error("redis lost, ticks wait", extra={"shard": self._shard.tag, "reason": reason})
-        self._is_away = True
-
     def _note_taken(self) -> None:
-        if self._is_away:
-            facts = {"shard": self._shard.tag, "waiting": len(self._waiting), "conflated": self.conflated}
-            log.info("redis back", extra=facts)
-        self._is_away = False
+        self._outage.end(waiting=len(self._waiting), conflated=self.conflated)
         # A backlog that only grows slower than it is sent is one gap, told when it is worked off.
         if self._lost and len(self._waiting) < SENT_AT_ONCE:
             self._on_gap(Gap(self._lost_from_ms, now_ms(), "redis was away or slow: only extremes were kept", self._lost))

@@ -7,7 +7,6 @@ retry is switched off, and each connection is a new KiteTicker with the token of
 import asyncio
 import json
 import logging
-import random
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,6 +15,7 @@ from kiteconnect import KiteTicker
 
 from ingest.feed import Link
 from ingest.session import Session
+from stormalert.backoff import pause_s
 from stormalert.config.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ TOKENS_A_SOCKET = 3_000
 CONNECT_TIMEOUT_S = 5
 # Of TCP, TLS and handshake together.
 OPEN_WITHIN_S = 12.0
-BACKOFF_MAX_S = 20.0
+PAUSE_FIRST_S, PAUSE_LONGEST_S = 0.5, 20.0
 WATCH_EVERY_S = 0.25
 # Kite sends a heartbeat at least every couple of seconds, so that a socket without any frame is mute.
 MUTE_AFTER_S = 5.0
@@ -105,8 +105,7 @@ class Socket:
             if "(403 -" in reason:
                 self._session.reject(line.token)
             elif line.token == self._session.token:
-                backoff_s = min(0.5 * 2**failures, BACKOFF_MAX_S) * random.uniform(0.5, 1)  # noqa: S311
-                await self._first_of(asyncio.sleep(backoff_s))
+                await self._first_of(asyncio.sleep(pause_s(failures, first_s=PAUSE_FIRST_S, longest_s=PAUSE_LONGEST_S)))
         self._link.close()
 
     async def _connect(self) -> "_Line | None":

@@ -7,7 +7,6 @@ from redis.asyncio import Redis
 from ingest.bars import Bars
 from stormalert import process
 from stormalert.market.bars import Bar, read_bars
-from stormalert.market.days import day_began_ms
 from stormalert.model import Tick
 from stormalert.redis.keys import Shard
 from stormalert.units import MINUTE_MS
@@ -62,11 +61,6 @@ async def test_the_rest_is_written_where_one_instruments_minute_is_refused(redis
     async with process.connect(redis_url) as redis:
         await written(redis, ticks(100, minute=5))
         assert len(await written(redis, ticks(90, minute=1) + ticks(91, minute=6))) == 2
-
-
-def test_a_day_begins_at_midnight_in_india() -> None:
-    # 14 November 2023, 22:14 UTC is the 15th, 03:44 in India.
-    assert day_began_ms(1_700_000_040_000) == 1_699_986_600_000
 
 
 async def test_a_server_that_is_full_gets_the_minute_when_it_has_room_again(redis_url: str) -> None:
