@@ -17,7 +17,7 @@ from typing import Any
 
 from kiteconnect import KiteTicker
 
-from bench.sandbox import KEY, SECRET, Exchange, cpu_s_of, log_in, running_exchange, tokens_of
+from bench.sandbox import KEY, SECRET, MeasuredExchange, cpu_s_of, log_in, running_exchange, tokens_of
 from bench.server import Server, running
 from bench.sizes import Sizes
 from ingest.decode import decode
@@ -96,7 +96,7 @@ async def _offered(rate: int, sizes: Sizes) -> dict[str, Any]:
 
 
 @contextmanager
-def _ingest(exchange: Exchange, server: Server, sizes: Sizes) -> Iterator[int]:
+def _ingest(exchange: MeasuredExchange, server: Server, sizes: Sizes) -> Iterator[int]:
     access = log_in(exchange.http)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "store.sqlite3"

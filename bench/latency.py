@@ -14,7 +14,7 @@ from typing import Any
 
 import uvloop
 
-from bench.market import INSTRUMENTS, Market, rules
+from bench.market import INSTRUMENTS, BenchMarket, rules
 from bench.server import SHARD, Server, running, xadd
 from bench.sizes import Sizes
 from evaluator.pump import Pump
@@ -58,7 +58,7 @@ def _near_rules() -> list[Rule]:
 
 
 async def _offer(server: Server, sizes: Sizes) -> Row:
-    ticks = Market(ticks_a_second=TICKS_A_SECOND).ticks((WARM_UP_S + sizes.latency_s) * TICKS_A_SECOND)
+    ticks = BenchMarket(ticks_a_second=TICKS_A_SECOND).ticks((WARM_UP_S + sizes.latency_s) * TICKS_A_SECOND)
     pump = multiprocessing.get_context("spawn").Process(target=pump_for_ever, args=(server.url,), daemon=True)
     pump.start()
     try:

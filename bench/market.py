@@ -35,7 +35,7 @@ def rules(count: int, id_letters: int = 0, instruments: int = INSTRUMENTS) -> It
         )
 
 
-class Market:
+class BenchMarket:
     """Goes on where it was; no two ticks have the same time unless there are more than 1,000 a second."""
 
     def __init__(self, instruments: int = INSTRUMENTS, ticks_a_second: int = TICKS_A_SECOND) -> None:

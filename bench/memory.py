@@ -3,7 +3,7 @@
 from typing import Any
 
 from bench.market import INSTRUMENTS as RULE_INSTRUMENTS
-from bench.market import START_MS, TICK_SIZE_E4, Market, rules
+from bench.market import START_MS, TICK_SIZE_E4, BenchMarket, rules
 from bench.server import SHARD, Server, running
 from bench.sizes import Sizes
 from stormalert.model import Tick
@@ -29,7 +29,7 @@ async def _rules_row(sizes: Sizes, letters: int) -> Row:
         before = await server.used_bytes()
         as_armed = await server.arm(rules(sizes.memory_rules, letters))
         # The first ticks give the trailing rules their extremes.
-        server.append(Market().ticks(TICKS_AN_INSTRUMENT * RULE_INSTRUMENTS))
+        server.append(BenchMarket().ticks(TICKS_AN_INSTRUMENT * RULE_INSTRUMENTS))
         await server.evaluate()
         await server.forget_ticks()
         return {
@@ -41,7 +41,7 @@ async def _rules_row(sizes: Sizes, letters: int) -> Row:
 
 
 async def _wandering(sizes: Sizes) -> Row:
-    market = Market(INSTRUMENTS, sizes.session_ticks * INSTRUMENTS // SESSION_S or 1)
+    market = BenchMarket(INSTRUMENTS, sizes.session_ticks * INSTRUMENTS // SESSION_S or 1)
     return await _history_row("wanders as a stock does", sizes, market.ticks(sizes.session_ticks * INSTRUMENTS))
 
 

@@ -21,7 +21,7 @@ import uvloop
 from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
-from bench.market import Market, rules
+from bench.market import BenchMarket, rules
 from bench.sizes import Sizes
 from bench.stand import free_ports
 from evaluator.arming import arm_command
@@ -183,7 +183,7 @@ async def _arm(url: str, store: Store, count: int) -> None:
             if len(chunk) == AT_ONCE:
                 await _send(client, store, chunk)
                 chunk = []
-        for tick in Market().ticks(AT_ONCE):
+        for tick in BenchMarket().ticks(AT_ONCE):
             await client.xadd(SHARD.ticks, {"token": tick.token, "price": format_price(tick.price_e4), "time": tick.time_ms})
         await script("evaluate").call(
             client, ticks=SHARD.ticks, alerts=SHARD.alerts, counters=SHARD.counters, count=AT_ONCE, hold=1_000, burst=50

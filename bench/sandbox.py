@@ -28,7 +28,7 @@ SETTLE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class MeasuredExchange:
     pid: int
     http: str
     ws: str
@@ -81,7 +81,7 @@ async def _offered(rate: int, sizes: Sizes) -> dict[str, Any]:
 
 
 @contextmanager
-def running_exchange(instruments: int, rate: int) -> Iterator[Exchange]:
+def running_exchange(instruments: int, rate: int) -> Iterator[MeasuredExchange]:
     ports = free_ports(3)
     flags = [f"--{name}-port={port}" for name, port in zip(("http", "ws", "smtp"), ports, strict=True)]
     with tempfile.TemporaryDirectory() as state:
@@ -90,7 +90,7 @@ def running_exchange(instruments: int, rate: int) -> Iterator[Exchange]:
         try:
             # It says where it is when it listens.
             assert process.stdout and process.stdout.readline(), "the sandbox did not start"
-            yield Exchange(process.pid, f"http://127.0.0.1:{ports[0]}", f"ws://127.0.0.1:{ports[1]}")
+            yield MeasuredExchange(process.pid, f"http://127.0.0.1:{ports[0]}", f"ws://127.0.0.1:{ports[1]}")
         finally:
             process.terminate()
             process.communicate(timeout=30)

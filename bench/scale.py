@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from bench.market import LIVELY_STEP, Market, rules
+from bench.market import LIVELY_STEP, BenchMarket, rules
 from bench.server import Server, Stretch, running
 from bench.sizes import Sizes
 
@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 async def measure(sizes: Sizes) -> dict[str, list[Row]]:
-    market = Market()
+    market = BenchMarket()
     async with AsyncExitStack() as stack:
         servers: list[Server] = []
         bytes_a_rule: list[float] = []
@@ -37,7 +37,7 @@ async def measure(sizes: Sizes) -> dict[str, list[Row]]:
     }
 
 
-async def _in_turn(servers: Sequence[Server], market: Market, count: int, *step: float) -> list[Stretch]:
+async def _in_turn(servers: Sequence[Server], market: BenchMarket, count: int, *step: float) -> list[Stretch]:
     ticks, done = market.ticks(count, *step), []
     for server in servers:
         server.append(ticks)

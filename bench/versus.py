@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench import bytewax_env
-from bench.market import INSTRUMENTS, Market, rules
+from bench.market import INSTRUMENTS, BenchMarket, rules
 from bench.peers.consumer import Consumer
 from bench.peers.memory import Memory
 from bench.peers.naive import Naive
@@ -55,7 +55,7 @@ async def measure(sizes: Sizes) -> dict[str, list[Row]]:
 async def _compare(rules_an_instrument: int, sizes: Sizes) -> list[Row]:
     count = rules_an_instrument * INSTRUMENTS
     plain_rules = [plain(rule) for rule in rules(count)]
-    market = Market()
+    market = BenchMarket()
     check = market.ticks(sizes.peer_check_ticks, CHECK_STEP, CHECK_INSTRUMENTS)
     typical = market.ticks(sizes.peer_ticks)
     async with AsyncExitStack() as stack:

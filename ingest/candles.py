@@ -11,7 +11,7 @@ from kiteconnect import KiteConnect
 from kiteconnect.exceptions import KiteException, NetworkException, TokenException
 from redis.asyncio import Redis
 
-from ingest.session import Session
+from ingest.session import KiteSession
 from stormalert.config.settings import Settings
 from stormalert.errors import InputError
 from stormalert.market import candles
@@ -32,7 +32,7 @@ LOG_IN = "Kite gives candles only after a login, and nobody is logged in: an adm
 
 
 class Candles:
-    def __init__(self, redis: Redis, session: Session, settings: Settings) -> None:
+    def __init__(self, redis: Redis, session: KiteSession, settings: Settings) -> None:
         self._redis = redis
         self._session = session
         self._kite = KiteConnect(settings.kite_api_key, root=settings.kite_api_root, timeout=TIMEOUT_S)

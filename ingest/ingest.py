@@ -18,12 +18,12 @@ from ingest.feed import Feed, Link
 from ingest.gaps import GapLog
 from ingest.listing import Listing
 from ingest.publish import Publisher
-from ingest.session import Session
+from ingest.session import KiteSession
 from ingest.sockets import SOCKETS_MAX, TOKENS_A_SOCKET, Socket, spread
 from stormalert import process
 from stormalert.config.settings import Settings
 from stormalert.errors import InputError, StormError
-from stormalert.market.calendar import BUILT_IN, CALENDAR_SETTING, Calendar, Segment, Sessions, read_calendar
+from stormalert.market.calendar import BUILT_IN, CALENDAR_SETTING, Calendar, Segment, TradingSessions, read_calendar
 from stormalert.market.days import date_of
 from stormalert.process import sleep_unless
 from stormalert.redis import keys
@@ -51,13 +51,13 @@ class Ingest:
         self._redis = redis
         self._feed = Feed()
         self._gaps = GapLog(redis)
-        self._session = Session(settings, store, self._feed)
+        self._session = KiteSession(settings, store, self._feed)
         self._publisher = Publisher(redis, settings.shards, self._gaps.note)
         self._bars = Bars(redis, settings.shards)
         self._candles = Candles(redis, self._session, settings)
         self._calendar: Calendar = BUILT_IN
         self._calendar_text: str | None = None
-        self._sessions = Sessions()
+        self._sessions = TradingSessions()
         is_open = self._sessions.is_open if settings.market_hours == "exchange" else _always
         self._admission = Admission(settings.jump_guard_percent, is_open)
         self._listing = Listing(store, self._session, redis, settings.shards, self._feed, self._set_auctioned)

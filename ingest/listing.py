@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from ingest.feed import Feed
 from ingest.instruments import EXCHANGES, auctioned_tokens, read_dump, underlying_names
-from ingest.session import Session
+from ingest.session import KiteSession
 from stormalert.errors import InputError, StormError
 from stormalert.market.days import ist
 from stormalert.model import Instrument
@@ -45,7 +45,7 @@ class Listing:
     def __init__(
         self,
         store: Store,
-        session: Session,
+        session: KiteSession,
         redis: Redis,
         shards: int,
         feed: Feed,

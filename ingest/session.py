@@ -40,7 +40,7 @@ REQUEST_SETTING = "kite.request_token"
 ACCESS_SETTING = "kite.access_token"
 
 
-class Session:
+class KiteSession:
     """The token of the moment; `handshakes` lets one socket connect at a time, so that a dead token is tried once."""
 
     def __init__(self, settings: Settings, store: Store, feed: Feed) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from kiteconnect import KiteTicker
 
 from ingest.feed import Link
-from ingest.session import Session
+from ingest.session import KiteSession
 from stormalert.backoff import pause_s
 from stormalert.config.settings import Settings
 
@@ -65,7 +65,7 @@ class Socket:
     """One connection to Kite, made again whenever it is lost, mute, or a new token was adopted."""
 
     def __init__(
-        self, settings: Settings, session: Session, link: Link, on_frame: OnFrame, on_subscribed: OnSubscribed
+        self, settings: Settings, session: KiteSession, link: Link, on_frame: OnFrame, on_subscribed: OnSubscribed
     ) -> None:
         self.tokens: set[int] = set()
         self._settings = settings

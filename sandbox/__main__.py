@@ -25,7 +25,7 @@ from sandbox.pages import STYLE, asset
 from sandbox.rates import Rates
 from sandbox.recording import RecordingError, read_ticks
 from sandbox.servers import PortTaken, listen, serve_http, serve_mail, serve_stream
-from sandbox.sessions import Sessions
+from sandbox.sessions import KiteSessions
 from sandbox.smtp import Mailbox
 from sandbox.smtp_certificate import certificate
 from sandbox.state import open_database
@@ -72,7 +72,7 @@ async def serve(options: argparse.Namespace) -> None:
     faults = Faults()
     outbox = Outbox(database)
     rates = Rates(faults.rates)
-    sessions = Sessions(database, options.kite_api_key, options.kite_api_secret)
+    sessions = KiteSessions(database, options.kite_api_key, options.kite_api_secret)
     exchange = Exchange(
         sessions,
         faults.stream,

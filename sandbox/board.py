@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from sandbox.instruments import Instrument, trading_symbol
+from sandbox.instruments import ListedInstrument, trading_symbol
 from sandbox.packets import QUOTE, Quotes
 
 
 class Board:
     """Quotes by row; a row is the instrument's position in the list."""
 
-    def __init__(self, instruments: Sequence[Instrument]) -> None:
+    def __init__(self, instruments: Sequence[ListedInstrument]) -> None:
         self.instruments = list(instruments)
         self.quotes: Quotes = np.zeros(len(instruments), QUOTE)
         self.quotes["token"] = [instrument.token for instrument in instruments]
@@ -28,7 +28,7 @@ class Board:
             return self.row_of_token.get(int(symbol))
         return self.row_of_key.get(symbol, self.row_of_key.get(f"NSE:{trading_symbol(symbol)}"))
 
-    def listed(self) -> Iterator[Instrument]:
+    def listed(self) -> Iterator[ListedInstrument]:
         return (instrument for row, instrument in enumerate(self.instruments) if row not in self.unlisted)
 
     def rename(self, row: int, symbol: str) -> None:

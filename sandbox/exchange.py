@@ -11,10 +11,10 @@ import numpy as np
 from sandbox.board import Board
 from sandbox.faults import StreamFaults
 from sandbox.instruments import listed
-from sandbox.market import Market
+from sandbox.market import GeneratedMarket
 from sandbox.playback import Playback
 from sandbox.recording import Tick, read_ticks
-from sandbox.sessions import Sessions
+from sandbox.sessions import KiteSessions
 from sandbox.stream import Stream
 from sandbox.trading import Trading
 
@@ -26,7 +26,7 @@ class Exchange:
 
     def __init__(
         self,
-        sessions: Sessions,
+        sessions: KiteSessions,
         faults: StreamFaults,
         *,
         stocks: int,
@@ -42,7 +42,7 @@ class Exchange:
         recorded: list[Tick] = list(read_ticks(play)) if play else []
         self.sessions = sessions
         self.board = Board(listed(stocks, with_currencies, (symbol for _, symbol, _ in recorded), segments))
-        self.market = Market(self.board.instruments, seed, liveliness)
+        self.market = GeneratedMarket(self.board.instruments, seed, liveliness)
         self.stream = Stream(self.board, faults, sessions.is_valid, seed)
         self._rate = rate
         self._trading = Trading(self.board, self.market, rate, seed, time.time())

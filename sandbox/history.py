@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from sandbox.board import Board
 from sandbox.kite_errors import KiteError
-from sandbox.market import INDIA_S, Candle, Market
+from sandbox.market import INDIA_S, Candle, GeneratedMarket
 from sandbox.playback import Playback
 from sandbox.recording import INDIA
 
@@ -29,7 +29,7 @@ INTERVALS = {
 class History:
     """Answers for any instrument, interval and span that Kite would."""
 
-    def __init__(self, board: Board, market: Market, playback: Playback | None) -> None:
+    def __init__(self, board: Board, market: GeneratedMarket, playback: Playback | None) -> None:
         self._board, self._market, self._playback = board, market, playback
 
     async def answer(self, request: Request) -> Response:

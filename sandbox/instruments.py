@@ -41,7 +41,7 @@ ALIASES = {"NIFTY": "NIFTY 50", "BANKNIFTY": "NIFTY BANK"}
 
 
 @dataclass(frozen=True)
-class Instrument:
+class ListedInstrument:
     """One row of the exchange's list, with what the generated market needs to know of it."""
 
     token: int
@@ -72,13 +72,13 @@ class Instrument:
 
 
 INDICES = (
-    Instrument(256265, "NIFTY 50", "NIFTY 50", "", 25_900.0, segment="INDICES", lot_size=0),
-    Instrument(260105, "NIFTY BANK", "NIFTY BANK", "Bank", 58_800.0, segment="INDICES", lot_size=0),
+    ListedInstrument(256265, "NIFTY 50", "NIFTY 50", "", 25_900.0, segment="INDICES", lot_size=0),
+    ListedInstrument(260105, "NIFTY BANK", "NIFTY BANK", "Bank", 58_800.0, segment="INDICES", lot_size=0),
 )
-SENSEX = Instrument(265, "SENSEX", "SENSEX", "", 84_600.0, exchange="BSE", segment="INDICES", lot_size=0)
+SENSEX = ListedInstrument(265, "SENSEX", "SENSEX", "", 84_600.0, exchange="BSE", segment="INDICES", lot_size=0)
 # Their prices have other divisors on the wire than a stock's.
 CURRENCIES = (
-    Instrument(
+    ListedInstrument(
         412_675,
         "USDINR26DECFUT",
         "USDINR",
@@ -90,7 +90,7 @@ CURRENCIES = (
         kind="FUT",
         expiry="2026-12-29",
     ),
-    Instrument(
+    ListedInstrument(
         275_206,
         "EURINR26DECFUT",
         "EURINR",
@@ -107,7 +107,7 @@ CURRENCIES = (
 
 def listed(
     stocks: int, with_currencies: bool = False, also: Iterable[str] = (), segments: Iterable[str] = ("nse",)
-) -> list[Instrument]:
+) -> list[ListedInstrument]:
     """List the indices, so many others, dealt to the segments in turn, and those symbols of `also` (a recording's) that are not
     there yet.
     """
@@ -130,7 +130,7 @@ def trading_symbol(symbol: str) -> str:
     return ALIASES.get(bare, bare)
 
 
-def as_csv(instruments: Iterable[Instrument], with_blanks: bool = False) -> str:
+def as_csv(instruments: Iterable[ListedInstrument], with_blanks: bool = False) -> str:
     """Print the list as Kite's dump does; its real one now and then has rows without strike and last price."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
@@ -143,7 +143,7 @@ def as_csv(instruments: Iterable[Instrument], with_blanks: bool = False) -> str:
     return text.getvalue()
 
 
-def _known_stocks() -> list[Instrument]:
+def _known_stocks() -> list[ListedInstrument]:
     with STOCKS.open(encoding="utf-8", newline="") as file:
         return [
             _stock(number, row["symbol"], row["name"], row["sector"], float(row["price"]), row["exchange_token"])
@@ -151,7 +151,7 @@ def _known_stocks() -> list[Instrument]:
         ]
 
 
-def _in_turn(segments: list[Iterator[Instrument]]) -> Iterator[Instrument]:
+def _in_turn(segments: list[Iterator[ListedInstrument]]) -> Iterator[ListedInstrument]:
     """One of each, until all have ended."""
     while segments:
         for segment in list(segments):
@@ -162,26 +162,26 @@ def _in_turn(segments: list[Iterator[Instrument]]) -> Iterator[Instrument]:
                 yield instrument
 
 
-def _nse() -> Iterator[Instrument]:
+def _nse() -> Iterator[ListedInstrument]:
     known = _known_stocks()
     yield from known
     yield from (_invented(number) for number in range(len(known), MAX_STOCKS))
 
 
-def _bse() -> Iterator[Instrument]:
+def _bse() -> Iterator[ListedInstrument]:
     for number, stock in enumerate(_nse()):
         token = _token("bse", number)
         yield replace(stock, token=token, exchange="BSE", segment="BSE", follows=stock.token)
 
 
-def _nfo() -> Iterator[Instrument]:
+def _nfo() -> Iterator[ListedInstrument]:
     for number, (stock, month) in enumerate(itertools.product(_known_stocks(), range(FUTURES_MONTHS))):
         base = round(stock.base * (1 + CARRY_A_MONTH * (month + 1)), 2)
         future = _future(_token("nfo", number), stock.symbol, month, base, "NFO", lot_size=max(round(500_000 / base), 1))
         yield replace(future, sector=stock.sector, follows=stock.token)
 
 
-def _currencies(segment: str) -> Iterator[Instrument]:
+def _currencies(segment: str) -> Iterator[ListedInstrument]:
     exchange = segment.upper()
     known = {currency.symbol: currency for currency in CURRENCIES if currency.exchange == exchange}
     for number, (month, (pair, base)) in enumerate(itertools.product(range(CURRENCY_MONTHS), CURRENCY_BASES.items())):
@@ -189,7 +189,7 @@ def _currencies(segment: str) -> Iterator[Instrument]:
         yield known.get(future.symbol) or replace(future, sector="Currency", tick_size=0.0025)
 
 
-_SEGMENTS: dict[str, Callable[[], Iterator[Instrument]]] = {
+_SEGMENTS: dict[str, Callable[[], Iterator[ListedInstrument]]] = {
     "nse": _nse,
     "bse": _bse,
     "nfo": _nfo,
@@ -203,13 +203,13 @@ def _token(segment: str, number: int) -> int:
     return (FIRST_TOKENS[segment] + number) * 256 + SEGMENTS[segment]
 
 
-def _future(token: int, name: str, month: int, base: float, exchange: str, lot_size: int = 1) -> Instrument:
+def _future(token: int, name: str, month: int, base: float, exchange: str, lot_size: int = 1) -> ListedInstrument:
     """The future that expires so many months after FIRST_EXPIRY, on its month's last Tuesday."""
     months = FIRST_EXPIRY[0] * 12 + FIRST_EXPIRY[1] - 1 + month
     after = date((months + 1) // 12, (months + 1) % 12 + 1, 1)
     expiry = after - timedelta(days=(after.weekday() - 1) % 7 or 7)
     symbol = f"{name}{expiry:%y%b}FUT".upper()
-    return Instrument(
+    return ListedInstrument(
         token,
         symbol,
         name,
@@ -249,13 +249,13 @@ _TRADES = [
 ]
 
 
-def _invented(number: int) -> Instrument:
+def _invented(number: int) -> ListedInstrument:
     # Spread over two decades, as prices at an exchange are.
     price = round(40 * 100 ** (number * 0.618 % 1), 2)
     house, (trade, short) = _HOUSES[number % len(_HOUSES)], _TRADES[number // len(_HOUSES)]
     return _stock(number, f"{house}{short}".upper(), f"{house} {trade}", trade, price)
 
 
-def _stock(number: int, symbol: str, name: str, sector: str, price: float, exchange_token: str = "") -> Instrument:
+def _stock(number: int, symbol: str, name: str, sector: str, price: float, exchange_token: str = "") -> ListedInstrument:
     exchange = int(exchange_token or FIRST_INVENTED_TOKEN + number)
-    return Instrument(exchange * 256 + SEGMENTS["nse"], symbol, name, sector, price)
+    return ListedInstrument(exchange * 256 + SEGMENTS["nse"], symbol, name, sector, price)

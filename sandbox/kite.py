@@ -17,7 +17,7 @@ from sandbox.history import History
 from sandbox.instruments import as_csv
 from sandbox.kite_errors import KiteError
 from sandbox.recording import INDIA
-from sandbox.sessions import Sessions
+from sandbox.sessions import KiteSessions
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -42,7 +42,7 @@ USER = {
 class Kite:
     """The endpoints; `routes` lists them."""
 
-    def __init__(self, sessions: Sessions, board: Board, history: History, faults: RestFaults) -> None:
+    def __init__(self, sessions: KiteSessions, board: Board, history: History, faults: RestFaults) -> None:
         self._sessions, self._board, self._history, self._faults = sessions, board, history, faults
         self._asked: dict[tuple[str, int], int] = {}
 

@@ -8,13 +8,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from sandbox.pages import page
-from sandbox.sessions import Sessions
+from sandbox.sessions import KiteSessions
 
 
 class Login:
     """The page and what its button does."""
 
-    def __init__(self, sessions: Sessions, redirect_url: str) -> None:
+    def __init__(self, sessions: KiteSessions, redirect_url: str) -> None:
         self._sessions, self._redirect_url = sessions, redirect_url
 
     def routes(self) -> list[Route]:

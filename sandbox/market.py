@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sandbox.instruments import Instrument
+from sandbox.instruments import ListedInstrument
 from sandbox.noise import Floats, mixed, uniform, walk, wave
 
 Rows = NDArray[np.intp]
@@ -48,10 +48,10 @@ def day_start_s(day: int) -> int:
     return day * DAY_S - INDIA_S
 
 
-class Market:
+class GeneratedMarket:
     """Prices and volumes of a list of instruments; rows are positions in that list."""
 
-    def __init__(self, instruments: Sequence[Instrument], seed: int, liveliness: float = 1.0) -> None:
+    def __init__(self, instruments: Sequence[ListedInstrument], seed: int, liveliness: float = 1.0) -> None:
         sectors = {sector: number for number, sector in enumerate(sorted({it.sector for it in instruments}), start=1)}
         root = mixed(np.array([seed], np.uint64), 0)
         self._liveliness = liveliness

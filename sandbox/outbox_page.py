@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.outbox import CHANNELS, PAGE, Message, Outbox
+from sandbox.outbox import CHANNELS, PAGE, Outbox, OutboxMessage
 from sandbox.pages import asset, page
 from sandbox.recording import INDIA
 
@@ -62,7 +62,7 @@ def _tab(channel: str, label: str, chosen: str) -> str:
     return f'<a href="{target}"{current}>{escape(label)}</a>'
 
 
-def _card(message: Message) -> str:
+def _card(message: OutboxMessage) -> str:
     content = message.content
     subject = f"<h3>{escape(content['subject'])}</h3>" if content.get("subject") else ""
     status = f"<span>{escape(content['status'])}{_error(content)}</span>" if content.get("status") else ""
@@ -78,13 +78,13 @@ def _card(message: Message) -> str:
         </article>"""
 
 
-def _text(message: Message) -> str:
+def _text(message: OutboxMessage) -> str:
     # A Telegram text is HTML that telegram_text has made safe; anything else is plain.
     is_safe = message.channel == "telegram" and message.content.get("html")
     return str(message.content["html"]) if is_safe else escape(str(message.content.get("text", "")))
 
 
-def _mail(message: Message) -> str:
+def _mail(message: OutboxMessage) -> str:
     html = message.content.get("html")
     if message.channel != "email" or not html:
         return ""
@@ -111,7 +111,7 @@ def _button(content: dict[str, Any], button: dict[str, Any]) -> str:
     return f'<button type="button" data-message="{message}" data-press="{data}">{label}</button>'
 
 
-def _speech(messages: list[Message]) -> str:
+def _speech(messages: list[OutboxMessage]) -> str:
     """A form to write to the bot, as the person whose chat got the newest message."""
     chat = next((it.to for it in messages if it.channel == "telegram"), USUAL_CHAT)
     return f"""<form class="say" id="say">

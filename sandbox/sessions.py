@@ -12,7 +12,7 @@ REQUEST_TOKEN_S = 300.0
 EXPIRY_S = 6 * 3600  # after midnight in India
 
 
-class Sessions:
+class KiteSessions:
     """The tokens of the one application that the stand-in knows."""
 
     def __init__(self, database: sqlite3.Connection, api_key: str, api_secret: str) -> None:

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.faults import TelegramFaults, Trouble, hang
-from sandbox.outbox import Message, Outbox
+from sandbox.outbox import Outbox, OutboxMessage
 from sandbox.rates import Rates
 from sandbox.telegram_fields import Fields, TelegramError, check_buttons, fields_of, number_of, text_of
 from sandbox.telegram_text import entities
@@ -195,7 +195,7 @@ class Telegram:
             raise TelegramError(code, f"{HTTPStatus(code).phrase}: {reason}")
         return int(text)
 
-    def _sent(self, message: Message) -> dict[str, Any]:
+    def _sent(self, message: OutboxMessage) -> dict[str, Any]:
         sent = {
             "message_id": message.content["message_id"],
             "from": self._bot,

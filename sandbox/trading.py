@@ -3,7 +3,7 @@
 import numpy as np
 
 from sandbox.board import Board
-from sandbox.market import DAY_S, Market, Rows, Units, day_of, day_start_s
+from sandbox.market import DAY_S, GeneratedMarket, Rows, Units, day_of, day_start_s
 from sandbox.packets import Quotes
 
 INDEX_RATE = 2.0  # packets a second, as Kite sends them
@@ -16,7 +16,7 @@ DAY_SAMPLES = 400_000
 class Trading:
     """Moves the board through time; owns the chance in it (order book, turns), while prices belong to the market."""
 
-    def __init__(self, board: Board, market: Market, rate: float, seed: int, now_s: float) -> None:
+    def __init__(self, board: Board, market: GeneratedMarket, rate: float, seed: int, now_s: float) -> None:
         self._board, self._market = board, market
         self._random = np.random.default_rng(seed)
         self._rates = self._shared_out(rate)

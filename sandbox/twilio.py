@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.faults import Trouble, TwilioFaults, hang
-from sandbox.outbox import Message, Outbox
+from sandbox.outbox import Outbox, OutboxMessage
 from sandbox.rates import Rates
 from sandbox.tls import trust
 
@@ -137,7 +137,7 @@ class Twilio:
         if not form.get("From") and not form.get("MessagingServiceSid"):
             raise TwilioError(400, 21603, "A 'From' phone number is required.")
         if not form.get("Body") and not form.get("ContentSid"):
-            raise TwilioError(400, 21602, "Message body is required.")
+            raise TwilioError(400, 21602, "OutboxMessage body is required.")
         if not _are_variables(form.get("ContentVariables") or "{}"):
             raise TwilioError(400, 21656, "The ContentVariables Parameter is invalid.")
         if len(form.get("Body", "")) > MAX_BODY:
@@ -152,7 +152,7 @@ class Twilio:
         if code and not is_late and not (code == OUTSIDE_WINDOW and form.get("ContentSid")):
             raise TwilioError(429 if code == 20429 else 400, code, f"Refused by the sandbox with error {code}")
 
-    def _late_error(self, message: Message) -> int | None:
+    def _late_error(self, message: OutboxMessage) -> int | None:
         """What WhatsApp finds wrong with a message that Twilio took."""
         to, form = message.to, message.content["raw"]
         number = to.removeprefix("whatsapp:")
@@ -165,7 +165,7 @@ class Twilio:
         is_open = time.monotonic() - self._wrote_s.get(number, -WINDOW_S) < WINDOW_S
         return None if is_open or self._faults.any_time or not to.startswith("whatsapp:") else OUTSIDE_WINDOW
 
-    async def _report(self, message: Message) -> None:
+    async def _report(self, message: OutboxMessage) -> None:
         """Take the message through its life, each step told to the status call-back."""
         error = self._late_error(message)
         statuses = ["sent", "failed"] if error else ["sent", "delivered", "read"]
@@ -176,7 +176,7 @@ class Twilio:
             if url:
                 await self._call_back(url, message)
 
-    async def _call_back(self, url: str, message: Message) -> None:
+    async def _call_back(self, url: str, message: OutboxMessage) -> None:
         form = {
             "AccountSid": self._sid,
             "ApiVersion": API,
@@ -203,7 +203,7 @@ class Twilio:
         async with httpx.AsyncClient(timeout=5.0, verify=trust()) as client:
             return (await client.post(url, data=form, headers=headers)).status_code
 
-    def _resource(self, message: Message) -> dict[str, Any]:
+    def _resource(self, message: OutboxMessage) -> dict[str, Any]:
         raw, content = message.content["raw"], message.content
         written = format_datetime(datetime.fromtimestamp(message.time_ms / 1000, UTC))
         uri = f"/{API}/Accounts/{self._sid}/Messages/{message.key}"

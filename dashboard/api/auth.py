@@ -36,7 +36,7 @@ class SignIn(Input):
     code: Text = Field("", description="of the second factor, where the account has one")
 
 
-class Limits(Output):
+class LimitsOut(Output):
     rules: int
     channels: int
     alerts_per_hour: int = Field(description="that are sent one by one; more are told together")
@@ -44,7 +44,7 @@ class Limits(Output):
 
 class Me(UserOut):
     scopes: list[str] = Field(description="what this request's sign-in may do")
-    limits: Limits
+    limits: LimitsOut
 
 
 class NewPassword(Input):
@@ -67,7 +67,7 @@ class RecoveryCodes(Output):
     recovery_codes: list[str] = Field(description="each is good once; they are not shown again")
 
 
-class Code(Input):
+class SecondFactorCode(Input):
     code: Text
 
 
@@ -131,7 +131,7 @@ def me(who: Who) -> Me:
     """Who is signed in, and what their plan allows."""
     plan = policy.plan(resources.store(), who.user.id)
     per_hour = plan.alerts_per_hour or resources.config().alerts_per_hour
-    limits = Limits(rules=plan.rules, channels=plan.channels, alerts_per_hour=per_hour)
+    limits = LimitsOut(rules=plan.rules, channels=plan.channels, alerts_per_hour=per_hour)
     scopes = [scope.value for scope in who.session.scopes]
     return Me.model_validate(UserOut.of(who.user).model_dump() | {"scopes": scopes, "limits": limits})
 
@@ -182,7 +182,7 @@ def accept_second_factor(who: Who, asked: Accept) -> RecoveryCodes:
 
 
 @router.post("/second-factor/remove", status_code=204, **door(Door.MEMBER, None, 409, 429))
-async def remove_second_factor(request: Request, who: Who, asked: Code) -> None:
+async def remove_second_factor(request: Request, who: Who, asked: SecondFactorCode) -> None:
     """Remove it, with a code of it."""
     if not who.user.has_second_factor:
         raise Refused(409, "There is no second factor.")

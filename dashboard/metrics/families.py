@@ -7,8 +7,8 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
-from dashboard.metrics.names import BY_NAME, METRICS, Kind, Metric
-from dashboard.metrics.readings import Readings, Server
+from dashboard.metrics.names import BY_NAME, METRICS, Metric, MetricKind
+from dashboard.metrics.readings import Readings, ServerReading
 from dashboard.system.status import NEEDED, Status
 from stormalert.histogram import BOUNDS_MS, Counted
 from stormalert.model import ChannelKind
@@ -59,7 +59,7 @@ class _Sheet:
         """What is no number is not known, and left out."""
         metric = BY_NAME[f"stormalert_{name}"]
         assert len(labels) == len(metric.labels), name
-        if metric.kind is Kind.HISTOGRAM:
+        if metric.kind is MetricKind.HISTOGRAM:
             value = Counted.read(value) if isinstance(value, str) else None
         if isinstance(value, int | float | Counted):
             self._samples[metric.name].append(([str(label) for label in labels], value))
@@ -70,12 +70,12 @@ class _Sheet:
 
 
 def _family(metric: Metric, samples: list[tuple[list[str], Any]]) -> Family:
-    if metric.kind is Kind.HISTOGRAM:
+    if metric.kind is MetricKind.HISTOGRAM:
         histogram = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
         for labels, counted in samples:
             histogram.add_metric(labels, buckets=_buckets(counted), sum_value=counted.sum_ms / SECOND_MS)
         return histogram
-    kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
+    kind = CounterMetricFamily if metric.kind is MetricKind.COUNTER else GaugeMetricFamily
     family = kind(metric.name, metric.help, labels=metric.labels)
     for labels, value in samples:
         family.add_metric(labels, float(value))
@@ -178,7 +178,7 @@ def _fill_queue(sheet: _Sheet, readings: Readings) -> None:
     sheet.add("queue_oldest_waiting_seconds", _s(max(0, readings.now_ms - since_ms)) if since_ms else 0)
 
 
-def _fill_server(sheet: _Sheet, server: Server) -> None:
+def _fill_server(sheet: _Sheet, server: ServerReading) -> None:
     sheet.add("redis_up", server.nodes is not None, server.role)
     for node, info in (server.nodes or {}).items():
         who = (server.role, node)

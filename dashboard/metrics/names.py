@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     GAUGE = "gauge"
     COUNTER = "counter"
     HISTOGRAM = "histogram"
@@ -15,21 +15,21 @@ class Kind(StrEnum):
 
 class Metric(NamedTuple):
     name: str
-    kind: Kind
+    kind: MetricKind
     labels: tuple[str, ...]
     help: str
 
 
 def _gauge(name: str, help_text: str, *labels: str) -> Metric:
-    return Metric(f"stormalert_{name}", Kind.GAUGE, labels, help_text)
+    return Metric(f"stormalert_{name}", MetricKind.GAUGE, labels, help_text)
 
 
 def _counter(name: str, help_text: str, *labels: str) -> Metric:
-    return Metric(f"stormalert_{name}", Kind.COUNTER, labels, help_text)
+    return Metric(f"stormalert_{name}", MetricKind.COUNTER, labels, help_text)
 
 
 def _histogram(name: str, help_text: str, *labels: str) -> Metric:
-    return Metric(f"stormalert_{name}", Kind.HISTOGRAM, labels, help_text)
+    return Metric(f"stormalert_{name}", MetricKind.HISTOGRAM, labels, help_text)
 
 
 METRICS = (

@@ -24,7 +24,7 @@ from stormalert.units import now_ms
 
 
 @dataclass(frozen=True)
-class Stream:
+class StreamReading:
     """`oldest_ms`: when the oldest entry was written that its group has not read; 0 when there is none."""
 
     name: str
@@ -35,7 +35,7 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerReading:
     """`role`: hot (ticks, rules, alerts) or queue; `nodes`: what each tells of itself; None: it does not answer."""
 
     role: str
@@ -50,9 +50,9 @@ class Readings:
     roll: frozenset[str] = frozenset()
     starts: Status = field(default_factory=dict)
     feed: Status = field(default_factory=dict)
-    streams: Sequence[Stream] = ()
+    streams: Sequence[StreamReading] = ()
     malformed: int = 0
-    servers: Sequence[Server] = ()
+    servers: Sequence[ServerReading] = ()
     # How long the store took to answer; None: it did not.
     store_s: float | None = None
     alarmed: frozenset[ChannelKind] = frozenset()
@@ -94,8 +94,10 @@ def _ask_store(store: Store) -> tuple[float | None, frozenset[ChannelKind]]:
         return None, frozenset()
 
 
-async def _stream(redis: Redis, name: str, shard: str, key: str, group: str) -> Stream:
-    return Stream(name, shard, int(await redis.xlen(key)), await lag(redis, key, group), await _oldest_ms(redis, key, group))
+async def _stream(redis: Redis, name: str, shard: str, key: str, group: str) -> StreamReading:
+    return StreamReading(
+        name, shard, int(await redis.xlen(key)), await lag(redis, key, group), await _oldest_ms(redis, key, group)
+    )
 
 
 async def _oldest_ms(redis: Redis, key: str, group: str) -> int:
@@ -109,11 +111,11 @@ async def _oldest_ms(redis: Redis, key: str, group: str) -> int:
     return written_ms(unread[0][0]) if unread else 0
 
 
-async def _servers(redis: Redis, config: Settings) -> list[Server]:
-    found = [Server("hot", await _told_by(redis))]
+async def _servers(redis: Redis, config: Settings) -> list[ServerReading]:
+    found = [ServerReading("hot", await _told_by(redis))]
     if config.queue_url and config.queue_url != config.redis_url:
         async with aclosing(connect(config.queue_url, ANSWER_WITHIN_S)) as queue:
-            found.append(Server("queue", await _told_by(queue)))
+            found.append(ServerReading("queue", await _told_by(queue)))
     return found
 
 

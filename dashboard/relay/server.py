@@ -36,7 +36,7 @@ from dashboard.system.verdict import figures, verdict
 from dashboard.web import sessions
 from stormalert.config.settings import Settings
 from stormalert.errors import InputError, StormError
-from stormalert.market.calendar import CALENDAR_SETTING, Segment, Sessions, read_calendar
+from stormalert.market.calendar import CALENDAR_SETTING, Segment, TradingSessions, read_calendar
 from stormalert.model import Alert
 from stormalert.process import REDIS_ERRORS, UNREACHABLE, Heartbeat, Tasks
 from stormalert.redis import keys
@@ -90,7 +90,7 @@ class Relay:
         self._quotes: dict[int, list[Any]] = {}
         self._trends = Trends(redis, config.shards)
         self._outlook = Outlook(redis, config.shards)
-        self._sessions = Sessions()
+        self._sessions = TradingSessions()
         # By shard, the entry up to which alerts were told.
         self._at: dict[str, str] = {}
 

@@ -7,7 +7,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from dashboard.metrics.readings import Readings, Server, read
+from dashboard.metrics.readings import Readings, ServerReading, read
 from dashboard.system.checkup import checkup
 from dashboard.system.status import ANSWER_WITHIN_S, Status, read_status
 from stormalert.config.settings import Settings
@@ -66,7 +66,7 @@ def _streams(readings: Readings) -> list[Status]:
     ]
 
 
-def _nodes(server: Server) -> list[Status]:
+def _nodes(server: ServerReading) -> list[Status]:
     """One, or those of a cluster; `is_told` is false where our user may not ask it."""
     role = _ROLES[server.role]
     if not server.nodes:

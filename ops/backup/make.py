@@ -47,7 +47,7 @@ def rows(config: Settings, store: Store, client: Redis) -> Iterator[Row]:
     yield from _plain(client, "storm:*")
 
 
-class Counted:
+class BackedUp:
     """Rows on their way, counted."""
 
     def __init__(self, rows: Iterable[Row]) -> None:

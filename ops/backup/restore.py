@@ -9,7 +9,7 @@ from redis import Redis
 
 from ops.backup import archive, contents
 from ops.backup.engine import let_rest
-from ops.backup.make import AT_ONCE, Counted, told
+from ops.backup.make import AT_ONCE, BackedUp, told
 from stormalert import words
 from stormalert.access.security import sealer
 from stormalert.batches import batched
@@ -31,7 +31,7 @@ Armed = dict[str, tuple[Shard, int, str, int]]
 def restore(config: Settings, store: Store, client: Redis, path: Path, *, is_forced: bool = False) -> Iterator[str]:
     """Sentences of what it found and did. Raises InputError before anything is written where it cannot or must not be."""
     header = archive.check(path)
-    counted = Counted(archive.rows(path))
+    counted = BackedUp(archive.rows(path))
     for row in counted:
         _check(row)
     yield (

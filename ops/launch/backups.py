@@ -9,7 +9,7 @@ from pathlib import Path
 from redis import Redis
 
 from ops.backup import archive
-from ops.backup.make import Counted, rows, told
+from ops.backup.make import BackedUp, rows, told
 from ops.backup.restore import restore as put_back
 from ops.launch.offline import redis_at_hand
 from stormalert import words
@@ -30,7 +30,7 @@ def backup(target: Path, keep: int) -> int:
     if keep and path == target:
         raise InputError(f"--keep is for a directory of backups, and {target} is none")
     with redis_at_hand() as config, _opened(config) as (store, client):
-        counted = Counted(rows(config, store, client))
+        counted = BackedUp(rows(config, store, client))
         size = archive.write(path, counted)
     # Not on standard output, which may be the backup.
     print(

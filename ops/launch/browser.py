@@ -35,7 +35,7 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Page:
+class FormPage:
     url: str
     forms: list[Form]
 
@@ -46,10 +46,10 @@ class Browser:
         self._ways = dict(ways or {})
         self._client = httpx.Client(timeout=TIMEOUT_S, trust_env=False)
 
-    def open(self, url: str) -> Page:
+    def open(self, url: str) -> FormPage:
         return self._fetch(self._client.build_request("GET", url))
 
-    def send(self, page: Page, form: Form) -> Page:
+    def send(self, page: FormPage, form: Form) -> FormPage:
         url = httpx.URL(page.url).join(form.action)
         if not form.is_post:
             return self._fetch(self._client.build_request("GET", url, params=form.values))
@@ -57,7 +57,7 @@ class Browser:
         headers = {"Origin": origin, "Referer": page.url}
         return self._fetch(self._client.build_request("POST", url, data=form.values, headers=headers))
 
-    def _fetch(self, request: httpx.Request) -> Page:
+    def _fetch(self, request: httpx.Request) -> FormPage:
         """Raises StormError when the page cannot be had."""
         for _ in range(REDIRECTS_MAX):
             try:
@@ -69,7 +69,7 @@ class Browser:
             if answer.next_request is None:
                 reader = _FormReader()
                 reader.feed(answer.text)
-                return Page(str(answer.url), reader.forms)
+                return FormPage(str(answer.url), reader.forms)
             led_to = answer.next_request
             # Not as httpx made it: the cookies are those of where the way from here leads.
             request = self._client.build_request(led_to.method, self._way_to(str(led_to.url)))

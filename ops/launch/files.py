@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ops.launch.plan import LOOPBACK, Plan
+from ops.launch.plan import LOOPBACK, RunPlan
 from ops.launch.programs import Program
 from stormalert.redis import acl
 from stormalert.redis.embedded import REDIS_CONF
@@ -22,13 +22,13 @@ LOG_BYTES = 10_000_000
 LOG_BACKUPS = 3
 
 
-def write_run_env(plan: Plan) -> None:
+def write_run_env(plan: RunPlan) -> None:
     lines = ["# Made by `make run`: secrets and addresses of what it starts. .env and the environment win over it."]
     lines += [f"{name}={value}" for name, value in plan.chosen.items()]
     write_private(plan.settings.var / "run.env", "\n".join(lines) + "\n")
 
 
-def write_valkey_conf(plan: Plan) -> None:
+def write_valkey_conf(plan: RunPlan) -> None:
     """With a user for each process, whose passwords are other ones each time; the operator's stays."""
     (plan.data / "valkey").mkdir(parents=True, exist_ok=True)
     passwords = {name: secrets.token_hex(acl.PASSWORD_LENGTH) for name in acl.NAMES}
@@ -47,7 +47,7 @@ def write_valkey_conf(plan: Plan) -> None:
     write_private(plan.valkey_conf, "\n".join(lines) + "\n")
 
 
-def write_supervisor_conf(plan: Plan, programs: Iterable[Program], socket: Path, tether: tuple[str, ...]) -> None:
+def write_supervisor_conf(plan: RunPlan, programs: Iterable[Program], socket: Path, tether: tuple[str, ...]) -> None:
     plan.logs.mkdir(parents=True, exist_ok=True)
     text = supervisor_conf(list(programs), plan.logs.absolute(), socket, Path.cwd(), tether)
     write_private(plan.supervisor_conf, text)

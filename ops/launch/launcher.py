@@ -11,12 +11,12 @@ from redis.retry import Retry
 
 from ops.launch import admin, summary
 from ops.launch.health import Health
-from ops.launch.plan import Plan
+from ops.launch.plan import RunPlan
 from ops.launch.programs import Program
 from ops.launch.replaying import Replaying
 from ops.launch.seeding import Seeding
 from ops.launch.supervisor import Supervisor
-from ops.launch.watch import News, Watch
+from ops.launch.watch import News, ProcessWatch
 from stormalert.store import open_store
 
 LOOK_S = 0.5
@@ -24,9 +24,9 @@ LINES_OF_LOG = 8
 
 
 class Launcher:
-    def __init__(self, plan: Plan, programs: Sequence[Program], supervisor: Supervisor) -> None:
+    def __init__(self, plan: RunPlan, programs: Sequence[Program], supervisor: Supervisor) -> None:
         self._plan, self._programs, self._supervisor = plan, programs, supervisor
-        self._watch = Watch([it.name for it in programs], time.monotonic())
+        self._watch = ProcessWatch([it.name for it in programs], time.monotonic())
         self._redis = redis.Redis.from_url(
             plan.settings.redis_url,
             socket_timeout=2,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from ops.launch import files
 from ops.launch.lock import only_run
-from ops.launch.plan import Plan, make_plan
+from ops.launch.plan import RunPlan, make_plan
 from stormalert.config import settings
 from stormalert.config.settings import Settings
 from stormalert.errors import StormError
@@ -44,7 +44,7 @@ def redis_at_hand(*, is_written: bool = False) -> Iterator[Settings]:
 
 
 @contextmanager
-def _started(plan: Plan) -> Iterator[None]:
+def _started(plan: RunPlan) -> Iterator[None]:
     files.write_run_env(plan)
     files.write_valkey_conf(plan)
     server = subprocess.Popen([*valkey_command(), str(plan.valkey_conf)], stdout=subprocess.DEVNULL)

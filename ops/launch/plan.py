@@ -37,7 +37,7 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """`chosen` is what run.env will hold, `forced` what the processes get in their environment on top of it."""
 
     settings: Settings
@@ -95,7 +95,7 @@ class Plan:
         return self.chosen[DEMO_PASSWORD]
 
 
-def make_plan(given: Mapping[str, str], kept: Mapping[str, str], recording: Recording | None = None) -> Plan:
+def make_plan(given: Mapping[str, str], kept: Mapping[str, str], recording: Recording | None = None) -> RunPlan:
     """`given` is what a person set, `kept` the run.env of last time. Raises SettingsError."""
     theirs = {name: text for name, text in given.items() if text}
     if recording:
@@ -114,7 +114,7 @@ def make_plan(given: Mapping[str, str], kept: Mapping[str, str], recording: Reco
     if is_demo:
         chosen |= _stand_ins(asked, theirs) | {DEMO_PASSWORD: kept.get(DEMO_PASSWORD) or memorable_password()}
     forced = {name: theirs.get(name, chosen.get(name, "")) for name in OWN_IN_REPLAY} if recording else {}
-    return Plan(settings.parse(chosen | theirs), chosen, forced, is_demo, is_redis_ours, data, recording)
+    return RunPlan(settings.parse(chosen | theirs), chosen, forced, is_demo, is_redis_ours, data, recording)
 
 
 def replay_var(given: Mapping[str, str]) -> Path:

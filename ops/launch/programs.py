@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from ops.launch.plan import LOOPBACK, Plan
+from ops.launch.plan import LOOPBACK, RunPlan
 from ops.launch.ports import Port
 from stormalert.redis.embedded import valkey_command
 
@@ -23,7 +23,7 @@ class Program:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def programs(plan: Plan) -> list[Program]:
+def programs(plan: RunPlan) -> list[Program]:
     """In the order in which they start."""
     config = plan.settings
     found = [_beating(name) for name in ("ingest", "evaluator")]
@@ -36,7 +36,7 @@ def programs(plan: Plan) -> list[Program]:
     return [*_servers(plan), *(_signed_in(plan, each) for each in found)]
 
 
-def ports(plan: Plan) -> list[Port]:
+def ports(plan: RunPlan) -> list[Port]:
     config = plan.settings
     found = [
         Port(config.port, "STORM_PORT", config.host),
@@ -56,14 +56,14 @@ def ports(plan: Plan) -> list[Port]:
     return found
 
 
-def _servers(plan: Plan) -> Iterator[Program]:
+def _servers(plan: RunPlan) -> Iterator[Program]:
     if plan.is_redis_ours:
         yield Program("redis", (*valkey_command(), str(plan.valkey_conf.absolute())), is_server=True)
     if plan.is_demo:
         yield Program("sandbox", _sandbox(plan), is_server=True, url=f"{plan.sandbox_url}/")
 
 
-def _sandbox(plan: Plan) -> tuple[str, ...]:
+def _sandbox(plan: RunPlan) -> tuple[str, ...]:
     config = plan.settings
     command = _python(
         "sandbox",
@@ -79,7 +79,7 @@ def _sandbox(plan: Plan) -> tuple[str, ...]:
     return command
 
 
-def _signed_in(plan: Plan, program: Program) -> Program:
+def _signed_in(plan: RunPlan, program: Program) -> Program:
     """With a user of its own in our Redis; all workers are one."""
     if not plan.is_redis_ours:
         return program

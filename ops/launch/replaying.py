@@ -4,7 +4,7 @@ import time
 
 import redis
 
-from ops.launch.plan import Plan
+from ops.launch.plan import RunPlan
 from ops.launch.recording import progress
 from stormalert.redis.keys import DISPATCH_GROUP, EVALUATOR_GROUP, all_shards
 from stormalert.store import Store
@@ -15,7 +15,7 @@ QUIET_S = 3
 
 
 class Replaying:
-    def __init__(self, plan: Plan, store: Store, client: redis.Redis) -> None:
+    def __init__(self, plan: RunPlan, store: Store, client: redis.Redis) -> None:
         self._plan, self._store, self._redis = plan, store, client
         self._has_begun = False
         self._is_over = False

@@ -10,7 +10,7 @@ from pathlib import Path
 from ops.launch import files, ports, programs
 from ops.launch.launcher import Launcher
 from ops.launch.lock import only_run
-from ops.launch.plan import Plan, Recording, make_plan
+from ops.launch.plan import Recording, RunPlan, make_plan
 from ops.launch.recording import symbols
 from ops.launch.supervisor import Supervisor, tether
 from stormalert.config import settings
@@ -44,7 +44,7 @@ def run(recorded: Path | None = None, speed: float = 1.0) -> int:
         return 1
 
 
-def _supervise(plan: Plan, environment: dict[str, str], lock: int, stopping: threading.Event) -> int:
+def _supervise(plan: RunPlan, environment: dict[str, str], lock: int, stopping: threading.Event) -> int:
     problems = ports.problems(programs.ports(plan))
     if problems:
         print("\n".join(problems), file=sys.stderr)

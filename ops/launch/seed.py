@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from ops.launch import demo
 from ops.launch.password import memorable_password
-from ops.launch.plan import DEMO_PASSWORD, Plan
+from ops.launch.plan import DEMO_PASSWORD, RunPlan
 from ops.launch.seeding import Seeding
 from stormalert.config.settings import Settings
 from stormalert.errors import StormError
@@ -20,7 +20,7 @@ def seed(config: Settings) -> int:
     if not demo.is_stand_in(config.kite_api_root):
         raise StormError(f"the demo is made with the sandbox alone, and Kite is {urlsplit(config.kite_api_root).hostname} here")
     password = memorable_password()
-    plan = Plan(config, {DEMO_PASSWORD: password}, forced={}, is_demo=True, is_redis_ours=False, data=config.var)
+    plan = RunPlan(config, {DEMO_PASSWORD: password}, forced={}, is_demo=True, is_redis_ours=False, data=config.var)
     with connect_in_thread(config.redis_url) as client:
         seeding = Seeding(plan, open_store(config.mongodb_uri, config.sqlite_path), client, since_ms=0)
         while not seeding.is_done:

@@ -7,7 +7,7 @@ import redis
 
 from ops.launch import admin, demo
 from ops.launch.kite_login import log_in
-from ops.launch.plan import Plan
+from ops.launch.plan import RunPlan
 from stormalert.errors import StormError
 from stormalert.model import Instrument, User
 from stormalert.redis import keys
@@ -23,7 +23,7 @@ ALIASES = {"NIFTY": "NIFTY 50", "BANKNIFTY": "NIFTY BANK"}
 class Seeding:
     """`advance` does what can be done now and returns what a person is told of it; it waits for nothing."""
 
-    def __init__(self, plan: Plan, store: Store, client: redis.Redis, since_ms: int | None = None) -> None:
+    def __init__(self, plan: RunPlan, store: Store, client: redis.Redis, since_ms: int | None = None) -> None:
         """What ingest said before `since_ms`, by default now, is another run's."""
         self._plan, self._store, self._redis = plan, store, client
         self._since_ms = now_ms() if since_ms is None else since_ms

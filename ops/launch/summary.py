@@ -1,19 +1,19 @@
 """What a person reads once everything is up."""
 
 from ops.launch import demo
-from ops.launch.plan import Plan
+from ops.launch.plan import RunPlan
 from stormalert.redis import acl
 
 FIRST_ADMIN = "admin"
 
 
-def heading(plan: Plan) -> str:
+def heading(plan: RunPlan) -> str:
     if plan.recording:
         return f"StormAlert plays {plan.recording.file} (data in {plan.data})"
     return f"StormAlert starts with {'a demo market' if plan.is_demo else 'your Kite account'} (data in {plan.data})"
 
 
-def place(plan: Plan, name: str) -> str:
+def place(plan: RunPlan, name: str) -> str:
     """Where a process can be found, for those that have an address."""
     config = plan.settings
     return {
@@ -25,7 +25,7 @@ def place(plan: Plan, name: str) -> str:
     }.get(name, "")
 
 
-def announcement(plan: Plan, first_password: str) -> str:
+def announcement(plan: RunPlan, first_password: str) -> str:
     lines = ["", f"  Dashboard    {plan.dashboard_url}"]
     if plan.is_demo:
         lines += [f"  Sign in as   {demo.USER}, password {plan.demo_password}", f"  Outbox       {plan.sandbox_url}/outbox"]

@@ -29,7 +29,7 @@ class News:
     is_complaint: bool = False
 
 
-class Watch:
+class ProcessWatch:
     def __init__(self, names: Iterable[str], now_s: float) -> None:
         self._sights = {name: _Sight(unwell_since_s=now_s) for name in names}
 

@@ -214,7 +214,7 @@ def read_calendar(text: str | None) -> Calendar:
         raise InputError("; ".join(sentences(error))) from None
 
 
-class Sessions:
+class TradingSessions:
     """Answers `is_open` for every packet, so it keeps the open hours of the day as epoch milliseconds."""
 
     def __init__(self, auctioned: frozenset[int] = frozenset(), calendar: Calendar = BUILT_IN) -> None:

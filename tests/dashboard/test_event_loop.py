@@ -40,6 +40,6 @@ async def test_a_second_factor_is_removed_in_a_thread(tmp_path: Path, monkeypatc
         monkeypatch.setattr(resources, "store", lambda: InThreads(store))
         monkeypatch.setattr(authentication, "check_code", passes)
         request = Request({"type": "http", "headers": []})
-        await auth.remove_second_factor(request, SignedIn(user, a_session(user=user.id)), auth.Code(code="123456"))
+        await auth.remove_second_factor(request, SignedIn(user, a_session(user=user.id)), auth.SecondFactorCode(code="123456"))
         found = store.user(user.id)
         assert found and not found.has_second_factor

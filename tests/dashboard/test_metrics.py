@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from dashboard.metrics.families import families
-from dashboard.metrics.names import METRICS, Kind
-from dashboard.metrics.readings import Readings, Server, read
+from dashboard.metrics.names import METRICS, MetricKind
+from dashboard.metrics.readings import Readings, ServerReading, read
 from stormalert.config import settings
 from stormalert.histogram import Histogram
 from stormalert.model import ChannelKind
@@ -73,8 +73,8 @@ async def client(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
 def test_names_keep_to_the_conventions_of_prometheus() -> None:
     for metric in METRICS:
         assert re.fullmatch(r"stormalert_[a-z][a-z0-9_]*[a-z0-9]", metric.name), metric.name
-        assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER), metric.name
-        assert metric.kind is not Kind.HISTOGRAM or metric.name.endswith("_seconds"), metric.name
+        assert metric.name.endswith("_total") == (metric.kind is MetricKind.COUNTER), metric.name
+        assert metric.kind is not MetricKind.HISTOGRAM or metric.name.endswith("_seconds"), metric.name
         assert not re.search(r"_(ms|s|mb|kb)(_|$)", metric.name), metric.name
         assert metric.help.endswith(".") and len(metric.help) > 10
         # Prometheus gives these itself to all that it scrapes.
@@ -162,7 +162,7 @@ def test_several_dispatchers_tell_of_one_queue() -> None:
 
 
 def test_a_server_that_does_not_answer_is_told() -> None:
-    samples = scrape(Readings(1, servers=[Server("hot", None), Server("queue", {})]))
+    samples = scrape(Readings(1, servers=[ServerReading("hot", None), ServerReading("queue", {})]))
     assert [value(samples, "redis_up", server=server) for server in ("hot", "queue")] == [0, 1]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dashboard.metrics.names import METRICS, Kind, Metric
+from dashboard.metrics.names import METRICS, Metric, MetricKind
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -23,7 +23,7 @@ OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 
 def served() -> Iterator[tuple[str, Metric]]:
     for metric in METRICS:
-        if metric.kind is Kind.HISTOGRAM:
+        if metric.kind is MetricKind.HISTOGRAM:
             yield from ((f"{metric.name}_{part}", metric) for part in ("bucket", "count", "sum"))
         else:
             yield metric.name, metric
@@ -45,10 +45,10 @@ def test_a_query_asks_for_what_is_told(where: str, query: str) -> None:
     for name, labels, window in SELECTOR.findall(query):
         assert name in SERVED, name
         metric = SERVED[name]
-        known |= {*metric.labels, *(["le"] if metric.kind is Kind.HISTOGRAM else [])}
+        known |= {*metric.labels, *(["le"] if metric.kind is MetricKind.HISTOGRAM else [])}
         assert set(re.findall(r"(\w+)\s*=", labels)) <= set(metric.labels), name
         # What only grows says something by how fast it does.
-        assert bool(window) == (metric.kind is not Kind.GAUGE), name
+        assert bool(window) == (metric.kind is not MetricKind.GAUGE), name
     for grouped in re.findall(r"\bby \(([^)]*)\)", query):
         assert set(re.split(r",\s*", grouped)) <= known, grouped
 

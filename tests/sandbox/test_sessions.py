@@ -5,20 +5,20 @@ from pathlib import Path
 import pytest
 
 from sandbox.recording import INDIA
-from sandbox.sessions import Sessions, expires_s
+from sandbox.sessions import KiteSessions, expires_s
 from sandbox.state import open_database
 
 
 @pytest.fixture
-def sessions(tmp_path: Path) -> Sessions:
-    return Sessions(open_database(tmp_path), "key", "secret")
+def sessions(tmp_path: Path) -> KiteSessions:
+    return KiteSessions(open_database(tmp_path), "key", "secret")
 
 
 def checksum(request_token: str, secret: str = "secret") -> str:
     return hashlib.sha256(f"key{request_token}{secret}".encode()).hexdigest()
 
 
-def test_a_request_token_serves_once(sessions: Sessions) -> None:
+def test_a_request_token_serves_once(sessions: KiteSessions) -> None:
     request_token = sessions.begin()
     access_token = sessions.exchange(request_token, checksum(request_token))
     assert access_token
@@ -26,23 +26,23 @@ def test_a_request_token_serves_once(sessions: Sessions) -> None:
     assert sessions.exchange(request_token, checksum(request_token)) is None
 
 
-def test_a_checksum_with_another_secret_is_refused_and_spends_nothing(sessions: Sessions) -> None:
+def test_a_checksum_with_another_secret_is_refused_and_spends_nothing(sessions: KiteSessions) -> None:
     request_token = sessions.begin()
     assert sessions.exchange(request_token, checksum(request_token, "guess")) is None
     assert sessions.exchange(request_token, checksum(request_token))
 
 
-def test_the_next_login_ends_the_one_before(sessions: Sessions) -> None:
+def test_the_next_login_ends_the_one_before(sessions: KiteSessions) -> None:
     first, second = (sessions.exchange(token, checksum(token)) for token in (sessions.begin(), sessions.begin()))
     assert not sessions.is_valid("key", str(first))
     assert sessions.is_valid("key", str(second))
 
 
 def test_an_access_token_outlives_a_restart(tmp_path: Path) -> None:
-    before = Sessions(open_database(tmp_path), "key", "secret")
+    before = KiteSessions(open_database(tmp_path), "key", "secret")
     request_token = before.begin()
     access_token = before.exchange(request_token, checksum(request_token))
-    assert Sessions(open_database(tmp_path), "key", "secret").is_valid("key", str(access_token))
+    assert KiteSessions(open_database(tmp_path), "key", "secret").is_valid("key", str(access_token))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 
 from sandbox.board import Board
 from sandbox.instruments import listed
-from sandbox.market import Market, day_of, day_start_s
+from sandbox.market import GeneratedMarket, day_of, day_start_s
 from sandbox.trading import Trading
 
 NOON_S = 1_795_415_400.0
@@ -11,7 +11,7 @@ NOON_S = 1_795_415_400.0
 
 def traded(seconds: float, rate: float = 1000.0, turn_s: float = 0.02) -> tuple[Board, int]:
     board = Board(listed(300))
-    trading = Trading(board, Market(board.instruments, seed=1), rate, 1, NOON_S)
+    trading = Trading(board, GeneratedMarket(board.instruments, seed=1), rate, 1, NOON_S)
     turns = np.arange(0, seconds, turn_s) + turn_s
     return board, sum(trading.turn(NOON_S + float(after_s)).size for after_s in turns)
 
@@ -43,7 +43,7 @@ def test_the_cached_quote_of_an_instrument_that_did_not_trade_is_old() -> None:
 def test_a_new_day_opens_with_a_gap_and_yesterdays_last_price_as_close() -> None:
     midnight_s = day_start_s(day_of(NOON_S) + 1)
     board = Board(listed(50))
-    market = Market(board.instruments, seed=1)
+    market = GeneratedMarket(board.instruments, seed=1)
     trading = Trading(board, market, 1000.0, 1, midnight_s - 60)
     trading.turn(midnight_s + 1.0)
     every = np.arange(len(market))

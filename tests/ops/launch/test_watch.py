@@ -1,5 +1,5 @@
 from ops.launch.supervisor import Status
-from ops.launch.watch import UNWELL_S, News, Watch
+from ops.launch.watch import UNWELL_S, News, ProcessWatch
 
 
 def running(pid: int) -> dict[str, Status]:
@@ -7,7 +7,7 @@ def running(pid: int) -> dict[str, Status]:
 
 
 def test_a_process_that_gets_well_is_told_once() -> None:
-    watch = Watch(["ingest"], 0)
+    watch = ProcessWatch(["ingest"], 0)
     assert watch.look(running(7), set(), 1) == []
     assert watch.look(running(7), {"ingest"}, 2) == [News("ingest")]
     assert watch.look(running(7), {"ingest"}, 3) == []
@@ -15,7 +15,7 @@ def test_a_process_that_gets_well_is_told_once() -> None:
 
 
 def test_a_new_pid_means_that_it_ended_though_it_is_well_again() -> None:
-    watch = Watch(["ingest"], 0)
+    watch = ProcessWatch(["ingest"], 0)
     watch.look(running(7), {"ingest"}, 1)
     ended, back = watch.look(running(8), {"ingest"}, 2)
     assert ended.is_bad
@@ -25,7 +25,7 @@ def test_a_new_pid_means_that_it_ended_though_it_is_well_again() -> None:
 
 
 def test_a_process_that_hangs_does_not_answer() -> None:
-    watch = Watch(["ingest"], 0)
+    watch = ProcessWatch(["ingest"], 0)
     watch.look(running(7), {"ingest"}, 1)
     [news] = watch.look(running(7), set(), 2)
     assert "does not answer" in news.text
@@ -33,7 +33,7 @@ def test_a_process_that_hangs_does_not_answer() -> None:
 
 
 def test_a_process_that_does_not_get_well_is_complained_of_once() -> None:
-    watch = Watch(["ingest"], 0)
+    watch = ProcessWatch(["ingest"], 0)
     assert watch.look(running(7), set(), UNWELL_S - 1) == []
     [news] = watch.look(running(8), set(), UNWELL_S)
     assert news.is_complaint
@@ -41,7 +41,7 @@ def test_a_process_that_does_not_get_well_is_complained_of_once() -> None:
 
 
 def test_the_minute_begins_anew_after_it_was_well() -> None:
-    watch = Watch(["ingest"], 0)
+    watch = ProcessWatch(["ingest"], 0)
     watch.look(running(7), {"ingest"}, 50)
     [ended] = watch.look(running(8), set(), 55)
     assert not ended.is_complaint
@@ -50,6 +50,6 @@ def test_the_minute_begins_anew_after_it_was_well() -> None:
 
 
 def test_a_supervisor_that_does_not_answer_means_that_nothing_is_well() -> None:
-    watch = Watch(["ingest"], 0)
+    watch = ProcessWatch(["ingest"], 0)
     watch.look(running(7), {"ingest"}, 1)
     assert watch.look({}, set(), 2)[0].is_bad

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stormalert.errors import InputError
-from stormalert.market.calendar import BUILT_IN, Segment, Sessions, read_calendar
+from stormalert.market.calendar import BUILT_IN, Segment, TradingSessions, read_calendar
 from stormalert.units import IST
 
 INFY, BHEL, NIFTY, USDINR = 408065, 112129, 256265, (1_000 << 8) | 3
@@ -38,11 +38,11 @@ def at(moment: str) -> int:
     ],
 )
 def test_knows_when_an_instrument_trades_continuously(token: int, moment: str, is_open: bool) -> None:
-    assert Sessions(auctioned=frozenset((INFY,))).is_open(token, at(moment)) is is_open
+    assert TradingSessions(auctioned=frozenset((INFY,))).is_open(token, at(moment)) is is_open
 
 
 def test_turns_from_day_to_day_and_back() -> None:
-    sessions = Sessions()
+    sessions = TradingSessions()
     moments = ["2026-11-20 11:00:00", "2026-11-21 11:00:00", "2026-11-23 11:00:00", "2026-11-20 11:00:00"]
     assert [sessions.is_open(INFY, at(moment)) for moment in moments] == [True, False, True, True]
 
@@ -62,11 +62,11 @@ def test_turns_from_day_to_day_and_back() -> None:
     ],
 )
 def test_knows_when_trading_began_or_begins(segments: set[int], moment: str, opens: str) -> None:
-    assert Sessions().opens_ms(segments, at(moment)) == at(opens)
+    assert TradingSessions().opens_ms(segments, at(moment)) == at(opens)
 
 
 def test_without_hours_trading_begins_after_all_that_is_known() -> None:
-    assert Sessions().opens_ms({250}, at("2026-11-23 11:00:00")) == at("2026-12-07 11:00:00")
+    assert TradingSessions().opens_ms({250}, at("2026-11-23 11:00:00")) == at("2026-12-07 11:00:00")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_tells_a_year_without_holidays_a_month_ahead(day: str, missing: int | No
 
 
 def open_at(moment: str, token: int = INFY, **overrides: Any) -> bool:
-    return Sessions(frozenset((INFY,)), read_calendar(json.dumps(overrides))).is_open(token, at(moment))
+    return TradingSessions(frozenset((INFY,)), read_calendar(json.dumps(overrides))).is_open(token, at(moment))
 
 
 def test_an_admins_holidays_stand_in_the_place_of_the_years_own() -> None:
@@ -111,7 +111,7 @@ def test_an_admins_hours_count_from_their_day_on() -> None:
 
 
 def test_another_calendar_is_used_from_the_next_packet_on() -> None:
-    sessions = Sessions()
+    sessions = TradingSessions()
     assert sessions.is_open(INFY, at("2026-11-25 11:00:00"))
     sessions.use(read_calendar('{"holidays": ["2026-11-25"]}'))
     assert not sessions.is_open(INFY, at("2026-11-25 11:00:00"))
@@ -141,7 +141,7 @@ def test_a_bad_calendar_is_refused_with_what_was_expected(text: str, problem: st
 
 
 def test_a_segment_tells_whether_it_trades_and_when_that_changes() -> None:
-    sessions = Sessions()
+    sessions = TradingSessions()
     assert sessions.turn(Segment.NSE, at("2026-11-23 10:00")) == (True, at("2026-11-23 15:30"))
     # A Friday's evening is followed by Monday.
     assert sessions.turn(Segment.NSE, at("2026-11-27 18:00")) == (False, at("2026-11-30 09:15"))
