@@ -30,6 +30,7 @@ from stormalert.model import AuditEntry, Role, Session, User
 from stormalert.notify import preferences, templates
 from stormalert.process import REDIS_ERRORS
 from stormalert.units import DAY_MS, SECOND_MS, now_ms
+from stormalert.words import count_of
 
 log = logging.getLogger("stormalert")
 
@@ -271,7 +272,7 @@ async def _take_a_try(subjects: list[Subject]) -> None:
     wait_ms = await throttle.take_a_try(resources.loop_redis(), subjects)
     if wait_ms:
         wait_s = -(-wait_ms // SECOND_MS)
-        length = f"{wait_s} second{'s' if wait_s != 1 else ''}" if wait_s < 90 else f"{-(-wait_s // 60)} minutes"
+        length = count_of(wait_s, "second") if wait_s < 90 else f"{-(-wait_s // 60)} minutes"
         raise NotSignedIn(429, f"Too many sign-ins were tried. Please wait {length}, then try again.", wait_s)
 
 

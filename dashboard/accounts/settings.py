@@ -58,7 +58,7 @@ def _second_factor(who: SignedIn) -> None:
         return
     if who.user.has_second_factor:
         count = len(who.user.recovery_digests)
-        st.caption(f"On. {count} recovery code{'s' if count != 1 else ''} left.")
+        st.caption(f"On. {words.count_of(count, 'recovery code')} left.")
         if not policy.read(resources.store()).demands_second_factor(who.user):
             _removal()
         return

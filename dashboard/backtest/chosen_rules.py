@@ -34,7 +34,9 @@ def ask(user: str) -> Asked:
         return Asked(choice, [], "")
     if choice == _ALL:
         paused = resources.store().count_rules(user, RuleFilter(state=RuleState.PAUSED))
-        st.caption(_counted(count - paused) + (f", without {words.grouped(paused)} that are paused" if paused else ""))
+        st.caption(
+            words.count_of(count - paused, "rule") + (f", without {words.grouped(paused)} that are paused" if paused else "")
+        )
         return Asked(choice, [], "")
     chosen = st.multiselect(
         "My rules",
@@ -44,7 +46,7 @@ def ask(user: str) -> Asked:
         placeholder="Choose up to six",
     )
     if count > OFFERED_MAX:
-        st.caption(f"The first {OFFERED_MAX} of {_counted(count)} are offered; others can be typed.")
+        st.caption(f"The first {OFFERED_MAX} of {words.count_of(count, 'rule')} are offered; others can be typed.")
     return Asked(choice, chosen, _ask_lines("Compare with, one rule a line", rule_line.EXAMPLE, "beside"))
 
 
@@ -104,7 +106,3 @@ def _ask_lines(label: str, example: str, key: str) -> str:
 def _name(rule: Rule, is_file: bool = False) -> str:
     subject = "All in the file" if is_file and rule.is_on_watchlist else rule.symbol
     return f"{subject}: {texts.condition(rule)}"
-
-
-def _counted(count: int) -> str:
-    return "1 rule" if count == 1 else f"{words.grouped(count)} rules"

@@ -40,7 +40,7 @@ border-radius:.5rem;padding:.6rem .9rem}
 
 def show(trial: Trial) -> None:
     names = _names(trial)
-    instruments = "1 instrument" if len(trial.symbols) == 1 else f"{words.grouped(len(trial.symbols))} instruments"
+    instruments = words.count_of(len(trial.symbols), "instrument")
     over = f"Over {trial.told}: {words.grouped(trial.prices)} prices of {instruments}."
     st.html(f'{_STYLE}{_cards(trial, names)}<p class="over">{escape(over)}</p>')
     if trial.left_out:
@@ -123,14 +123,14 @@ def _bars(trial: Trial, symbol: str) -> list[Bar]:
 
 
 def _counted(name: str, count: int) -> str:
-    return f"{name} · {words.grouped(count)} {_noun(count)}" if count else name
+    return f"{name} · {words.count_of(count, 'alert')}" if count else name
 
 
 def _table(trial: Trial, names: list[str]) -> None:
     heading, button = st.columns([3, 1], vertical_alignment="bottom")
     shown = trial.found[:ROWS_SHOWN]
     first = f"The first {words.grouped(ROWS_SHOWN)} of " if len(trial.found) > ROWS_SHOWN else ""
-    heading.markdown(f"**{first}{words.grouped(len(trial.found))} {_noun(len(trial.found))}**")
+    heading.markdown(f"**{first}{words.count_of(len(trial.found), 'alert')}**")
     button.download_button(
         "CSV",
         _csv(trial),

@@ -89,8 +89,7 @@ def _finish(chosen: Chosen, make: Callable[[Rule], Rule | None], done: str, prog
     if viewer.required().user.id != chosen.user:
         return
     saved, missed = choice.change(resources.store(), chosen, make, progress)
-    noun = "rule" if saved == 1 else "rules"
-    flash.leave(f"{words.grouped(saved)} {noun} {done}." + (f" {words.grouped(missed)} changed meanwhile." if missed else ""))
+    flash.leave(f"{words.count_of(saved, 'rule')} {done}." + (f" {words.grouped(missed)} changed meanwhile." if missed else ""))
     st.rerun()
 
 
@@ -124,7 +123,7 @@ def _snooze(chosen: Chosen) -> None:
 
 @st.dialog("Duplicate rules", on_dismiss="rerun")
 def _duplicate(chosen: Chosen) -> None:
-    noun = "1 rule" if chosen.size == 1 else f"{words.grouped(chosen.size)} rules"
+    noun = words.count_of(chosen.size, "rule")
     same, other = "The same instruments", "Other instruments"
     where = st.segmented_control(f"{noun}, onto", [same, other], default=same, required=True)
     onto_what = None
@@ -150,5 +149,5 @@ def _duplicate(chosen: Chosen) -> None:
             made += len(store.save_rules(some[::-1]))
         seen += len(batch)
         bar.progress(min(seen / chosen.size, 1.0))
-    flash.leave(f"{words.grouped(made)} {'rule' if made == 1 else 'rules'} made{', paused' if is_paused else ''}.")
+    flash.leave(f"{words.count_of(made, 'rule')} made{', paused' if is_paused else ''}.")
     st.rerun()

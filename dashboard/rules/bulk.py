@@ -99,5 +99,5 @@ def _save(chosen: Chosen, change: Change, *, leaves_out: bool) -> None:
         seen += len(batch)
         bar.progress(min(seen / chosen.size, 1.0))
     left = f" {words.grouped(len(misfits))} left out." if misfits else ""
-    flash.leave(f"{words.grouped(saved)} {'rule' if saved == 1 else 'rules'} changed.{left}")
+    flash.leave(f"{words.count_of(saved, 'rule')} changed.{left}")
     st.rerun()

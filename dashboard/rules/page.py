@@ -86,8 +86,7 @@ def _board(user: str, looked: Looked, matching: int) -> Chosen:
     viewer.required()
     silent = mutes.held(user)
     rules, has_more = listing.page(resources.store(), user, looked)
-    noun = "rule" if matching == 1 else "rules"
-    count = f"{words.grouped(matching)} {noun}{' match' if looked.is_narrow else ''} · times in IST"
+    count = f"{words.count_of(matching, 'rule')}{' match' if looked.is_narrow else ''} · times in IST"
     if not rules:
         st.info("No rule is here. Look for something else, or go to the first page.")
         listing.turn(rules, looked, has_more=has_more, count=count)
@@ -124,7 +123,7 @@ def _act_on(chosen: Chosen, shown: int, looked: Looked, matching: int, silent: l
         st.markdown(f"**All {words.grouped(chosen.size)} rules{' that match' if looked.is_narrow else ''}**", width="content")
         st.button("Only those marked", type="tertiary", on_click=lambda: st.session_state.pop(_ALL, None))
     elif chosen.size:
-        st.markdown("**1 rule marked**" if chosen.size == 1 else f"**{chosen.size} rules marked**", width="content")
+        st.markdown(f"**{words.count_of(chosen.size, 'rule')} marked**", width="content")
     else:
         st.caption("Mark rules for what can be done with them; Enter opens one.", width="content")
     if chosen.only is None and matching > shown:

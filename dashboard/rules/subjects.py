@@ -93,7 +93,7 @@ def ask(user: str, key: str, offered: tuple[str, ...] = (ONE, SEVERAL, WATCHLIST
 
 
 def _counted(number: int) -> str:
-    return f"{words.grouped(number)} {'instrument' if number == 1 else 'instruments'}"
+    return words.count_of(number, "instrument")
 
 
 def _named(symbols: list[str]) -> str:

@@ -13,6 +13,7 @@ from stormalert.model import Instrument, User
 from stormalert.redis import keys
 from stormalert.store import Store
 from stormalert.units import now_ms
+from stormalert.words import count_of
 
 # Ingest needs a moment to take up a login; one that failed is tried again.
 LOGIN_AGAIN_S = 10
@@ -72,7 +73,7 @@ class Seeding:
         rules = (demo.replay_rules if self._plan.recording else demo.demo_rules)(user, instruments)
         count = demo.ensure_rules(self._store, rules)
         watched = demo.ensure_watchlist(self._store, user, instruments)
-        return f"✓ demo       {watched} instrument{'' if watched == 1 else 's'} watched, {count} rules"
+        return f"✓ demo       {count_of(watched, 'instrument')} watched, {count} rules"
 
 
 def trading_symbol(recorded: str) -> str:
