@@ -24,7 +24,6 @@ from websockets.typing import Origin
 from bench.market import BenchMarket, rules
 from bench.sizes import Sizes
 from bench.stand import free_ports
-from evaluator.arming import arm_command
 from ops.backup import archive, make
 from ops.backup.restore import restore
 from stormalert import process
@@ -33,7 +32,8 @@ from stormalert.config.settings import Settings, parse
 from stormalert.model import User
 from stormalert.redis.embedded import throwaway_server
 from stormalert.redis.keys import QUOTES_TOPIC, Shard
-from stormalert.redis.scripts import script
+from stormalert.redis.scripts import run_all
+from stormalert.rules import engine
 from stormalert.store import Store, open_store
 from stormalert.units import format_price, now_ms
 
@@ -174,9 +174,7 @@ def _back_up(count: int) -> Row:
 
 
 async def _arm(url: str, store: Store, count: int) -> None:
-    arm = script("arm")
     async with process.connect(url) as client:
-        await client.script_load(arm.text)
         chunk = []
         for rule in rules(count, id_letters=10):
             chunk.append(rule)
@@ -185,17 +183,12 @@ async def _arm(url: str, store: Store, count: int) -> None:
                 chunk = []
         for tick in BenchMarket().ticks(AT_ONCE):
             await client.xadd(SHARD.ticks, {"token": tick.token, "price": format_price(tick.price_e4), "time": tick.time_ms})
-        await script("evaluate").call(
-            client, ticks=SHARD.ticks, alerts=SHARD.alerts, counters=SHARD.counters, count=AT_ONCE, hold=1_000, burst=50
-        )
+        await engine.evaluate(SHARD, count=AT_ONCE, hold_ms=1_000, burst=50).run(client)
 
 
 async def _send(client: Any, store: Store, chunk: list[Any]) -> None:
     store.save_rules([rule.model_copy(update={"revision": 0}) for rule in chunk])
-    async with client.pipeline(transaction=False) as pipe:
-        for rule in chunk:
-            pipe.evalsha(script("arm").sha1, *arm_command(SHARD, rule))
-        await pipe.execute()
+    await run_all(client, [engine.arm(SHARD, rule) for rule in chunk])
 
 
 def _memory_mb(pid: int) -> float:

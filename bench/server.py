@@ -10,13 +10,13 @@ from typing import TypeVar
 
 from redis.asyncio import Redis
 
-from evaluator.arming import arm_command
 from evaluator.pump import BURST
 from stormalert import process
 from stormalert.model import Rule, Tick
 from stormalert.redis.embedded import throwaway_server
 from stormalert.redis.keys import Shard
-from stormalert.redis.scripts import script
+from stormalert.redis.scripts import run_all
+from stormalert.rules import engine
 from stormalert.units import format_price
 
 Item = TypeVar("Item")
@@ -50,14 +50,8 @@ class Server:
     async def arm(self, book: Iterable[Rule]) -> float:
         """Returns bytes of the server a rule."""
         before, armed = await self.used_bytes(), 0
-        arm = script("arm")
-        await self.redis.script_load(arm.text)
         for chunk in chunks(book, AT_ONCE):
-            async with self.redis.pipeline(transaction=False) as pipe:
-                for rule in chunk:
-                    pipe.evalsha(arm.sha1, *arm_command(SHARD, rule))  # type: ignore[arg-type]
-                await pipe.execute()
-            armed += len(chunk)
+            armed += (await run_all(self.redis, [engine.arm(SHARD, rule) for rule in chunk])).count(True)
         return (await self.used_bytes() - before) / armed
 
     def append(self, ticks: Sequence[Tick], key: str = SHARD.ticks) -> None:
@@ -80,15 +74,7 @@ class Server:
         ticks, alerts, longest_s = 0, 0, 0.0
         started_s = before_s = time.perf_counter()
         while True:
-            taken, fired, _, begun, _ = await script("evaluate").call(
-                self.redis,
-                ticks=SHARD.ticks,
-                alerts=SHARD.alerts,
-                counters=SHARD.counters,
-                count=TICKS_A_CALL,
-                hold=HOLD_MS,
-                burst=BURST,
-            )
+            taken, fired, _, begun, _ = await engine.evaluate(SHARD, TICKS_A_CALL, HOLD_MS, BURST).run(self.redis)
             after_s = time.perf_counter()
             if not taken + begun:
                 break

@@ -1,1 +1,1 @@
-"""Decides for every tick which rules fire: a stateless pump around lua/evaluate.lua, and the rulebook that arms rules."""
+"""Decides for every tick which rules fire: a stateless pump around lua/evaluate.lua, and the rule sync that arms rules."""

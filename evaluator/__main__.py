@@ -1,4 +1,4 @@
-"""python -m evaluator: pump and rulebook; with `replay` the engine over a recorded market, with `show` one instrument."""
+"""python -m evaluator: pump and rule sync; with `replay` the engine over a recorded market, with `show` one instrument."""
 
 import argparse
 import asyncio
@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from evaluator.pump import Pump, Slowest
 from evaluator.replay import replay
-from evaluator.rule_sync import Rulebook
+from evaluator.rule_sync import RuleSync
 from evaluator.show import show
 from evaluator.tables import ALERT_COLUMNS, PRICE_COLUMN, RULE_COLUMNS, TICK_COLUMNS
 from stormalert import process
@@ -72,7 +72,7 @@ async def _pump(redis: Redis, store: Store, shards: int, stopping: asyncio.Event
 
     async with process.Tasks(stopping) as tasks:
         tasks.create_task(heartbeat.beat_until(stopping))
-        tasks.create_task(Rulebook(redis, store, shards).run_until(stopping))
+        tasks.create_task(RuleSync(redis, store, shards).run_until(stopping))
         for shard in all_shards(shards):
             tasks.create_task(Pump(redis, shard, count).run_until(stopping))
 

@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 
 from stormalert.process import UNREACHABLE
 from stormalert.redis.keys import Shard
-from stormalert.redis.scripts import script
+from stormalert.rules import engine
 from stormalert.units import now_ms
 
 log = logging.getLogger(__name__)
@@ -70,15 +70,8 @@ class Pump:
     async def step(self) -> tuple[int, str]:
         """Evaluates one batch; returns how many ticks it took or began, and the cursor after it."""
         started_s = time.monotonic()
-        taken, alerts, cursor, begun, held_us = await script("evaluate").call(
-            self._redis,
-            ticks=self._shard.ticks,
-            alerts=self._shard.alerts,
-            counters=self._shard.counters,
-            count=self._batch,
-            hold=HOLD_MS,
-            burst=BURST,
-        )
+        step = engine.evaluate(self._shard, self._batch, HOLD_MS, BURST)
+        taken, alerts, cursor, begun, held_us = await step.run(self._redis)
         self._adapt(taken, held_us / 1_000_000 if held_us >= 0 else time.monotonic() - started_s)
         # By the server's clock and ours.
         self._on_batch(taken, alerts, max(now_ms() - int(cursor.partition("-")[0]), 0) if taken else 0)

@@ -10,15 +10,15 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from evaluator import tables
-from evaluator.arming import arm_command
 from evaluator.days import parts
 from stormalert import process
 from stormalert.batches import batched
 from stormalert.errors import InputError
-from stormalert.model import Kind, Rule, Tick
+from stormalert.model import Rule, Tick
 from stormalert.redis.embedded import throwaway_server
 from stormalert.redis.keys import Shard
-from stormalert.redis.scripts import script
+from stormalert.redis.scripts import run_all
+from stormalert.rules import engine
 from stormalert.units import format_price
 
 Item = TypeVar("Item")
@@ -81,7 +81,7 @@ async def engine_alerts(
     """
     shard = Shard(f"replay-{secrets.token_hex(6)}")
     rules = list(rules)
-    need_closes = any(rule.kind is Kind.DAY for rule in rules)
+    need_closes = any(rule.kind in engine.FROM_PREVIOUS_CLOSE for rule in rules)
     taken = 0
     try:
         await _arm(redis, shard, rules)
@@ -100,13 +100,10 @@ async def engine_alerts(
 
 
 async def _arm(redis: Redis, shard: Shard, rules: Iterable[Rule]) -> None:
-    arm = script("arm")
-    await redis.script_load(arm.text)
     for chunk in batched(rules, TICKS_AT_ONCE):
-        async with redis.pipeline(transaction=False) as pipe:
-            for rule in chunk:
-                pipe.evalsha(arm.sha1, *arm_command(shard, rule))  # type: ignore[arg-type]
-            await pipe.execute()
+        for reply in await run_all(redis, [engine.arm(shard, rule) for rule in chunk]):
+            if isinstance(reply, Exception):
+                raise reply
 
 
 async def _close(redis: Redis, shard: Shard, closes_e4: Mapping[int, int]) -> None:
@@ -125,22 +122,14 @@ async def _append(redis: Redis, shard: Shard, ticks: Iterable[Tick]) -> None:
 
 
 async def _evaluate(redis: Redis, shard: Shard, ticks_a_call: int) -> AsyncIterator[Entry]:
-    evaluate = script("evaluate")
+    step = engine.evaluate(shard, ticks_a_call, HOLD_MS, BURST)
     while True:
-        taken, appended, _, begun, _ = await evaluate.call(
-            redis,
-            ticks=shard.ticks,
-            alerts=shard.alerts,
-            counters=shard.counters,
-            count=ticks_a_call,
-            hold=HOLD_MS,
-            burst=BURST,
-        )
-        if appended:
+        done = await step.run(redis)
+        if done.alerts:
             for _, entry in await redis.xrange(shard.alerts) or ():
                 yield cast(Entry, entry)
             await redis.xtrim(shard.alerts, maxlen=0, approximate=False)
-        if not taken + begun:
+        if not done.taken + done.begun:
             return
 
 

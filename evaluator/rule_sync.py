@@ -1,7 +1,7 @@
 """Brings the rules in Redis in line with the store: at start, on every change, and after Redis was emptied.
 
 It polls the store by time of change and reads a few seconds twice, so that a clock or a commit that is a little late hides no
-change; arming the same revision again does nothing. Any number of rulebooks may run.
+change; arming the same revision again does nothing. Any number of them may run.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from evaluator.arming import arm_command, disarm_command
 from evaluator.watchlists import Watchlists, is_part
 from stormalert.model import Repeat, Rule, RuleState
 from stormalert.process import UNREACHABLE, sleep_unless
 from stormalert.redis.keys import Shard, all_shards, shard_of
-from stormalert.redis.scripts import Call, call_all, script
+from stormalert.redis.scripts import Call, run_all
+from stormalert.rules import engine
 from stormalert.store import Store
 from stormalert.units import now_ms
 
@@ -26,11 +26,9 @@ log = logging.getLogger(__name__)
 POLL_S = 0.5
 OVERLAP_MS = 5_000
 RULES_AT_ONCE = 500
-# How lua/ lays out what it keeps. To be changed with it: what another layout left is forgotten and made anew.
-LAYOUT = "2"
 
 
-class Rulebook:
+class RuleSync:
     def __init__(self, redis: Redis, store: Store, shards: int) -> None:
         self._redis = redis
         self._store = store
@@ -89,16 +87,16 @@ class Rulebook:
     async def _is_marked(self) -> bool:
         layouts = [await self._redis.get(shard.rulebook) for shard in all_shards(self._shards)]
         for shard, layout in zip(all_shards(self._shards), layouts, strict=True):
-            if layout not in (None, LAYOUT):
+            if layout not in (None, engine.LAYOUT):
                 await self._forget(shard)
-        return all(layout == LAYOUT for layout in layouts)
+        return all(layout == engine.LAYOUT for layout in layouts)
 
     async def _mark(self) -> None:
         for shard in all_shards(self._shards):
-            await self._redis.set(shard.rulebook, LAYOUT)
+            await self._redis.set(shard.rulebook, engine.LAYOUT)
 
     async def _forget(self, shard: Shard) -> None:
-        log.warning("the engine's state is of another version and is made anew", extra={"shard": shard.tag})
+        log.warning("the engine's state is of another version: all rules are re-armed", extra={"shard": shard.tag})
         for pattern in shard.engine_patterns:
             async for key in self._redis.scan_iter(match=pattern, count=1_000):
                 await self._redis.unlink(key)
@@ -118,17 +116,17 @@ class Rulebook:
 
     async def _send(self, rules: Iterable[Rule]) -> int:
         calls = [call for rule in rules if (call := self._call(rule))]
-        replies = await call_all(self._redis, calls)
+        replies = await run_all(self._redis, calls)
         for reply in replies:
             if isinstance(reply, ResponseError):
                 log.error("rule refused", extra={"reason": str(reply)})
-        return sum(reply == 1 for reply in replies)
+        return sum(reply is True for reply in replies)
 
-    def _call(self, rule: Rule) -> Call | None:
+    def _call(self, rule: Rule) -> Call[bool] | None:
         shard = shard_of(rule.token, self._shards)
         if rule.state is RuleState.ACTIVE:
-            return script("arm"), arm_command(shard, rule, least_epoch=max(now_ms(), rule.updated_ms))
+            return engine.arm(shard, rule, least_epoch=max(now_ms(), rule.updated_ms))
         if rule.state is RuleState.SPENT:
             # The engine spent it itself; on a Redis that was emptied there is nothing to arm.
             return None
-        return script("disarm"), disarm_command(shard, rule)
+        return engine.disarm(shard, rule)

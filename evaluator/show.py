@@ -5,8 +5,8 @@ from redis.asyncio import Redis
 from stormalert.errors import InputError
 from stormalert.market.days import ist
 from stormalert.model import Instrument
-from stormalert.redis.scripts import call_all
-from stormalert.rules.engine import Nearest, Standing, inspection, read_standing
+from stormalert.redis.keys import shard_of
+from stormalert.rules.engine import Inspection, Nearest, inspect
 from stormalert.store import Store
 from stormalert.units import parse_price_e4
 
@@ -18,14 +18,12 @@ async def show(redis: Redis, store: Store, shards: int, symbol: str) -> str:
     instrument = store.instrument_by_symbol(symbol.upper())
     if instrument is None:
         raise InputError(f"no instrument {symbol!r}: a symbol is exchange and name, such as NSE:INFY, from the daily list")
-    (reply,) = await call_all(redis, [inspection(instrument.token, shards, RULES_SHOWN)])
-    if isinstance(reply, Exception):
-        raise reply
-    return "\n".join(_lines(instrument, read_standing(reply)))
+    token = instrument.token
+    return "\n".join(_lines(instrument, await inspect(shard_of(token, shards), token, RULES_SHOWN).run(redis)))
 
 
-def _lines(instrument: Instrument, standing: Standing) -> list[str]:
-    fields, nearest, waiting, next_ms = standing
+def _lines(instrument: Instrument, found: Inspection) -> list[str]:
+    fields, nearest, waiting, next_ms = found
     lines = [f"{instrument.symbol}  {instrument.name}  token {instrument.token}"]
     if "price" not in fields:
         return [*lines, "  No tick of it was evaluated yet."]

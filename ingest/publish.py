@@ -49,17 +49,17 @@ class Publisher:
     def __init__(self, redis: Redis, shards: int, on_gap: OnGap) -> None:
         publisher = secrets.token_hex(4)
         self._delays = _Delays()
-        self._lanes = [_Lane(redis, shard, publisher, on_gap, self._delays) for shard in all_shards(shards)]
-        self._lane_of: dict[int, _Lane] = {}
+        self._queues = [_ShardQueue(redis, shard, publisher, on_gap, self._delays) for shard in all_shards(shards)]
+        self._queue_of: dict[int, _ShardQueue] = {}
         self._screens = _Screens(redis, shards)
 
     @property
     def published(self) -> int:
-        return sum(lane.published for lane in self._lanes)
+        return sum(queue.published for queue in self._queues)
 
     @property
     def conflated(self) -> int:
-        return sum(lane.conflated for lane in self._lanes)
+        return sum(queue.conflated for queue in self._queues)
 
     @property
     def delays(self) -> Histogram:
@@ -73,10 +73,10 @@ class Publisher:
     def add_ticks(self, ticks: Sequence[Tick]) -> None:
         """Never blocks."""
         for tick in ticks:
-            lane = self._lane_of.get(tick.token)
-            if lane is None:
-                lane = self._lane_of[tick.token] = self._lanes[int(shard_of(tick.token, len(self._lanes)).tag[1:])]
-            lane.add(tick)
+            queue = self._queue_of.get(tick.token)
+            if queue is None:
+                queue = self._queue_of[tick.token] = self._queues[int(shard_of(tick.token, len(self._queues)).tag[1:])]
+            queue.add(tick)
 
     def show(self, row: Row) -> None:
         """Shows the packet's quote, admitted or not; a newer one replaces it until it is sent."""
@@ -85,11 +85,11 @@ class Publisher:
     async def run_until(self, stopping: asyncio.Event) -> None:
         async with Tasks(stopping) as tasks:
             tasks.create_task(self._screens.run_until(stopping))
-            for lane in self._lanes:
-                tasks.create_task(lane.run_until(stopping))
+            for queue in self._queues:
+                tasks.create_task(queue.run_until(stopping))
             await stopping.wait()
-            for lane in self._lanes:
-                lane.wake()
+            for queue in self._queues:
+                queue.wake()
 
 
 class _Delays:
@@ -115,7 +115,7 @@ class _Delays:
         return longest_ms
 
 
-class _Lane:
+class _ShardQueue:
     """The ticks of one shard, in order."""
 
     def __init__(self, redis: Redis, shard: Shard, publisher: str, on_gap: OnGap, delays: _Delays) -> None:
@@ -163,18 +163,18 @@ class _Lane:
     async def _deliver(self, batch: list[Tick], stopping: asyncio.Event) -> bool:
         """Until Redis has taken it; False when that did not happen before the end."""
         self._batch += 1
-        fields = [text for tick in batch for text in (tick.token, format_price(tick.price_e4), tick.time_ms, tick.via)]
+        append = script("append").call(
+            int,
+            ticks=self._shard.ticks,
+            appended=self._appended,
+            batch=self._batch,
+            keep=BATCH_KEPT_S,
+            most=TICKS_MAX,
+            fields=[text for tick in batch for text in (tick.token, format_price(tick.price_e4), tick.time_ms, tick.via)],
+        )
         while True:
             try:
-                await script("append").call(
-                    self._redis,
-                    ticks=self._shard.ticks,
-                    appended=self._appended,
-                    batch=self._batch,
-                    keep=BATCH_KEPT_S,
-                    most=TICKS_MAX,
-                    fields=fields,
-                )
+                await append.run(self._redis)
             except (*UNREACHABLE, ResponseError) as error:
                 self._outage.begin(str(error))
                 if stopping.is_set():

@@ -7,7 +7,7 @@
 --          keep      seconds for which the number is remembered
 --          most      entries that the stream keeps, approximately: the last resort when no evaluator trims it
 --          fields... token, price, time and via of each tick in turn; an empty via is left out
--- Returns  ticks appended
+-- Returns  appended:int  ticks that were; 0 when the batch was there
 local ticks, appended = KEYS[1], KEYS[2]
 local batch, keep_s, most = ARGV[1], ARGV[2], ARGV[3]
 local FIRST, FIELDS = 4, 4

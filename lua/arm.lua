@@ -1,5 +1,5 @@
 #!lua
--- Arms one rule, or arms it anew when its revision changed, at the instrument's first tick from armed_at on.
+-- Arms one rule, or re-arms it when its revision changed, at the instrument's first tick from armed_at on.
 --
 -- KEYS     instrument  hash of the rule's instrument
 --          rule        hash of the rule
@@ -16,7 +16,7 @@
 --          armed_at    epoch ms; 0 is before the first tick
 --          revision    of the rule in the store
 --          epoch       least arm epoch: the wall clock in ms, so that no alert id repeats after Redis was emptied
--- Returns  1 when it was armed, 0 when this revision was armed before; an error when the rule has another instrument
+-- Returns  armed:int   1, or 0 when this revision was armed before; an error when the rule has another instrument
 local instrument = require("lib.instrument")
 local rules = require("lib.rules")
 

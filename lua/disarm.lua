@@ -7,7 +7,7 @@
 --          token       of the instrument
 --          state       paused keeps the hash and its epoch, deleted removes it
 --          revision    of the rule in the store
--- Returns  1 when the rule was there, else 0
+-- Returns  disarmed:int  1, or 0 when there was no such rule
 local instrument = require("lib.instrument")
 local rules = require("lib.rules")
 

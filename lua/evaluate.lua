@@ -7,14 +7,18 @@
 -- ARGV     count     most entries to take, at most 2,000
 --          hold      ms of the server's time, above 0, after which no further entry is taken
 --          burst     most rules that are fired, or armed again, at once; what one tick does beyond it is left to the next call
--- Returns  {entries taken, alerts appended, id up to which the group has read, 1 when an entry was begun and not finished,
---          microseconds of the server's time, -1 where the server shows no clock}
+-- Returns  taken:int    entries
+--          alerts:int   that were appended
+--          cursor:text  id up to which the group has read
+--          begun:int    1 when an entry was begun and not finished
+--          held_us:int  of the server's time, -1 where the server shows no clock
 --
 -- An instrument is read and written once a batch. Redis does not roll a failing script back, so the step can be repeated:
 -- entries are checked before use, and the shard's cursor moves in the one command that writes the instruments' states. The
 -- group follows it, for those who ask the server how far the evaluators are.
 local instrument = require("lib.instrument")
 local history = require("lib.history")
+local kinds = require("lib.kinds")
 local moves = require("lib.moves")
 local number = require("lib.number")
 local rules = require("lib.rules")
@@ -97,8 +101,8 @@ local function append_alert(self, symbol, alert)
     "alert", rule.id .. "-" .. string.format("%d", alert.epoch), "rule", rule.id, "user", rule.user, "token", self.token,
     "symbol", symbol, "kind", rule.kind, "direction", alert.side, "price", number.price_text(self.price_e4),
     "reference", number.price_text(alert.reference_e4),
-    "percent", rule.kind == "level" and "" or number.percent_text(rule.amount),
-    "window", rule.kind == "rolling" and number.seconds_text(rule.window_ms) or "",
+    "percent", kinds[rule.kind].is_price and "" or number.percent_text(rule.amount),
+    "window", rule.window_ms > 0 and number.seconds_text(rule.window_ms) or "",
     "time", string.format("%d", self.time_ms))
 end
 

@@ -4,7 +4,10 @@
 -- KEYS     instrument  hash
 -- ARGV     token       of the instrument
 --          count       most rules to return
--- Returns  {the hash, {rule id, rule, side, reference, first price to fire} nearest first, rules that wait, when the next is}
+-- Returns  fields:pairs  the hash
+--          nearest:rows[rule,text,side,reference,trigger]  the first prices to fire, nearest first
+--          waiting:int   rules
+--          next_ms:text  when the next of these is armed
 local history = require("lib.history")
 local instrument = require("lib.instrument")
 local moves = require("lib.moves")
@@ -18,7 +21,7 @@ local prefix = instrument_key:match("^(.*:)instrument:")
 local self = instrument.load(prefix, token)
 if self.price_e4 == 0 then return { redis.call("HGETALL", instrument_key), {}, 0, "" } end
 history.peek(self)
-moves.open(self)
+rules.peek(self)
 local found = {}
 for _, side in ipairs({ "up", "down" }) do
   rules.each_armed(self, side, count, function(id, reference_e4, trigger_e4)

@@ -11,7 +11,7 @@
 --          lease       ms after which a message counts as settled whose worker died
 --          urgent      1 for an answer to a person who waits: it goes before all turns
 --          limits...   of each limit: how many, in how many ms
--- Returns  0 when it may go; else the ms after which to ask again
+-- Returns  wait_ms:int  0 when it may go, else after which to ask again
 local id, place, lease_ms, is_urgent = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == "1"
 local FIRST_LIMIT = 5
 -- Marks the score of what is on its way: when it stops to count is not known yet.

@@ -9,7 +9,7 @@
 --          length   of the window in ms
 --          burst    alerts at most in any burst length
 --          burst_length  in ms
--- Returns  1 when it is let through, 0 when it is one too many in the window, 2 when it is one too many at once
+-- Returns  answer:int  1 when it is let through, 0 when it is one too many in the window, 2 when it is one too many at once
 local window, recent = KEYS[1], KEYS[2]
 local alert, fired_ms, most, length_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local burst, burst_length_ms = tonumber(ARGV[5]), tonumber(ARGV[6])

@@ -6,7 +6,7 @@
 -- ARGV     id          of the rule
 --          epoch       that the alert's id ends with
 --          fired       epoch ms
--- Returns  1 when it rests now, 0 when it was not armed under that epoch
+-- Returns  rests:int   1, or 0 when it was not armed under that epoch
 local instrument = require("lib.instrument")
 local rules = require("lib.rules")
 

@@ -4,7 +4,7 @@
 -- KEYS     windows...  sorted set of each limit
 -- ARGV     place       that it was let go with
 --          lengths...  of each limit's window in ms, or of the pause that the provider asked for
--- Returns  1
+-- Returns  settled:int  1
 local place = ARGV[1]
 
 local clock = redis.call("TIME")

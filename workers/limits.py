@@ -72,8 +72,8 @@ class Limits:
         permit = Permit(limits_of(kind, address, self._config), security.new_id())
         if not permit.limits:
             return permit
-        wait_ms = await script("permit").call(
-            self._client,
+        ask = script("permit").call(
+            int,
             windows=permit.windows,
             id=delivery,
             place=permit.place,
@@ -81,14 +81,15 @@ class Limits:
             urgent=int(is_urgent),
             limits=[number for limit in permit.limits for number in (limit.most, limit.window_ms + MARGIN_MS)],
         )
-        return int(wait_ms) / SECOND_MS if wait_ms else permit
+        wait_ms = await ask.run(self._client)
+        return wait_ms / SECOND_MS if wait_ms else permit
 
     async def settle(self, permit: Permit, pause_s: float = 0.0) -> None:
         """The provider has answered, or will not any more; it may have asked to be left alone for a while."""
         if not permit.limits:
             return
         lengths = [max(limit.window_ms, round(pause_s * SECOND_MS)) + MARGIN_MS for limit in permit.limits]
-        await script("settle").call(self._client, windows=permit.windows, place=permit.place, lengths=lengths)
+        await script("settle").call(int, windows=permit.windows, place=permit.place, lengths=lengths).run(self._client)
 
 
 def limits_of(kind: ChannelKind, address: str, config: Settings) -> tuple[Limit, ...]:

@@ -5,25 +5,25 @@ from decimal import Decimal
 
 from dashboard import texts
 from dashboard.chart import Line
-from dashboard.rules.status import Standing
+from dashboard.rules.status import RuleStatus
 from stormalert import words
 from stormalert.model import Direction, Kind, Rule
-from stormalert.rules.engine import Aim
+from stormalert.rules.engine import TriggerPrice
 
 # The nearest; a chart with more of them is not read any more.
 MOST = 8
 
 
-def lines(rules: Sequence[Rule], standings: Mapping[str, Standing]) -> list[Line]:
+def lines(rules: Sequence[Rule], statuses: Mapping[str, RuleStatus]) -> list[Line]:
     """Where the rules fire that are nearest to it, and the extremes from which they measure."""
-    found = [(rule, standings[rule.id], aim) for rule in rules if rule.id in standings for aim in standings[rule.id].aims]
+    found = [(rule, statuses[rule.id], it) for rule in rules if rule.id in statuses for it in statuses[rule.id].triggers]
     # A fall by all of the price has no price.
-    aimed = [(rule, aim, abs(_e4(aim.trigger) - _e4(at.price))) for rule, at, aim in found if _e4(aim.trigger) > 0]
-    nearest = sorted(aimed, key=lambda it: it[2])[:MOST]
-    triggers = [Line(_e4(aim.trigger), _fires(rule, aim), aim.side) for rule, aim, _ in nearest]
+    priced = [(rule, it, abs(_e4(it.trigger) - _e4(at.price))) for rule, at, it in found if _e4(it.trigger) > 0]
+    nearest = sorted(priced, key=lambda it: it[2])[:MOST]
+    triggers = [Line(_e4(it.trigger), _fires(rule, it), it.side) for rule, it, _ in nearest]
     references = [
-        Line(_e4(aim.reference), reference(rule.kind, aim.side, rule.window_ms), "reference")
-        for rule, aim, _ in nearest
+        Line(_e4(it.reference), reference(rule.kind, it.side, rule.window_ms), "reference")
+        for rule, it, _ in nearest
         if rule.kind is not Kind.LEVEL
     ]
     return list(dict.fromkeys([*references, *triggers]))
@@ -40,8 +40,8 @@ def reference(kind: Kind, side: str, window_ms: int) -> str:
     }[kind]
 
 
-def _fires(rule: Rule, aim: Aim) -> str:
-    return texts.condition(rule.model_copy(update={"direction": Direction(aim.side)}))
+def _fires(rule: Rule, at: TriggerPrice) -> str:
+    return texts.condition(rule.model_copy(update={"direction": Direction(at.side)}))
 
 
 def _e4(price: str) -> int:

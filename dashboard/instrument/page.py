@@ -11,7 +11,7 @@ import streamlit as st
 from dashboard import flash, instruments, resources, texts, viewer, watchlists
 from dashboard.chart import Mark, bars, chart, levels
 from dashboard.rules import dialog, status
-from dashboard.rules.status import Standing
+from dashboard.rules.status import RuleStatus
 from stormalert import words
 from stormalert.errors import InputError
 from stormalert.model import Alert, AlertFilter, Direction, Instrument, Rule
@@ -143,13 +143,13 @@ def _rules(instrument: Instrument) -> None:
     if not rules:
         st.info("None of your rules is on it. Make one with **New rule** above.")
         return
-    standings: dict[str, Standing] = {}
+    statuses: dict[str, RuleStatus] = {}
     try:
-        standings = status.read(resources.thread_redis(), resources.config().shards, rules)
+        statuses = status.read(resources.thread_redis(), resources.config().shards, rules)
     except REDIS_ERRORS:
         st.warning(_AWAY)
     heads = "".join(f"<th>{head}</th>" for head in ("Condition", "State", "To firing", "Fires"))
-    body = "".join(_rule_row(rule, standings.get(rule.id, Standing())) for rule in rules)
+    body = "".join(_rule_row(rule, statuses.get(rule.id, RuleStatus())) for rule in rules)
     st.html(f'<table class="on"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>')
 
 
@@ -208,7 +208,7 @@ def _rupees(price: str) -> str:
         return "–"
 
 
-def _rule_row(rule: Rule, at: Standing) -> str:
+def _rule_row(rule: Rule, at: RuleStatus) -> str:
     told = status.row(rule, at, None, ())
     arrow = {"up": "▲", "down": "▼"}.get(told["side"], "")
     source = ' <span class="soft">from the watchlist</span>' if rule.id.endswith(f"_{rule.token}") else ""

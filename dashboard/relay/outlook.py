@@ -1,14 +1,13 @@
 """What lies around a price: how it went in the last hour, and the nearest prices at which a user's rules fire."""
 
 from collections.abc import Collection, Iterable
-from typing import Any
 
 from redis.asyncio import Redis
 
 from stormalert.batches import batched
 from stormalert.redis.keys import shard_of
-from stormalert.redis.scripts import call_all
-from stormalert.rules.engine import inspection, read_standing
+from stormalert.redis.scripts import run_all
+from stormalert.rules.engine import Inspection, inspect
 from stormalert.units import MINUTE_MS, now_ms
 
 # Minutes of a trend, and how long one that was read is good: a page goes on from there by itself.
@@ -67,7 +66,7 @@ class Outlook:
         if not part:
             return {}
         self._last = part[-1]
-        replies = await call_all(self._redis, [inspection(token, self._shards, RULES_READ) for token in part])
+        replies = await run_all(self._redis, [inspect(shard_of(token, self._shards), token, RULES_READ) for token in part])
         changed: dict[str, Triggers] = {}
         for token, reply in zip(part, replies, strict=True):
             # One that the script refuses is told by whoever evaluates it.
@@ -80,11 +79,11 @@ class Outlook:
         return changed
 
 
-def _by_user(reply: Any) -> dict[str, list[Trigger]]:
+def _by_user(found: Inspection) -> dict[str, list[Trigger]]:
     nearest: dict[tuple[str, str], Trigger] = {}
-    for each in read_standing(reply).nearest:
+    for each in found.nearest:
         nearest.setdefault((each.user, each.side), [each.side, each.trigger, each.condition])
-    found: dict[str, list[Trigger]] = {}
+    by_user: dict[str, list[Trigger]] = {}
     for (user, _), trigger in nearest.items():
-        found.setdefault(user, []).append(trigger)
-    return found
+        by_user.setdefault(user, []).append(trigger)
+    return by_user

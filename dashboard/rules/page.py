@@ -7,7 +7,7 @@ from dashboard.rules import acts, dialog, entry, listing, mutes, routing, status
 from dashboard.rules.choice import Chosen
 from dashboard.rules.listing import Looked
 from dashboard.rules.rows import rule_rows
-from dashboard.rules.status import Standing
+from dashboard.rules.status import RuleStatus
 from stormalert import words
 from stormalert.model import Mute, Rule
 from stormalert.notify import preferences
@@ -145,16 +145,16 @@ def _take_all(looked: Looked) -> None:
 
 def _rows(rules: list[Rule], silent: list[Mute]) -> list[dict[str, str]]:
     store = resources.store()
-    standings: dict[str, Standing] = {}
+    statuses: dict[str, RuleStatus] = {}
     try:
-        standings = status.read(resources.thread_redis(), resources.config().shards, rules)
+        statuses = status.read(resources.thread_redis(), resources.config().shards, rules)
     except REDIS_ERRORS:
         st.warning("Redis does not answer: whether rules are armed is not known now.")
     wanted = preferences.of_rules(store, [rule.id for rule in rules])
     return [
         status.row(
             rule,
-            standings.get(rule.id, Standing()),
+            statuses.get(rule.id, RuleStatus()),
             store.last_alert_ms(rule.id),
             (mutes.state(rule, silent), routing.told(wanted[rule.id])),
         )

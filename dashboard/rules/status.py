@@ -10,8 +10,7 @@ from stormalert import words
 from stormalert.model import Rule, RuleState
 from stormalert.redis.keys import shard_of, spread
 from stormalert.redis.scripts import ask_all
-from stormalert.rules.armed import read_armed
-from stormalert.rules.engine import Aim, aiming, read_aims
+from stormalert.rules.engine import TriggerPrice, read_armed, trigger_prices
 from stormalert.units import parse_price_e4
 
 # Classes of the table's badges, by the engine's words.
@@ -25,19 +24,19 @@ _NAMES = {
 }
 
 
-class Standing(NamedTuple):
+class RuleStatus(NamedTuple):
     """`state`: the engine's word, or unknown while it has not heard of the last change; `ready_ms`: until when it waits or
-    cools; `price` and `aims`: of an armed rule; `spread`: on how many of the watchlist's instruments it is.
+    cools; `price` and `triggers`: of an armed rule; `spread`: on how many of the watchlist's instruments it is.
     """
 
     state: str = "unknown"
     ready_ms: int = 0
     price: str = ""
-    aims: Sequence[Aim] = ()
+    triggers: Sequence[TriggerPrice] = ()
     spread: int = 0
 
 
-def read(redis: Redis, shards: int, rules: Sequence[Rule]) -> dict[str, Standing]:
+def read(redis: Redis, shards: int, rules: Sequence[Rule]) -> dict[str, RuleStatus]:
     """By id. Raises what redis-py does when Redis is away."""
     if not rules:
         return {}
@@ -58,17 +57,16 @@ def read(redis: Redis, shards: int, rules: Sequence[Rule]) -> dict[str, Standing
     for rule in rules:
         if found[rule.id].state == "armed" and not rule.is_on_watchlist:
             armed.setdefault(rule.token, []).append(rule.id)
-    replies = ask_all(redis, [aiming(token, shards, ids) for token, ids in armed.items()])
+    replies = ask_all(redis, [trigger_prices(shard_of(token, shards), token, ids) for token, ids in armed.items()])
     for ids, reply in zip(armed.values(), replies, strict=True):
         if isinstance(reply, Exception):
             # What the script refuses is told by whoever evaluates the instrument.
             continue
-        price, of = read_aims(reply)
-        found |= {id: found[id]._replace(price=price, aims=of.get(id, ())) for id in ids}
+        found |= {id: found[id]._replace(price=reply.price, triggers=reply.of.get(id, ())) for id in ids}
     return found
 
 
-def row(rule: Rule, at: Standing, last_alert_ms: int | None, notes: Sequence[str]) -> dict[str, str]:
+def row(rule: Rule, at: RuleStatus, last_alert_ms: int | None, notes: Sequence[str]) -> dict[str, str]:
     """What the table shows, as text; `notes`: what is special about its messages."""
     state = rule.state.value if rule.state is not RuleState.ACTIVE else at.state
     side, away = _to_firing(at) if state == "armed" else ("", "")
@@ -86,7 +84,7 @@ def row(rule: Rule, at: Standing, last_alert_ms: int | None, notes: Sequence[str
     }
 
 
-def _said(state: str, at: Standing) -> str:
+def _said(state: str, at: RuleStatus) -> str:
     name = _NAMES[state]
     if at.spread and state == "armed":
         return f"{name} on {words.grouped(at.spread)}"
@@ -95,12 +93,12 @@ def _said(state: str, at: Standing) -> str:
     return f"{name} until {words.moment(at.ready_ms)}" if state == "cooling" else f"Waiting until {words.moment(at.ready_ms)}"
 
 
-def _to_firing(at: Standing) -> tuple[str, str]:
+def _to_firing(at: RuleStatus) -> tuple[str, str]:
     """The nearer side, and how far it is: up, 1.98 % to ₹1,412.81."""
-    if not at.aims:
+    if not at.triggers:
         return "", ""
     price_e4 = parse_price_e4(at.price)
-    nearest = min(at.aims, key=lambda aim: abs(parse_price_e4(aim.trigger) - price_e4))
+    nearest = min(at.triggers, key=lambda it: abs(parse_price_e4(it.trigger) - price_e4))
     trigger_e4 = _traded(parse_price_e4(nearest.trigger), nearest.side, price_e4)
     whole, hundredths = divmod(abs(trigger_e4 - price_e4) * 10_000 // price_e4, 100)
     return nearest.side, f"{words.grouped(whole)}.{hundredths:02d} % to {texts.rupees(trigger_e4)}"
@@ -113,13 +111,13 @@ def _traded(trigger_e4: int, side: str, price_e4: int) -> int:
     return -(-trigger_e4 // 100) * 100 if side == "up" else trigger_e4 // 100 * 100
 
 
-def _on_watchlist(armed: int) -> Standing:
-    return Standing("armed", spread=armed) if armed else Standing()
+def _on_watchlist(armed: int) -> RuleStatus:
+    return RuleStatus("armed", spread=armed) if armed else RuleStatus()
 
 
-def _on_instrument(rule: Rule, fields: Mapping[str, str], ready_ms: Any) -> Standing:
+def _on_instrument(rule: Rule, fields: Mapping[str, str], ready_ms: Any) -> RuleStatus:
     armed = read_armed(fields)
     # A revision behind the store's: the engine has not heard of the change yet.
-    if armed is None or armed.revision != rule.revision:
-        return Standing()
-    return Standing(armed.state, int(ready_ms or 0))
+    if armed is None or armed.text.revision != rule.revision:
+        return RuleStatus()
+    return RuleStatus(armed.state, int(ready_ms or 0))

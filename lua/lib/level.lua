@@ -56,10 +56,16 @@ function level.each_armed(self, side, count, found)
 end
 
 -- The level itself, where the price has yet to come to it from that side; else nil.
-function level.aim(self, rule, side)
+function level.trigger(self, rule, side)
   local is_ahead = self.price_e4 < rule.amount
   if side == "down" then is_ahead = self.price_e4 > rule.amount end
   if is_ahead then return rule.amount, rule.amount end
+end
+
+-- Calls found(key, true: its members are rules) for both sides.
+function level.each_index(self, found)
+  found(key(self, "up"), true)
+  found(key(self, "down"), true)
 end
 
 return level

@@ -15,7 +15,7 @@ local function families_key(self)
 end
 
 local function span_of(rule)
-  return rule.kind == "day" and DAY or string.format("%d", rule.window_ms)
+  return rule.window_ms > 0 and string.format("%d", rule.window_ms) or DAY
 end
 
 local function index_key(self, side, span)
@@ -89,6 +89,9 @@ function moves.open(self)
   end
 end
 
+-- They are read only.
+moves.peek = moves.open
+
 -- Calls found(rule id, reference) for armed rules of the side that the newest tick triggers, at most so many of a family.
 function moves.each_triggered(self, side, most, found)
   for _, each in pairs(self.families) do
@@ -127,11 +130,21 @@ function moves.each_armed(self, side, count, found)
 end
 
 -- The reference of an armed rule, and the first price at which it fires; nil without a previous close.
-function moves.aim(self, rule, side)
+function moves.trigger(self, rule, side)
   local references = self.references[span_of(rule)]
   local reference_e4 = references and references[side]
   if not reference_e4 then return nil end
   return reference_e4, number.threshold_e4(side, reference_e4, rule.amount)
+end
+
+-- Calls found(key, whether its members are rules) for every key of the families.
+function moves.each_index(self, found)
+  found(families_key(self), false)
+  local families = call("HGETALL", families_key(self))
+  for i = 1, #families, 2 do
+    local side, span = families[i]:match("^(%a+):(%w+)$")
+    found(index_key(self, side, span), true)
+  end
 end
 
 -- The windows' extremes with the time that they are of, as fields and values of the instrument's hash.

@@ -8,16 +8,12 @@
 --              408065 down 1384.55 level 90s asha 3
 --              408065 up 3% day asha 1             from the previous close
 local index = require("lib.index")
-local level = require("lib.level")
-local moves = require("lib.moves")
+local kinds = require("lib.kinds")
 local number = require("lib.number")
-local trailing = require("lib.trailing")
 
 local rules = {}
 
 local call, format = redis.call, string.format
-local KINDS = { rolling = moves, day = moves, trailing = trailing, level = level }
-local FAMILIES = { moves, trailing, level }
 local SIDES = { up = { "up" }, down = { "down" }, both = { "up", "down" } }
 
 local function pending_key(self)
@@ -28,30 +24,29 @@ function rules.key(prefix, id)
   return prefix .. "rule:" .. id
 end
 
--- What a rule pauses after an alert when its owner did not say.
-local function usual_cooldown_ms(kind, window_ms)
-  if kind == "rolling" then return window_ms end
-  return kind == "day" and 28800000 or 60000
+local function family_of(rule)
+  return kinds[rule.kind].family
 end
 
-local function kind_of(how)
-  if how == "day" or how == "level" then return how end
-  return how:sub(1, 1) == "@" and "trailing" or "rolling"
+-- Calls the function of this name of each family that has one.
+local function each_family(name, ...)
+  for _, family in ipairs(kinds.families) do
+    if family[name] then family[name](...) end
+  end
 end
 
-local function how_text(rule)
-  if rule.kind == "rolling" then return number.duration_text(rule.window_ms) end
-  if rule.kind ~= "trailing" then return rule.kind end
-  return "@" .. (rule.arm and format("%d", rule.arm) or "")
+local function usual_cooldown_ms(rule)
+  return kinds[rule.kind].usual_cooldown_ms or rule.window_ms
 end
 
 local function text_of(rule)
-  local amount = number.percent_text(rule.amount):gsub("%.?0+$", "") .. "%"
-  if rule.kind == "level" then amount = number.price_text(rule.amount) end
-  local words = { rule.token, rule.direction, amount, how_text(rule), rule.user, format("%d", rule.revision) }
+  local kind = kinds[rule.kind]
+  local amount = kind.is_price and number.price_text(rule.amount) or number.percent_text(rule.amount):gsub("%.?0+$", "") .. "%"
+  local how = kind.how and kind.how(rule) or rule.kind
+  local words = { rule.token, rule.direction, amount, how, rule.user, format("%d", rule.revision) }
   if rule.is_once then
     table.insert(words, 5, "once")
-  elseif rule.cooldown_ms ~= usual_cooldown_ms(rule.kind, rule.window_ms) then
+  elseif rule.cooldown_ms ~= usual_cooldown_ms(rule) then
     table.insert(words, 5, number.duration_text(rule.cooldown_ms))
   end
   return table.concat(words, " ")
@@ -65,15 +60,15 @@ function rules.load(prefix, id)
   if state == "rule" then state, epoch, text = fields[3], fields[4], fields[2] end
   local words = {}
   for word in text:gmatch("%S+") do words[#words + 1] = word end
-  local kind = kind_of(words[4])
+  local kind = kinds.named(words[4])
   local rule = {
     id = id, token = words[1], direction = words[2], kind = kind, user = words[#words - 1], revision = tonumber(words[#words]),
     window_ms = kind == "rolling" and number.duration_ms(words[4]) or 0, arm = kind == "trailing" and tonumber(words[4]:sub(2)),
     state = state, epoch = tonumber(epoch),
   }
-  rule.amount = kind == "level" and number.price_e4(words[3]) or number.percent_e2(words[3]:sub(1, -2))
+  rule.amount = kinds[kind].is_price and number.price_e4(words[3]) or number.percent_e2(words[3]:sub(1, -2))
   rule.is_once = #words == 7 and words[5] == "once"
-  rule.cooldown_ms = #words == 7 and number.duration_ms(words[5]) or usual_cooldown_ms(kind, rule.window_ms)
+  rule.cooldown_ms = #words == 7 and number.duration_ms(words[5]) or usual_cooldown_ms(rule)
   return rule
 end
 
@@ -88,7 +83,7 @@ end
 -- Puts the rule into the index, in force from the next tick that is looked at.
 local function arm(self, rule)
   rule.epoch = math.max(rule.epoch + 1, self.time_ms)
-  for _, side in ipairs(SIDES[rule.direction]) do KINDS[rule.kind].add(self, rule, side) end
+  for _, side in ipairs(SIDES[rule.direction]) do family_of(rule).add(self, rule, side) end
   rules.store(self, rule, "armed")
 end
 
@@ -102,8 +97,7 @@ end
 -- Writes what changed in the indexes.
 local function settle(self)
   index.flush(self)
-  moves.settle(self)
-  trailing.settle(self)
+  each_family("settle", self)
 end
 
 -- Arms the rule at the first tick from armed_at on. The next tick is looked at whatever its price.
@@ -118,7 +112,7 @@ function rules.start(self, rule, armed_at_ms)
 end
 
 local function take_out(self, rule)
-  for _, side in ipairs(SIDES[rule.direction]) do KINDS[rule.kind].remove(self, rule, side) end
+  for _, side in ipairs(SIDES[rule.direction]) do family_of(rule).remove(self, rule, side) end
 end
 
 -- Takes the rule out of the index or out of the waiting ones.
@@ -167,8 +161,12 @@ end
 
 -- Prepares the references for one look.
 function rules.open(self)
-  moves.open(self)
-  trailing.open(self)
+  each_family("open", self)
+end
+
+-- The same for who only looks: writes nothing.
+function rules.peek(self)
+  each_family("peek", self)
 end
 
 -- Fires armed rules that the newest tick triggers, at most so many. Returns {rule, side, reference} each.
@@ -181,7 +179,7 @@ function rules.fire(self, most)
       is_fired[id] = true
       fired[#fired + 1] = { id = id, side = side, reference_e4 = reference_e4 }
     end
-    for _, family in ipairs(FAMILIES) do family.each_triggered(self, side, most, found) end
+    each_family("each_triggered", self, side, most, found)
   end
   for _, alert in ipairs(fired) do
     local rule = rules.load(self.prefix, alert.id)
@@ -194,20 +192,26 @@ end
 
 -- Calls found(price, percent or nil) with the nearest trigger prices of the side.
 function rules.each_nearest(self, side, found)
-  for _, family in ipairs(FAMILIES) do family.each_nearest(self, side, found) end
+  each_family("each_nearest", self, side, found)
 end
 
 -- Calls found(rule id, reference, first price to fire) for armed rules of the side, at least the nearest `count`.
 function rules.each_armed(self, side, count, found)
-  for _, family in ipairs(FAMILIES) do family.each_armed(self, side, count, found) end
+  each_family("each_armed", self, side, count, found)
 end
 
 -- Calls found(side, reference, first price to fire) for each side of an armed rule that has a reference.
-function rules.aim(self, rule, found)
+function rules.each_trigger(self, rule, found)
   for _, side in ipairs(SIDES[rule.direction]) do
-    local reference_e4, trigger_e4 = KINDS[rule.kind].aim(self, rule, side)
+    local reference_e4, trigger_e4 = family_of(rule).trigger(self, rule, side)
     if reference_e4 then found(side, reference_e4, trigger_e4) end
   end
+end
+
+-- Calls found(key, whether its members are rules) for every index of the instrument.
+function rules.each_index(self, found)
+  found(pending_key(self), true)
+  each_family("each_index", self, found)
 end
 
 -- How many rules wait for their time, and when the next is armed.

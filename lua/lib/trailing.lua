@@ -152,7 +152,7 @@ local function extended(self, side, extreme_e4)
 end
 
 -- The extreme of an armed rule, and the first price at which it fires; nil while it waits for its first tick.
-function trailing.aim(self, rule, side)
+function trailing.trigger(self, rule, side)
   local cohort = cohort_of(self, side, rule)
   if not cohort or cohort == FRESH then return nil end
   local extreme_e4 = extended(self, side, tonumber(call("ZSCORE", key(self, side, "extremes"), cohort)))
@@ -168,6 +168,15 @@ function trailing.each_armed(self, side, count, found)
     for i = 1, #nearest, 2 do
       found(nearest[i], extreme_e4, number.threshold_e4(side, extreme_e4, tonumber(nearest[i + 1])))
     end
+  end
+end
+
+-- Calls found(key, whether its members are rules) for the cohorts and what is kept of them.
+function trailing.each_index(self, found)
+  for _, side in ipairs({ "up", "down" }) do
+    for _, noun in ipairs(INDEXES) do found(key(self, side, noun), false) end
+    found(cohort_key(self, side, FRESH), true)
+    for _, cohort in ipairs(call("ZRANGE", key(self, side, "newest"), 0, -1)) do found(cohort_key(self, side, cohort), true) end
   end
 end
 

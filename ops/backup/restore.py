@@ -8,7 +8,6 @@ from typing import Any
 from redis import Redis
 
 from ops.backup import archive, contents
-from ops.backup.engine import let_rest
 from ops.backup.make import AT_ONCE, BackedUp, told
 from stormalert import words
 from stormalert.access.security import sealer
@@ -18,6 +17,7 @@ from stormalert.errors import InputError, StormError
 from stormalert.process import ALIVE_MS
 from stormalert.redis import keys
 from stormalert.redis.keys import Backup, Shard
+from stormalert.rules.engine import read_armed, rest
 from stormalert.store import Store, dump
 from stormalert.units import format_ist, now_ms
 
@@ -132,18 +132,11 @@ def _armed(row: archive.Row) -> Armed:
     tag, _, noun = name.partition("}:")
     if kind != "hash" or not noun.startswith("rule:"):
         return {}
-    named = dict(zip(fields[::2], fields[1::2], strict=True))
-    if "armed" not in named:
+    found = read_armed(dict(zip(fields[::2], fields[1::2], strict=True)))
+    if found is None or found.state != "armed":
         return {}
     rule = noun.removeprefix("rule:")
-    return {
-        f"{rule}-{named['armed']}": (
-            Shard(tag.removeprefix("storm:{")),
-            int(named["rule"].split()[0]),
-            rule,
-            int(named["armed"]),
-        )
-    }
+    return {f"{rule}-{found.epoch}": (Shard(tag.removeprefix("storm:{")), found.text.token, rule, found.epoch)}
 
 
 def _let_rest(client: Redis, path: Path, armed: Armed) -> int:
@@ -151,7 +144,7 @@ def _let_rest(client: Redis, path: Path, armed: Armed) -> int:
     count = 0
     for alert, fired_ms in _alerts(path):
         if alert in armed:
-            count += let_rest(client, *armed[alert], fired_ms)
+            count += rest(*armed[alert], fired_ms).ask(client)
     return count
 
 

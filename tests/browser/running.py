@@ -17,7 +17,7 @@ import redis
 from stormalert.access.security import hash_password
 from stormalert.model import Instrument, Role, User
 from stormalert.redis import keys
-from stormalert.rules.armed import read_armed
+from stormalert.rules.engine import read_armed
 from stormalert.store import Store, open_store
 from stormalert.units import HOUR_MS, now_ms
 from tests.conftest import free_port

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.rule_sync import Rulebook
+from evaluator.rule_sync import RuleSync
 from ops.backup import archive, make
 from ops.backup.restore import restore
 from stormalert import process
@@ -28,7 +28,7 @@ async def test_a_backup_of_a_cluster_goes_on_exactly_as_defined(cluster: Cluster
         store.save_rule(rule)
     config = parse({"STORM_REDIS_URL": cluster.url, "STORM_QUEUE_URL": "redis://127.0.0.1:1/0", "STORM_SHARDS": str(SHARDS)})
     async with process.connect(cluster.url) as redis:
-        await Rulebook(redis, store, SHARDS).bring_over()
+        await RuleSync(redis, store, SHARDS).bring_over()
         async with publishing(redis) as publisher, pumping(redis):
             publisher.add_ticks(ticks[:2_000])
             await settled(redis, 2_000)

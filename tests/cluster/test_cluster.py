@@ -15,7 +15,7 @@ from dashboard.accounts import throttle
 from dashboard.metrics.readings import read
 from dashboard.system.status import read_status
 from evaluator.pump import Pump
-from evaluator.rule_sync import Rulebook
+from evaluator.rule_sync import RuleSync
 from ingest.publish import Publisher
 from ops.doctor import servers
 from ops.doctor.case import Case
@@ -30,9 +30,9 @@ from stormalert.notify.preferences import Burst
 from stormalert.notify.send_requests import ErrandKind, ErrandState, Outcome
 from stormalert.process import Heartbeat
 from stormalert.redis.keys import FEED, all_shards, shard_of
-from stormalert.redis.scripts import call_all, script
 from stormalert.redis.streams import read_alert
-from stormalert.rules.armed import read_armed
+from stormalert.rules import engine
+from stormalert.rules.engine import read_armed
 from stormalert.store import Store, open_store
 from stormalert.units import now_ms
 from tests.cluster.conftest import Cluster, wait_until
@@ -156,7 +156,7 @@ async def test_from_ingest_to_alerts_exactly_as_defined_with_several_pumps_a_sha
     for rule in rules:
         store.save_rule(rule)
     async with process.connect(cluster.url) as redis:
-        assert await Rulebook(redis, store, SHARDS).bring_over() == len(rules)
+        assert await RuleSync(redis, store, SHARDS).bring_over() == len(rules)
         async with publishing(redis) as publisher, pumping(redis):
             publisher.add_ticks(ticks)
             found = await settled(redis, len(ticks))
@@ -171,7 +171,7 @@ async def test_a_killed_node_comes_back_and_nothing_was_lost_or_repeated(cluster
     for rule in rules:
         store.save_rule(rule)
     async with process.connect(cluster.url) as redis:
-        await Rulebook(redis, store, SHARDS).bring_over()
+        await RuleSync(redis, store, SHARDS).bring_over()
         async with publishing(redis) as publisher, pumping(redis):
             publisher.add_ticks(ticks[:1_500])
             await settled(redis, 1_500)
@@ -185,14 +185,14 @@ async def test_a_killed_node_comes_back_and_nothing_was_lost_or_repeated(cluster
     assert found == defined(ticks, rules)
 
 
-async def test_the_rulebook_follows_every_change(cluster: Cluster, store: Store) -> None:
+async def test_the_rule_sync_follows_every_change(cluster: Cluster, store: Store) -> None:
     async with process.connect(cluster.url) as redis:
-        rulebook = Rulebook(redis, store, SHARDS)
+        rule_sync = RuleSync(redis, store, SHARDS)
         rules = [store.save_rule(rule) for rule in some_rules(40, seed=7)]
-        assert await rulebook.bring_over() == 40
+        assert await rule_sync.bring_over() == 40
         store.save_rule(rules[0].model_copy(update={"state": RuleState.PAUSED}))
         store.save_rule(rules[1].model_copy(update={"state": RuleState.DELETED}))
-        assert await rulebook.bring_over() == 2
+        assert await rule_sync.bring_over() == 2
         found = [read_armed(await redis.hgetall(shard_of(it.token, SHARDS).rule(it.id))) for it in rules[:3]]  # type: ignore[arg-type]
     assert [armed and armed.state for armed in found] == ["paused", None, "armed"]
 
@@ -262,9 +262,7 @@ async def test_a_cluster_whose_node_is_away_is_unreachable_and_no_refusal(cluste
         victim.kill()
         try:
             with pytest.raises(process.UNREACHABLE):
-                await call_all(redis, [(script("evaluate"), script("evaluate").pack(
-                    ticks=shard_of(rule.token, SHARDS).ticks, alerts=shard_of(rule.token, SHARDS).alerts,
-                    counters=shard_of(rule.token, SHARDS).counters, count=1, hold=1, burst=1))])  # fmt: skip
+                await engine.evaluate(shard_of(rule.token, SHARDS), count=1, hold_ms=1, burst=1).run(redis)
         finally:
             victim.start()
             await asyncio.to_thread(cluster.wait_until_whole)

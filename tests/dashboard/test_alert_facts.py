@@ -8,10 +8,10 @@ from dashboard.alerts import facts
 from dashboard.alerts.facts import Step, Trail
 from dashboard.alerts.listing import asked_cursor, asked_rule, moment_ms
 from dashboard.chart import Line, levels
-from dashboard.rules.status import Standing
+from dashboard.rules.status import RuleStatus
 from stormalert import words
 from stormalert.model import ChannelKind, DeliveryState, Direction, Kind
-from stormalert.rules.engine import Aim
+from stormalert.rules.engine import TriggerPrice as At
 from tests.store.records import a_channel, a_delivery, a_rule, an_alert
 
 FIVE_MIN_MS = 300_000
@@ -126,8 +126,12 @@ def test_a_chart_has_the_nearest_of_ones_rules_and_what_they_measure_from() -> N
     rolling = a_rule("r1", direction=Direction.BOTH, percent_e2=200)
     level = a_rule("r2", kind=Kind.LEVEL, direction=Direction.UP, percent_e2=0, price_e4=15_000_000, window_ms=0)
     standings = {
-        "r1": Standing("armed", price="1400.00", aims=[Aim("up", "1390.00", "1417.80"), Aim("down", "1410.00", "1381.80")]),
-        "r2": Standing("armed", price="1400.00", aims=[Aim("up", "1500.00", "1500.00")]),
+        "r1": RuleStatus(
+            "armed",
+            price="1400.00",
+            triggers=[At("up", "1390.00", "1417.80"), At("down", "1410.00", "1381.80")],
+        ),
+        "r2": RuleStatus("armed", price="1400.00", triggers=[At("up", "1500.00", "1500.00")]),
     }
     assert levels.lines([rolling, level], standings) == [
         Line(13_900_000, "Low of 5 min", "reference"),
@@ -141,11 +145,12 @@ def test_a_chart_has_the_nearest_of_ones_rules_and_what_they_measure_from() -> N
 def test_a_chart_leaves_out_what_is_far_or_has_no_price() -> None:
     rules = [a_rule(f"r{n}") for n in range(levels.MOST + 1)]
     standings = {
-        rule.id: Standing("armed", price="100.00", aims=[Aim("up", "100.00", f"{110 + n}.00")]) for n, rule in enumerate(rules)
+        rule.id: RuleStatus("armed", price="100.00", triggers=[At("up", "100.00", f"{110 + n}.00")])
+        for n, rule in enumerate(rules)
     }
     drawn = [line.price_e4 for line in levels.lines(rules, standings) if line.tone == "up"]
     assert drawn == [(110 + n) * 10_000 for n in range(levels.MOST)]
-    by_all = {"r0": Standing("armed", price="100.00", aims=[Aim("down", "100.00", "0.00")])}
+    by_all = {"r0": RuleStatus("armed", price="100.00", triggers=[At("down", "100.00", "0.00")])}
     assert levels.lines(rules, by_all) == []
 
 

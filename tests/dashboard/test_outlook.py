@@ -4,10 +4,9 @@ import pytest
 
 from dashboard.relay import outlook
 from dashboard.relay.outlook import Outlook, Trends
-from evaluator.arming import arm_command
 from stormalert.process import connect
 from stormalert.redis.keys import Shard
-from stormalert.redis.scripts import script
+from stormalert.rules import engine
 from tests.store.records import INFY, a_rule
 
 SHARD = Shard("s0")
@@ -15,11 +14,9 @@ SHARD = Shard("s0")
 
 async def test_what_nobody_saw_for_a_while_is_not_told_from_memory(redis_url: str) -> None:
     async with connect(redis_url) as client:
-        await client.eval(script("arm").text, *arm_command(SHARD, a_rule(user="mina")))
+        await engine.arm(SHARD, a_rule(user="mina")).run(client)
         await client.xadd(SHARD.ticks, {"token": INFY, "price": "100.00", "time": 1_000})
-        await script("evaluate").call(
-            client, ticks=SHARD.ticks, alerts=SHARD.alerts, counters=SHARD.counters, count=10, hold=100, burst=10
-        )
+        await engine.evaluate(SHARD, count=10, hold_ms=100, burst=10).run(client)
         triggers = Outlook(client, 1)
         await triggers.look({INFY})
         assert [side for side, _, _ in triggers.of("mina", [INFY])[INFY]] == ["down", "up"]

@@ -8,12 +8,11 @@ import jwt
 import pytest
 import redis
 
-from evaluator.arming import arm_command
 from stormalert import process
 from stormalert.access.sessions import ACCESS_COOKIE, REFRESH_COOKIE, Keyring
 from stormalert.model import Direction, Kind, Rule, Scope
 from stormalert.redis import keys
-from stormalert.redis.scripts import script
+from stormalert.rules import engine
 from stormalert.units import MINUTE_MS, now_ms
 from tests.sessions import begin, sessions
 from tests.store.records import an_alert
@@ -347,11 +346,9 @@ async def test_a_users_nearest_triggers_are_told_and_nobody_elses(rig: RelayRig)
                 id=f"{name}{token}", user=user, token=token, symbol="NSE:X", kind=Kind.ROLLING, direction=Direction(direction),
                 percent_e2=percent_e2, window_ms=60_000, revision=1,
             )  # fmt: skip
-            await client.eval(script("arm").text, *arm_command(shard, rule))
+            await engine.arm(shard, rule).run(client)
         await client.xadd(shard.ticks, {"token": token, "price": "100.00", "time": 1_000})
-        await script("evaluate").call(
-            client, ticks=shard.ticks, alerts=shard.alerts, counters=shard.counters, count=10, hold=100, burst=10
-        )
+        await engine.evaluate(shard, count=10, hold_ms=100, burst=10).run(client)
         frame = await page.next("triggers")
         assert frame["triggers"] == {str(token): [["up", "101.00", "up 1% 1m"]]}
         async with rig.page(mine) as late:

@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from evaluator.arming import arm_command, disarm_command
 from stormalert import process
 from stormalert.model import Direction, Kind, Repeat, Rule, RuleState, Tick
 from stormalert.redis.keys import Shard
-from stormalert.redis.scripts import script
 from stormalert.redis.streams import read_alert
+from stormalert.rules import engine
 from stormalert.units import format_price
 from tests.evaluator.oracle import Expected, Market
 from tests.evaluator.test_engine import SLOW, make_rule
@@ -70,8 +69,6 @@ class Engine:
         self._sizes = itertools.cycle(sizes)
 
     async def prepare(self) -> None:
-        for name in ("arm", "disarm"):
-            await self._redis.script_load(script(name).text)
         for token, close_e4 in CLOSES_E4.items():
             await self._redis.hset(self._shard.quote(token), "close", format_price(close_e4))
 
@@ -82,22 +79,15 @@ class Engine:
     async def evaluate(self) -> None:
         is_busy = True
         while is_busy:
-            taken, _, _, begun, _ = await script("evaluate").call(
-                self._redis,
-                ticks=self._shard.ticks,
-                alerts=self._shard.alerts,
-                counters=self._shard.counters,
-                count=next(self._sizes),
-                hold=1_000,
-                burst=next(self._sizes),
-            )
-            is_busy = taken + begun > 0
+            step = engine.evaluate(self._shard, next(self._sizes), hold_ms=1_000, burst=next(self._sizes))
+            done = await step.run(self._redis)
+            is_busy = done.taken + done.begun > 0
 
     async def arm(self, rule: Rule) -> None:
-        await self._redis.evalsha(script("arm").sha1, *arm_command(self._shard, rule))  # type: ignore[arg-type]
+        await engine.arm(self._shard, rule).run(self._redis)
 
     async def disarm(self, rule: Rule) -> None:
-        await self._redis.evalsha(script("disarm").sha1, *disarm_command(self._shard, rule))  # type: ignore[arg-type]
+        await engine.disarm(self._shard, rule).run(self._redis)
 
     async def alerts(self) -> list[tuple[str, Expected]]:
         entries = [read_alert(fields) for _, fields in await self._redis.xrange(self._shard.alerts)]  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ def markets(draw: st.DrawFn) -> list[Tick]:
 
 
 @st.composite
-def rulebooks(draw: st.DrawFn) -> list[Rule]:
+def books(draw: st.DrawFn) -> list[Rule]:
     count = draw(st.integers(1, 12))
     return [draw(rules(f"{place:03d}")) for place in range(count)]
 
@@ -75,7 +75,7 @@ def make_rule(rule_id: str, kind: Kind, window_ms: int, percent_e2: int, price_e
 
 
 @SLOW
-@given(ticks=markets(), book=rulebooks(), ticks_a_call=st.sampled_from([1, 2, 7, 500]))
+@given(ticks=markets(), book=books(), ticks_a_call=st.sampled_from([1, 2, 7, 500]))
 def test_fires_exactly_what_the_definition_calls_for(
     redis_server: str, ticks: list[Tick], book: list[Rule], ticks_a_call: int
 ) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 import pytest
 from redis.asyncio import Redis
 
-from evaluator.arming import arm_command, disarm_command
 from evaluator.pump import BURST, Pump
 from stormalert import process
 from stormalert.model import Direction, Kind, Rule, RuleState, Tick
 from stormalert.redis.keys import TABLE, Shard
-from stormalert.redis.scripts import script
 from stormalert.redis.streams import read_alert
+from stormalert.rules import engine
 from stormalert.units import format_price
 from tests.evaluator.oracle import expected_alerts
 from tests.evaluator.test_engine import make_rule
@@ -22,11 +21,11 @@ SHARD = Shard("s0")
 
 async def arm(redis: Redis, *rules: Rule, least_epoch: int = 0) -> None:
     for rule in rules:
-        await redis.eval(script("arm").text, *arm_command(SHARD, rule, least_epoch))  # type: ignore[arg-type]
+        await engine.arm(SHARD, rule, least_epoch).run(redis)
 
 
 async def disarm(redis: Redis, rule: Rule) -> None:
-    await redis.eval(script("disarm").text, *disarm_command(SHARD, rule))  # type: ignore[arg-type]
+    await engine.disarm(SHARD, rule).run(redis)
 
 
 async def append(redis: Redis, ticks: Iterable[Tick]) -> None:

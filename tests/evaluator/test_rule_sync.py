@@ -6,12 +6,12 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from evaluator.rule_sync import Rulebook
+from evaluator.rule_sync import RuleSync
 from stormalert import process
 from stormalert.model import Direction, Kind, Repeat, Rule, RuleState
 from stormalert.redis.keys import Shard
 from stormalert.redis.streams import read_alert
-from stormalert.rules.armed import read_armed
+from stormalert.rules.engine import read_armed
 from stormalert.store import Store, open_store
 from tests.evaluator.test_pump import append, evaluate, rolling, ticks
 
@@ -34,33 +34,33 @@ async def state(redis: Redis, rule_id: str = "r") -> str | None:
 
 async def test_rules_of_the_store_are_armed_and_follow_every_change(redis_url: str, store: Store) -> None:
     async with process.connect(redis_url) as redis:
-        rulebook = Rulebook(redis, store, 1)
+        rule_sync = RuleSync(redis, store, 1)
         rule = store.save_rule(new_rule())
-        assert await rulebook.bring_over() == 1
+        assert await rule_sync.bring_over() == 1
         assert await state(redis) == "armed"
         rule = store.save_rule(rule.model_copy(update={"state": RuleState.PAUSED}))
-        assert await rulebook.bring_over() == 1
+        assert await rule_sync.bring_over() == 1
         assert await state(redis) == "paused"
         rule = store.save_rule(rule.model_copy(update={"state": RuleState.ACTIVE, "percent_e2": 300}))
-        assert await rulebook.bring_over() == 1
+        assert await rule_sync.bring_over() == 1
         assert await state(redis) == "armed"
         assert await redis.hget(SHARD.rule("r"), "rule") == "1 up 3% 1m 0s u 3"
         store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
-        assert await rulebook.bring_over() == 1
+        assert await rule_sync.bring_over() == 1
         assert await state(redis) is None
 
 
 async def test_a_pass_without_changes_sends_nothing(redis_url: str, store: Store) -> None:
     async with process.connect(redis_url) as redis:
-        rulebook = Rulebook(redis, store, 1)
+        rule_sync = RuleSync(redis, store, 1)
         store.save_rule(new_rule())
-        assert [await rulebook.bring_over() for _ in range(3)] == [1, 0, 0]
+        assert [await rule_sync.bring_over() for _ in range(3)] == [1, 0, 0]
 
 
 async def test_what_another_version_of_the_engine_left_is_made_anew(redis_url: str, store: Store) -> None:
     async with process.connect(redis_url) as redis:
         store.save_rule(new_rule())
-        await Rulebook(redis, store, 1).bring_over()
+        await RuleSync(redis, store, 1).bring_over()
         await append(redis, ticks(100))
         assert await evaluate(redis) == []
         await redis.set(SHARD.rulebook, "1")
@@ -68,17 +68,17 @@ async def test_what_another_version_of_the_engine_left_is_made_anew(redis_url: s
         await append(redis, ticks(100, 102, start_ms=5_000))
         with pytest.raises(ResponseError, match="too short"):
             await evaluate(redis)
-        assert await Rulebook(redis, store, 1).bring_over() == 1
+        assert await RuleSync(redis, store, 1).bring_over() == 1
         assert len(await evaluate(redis)) == 1
 
 
-async def test_a_second_rulebook_changes_nothing(redis_url: str, store: Store) -> None:
+async def test_a_second_rule_sync_changes_nothing(redis_url: str, store: Store) -> None:
     async with process.connect(redis_url) as redis:
         store.save_rule(new_rule())
-        await Rulebook(redis, store, 1).bring_over()
+        await RuleSync(redis, store, 1).bring_over()
         await append(redis, ticks(100, 102))
         before = await evaluate(redis)
-        assert await Rulebook(redis, store, 1).bring_over() == 0
+        assert await RuleSync(redis, store, 1).bring_over() == 0
         assert await evaluate(redis) == before
 
 
@@ -87,9 +87,9 @@ async def test_a_redis_that_was_emptied_is_filled_again_without_repeating_an_ale
     redis_url: str, store: Store, repeat: Repeat
 ) -> None:
     async with process.connect(redis_url) as redis:
-        rulebook = Rulebook(redis, store, 1)
+        rule_sync = RuleSync(redis, store, 1)
         store.save_rule(new_rule(repeat=repeat, cooldown_ms=60_000))
-        await rulebook.bring_over()
+        await rule_sync.bring_over()
         await append(redis, ticks(100, 102))
         (first,) = await evaluate(redis)
         ((_, entry),) = await redis.xrange(SHARD.alerts)
@@ -98,7 +98,7 @@ async def test_a_redis_that_was_emptied_is_filled_again_without_repeating_an_ale
         if repeat is Repeat.ONCE:
             store.mark_spent("r", int(first.partition("-")[2]))
         await redis.flushall()
-        await rulebook.bring_over()
+        await rule_sync.bring_over()
         await append(redis, ticks(100, 103, start_ms=3_000))
         assert await evaluate(redis) == []
         await append(redis, ticks(110, 120, start_ms=70_000))
@@ -111,7 +111,7 @@ async def test_rules_lie_on_the_shard_of_their_instrument(redis_url: str, store:
     for token in range(1, 21):
         store.save_rule(new_rule(f"r{token}", token=token))
     async with process.connect(redis_url) as redis:
-        assert await Rulebook(redis, store, 4).bring_over() == 20
+        assert await RuleSync(redis, store, 4).bring_over() == 20
         rules = [key async for key in redis.scan_iter("storm:{s*}:rule:*")]
         shards = {key.split(":")[1] for key in rules}
     assert len(rules) == 20
@@ -121,7 +121,7 @@ async def test_rules_lie_on_the_shard_of_their_instrument(redis_url: str, store:
 async def test_a_rule_of_the_store_reaches_the_engine_while_it_runs(redis_url: str, store: Store) -> None:
     async with process.connect(redis_url) as redis:
         stopping = asyncio.Event()
-        running = asyncio.create_task(Rulebook(redis, store, 1).run_until(stopping))
+        running = asyncio.create_task(RuleSync(redis, store, 1).run_until(stopping))
         store.save_rule(new_rule(kind=Kind.TRAILING, direction=Direction.DOWN, window_ms=0))
 
         async def is_armed() -> bool:

@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from evaluator.rule_sync import Rulebook
+from evaluator.rule_sync import RuleSync
 from stormalert import process
 from stormalert.model import Instrument, Kind, Repeat, Rule, RuleState
 from stormalert.redis import keys
 from stormalert.redis.keys import Shard
 from stormalert.redis.streams import read_alert
-from stormalert.rules.armed import read_armed
+from stormalert.rules.engine import read_armed
 from stormalert.store import Store, open_store
 from tests.evaluator.test_pump import append, evaluate, ticks
 
@@ -38,7 +38,7 @@ async def states(redis: Redis) -> dict[int, str]:
 async def test_a_watchlists_rule_is_armed_on_each_of_its_instruments_and_fires_on_each(redis_url: str, store: Store) -> None:
     async with process.connect(redis_url) as redis:
         store.save_rule(on_watchlist())
-        assert await Rulebook(redis, store, 1).bring_over() == 2
+        assert await RuleSync(redis, store, 1).bring_over() == 2
         await append(redis, ticks(100, 102))
         await append(redis, [tick._replace(token=2) for tick in ticks(100, 98)])
         await append(redis, [tick._replace(token=3) for tick in ticks(100, 90)])
@@ -50,55 +50,55 @@ async def test_a_watchlists_rule_is_armed_on_each_of_its_instruments_and_fires_o
 
 async def test_the_rule_follows_the_watchlist_without_touching_what_stays(redis_url: str, store: Store) -> None:
     async with process.connect(redis_url) as redis:
-        rulebook = Rulebook(redis, store, 1)
+        rule_sync = RuleSync(redis, store, 1)
         store.save_rule(on_watchlist())
-        await rulebook.bring_over()
+        await rule_sync.bring_over()
         await append(redis, [tick._replace(token=2) for tick in ticks(100, 98)])
         await evaluate(redis)
         store.save_watchlist("u", [2, 3])
-        assert await rulebook.bring_over() == 2
+        assert await rule_sync.bring_over() == 2
         assert await states(redis) == {2: "cooling", 3: "armed"}
         assert await redis.smembers(keys.spread("w")) == {"2", "3"}
-        assert await rulebook.bring_over() == 0
+        assert await rule_sync.bring_over() == 0
 
 
 async def test_what_left_the_watchlist_while_no_evaluator_ran_is_disarmed(redis_url: str, store: Store) -> None:
     async with process.connect(redis_url) as redis:
         store.save_rule(on_watchlist())
-        await Rulebook(redis, store, 1).bring_over()
+        await RuleSync(redis, store, 1).bring_over()
         store.save_watchlist("u", [2])
-        await Rulebook(redis, store, 1).bring_over()
+        await RuleSync(redis, store, 1).bring_over()
         assert await states(redis) == {2: "armed"}
 
 
 async def test_it_is_changed_paused_and_deleted_as_one(redis_url: str, store: Store) -> None:
     async with process.connect(redis_url) as redis:
-        rulebook = Rulebook(redis, store, 1)
+        rule_sync = RuleSync(redis, store, 1)
         rule = store.save_rule(on_watchlist())
-        await rulebook.bring_over()
+        await rule_sync.bring_over()
         rule = store.save_rule(rule.model_copy(update={"percent_e2": 300}))
-        assert await rulebook.bring_over() == 2
+        assert await rule_sync.bring_over() == 2
         assert await redis.hget(SHARD.rule("w_2"), "rule") == "2 both 3% 1m u 2"
         rule = store.save_rule(rule.model_copy(update={"state": RuleState.PAUSED}))
-        await rulebook.bring_over()
+        await rule_sync.bring_over()
         assert await states(redis) == {1: "paused", 2: "paused"}
         store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
-        await rulebook.bring_over()
+        await rule_sync.bring_over()
         assert await states(redis) == {}
         assert not await redis.exists(keys.spread("w"))
 
 
 async def test_a_redis_that_was_emptied_repeats_no_alert_of_it(redis_url: str, store: Store) -> None:
     async with process.connect(redis_url) as redis:
-        rulebook = Rulebook(redis, store, 1)
+        rule_sync = RuleSync(redis, store, 1)
         store.save_rule(on_watchlist(repeat=Repeat.ONCE))
-        await rulebook.bring_over()
+        await rule_sync.bring_over()
         await append(redis, ticks(100, 102))
         await evaluate(redis)
         for _, entry in await redis.xrange(SHARD.alerts):
             store.record_alert(read_alert(entry))  # type: ignore[arg-type]
         await redis.flushall()
-        await rulebook.bring_over()
+        await rule_sync.bring_over()
         assert await states(redis) == {2: "armed"}
 
 

@@ -99,9 +99,11 @@ def test_conflating_keeps_extremes_and_the_newest_in_order() -> None:
 async def test_a_batch_that_is_sent_again_is_appended_once(redis_url: str) -> None:
     async with process.connect(redis_url) as redis:
         for batch in (1, 1, 2):
-            await script("append").call(
-                redis, ticks=S0.ticks, appended=S0.appended("p"), batch=batch, keep=60, most=10, fields=["1", "2.00", "3", ""]
+            fields = ["1", "2.00", "3", ""]
+            append = script("append").call(
+                int, ticks=S0.ticks, appended=S0.appended("p"), batch=batch, keep=60, most=10, fields=fields
             )
+            await append.run(redis)
         assert await redis.xlen(S0.ticks) == 2
         assert 0 < await redis.ttl(S0.appended("p")) <= 60
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from evaluator.rule_sync import Rulebook
+from evaluator.rule_sync import RuleSync
 from ops.backup import archive, make
 from ops.backup.engine import read_engine
 from ops.backup.restore import restore
@@ -21,7 +21,7 @@ from stormalert.model import DeliveryState, Direction, Kind, Repeat, Rule, RuleS
 from stormalert.redis import keys
 from stormalert.redis.keys import ENGINE_NOUNS, Shard
 from stormalert.redis.streams import read_alert
-from stormalert.rules.armed import read_armed
+from stormalert.rules.engine import read_armed
 from stormalert.store import Store
 from stormalert.units import HOUR_MS, now_ms
 from tests.evaluator.oracle import Expected, expected_alerts
@@ -219,7 +219,7 @@ async def test_a_rule_that_fired_while_the_backup_was_made_rests_and_is_not_told
         assert (await evaluate(client))[2:] == [f"every-{3_000 + HOUR_MS}"]
 
 
-async def test_the_rulebook_finds_nothing_to_do_after_a_restore_but_what_differs(
+async def test_the_rule_sync_finds_nothing_to_do_after_a_restore_but_what_differs(
     redis_url: str,
     target_url: str,
     source: Redis,
@@ -231,12 +231,12 @@ async def test_the_rulebook_finds_nothing_to_do_after_a_restore_but_what_differs
 ) -> None:
     rules = store.save_rules([rolling(name).model_copy(update={"revision": 0}) for name in ("a", "b")])
     async with process.connect(redis_url) as client:
-        await Rulebook(client, store, 1).bring_over()
+        await RuleSync(client, store, 1).bring_over()
     path = backed_up(config, store, source, tmp_path / "backup")
     put_back(config, other_store, target, path)
     other_store.save_rule(rules[0].model_copy(update={"percent_e2": 500}))
     async with process.connect(target_url) as client:
-        assert await Rulebook(client, other_store, 1).bring_over() == 1
+        assert await RuleSync(client, other_store, 1).bring_over() == 1
 
 
 def filled(store: Store) -> None:

@@ -6,18 +6,16 @@ from redis.asyncio import Redis
 from stormalert import process
 from stormalert.model import Direction, Kind, Rule, Tick
 from stormalert.redis.keys import Shard
-from stormalert.redis.scripts import ask_all
-from stormalert.rules.engine import Aims, aiming, read_aims
+from stormalert.rules.engine import TriggerPrices, trigger_prices
 from stormalert.units import parse_price_e4
 from tests.evaluator.test_pump import append, arm, evaluate, rolling, ticks
 
 BOTH = {"direction": Direction.BOTH}
 
 
-def aims(redis_url: str, *rules: str, token: int = 1) -> Aims:
+def prices(redis_url: str, *rules: str, token: int = 1) -> TriggerPrices:
     with sync_redis.Redis.from_url(redis_url, decode_responses=True) as redis:
-        (reply,) = ask_all(redis, [aiming(token, 1, rules)])
-    return read_aims(reply)
+        return trigger_prices(Shard("s0"), token, rules).ask(redis)
 
 
 async def market(redis: Redis) -> list[Rule]:
@@ -39,9 +37,9 @@ async def market(redis: Redis) -> list[Rule]:
 async def test_each_side_has_its_reference_and_its_first_price(redis_url: str) -> None:
     async with process.connect(redis_url) as redis:
         await market(redis)
-        found = aims(redis_url, "move", "turn", "day", "above", "under")
+        found = prices(redis_url, "move", "turn", "day", "above", "under")
     assert found.price == "101.00"
-    assert {rule: [tuple(aim) for aim in each] for rule, each in found.of.items()} == {
+    assert {rule: [tuple(side) for side in each] for rule, each in found.of.items()} == {
         "move": [("up", "100.00", "109.00"), ("down", "104.00", "94.64")],
         "turn": [("up", "100.00", "109.00"), ("down", "104.00", "94.64")],
         "day": [("up", "98.00", "106.82"), ("down", "98.00", "89.18")],
@@ -52,20 +50,20 @@ async def test_each_side_has_its_reference_and_its_first_price(redis_url: str) -
 async def test_a_rule_fires_at_its_trigger_and_not_a_paisa_before(redis_url: str) -> None:
     async with process.connect(redis_url) as redis:
         await market(redis)
-        found = aims(redis_url, "move", "turn", "day", "above")
+        found = prices(redis_url, "move", "turn", "day", "above")
         for rule, each in found.of.items():
-            for aim in each:
-                trigger_e4 = parse_price_e4(aim.trigger)
-                step = 100 if aim.side == "down" else -100
+            for side in each:
+                trigger_e4 = parse_price_e4(side.trigger)
+                step = 100 if side.side == "down" else -100
                 for price_e4, is_there in ((trigger_e4 + step, False), (trigger_e4, True)):
                     await redis.flushdb()
                     await market(redis)
                     await append(redis, [Tick(1, price_e4, 4_000)])
                     fired = [name.rpartition("-")[0] for name in await evaluate(redis)]
-                    assert (rule in fired) is is_there, (rule, aim, price_e4)
+                    assert (rule in fired) is is_there, (rule, side, price_e4)
 
 
-async def test_rules_that_wait_are_spent_or_are_elsewhere_have_no_aim(redis_url: str) -> None:
+async def test_rules_that_wait_are_spent_or_are_elsewhere_have_none(redis_url: str) -> None:
     async with process.connect(redis_url) as redis:
         await arm(
             redis,
@@ -75,11 +73,11 @@ async def test_rules_that_wait_are_spent_or_are_elsewhere_have_no_aim(redis_url:
             rolling("fresh", kind=Kind.TRAILING, percent_e2=900),
             rolling("elsewhere", token=2),
         )
-        assert aims(redis_url, "fresh") == Aims("", {})
+        assert prices(redis_url, "fresh") == TriggerPrices("", {})
         await append(redis, ticks(100, 103))
         await evaluate(redis)
         await arm(redis, rolling("new", kind=Kind.TRAILING))
-        found = aims(redis_url, "later", "cooling", "spent", "new", "elsewhere", "nobody", "fresh")
+        found = prices(redis_url, "later", "cooling", "spent", "new", "elsewhere", "nobody", "fresh")
     assert (found.price, list(found.of)) == ("103.00", ["fresh"])
 
 
@@ -88,6 +86,6 @@ async def test_looking_changes_nothing(redis_url: str) -> None:
         await market(redis)
         names = sorted(await redis.keys())
         before = [await redis.dump(name) for name in names]
-        aims(redis_url, "move", "turn", "day", "above", "under")
+        prices(redis_url, "move", "turn", "day", "above", "under")
         assert sorted(await redis.keys()) == names
         assert [await redis.dump(name) for name in names] == before
