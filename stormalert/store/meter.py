@@ -1,11 +1,15 @@
 """Counts what a process asks of its store: how long it took and how often it failed. The heartbeat tells it."""
 
 import functools
+import inspect
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from stormalert.errors import Conflict, StormError
 from stormalert.histogram import Histogram
+
+T = TypeVar("T")
 
 
 class Meter:
@@ -23,31 +27,28 @@ class Meter:
 METER = Meter()
 
 
-class MeteredStore:
-    """A store with its meter: each of its operations is looked at, none is changed."""
+def metered(kind: type[T]) -> type[T]:
+    """Each operation of the class is looked at by the instance's `meter`, none is changed. None may call another: both would
+    be counted.
+    """
+    for name, operation in list(vars(kind).items()):
+        if inspect.isfunction(operation) and not name.startswith("_"):
+            setattr(kind, name, _measured(operation))
+    return kind
 
-    def __init__(self, store: Any, meter: Meter = METER) -> None:
-        self._store, self._meter = store, meter
-        meter.is_used = True
 
-    def __getattr__(self, name: str) -> Any:
-        operation = getattr(self._store, name)
-        if not callable(operation):
-            return operation
+def _measured(operation: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(operation)
+    def measured(store: Any, *given: Any, **named: Any) -> Any:
+        began_s = time.monotonic()
+        try:
+            return operation(store, *given, **named)
+        except Conflict:
+            raise
+        except StormError:
+            store.meter.errors += 1
+            raise
+        finally:
+            store.meter.calls.note((time.monotonic() - began_s) * 1_000)
 
-        @functools.wraps(operation)
-        def metered(*given: Any, **named: Any) -> Any:
-            began_s = time.monotonic()
-            try:
-                return operation(*given, **named)
-            except Conflict:
-                raise
-            except StormError:
-                self._meter.errors += 1
-                raise
-            finally:
-                self._meter.calls.note((time.monotonic() - began_s) * 1_000)
-
-        # Found by itself from now on.
-        self.__dict__[name] = metered
-        return metered
+    return measured

@@ -15,8 +15,7 @@ import pytest
 from stormalert.config import settings
 from stormalert.errors import StormError
 from stormalert.model import ChannelKind
-from stormalert.store import Store, mongo, mongo_schema, open_store
-from stormalert.store.mongo import MongoStore
+from stormalert.store import Store, mongo_query, mongo_schema, nouns, open_store
 from stormalert.store.mongo_schema import VERSION
 from tests.store import records
 from tests.store.wire import Server, serve
@@ -72,7 +71,7 @@ def test_every_process_may_do_what_its_code_asks_and_nothing_more() -> None:
 
 
 def test_each_role_says_why_and_names_collections_that_there_are() -> None:
-    known = {*mongo.COLLECTIONS.values(), "watchlists", "settings", "meta"}
+    known = {*nouns.NOUNS, "meta"}
     for role in ROLES.values():
         assert len(role["why"].split()) > 5
         assert {name for name in role if name not in ("why", "index")} <= known
@@ -85,7 +84,7 @@ def test_one_process_may_make_indexes() -> None:
 def test_who_may_not_make_indexes_uses_those_that_are_there(server: Server) -> None:
     refuse_indexes(server)
     server.answers["find"] = found({"_id": "schema", "version": VERSION})
-    MongoStore(f"mongodb://{server.host}/storm").close()
+    open_store(f"mongodb://{server.host}/storm", Path("unused")).close()
 
 
 def test_who_may_not_make_indexes_says_who_does_when_they_are_not_there(
@@ -94,7 +93,7 @@ def test_who_may_not_make_indexes_says_who_does_when_they_are_not_there(
     monkeypatch.setattr(mongo_schema, "WAIT_S", 0)
     refuse_indexes(server)
     with pytest.raises(StormError, match=f"has schema 0 and needs {VERSION}: the dashboard brings it forward when it starts$"):
-        MongoStore(f"mongodb://{server.host}/storm")
+        open_store(f"mongodb://{server.host}/storm", Path("unused"))
 
 
 def test_the_users_of_a_real_mongodb_may_do_that_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,8 +196,8 @@ def asked_of_mongo() -> dict[str, Rights]:
     """By the store's method: which collections it asks for what."""
     asked: dict[str, Rights] = {}
     with serve() as server:
-        store = MongoStore(f"mongodb://{server.host}/storm")
-        server.answers["findAndModify"]["value"] |= mongo._document(records.a_ticket())
+        store = open_store(f"mongodb://{server.host}/storm", Path("unused"))
+        server.answers["findAndModify"]["value"] |= mongo_query.document(nouns.TICKETS, records.a_ticket())
         for method, calls in CALLS.items():
             server.commands.clear()
             server.answers["find"] = FOUND.get(method, found())
@@ -233,7 +232,11 @@ def rights_for(command: dict[str, Any]) -> Rights:
 
 
 # What the server has for those that only go on when they find something.
-FOUND = {"forget": found({"_id": "x"}), "record_fired": found(mongo._document(records.a_delivery()))}
+FOUND = {
+    "forget": found({"_id": "x"}),
+    "erase_user": found(mongo_query.document(nouns.RULES, records.a_rule())),
+    "record_fired": found(mongo_query.document(nouns.DELIVERIES, records.a_delivery())),
+}
 # Every method, called so that it sends all that it may send.
 CALLS: dict[str, tuple[Callable[[Any], object], ...]] = {
     "save_user": (lambda s: s.save_user(records.a_user()), lambda s: s.save_user(records.a_user(revision=1))),

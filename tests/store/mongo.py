@@ -12,17 +12,26 @@ from pymongo import MongoClient
 
 from stormalert.access.security import new_id
 from stormalert.store import Store
-from stormalert.store.mongo import MongoStore
+from stormalert.store.mongo import Mongo
 
 # What a real server does to one document at a time, mongomock does in several steps.
-ONE_STEP = ("find_one_and_update", "find_one_and_replace", "insert_one", "bulk_write", "delete_one")
+ONE_STEP = (
+    "find_one",
+    "find_one_and_delete",
+    "find_one_and_replace",
+    "find_one_and_update",
+    "insert_many",
+    "bulk_write",
+    "update_one",
+    "delete_one",
+)
 
 
 @contextmanager
 def mocked(patch: pytest.MonkeyPatch) -> Iterator[Store]:
     mend(patch)
     uri = "mongodb://localhost/contract"
-    store = MongoStore(uri, mongomock.MongoClient(uri))
+    store = Store(Mongo(uri, mongomock.MongoClient(uri)))
     yield store
     store.close()
 
@@ -37,7 +46,7 @@ def real(uri: str) -> Iterator[Store]:
     if "@" in own and "authSource" not in own:
         # Without it the user would be looked for in the throw-away database.
         own += f"{'&' if options else '?'}authSource={rest.partition('/')[2] or 'admin'}"
-    store = MongoStore(own)
+    store = Store(Mongo(own))
     try:
         yield store
     finally:

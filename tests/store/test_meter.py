@@ -5,8 +5,9 @@ import pytest
 from stormalert.errors import Conflict, StormError
 from stormalert.histogram import Counted
 from stormalert.model import Role, User
-from stormalert.store import open_store
-from stormalert.store.meter import Meter, MeteredStore
+from stormalert.store import Store
+from stormalert.store.meter import Meter
+from stormalert.store.sqlite import Sqlite
 
 ASHA = User(id="u1", name="asha", password_hash="x", role=Role.ADMIN, created_ms=1)
 
@@ -20,7 +21,7 @@ def calls(meter: Meter) -> int:
 def test_operations_are_counted_and_answer_as_they_would_otherwise(tmp_path: Path) -> None:
     meter = Meter()
     assert meter.facts == {}
-    store = MeteredStore(open_store("", tmp_path / "store.sqlite3"), meter)
+    store = Store(Sqlite(tmp_path / "store.sqlite3"), meter)
     assert store.save_user(ASHA).revision == 1 and store.user("u1").name == "asha"
     assert (calls(meter), meter.errors) == (2, 0)
     assert meter.facts == {"store_calls": meter.calls.text, "store_errors": 0}
@@ -29,7 +30,7 @@ def test_operations_are_counted_and_answer_as_they_would_otherwise(tmp_path: Pat
 
 def test_a_store_that_fails_is_an_error_and_a_conflict_is_none(tmp_path: Path) -> None:
     meter = Meter()
-    store = MeteredStore(open_store("", tmp_path / "store.sqlite3"), meter)
+    store = Store(Sqlite(tmp_path / "store.sqlite3"), meter)
     store.save_user(ASHA)
     with pytest.raises(Conflict):
         store.save_user(ASHA)

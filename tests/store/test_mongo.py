@@ -13,10 +13,11 @@ from pymongo.errors import AutoReconnect, OperationFailure
 
 from stormalert.errors import Conflict, StormError
 from stormalert.model import DeliveryState, Rule
-from stormalert.store import look, mongo_schema
+from stormalert.store import Store, look, mongo_schema
 from stormalert.store import mongo as product
-from stormalert.store.mongo import CHANGE_S, INDEXES, MongoStore
+from stormalert.store.mongo import CHANGE_S, Mongo
 from stormalert.store.mongo_schema import UNAUTHORIZED, VERSION
+from stormalert.store.nouns import NOUNS
 from stormalert.units import now_ms
 from tests.conftest import free_port
 from tests.store import mongo
@@ -27,6 +28,10 @@ PASSWORD = "hunter2-of-the-store"
 REFUSAL = {"ok": 0, "errmsg": "not authorized on storm to execute command", "code": 13, "codeName": "Unauthorized"}
 
 
+def opened(uri: str, client: Any = None) -> Store:
+    return Store(Mongo(uri, client))
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     with serve() as started:
@@ -34,11 +39,11 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def store(server: Server) -> Iterator[MongoStore]:
-    opened = MongoStore(f"mongodb://{server.host}/shares")
+def store(server: Server) -> Iterator[Store]:
+    store = opened(f"mongodb://{server.host}/shares")
     server.commands.clear()
-    yield opened
-    opened.close()
+    yield store
+    store.close()
 
 
 @pytest.fixture
@@ -48,7 +53,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_document_is_the_record_in_plain_fields(client: Any) -> None:
-    store = MongoStore("mongodb://localhost/shares", client)
+    store = opened("mongodb://localhost/shares", client)
     rule = store.save_rule(a_rule())
     (document,) = client["shares"]["rules"].find()
     assert document == {**rule.model_dump(mode="json", exclude={"id"}), "_id": "r1"}
@@ -61,7 +66,7 @@ def test_rules_that_are_undone_midway_are_undone_as_changes_that_an_evaluator_he
 ) -> None:
     monkeypatch.setattr(product, "RULES_AT_ONCE", 2)
     uri = "mongodb://localhost/shares"
-    store, other = MongoStore(uri, client), MongoStore(uri, client)
+    store, other = opened(uri, client), opened(uri, client)
     known = store.save_rules([a_rule("r1"), a_rule("r2", percent_e2=200), a_rule("r3")])
     given = [a_rule("new"), *(rule.model_copy(update={"percent_e2": 900}) for rule in known), a_rule("late")]
     won: list[Rule] = []
@@ -91,7 +96,7 @@ def test_a_write_that_fails_for_another_reason_than_a_conflict_is_undone_too(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(product, "RULES_AT_ONCE", 1)
-    store = MongoStore("mongodb://localhost/shares", client)
+    store = opened("mongodb://localhost/shares", client)
     known = store.save_rule(a_rule("r1"))
     write, calls = Collection.bulk_write, iter(range(100))
 
@@ -109,7 +114,7 @@ def test_a_write_that_fails_for_another_reason_than_a_conflict_is_undone_too(
 
 
 def test_a_person_may_add_a_field_to_a_document(client: Any) -> None:
-    store = MongoStore("mongodb://localhost/shares", client)
+    store = opened("mongodb://localhost/shares", client)
     user = store.save_user(a_user())
     client["shares"]["users"].update_one({"_id": user.id}, {"$set": {"note": "likes mornings"}})
     assert store.user(user.id) == user
@@ -118,19 +123,19 @@ def test_a_person_may_add_a_field_to_a_document(client: Any) -> None:
 def test_the_database_is_named_by_the_address_and_else_storm() -> None:
     for uri, name in (("mongodb://localhost/shares?w=1", "shares"), ("mongodb://localhost", "storm")):
         client: Any = mongomock.MongoClient(uri)
-        MongoStore(uri, client).save_user(a_user())
+        opened(uri, client).save_user(a_user())
         assert client.list_database_names() == [name]
 
 
 def test_indexes_are_made_at_the_start(server: Server) -> None:
-    MongoStore(f"mongodb://{server.host}").close()
+    opened(f"mongodb://{server.host}").close()
     made = [(command["createIndexes"], index) for command in server.named("createIndexes") for index in command["indexes"]]
     assert [collection for collection, index in made if index.get("unique")] == ["users"]
-    assert len(made) == len(INDEXES) + 1
+    assert len(made) == sum(len(noun.indexes) for noun in NOUNS.values()) + 1
     assert ("rules", {"user": 1, "updated_ms": -1, "_id": -1}) in [(collection, index["key"]) for collection, index in made]
 
 
-def test_each_write_waits_for_the_journals_of_a_majority(server: Server, store: MongoStore) -> None:
+def test_each_write_waits_for_the_journals_of_a_majority(server: Server, store: Store) -> None:
     store.save_rule(a_rule())
     store.save_rule(a_rule(revision=1))
     store.mark_spent("r1", 1)
@@ -144,14 +149,14 @@ def test_each_write_waits_for_the_journals_of_a_majority(server: Server, store: 
     assert {command["$db"] for command in server.commands} == {"shares"}
 
 
-def test_a_change_of_a_rule_is_abandoned_before_the_evaluator_could_miss_it(server: Server, store: MongoStore) -> None:
+def test_a_change_of_a_rule_is_abandoned_before_the_evaluator_could_miss_it(server: Server, store: Store) -> None:
     store.save_rule(a_rule())
     store.mark_spent("r1", 1)
     assert len(server.commands) == 6
     assert all(0 < command["maxTimeMS"] <= CHANGE_S * 1_000 for command in server.commands)
 
 
-def test_many_rules_go_over_in_few_commands_and_are_abandoned_as_one_is(server: Server, store: MongoStore) -> None:
+def test_many_rules_go_over_in_few_commands_and_are_abandoned_as_one_is(server: Server, store: Store) -> None:
     server.answers["insert"] = {"ok": 1, "n": 500}
     server.answers["find"] = {"ok": 1, "cursor": {"id": 0, "ns": "shares.rules", "firstBatch": []}}
     assert len(store.save_rules([a_rule(f"r{number}") for number in range(1_000)])) == 1_000
@@ -162,7 +167,7 @@ def test_many_rules_go_over_in_few_commands_and_are_abandoned_as_one_is(server: 
     assert [change["$inc"] for change in clock if "$inc" in change] == [{"ms": 500}] * 2
 
 
-def test_a_change_is_one_conditional_replacement(server: Server, store: MongoStore) -> None:
+def test_a_change_is_one_conditional_replacement(server: Server, store: Store) -> None:
     store.save_delivery(a_delivery(revision=4, state=DeliveryState.SENT))
     (command,) = server.commands
     assert (command["findAndModify"], command["query"]) == ("deliveries", {"_id": "r1-1-c1", "revision": 4})
@@ -170,7 +175,7 @@ def test_a_change_is_one_conditional_replacement(server: Server, store: MongoSto
     assert not command.get("upsert")
 
 
-def test_a_dump_goes_over_in_few_commands(server: Server, store: MongoStore) -> None:
+def test_a_dump_goes_over_in_few_commands(server: Server, store: Store) -> None:
     server.answers["update"] = {"ok": 1, "n": 1_000, "nModified": 0}
     assert store.save_instruments(an_instrument(token, f"NSE:S{token}") for token in range(1, 2_501)) == 2_500
     sent = server.named("update")
@@ -178,7 +183,7 @@ def test_a_dump_goes_over_in_few_commands(server: Server, store: MongoStore) -> 
     assert all(update["upsert"] for command in sent for update in command["updates"])
 
 
-def test_a_duplicate_that_the_server_reports_is_a_conflict(server: Server, store: MongoStore) -> None:
+def test_a_duplicate_that_the_server_reports_is_a_conflict(server: Server, store: Store) -> None:
     duplicate = {"index": 0, "code": 11000, "errmsg": "E11000 duplicate key error collection: shares.channels index: _id_"}
     server.answers["insert"] = {"ok": 1, "n": 0, "writeErrors": [duplicate]}
     with pytest.raises(Conflict, match="channels has c1 already"):
@@ -186,7 +191,7 @@ def test_a_duplicate_that_the_server_reports_is_a_conflict(server: Server, store
     assert store.record_alert(an_alert()) is False
 
 
-def test_what_the_server_refuses_is_said_in_its_words(server: Server, store: MongoStore) -> None:
+def test_what_the_server_refuses_is_said_in_its_words(server: Server, store: Store) -> None:
     server.answers = {"find": REFUSAL, "insert": REFUSAL, "findAndModify": REFUSAL, "distinct": REFUSAL, "update": REFUSAL}
     sentence = f"^the store {server.host} refused: not authorized on storm to execute command$"
     for ask in (
@@ -204,7 +209,7 @@ def test_what_the_server_refuses_is_said_in_its_words(server: Server, store: Mon
 def test_a_server_that_shuts_down_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(product, "OPERATION_MS", 2_000)
     with serve() as server:
-        store = MongoStore(f"mongodb://{server.host}")
+        store = opened(f"mongodb://{server.host}")
         server.answers["find"] = {"ok": 0, "errmsg": "interrupted at shutdown", "code": 11600}
         with pytest.raises(StormError, match=f"^the store {server.host} cannot be reached: "):
             store.users()
@@ -215,7 +220,7 @@ def test_a_server_that_is_away_is_named_without_the_credentials(monkeypatch: pyt
     monkeypatch.setattr(product, "OPERATION_MS", 2_000)
     port = free_port()
     with pytest.raises(StormError) as raised:
-        MongoStore(f"mongodb://storm:{PASSWORD}@127.0.0.1:{port}/shares?authSource=admin")
+        opened(f"mongodb://storm:{PASSWORD}@127.0.0.1:{port}/shares?authSource=admin")
     assert (
         str(raised.value) == f"the store 127.0.0.1:{port} cannot be reached: 127.0.0.1:{port}: [Errno 111] Connection refused"
     )
@@ -235,7 +240,7 @@ def test_a_server_that_is_away_is_named_without_the_credentials(monkeypatch: pyt
 )
 def test_an_address_that_is_malformed_is_refused_without_repeating_it(uri: str) -> None:
     with pytest.raises(StormError, match=r"^MONGODB_URI is malformed; .* percent-encoded$") as raised:
-        MongoStore(uri)
+        opened(uri)
     assert raised.value.__suppress_context__
 
 
@@ -243,7 +248,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(client: Any) ->
     client["shares"]["meta"].insert_one({"_id": "schema", "version": VERSION + 1})
     newer = rf"\(schema {VERSION + 1}, this one knows {VERSION}\)$"
     with pytest.raises(StormError, match=rf"^the store localhost was written by a newer StormAlert {newer}"):
-        MongoStore("mongodb://localhost/shares", client)
+        opened("mongodb://localhost/shares", client)
     assert list(client["shares"]["meta"].find()) == [{"_id": "schema", "version": VERSION + 1}]
 
 
@@ -257,7 +262,7 @@ def as_the_first_version_wrote_it(client: Any) -> None:
 
 def test_a_store_of_the_first_version_is_brought_forward_with_all_that_is_in_it(client: Any) -> None:
     as_the_first_version_wrote_it(client)
-    store = MongoStore("mongodb://localhost/shares", client)
+    store = opened("mongodb://localhost/shares", client)
     assert store.unfinished_deliveries(2_000, due_ms=0) == [a_delivery(revision=1)]
     assert "state_1_updated_ms_1" not in client["shares"]["deliveries"].index_information()
     assert client["shares"]["meta"].find_one({"_id": "schema"}) == {"_id": "schema", "version": VERSION}
@@ -275,7 +280,7 @@ def test_processes_that_find_an_old_store_at_once_bring_it_forward_once(client: 
 
     monkeypatch.setitem(mongo_schema.STEPS, VERSION, slow)
     with ThreadPoolExecutor(4) as pool:
-        stores = list(pool.map(lambda _: MongoStore("mongodb://localhost/shares", client), range(4)))
+        stores = list(pool.map(lambda _: opened("mongodb://localhost/shares", client), range(4)))
     assert done == [VERSION]
     assert all(each.unfinished_deliveries(2_000, due_ms=0) for each in stores)
 
@@ -283,7 +288,7 @@ def test_processes_that_find_an_old_store_at_once_bring_it_forward_once(client: 
 def test_a_step_whose_process_was_killed_is_run_again(client: Any) -> None:
     as_the_first_version_wrote_it(client)
     client["shares"]["meta"].insert_one({"_id": "migration", "until_ms": now_ms() - 1})
-    assert MongoStore("mongodb://localhost/shares", client).unfinished_deliveries(2_000, due_ms=0)
+    assert opened("mongodb://localhost/shares", client).unfinished_deliveries(2_000, due_ms=0)
 
 
 def test_who_is_refused_waits_while_whoever_may_brings_the_store_forward(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,11 +301,11 @@ def test_who_is_refused_waits_while_whoever_may_brings_the_store_forward(client:
 
     def meanwhile(_s: float) -> None:
         monkeypatch.setitem(mongo_schema.STEPS, VERSION, step)
-        brought_forward.append(MongoStore("mongodb://localhost/shares", client))
+        brought_forward.append(opened("mongodb://localhost/shares", client))
 
     monkeypatch.setitem(mongo_schema.STEPS, VERSION, refused)
     monkeypatch.setattr(mongo_schema.time, "sleep", meanwhile)
-    assert MongoStore("mongodb://localhost/shares", client).unfinished_deliveries(2_000, due_ms=0)
+    assert opened("mongodb://localhost/shares", client).unfinished_deliveries(2_000, due_ms=0)
     assert len(brought_forward) == 1
 
 
@@ -310,11 +315,11 @@ def test_a_user_without_the_right_to_bring_a_store_forward_says_who_has_it(
     monkeypatch.setattr(mongo_schema, "WAIT_S", 0)
     server.answers["findAndModify"] = REFUSAL
     with pytest.raises(StormError, match=f"has schema 0 and needs {VERSION}: the dashboard brings it forward"):
-        MongoStore(f"mongodb://{server.host}")
+        opened(f"mongodb://{server.host}")
     done = {"_id": "schema", "version": VERSION}
     server.answers["find"] = {"ok": 1, "cursor": {"id": 0, "ns": "storm.meta", "firstBatch": [done]}}
     server.answers["createIndexes"] = REFUSAL
-    MongoStore(f"mongodb://{server.host}").close()
+    opened(f"mongodb://{server.host}").close()
 
 
 def test_who_is_refused_at_a_step_leaves_the_store_to_whoever_may_run_it(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,9 +336,9 @@ def test_who_is_refused_at_a_step_leaves_the_store_to_whoever_may_run_it(client:
     with monkeypatch.context() as patch:
         patch.setitem(mongo_schema.STEPS, VERSION, refused)
         with pytest.raises(StormError, match=f"has schema 1 and needs {VERSION}: the dashboard brings it forward"):
-            MongoStore("mongodb://localhost/shares", client)
+            opened("mongodb://localhost/shares", client)
     assert mongo_schema.version_of(client["shares"]) == 1
-    assert MongoStore("mongodb://localhost/shares", client).unfinished_deliveries(2_000, due_ms=0)
+    assert opened("mongodb://localhost/shares", client).unfinished_deliveries(2_000, due_ms=0)
     assert mongo_schema.version_of(client["shares"]) == VERSION
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from stormalert.errors import Conflict, StormError
 from stormalert.model import AlertFilter, ChannelKind, DeliveryState, Direction, Kind, RuleFilter
-from stormalert.store import Store
-from stormalert.store.sqlite import MIGRATIONS, SqliteStore
+from stormalert.store import Store, open_store
+from stormalert.store.sqlite_schema import MIGRATIONS
 from tests.store.records import a_channel, a_delivery, a_mute, a_rule
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ PROCESSES = 4
 COUNTED = 40
 WITHIN_S = 120
 
-OPENS = "from pathlib import Path; from stormalert.store.sqlite import SqliteStore; store = SqliteStore(Path(sys.argv[1]))"
+OPENS = "from pathlib import Path; from stormalert.store import open_store; store = open_store('', Path(sys.argv[1]))"
 
 COUNTS_UP = f"""
 import sys
@@ -80,7 +80,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[Store]:
-    opened = SqliteStore(path)
+    opened = open_store("", path)
     yield opened
     opened.close()
 
@@ -118,7 +118,7 @@ def test_processes_that_open_a_new_store_at_once_all_get_it(path: Path) -> None:
     for process in opening:
         process.communicate(timeout=WITHIN_S)
     assert [process.returncode for process in opening] == [0] * PROCESSES
-    store = SqliteStore(path)
+    store = open_store("", path)
     assert [store.setting(str(number)) for number in range(PROCESSES)] == ["here"] * PROCESSES
     store.close()
 
@@ -132,7 +132,7 @@ def test_a_writer_that_is_killed_leaves_a_whole_store_with_all_it_acknowledged(p
         os.kill(writer.pid, signal.SIGKILL)
         rest, _ = writer.communicate(timeout=WITHIN_S)
         acknowledged = int((rest.split() or [acknowledged])[-1])
-        store = SqliteStore(path)
+        store = open_store("", path)
         rows = store.search_instruments("NSE:", limit=1_000)
         store.close()
         assert len(rows) == 300
@@ -190,7 +190,7 @@ def test_a_change_that_failed_leaves_nothing_open_behind_it(store: Store, path: 
     with pytest.raises(Conflict):
         store.save_rule(rule.model_copy(update={"revision": 7}))
     store.save_channel(a_channel())
-    other = SqliteStore(path)
+    other = open_store("", path)
     assert (other.rule(rule.id), other.channel("c1")) == (rule, store.channel("c1"))
     assert other.save_rule(rule).revision == 2
     other.close()
@@ -201,67 +201,67 @@ def test_a_full_disk_is_said_in_one_sentence_and_later_writes_are_kept(path: Pat
     said, _ = filling.communicate(timeout=WITHIN_S)
     assert filling.returncode == 0
     assert said.startswith(f"the store {path} cannot be used: ")
-    store = SqliteStore(path)
+    store = open_store("", path)
     assert [store.setting(name) for name in ("before", "much", "after")] == ["kept", None, "kept"]
     store.close()
 
 
 def test_all_is_there_when_the_file_is_opened_again(path: Path) -> None:
-    store = SqliteStore(path)
+    store = open_store("", path)
     rule, delivery = store.save_rule(a_rule()), store.save_delivery(a_delivery(state=DeliveryState.SENT))
     store.close()
-    again = SqliteStore(path)
+    again = open_store("", path)
     assert (again.rule(rule.id), again.delivery(delivery.id)) == (rule, delivery)
     assert again.save_rule(rule).updated_ms > rule.updated_ms
     again.close()
 
 
 def test_folders_on_the_way_to_the_file_are_made(tmp_path: Path) -> None:
-    SqliteStore(tmp_path / "var" / "data" / "store.sqlite3").close()
+    open_store("", tmp_path / "var" / "data" / "store.sqlite3").close()
     assert (tmp_path / "var" / "data" / "store.sqlite3").is_file()
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path) -> None:
     path.write_text("name,price\n" * 1_000)
     with pytest.raises(StormError, match=f"^the store {path} cannot be used: file is not a database$"):
-        SqliteStore(path)
+        open_store("", path)
     assert path.read_text() == "name,price\n" * 1_000
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StormError, match=f"^the store {tmp_path} cannot be opened: "):
-        SqliteStore(tmp_path)
+        open_store("", tmp_path)
 
 
 def test_a_path_through_a_file_is_refused(path: Path) -> None:
     path.touch()
     with pytest.raises(StormError, match="cannot be opened: "):
-        SqliteStore(path / "store.sqlite3")
+        open_store("", path / "store.sqlite3")
 
 
 def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> None:
-    SqliteStore(path).close()
+    open_store("", path).close()
     newer = len(MIGRATIONS) + 1
     with sqlite3.connect(path) as file:
         file.execute(f"PRAGMA user_version = {newer}")
     file.close()
     with pytest.raises(StormError, match=rf"^the store {path} was written by a newer StormAlert \(schema {newer}, this"):
-        SqliteStore(path)
+        open_store("", path)
     with sqlite3.connect(path) as file:
         assert file.execute("PRAGMA user_version").fetchone() == (newer,)
     file.close()
 
 
 def test_a_page_of_rules_is_read_in_its_order_however_many_there_are(path: Path) -> None:
-    with closing(SqliteStore(path)) as store, closing(sqlite3.connect(path)) as file:
+    with closing(open_store("", path)) as store, closing(sqlite3.connect(path)) as file:
         plans: list[str] = []
-        store._db.set_trace_callback(
+        store._db._db.set_trace_callback(
             lambda sql: plans.extend(row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {sql}")) if "SELECT" in sql else None
         )
         store.rules_of("u1", (5, "r"), 50, RuleFilter(text="infy"))
         store.rules_by_symbol("u1", ("NSE:INFY", "r"), 50, RuleFilter(text="infy"))
         store.count_rules("u1")
-        store._db.set_trace_callback(None)
+        store._db._db.set_trace_callback(None)
     assert plans == [
         "SEARCH rules USING INDEX rules_by_user (user=? AND (updated_ms,id)<(?,?))",
         "SEARCH rules USING INDEX rules_by_symbol (user=? AND <expr>>?)",
@@ -282,13 +282,13 @@ def test_a_page_of_rules_is_read_in_its_order_however_many_there_are(path: Path)
     ],
 )
 def test_a_page_of_alerts_is_read_in_its_order_by_its_index(path: Path, only: AlertFilter | None) -> None:
-    with closing(SqliteStore(path)) as store, closing(sqlite3.connect(path)) as file:
+    with closing(open_store("", path)) as store, closing(sqlite3.connect(path)) as file:
         plans: list[str] = []
-        store._db.set_trace_callback(
+        store._db._db.set_trace_callback(
             lambda sql: plans.extend(row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {sql}")) if "SELECT" in sql else None
         )
         store.alerts_of("u1", (5, "r"), 25, only)
-        store._db.set_trace_callback(None)
+        store._db._db.set_trace_callback(None)
     is_by_token = only is not None and only.token
     index = "alerts_by_token (user=? AND token=?" if is_by_token else "alerts_by_user (user=?"
     assert plans[0].startswith(f"SEARCH alerts USING INDEX {index} AND ")
@@ -297,7 +297,7 @@ def test_a_page_of_alerts_is_read_in_its_order_by_its_index(path: Path, only: Al
 
 
 def test_a_store_that_was_closed_says_so_in_one_sentence(path: Path) -> None:
-    store = SqliteStore(path)
+    store = open_store("", path)
     store.close()
     with pytest.raises(StormError, match="closed"):
         store.users()
@@ -310,7 +310,7 @@ def test_a_store_of_the_first_version_is_brought_forward_with_all_that_is_in_it(
         file.execute("INSERT INTO channels (id, revision, body, user) VALUES ('c1', 1, ?, 'u1')", (body,))
         file.execute("PRAGMA user_version = 1")
         file.commit()
-    with closing(SqliteStore(path)) as store:
+    with closing(open_store("", path)) as store:
         (channel,) = store.channels_at(ChannelKind.TELEGRAM, "42")
         assert (channel.id, channel.takes_alerts) == ("c1", True)
         store.save_mute(a_mute())
@@ -328,7 +328,7 @@ def test_a_store_of_any_version_ends_as_one_that_was_made_today(path: Path, tmp_
         file.execute(f"INSERT INTO deliveries ({columns}) VALUES (?, ?, 1, 'r1-1', 'queued', 1000)", row)
         file.execute(f"PRAGMA user_version = {version}")
         file.commit()
-    with closing(SqliteStore(path)) as store, closing(SqliteStore(tmp_path / "new.sqlite3")):
+    with closing(open_store("", path)) as store, closing(open_store("", tmp_path / "new.sqlite3")):
         assert store.unfinished_deliveries(2_000, due_ms=0) == [a_delivery(revision=1)]
     assert schema(path) == schema(tmp_path / "new.sqlite3")
 
