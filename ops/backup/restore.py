@@ -19,10 +19,11 @@ from stormalert.redis import keys
 from stormalert.redis.keys import Backup, Shard
 from stormalert.rules.engine import read_armed, rest
 from stormalert.store import Store, dump
+from stormalert.store.nouns import AUDIT, INSTRUMENTS, SETTINGS, TICKETS
 from stormalert.units import format_ist, now_ms
 
 # What a new installation makes by itself before anybody used it.
-OWN = ("instruments", "tickets", "audit", dump.SETTINGS)
+OWN = (INSTRUMENTS.name, TICKETS.name, AUDIT.name, SETTINGS.name)
 
 # An armed rule by the id that its alert will have: shard, instrument, rule and epoch.
 Armed = dict[str, tuple[Shard, int, str, int]]
@@ -51,14 +52,8 @@ def restore(config: Settings, store: Store, client: Redis, path: Path, *, is_for
 
 def _check(row: archive.Row) -> None:
     match row:
-        case ["record", dump.WATCHLISTS, {"user": str(), "tokens": list()}] | [
-            "record",
-            dump.SETTINGS,
-            {"name": str(), "value": str()},
-        ]:
-            return
-        case ["record", str(collection), dict(fields)]:
-            dump.record(collection, fields)
+        case ["record", str(noun), dict(fields)]:
+            dump.record(noun, fields)
         case ["key", str(), str(), int(), _] | ["entries", str(), list()] | ["stream", str(), [_, _, _, list()]]:
             return
         case _:

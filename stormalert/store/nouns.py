@@ -32,7 +32,7 @@ class Watchlist(Record):
 
 
 class Setting(Record):
-    """What was set in the panel; the value may be sealed by stormalert.security."""
+    """What was set in the panel; the value may be sealed by stormalert.access.security."""
 
     name: str
     value: str

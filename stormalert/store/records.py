@@ -339,7 +339,7 @@ class Store:
         ruled: set[int] = self._db.distinct(RULES, "token", [IS_NOT_DELETED, Where("token", "<>", 0)])
         return ruled | self._db.distinct(WATCHLISTS, "tokens")
 
-    # Settings made in the panel (values may be sealed by stormalert.security) and the audit log.
+    # Settings made in the panel (values may be sealed by stormalert.access.security) and the audit log.
 
     def setting(self, name: str) -> str | None:
         found = self._db.get(SETTINGS, name)

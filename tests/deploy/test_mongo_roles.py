@@ -32,7 +32,7 @@ ENTRANCES = {
     "bot": ("workers.bot.run",),
     # Streamlit runs the second as a script.
     "dashboard": ("dashboard.web.server", "dashboard.main"),
-    "relay": ("dashboard.relay",),
+    "relay": ("dashboard.relay.__main__",),
     "board": ("workers.board",),
 }
 # Those that take up admins' overrides.
