@@ -22,8 +22,9 @@ from ingest.session import KiteSession
 from ingest.sockets import SOCKETS_MAX, TOKENS_A_SOCKET, Socket, spread
 from stormalert import process
 from stormalert.config.settings import Settings
+from stormalert.config.stored import CALENDAR
 from stormalert.errors import InputError, StormError
-from stormalert.market.calendar import BUILT_IN, CALENDAR_SETTING, Calendar, Segment, TradingSessions, read_calendar
+from stormalert.market.calendar import BUILT_IN, Calendar, Segment, TradingSessions, read_calendar
 from stormalert.market.days import date_of
 from stormalert.process import sleep_unless
 from stormalert.redis import keys
@@ -122,7 +123,7 @@ class Ingest:
             socket.close()
 
     def _asked(self) -> tuple[set[int], str | None]:
-        return self._store.watched_tokens(), self._store.setting(CALENDAR_SETTING)
+        return self._store.watched_tokens(), self._store.setting(CALENDAR.name)
 
     def _subscribe(self, wanted: set[int], tasks: asyncio.TaskGroup) -> None:
         shares = spread(wanted, [socket.tokens for socket in self._sockets])

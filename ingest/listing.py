@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from ingest.feed import Feed
 from ingest.instruments import EXCHANGES, auctioned_tokens, read_dump, underlying_names
 from ingest.session import KiteSession
+from stormalert.config.stored import INSTRUMENTS_REFRESH
 from stormalert.errors import InputError, StormError
 from stormalert.market.days import ist
 from stormalert.model import Instrument
@@ -30,7 +31,6 @@ RETRY_AFTER_S = 60.0
 # Kite makes the day's dump around this time.
 DUMP_AT_MINUTE = 8 * 60 + 30
 # Whoever changes it asks for a listing now; its value is the moment of asking.
-REFRESH_SETTING = "instruments.refresh_ms"
 NAMED_MAX = 5
 
 
@@ -79,7 +79,7 @@ class Listing:
 
     async def _is_asked(self) -> bool:
         try:
-            before, self._asked = self._asked, await asyncio.to_thread(self._store.setting, REFRESH_SETTING)
+            before, self._asked = self._asked, await asyncio.to_thread(self._store.setting, INSTRUMENTS_REFRESH.name)
         except StormError:
             # The session says so.
             return False

@@ -5,7 +5,6 @@ goes on without a restart.
 """
 
 import asyncio
-import json
 import logging
 import random
 import time
@@ -19,6 +18,7 @@ from kiteconnect.exceptions import KiteException, NetworkException, TokenExcepti
 from ingest.feed import Feed
 from stormalert.access.security import sealer
 from stormalert.config.settings import Settings
+from stormalert.config.stored import KITE_LOGIN, KITE_REQUEST, KiteLogin
 from stormalert.errors import InputError, StormError
 from stormalert.process import Tasks, sleep_unless
 from stormalert.store import Store
@@ -35,9 +35,6 @@ DEAD_RETRY_S = 60.0
 # A request token that Kite could not be asked about is tried again, as long as it lives.
 EXCHANGE_RETRY_S = 3.0
 REQUEST_LIVES_MS = 300_000
-
-REQUEST_SETTING = "kite.request_token"
-ACCESS_SETTING = "kite.access_token"
 
 
 class KiteSession:
@@ -57,7 +54,7 @@ class KiteSession:
         self._handled_request = ""
         self._exchange_after_s = 0.0
         # What the last login gave, and sealed as long as the store has not taken it.
-        self._login: dict[str, Any] = {}
+        self._login: KiteLogin | None = None
         self._unsaved = ""
         self._changed = asyncio.Event()
 
@@ -105,7 +102,7 @@ class KiteSession:
         try:
             await self._save()
             request_text, access_text = await asyncio.to_thread(
-                lambda: (self._store.setting(REQUEST_SETTING), self._store.setting(ACCESS_SETTING))
+                lambda: (self._store.setting(KITE_REQUEST.name), self._store.setting(KITE_LOGIN.name))
             )
         except StormError as error:
             # No reason to log in: what is there streams on.
@@ -114,15 +111,16 @@ class KiteSession:
         self._feed.note_trouble("store", "")
         missing = "nobody has logged in to Kite yet"
         try:
-            request, access = self._unsealed(request_text), self._unsealed(access_text)
+            request = KITE_REQUEST.read(self._unsealed(request_text))
+            login = KITE_LOGIN.read(self._unsealed(access_text))
         except StormError as error:
-            request, access, missing = {}, {}, f"{error}: log in again"
-        if request.get("time_ms", 0) > max(access.get("login_ms", 0), self._login.get("login_ms", 0)):
-            await self._exchange(request["request_token"], request["time_ms"])
-        if self._login.get("login_ms", 0) > access.get("login_ms", 0):
-            access = self._login
-        self.login_ms = int(access.get("login_ms", 0))
-        token = access.get("access_token") or self._settings.kite_access_token.get_secret_value()
+            request, login, missing = None, None, f"{error}: log in again"
+        if request and request.time_ms > max(_login_ms(login), _login_ms(self._login)):
+            await self._exchange(request.request_token, request.time_ms)
+        if _login_ms(self._login) > _login_ms(login):
+            login = self._login
+        self.login_ms = _login_ms(login)
+        token = (login.access_token if login else "") or self._settings.kite_access_token.get_secret_value()
         if token and token not in (self._token, self._dead_token):
             self._adopt(token)
         if not self._token and not self._dead_token and not self._handled_request:
@@ -147,9 +145,9 @@ class KiteSession:
             return
         self._handled_request = request_token
         # Used at once, also when the store is away and takes it later.
-        self._login = {"access_token": session["access_token"], "login_ms": now_ms(), "user_id": session.get("user_id", "")}
-        self._unsaved = sealer(self._settings).seal(json.dumps(self._login))
-        self._adopt(self._login["access_token"])
+        self._login = KiteLogin(access_token=session["access_token"], login_ms=now_ms(), user_id=session.get("user_id", ""))
+        self._unsaved = sealer(self._settings).seal(KITE_LOGIN.text(self._login))
+        self._adopt(self._login.access_token)
         try:
             await self._save()
         except StormError as error:
@@ -157,7 +155,7 @@ class KiteSession:
 
     async def _save(self) -> None:
         if self._unsaved:
-            await asyncio.to_thread(self._store.save_setting, ACCESS_SETTING, self._unsaved)
+            await asyncio.to_thread(self._store.save_setting, KITE_LOGIN.name, self._unsaved)
             self._unsaved = ""
 
     async def _check_when_due(self) -> None:
@@ -184,14 +182,18 @@ class KiteSession:
         self._changed.set()
         log.info("access token adopted")
 
-    def _unsealed(self, sealed: str | None) -> dict[str, Any]:
-        return dict(json.loads(sealer(self._settings).unseal(sealed))) if sealed else {}
+    def _unsealed(self, sealed: str | None) -> str:
+        return sealer(self._settings).unseal(sealed) if sealed else ""
 
 
 async def _repeat(work: Callable[[], Any], stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         await work()
         await sleep_unless(stopping, POLL_S)
+
+
+def _login_ms(login: KiteLogin | None) -> int:
+    return login.login_ms if login else 0
 
 
 def _reason(error: Exception) -> str:

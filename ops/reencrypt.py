@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 
 from stormalert.access.security import Sealer, sealer
-from stormalert.config import overrides
 from stormalert.config.settings import Settings
+from stormalert.config.stored import SEALED
 from stormalert.errors import Conflict, StormError
 from stormalert.store import Store
-
-# Names of settings that are sealed, or how they begin.
-SEALED = (overrides.PREFIX, "kite.")
 
 
 def reencrypt(config: Settings, store: Store) -> tuple[int, list[str]]:

@@ -9,8 +9,9 @@ from dashboard import resources
 from dashboard.accounts import authentication
 from dashboard.admin import calendar_rows
 from dashboard.admin.access import admin, attempt
+from stormalert.config.stored import CALENDAR
 from stormalert.errors import InputError
-from stormalert.market.calendar import BUILT_IN, CALENDAR_SETTING, Calendar, read_calendar
+from stormalert.market.calendar import BUILT_IN, Calendar, read_calendar
 from stormalert.market.days import date_of
 from stormalert.units import now_ms
 
@@ -26,7 +27,7 @@ _CLOSES = st.column_config.TimeColumn("Closes", format="HH:mm")
 
 
 def show() -> None:
-    stored = resources.store().setting(CALENDAR_SETTING) or ""
+    stored = resources.store().setting(CALENDAR.name) or ""
     try:
         calendar = read_calendar(stored)
     except InputError as error:
@@ -105,5 +106,5 @@ def _as_json(stored: str, *, is_open: bool) -> None:
 
 def _save(text: str) -> None:
     read_calendar(text)
-    resources.store().save_setting(CALENDAR_SETTING, text)
+    resources.store().save_setting(CALENDAR.name, text)
     authentication.record(admin().user.id, "calendar changed", f"{len(text)} characters")

@@ -13,12 +13,12 @@ from dashboard.admin.access import admin, attempt, link
 from dashboard.system import status
 from stormalert import words
 from stormalert.config import overrides
+from stormalert.config.stored import INSTRUMENTS_REFRESH
 from stormalert.process import REDIS_ERRORS, is_beating
 from stormalert.redis import keys
 from stormalert.units import IST, now_ms
 
 # As ingest reads it: another value has it list the instruments anew.
-REFRESH_SETTING = "instruments.refresh_ms"
 # By Kite's own rule.
 TOKEN_ENDS_AT_H = 6
 _COLORS = {
@@ -86,7 +86,7 @@ def _listed() -> None:
 
 
 def _refresh() -> None:
-    resources.store().save_setting(REFRESH_SETTING, str(now_ms()))
+    resources.store().save_setting(INSTRUMENTS_REFRESH.name, str(now_ms()))
     authentication.record(admin().user.id, "instruments refreshed")
 
 

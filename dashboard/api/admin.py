@@ -29,8 +29,9 @@ from dashboard.system.depth import read_system
 from dashboard.web.access_rules import Door
 from stormalert.config import policy
 from stormalert.config.policy import PlanName, Policy, SecondFactor
+from stormalert.config.stored import CALENDAR
 from stormalert.errors import InputError
-from stormalert.market.calendar import CALENDAR_SETTING, Segment, read_calendar
+from stormalert.market.calendar import Segment, read_calendar
 from stormalert.model import Role, Scope, Ticket, TicketKind, User
 from stormalert.units import now_ms
 
@@ -233,7 +234,7 @@ async def system_status() -> dict[str, Any]:
 @router.get("/calendar", **READ)
 def get_calendar() -> Calendar:
     """What was added to the built-in calendar of the exchanges."""
-    text = resources.store().setting(CALENDAR_SETTING)
+    text = resources.store().setting(CALENDAR.name)
     return Calendar.model_validate(_spelled_out(json.loads(text))) if text else Calendar(holidays=[], special=[], hours=[])
 
 
@@ -242,7 +243,7 @@ def set_calendar(who: Who, asked: Calendar) -> Calendar:
     """In the place of what was added before."""
     text = asked.model_dump_json(exclude_none=True)
     read_calendar(text)
-    resources.store().save_setting(CALENDAR_SETTING, text)
+    resources.store().save_setting(CALENDAR.name, text)
     authentication.record(who.user.id, "calendar changed", f"{len(asked.holidays)} holidays, {len(asked.special)} special")
     return asked
 

@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 
 from dashboard.system.status import ANSWER_WITHIN_S, Status, Texts, facts_of, lag, read_processes
 from stormalert.config.settings import Settings
+from stormalert.config.stored import POLICY
 from stormalert.errors import StormError
 from stormalert.model import ChannelKind
 from stormalert.notify import alarms
@@ -87,7 +88,7 @@ async def read(redis: Redis, store: Store, config: Settings) -> Readings:
 def _ask_store(store: Store) -> tuple[float | None, frozenset[ChannelKind]]:
     began_s = time.monotonic()
     try:
-        store.setting("house")
+        store.setting(POLICY.name)
         took_s = time.monotonic() - began_s
         return took_s, frozenset(alarm.kind for alarm in alarms.alarms(store))
     except StormError:

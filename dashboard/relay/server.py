@@ -35,8 +35,9 @@ from dashboard.system.status import Status, for_everyone, read_status
 from dashboard.system.verdict import figures, verdict
 from dashboard.web import sessions
 from stormalert.config.settings import Settings
+from stormalert.config.stored import CALENDAR
 from stormalert.errors import InputError, StormError
-from stormalert.market.calendar import CALENDAR_SETTING, Segment, TradingSessions, read_calendar
+from stormalert.market.calendar import Segment, TradingSessions, read_calendar
 from stormalert.model import Alert
 from stormalert.process import REDIS_ERRORS, UNREACHABLE, Heartbeat, Tasks
 from stormalert.redis import keys
@@ -294,7 +295,7 @@ class Relay:
 
     async def _read_calendar(self) -> None:
         with contextlib.suppress(StormError):
-            self._sessions.use(read_calendar(await asyncio.to_thread(self._store.setting, CALENDAR_SETTING)))
+            self._sessions.use(read_calendar(await asyncio.to_thread(self._store.setting, CALENDAR.name)))
         await asyncio.sleep(CALENDAR_EVERY_S)
 
     async def _check_sessions(self) -> None:

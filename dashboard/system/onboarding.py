@@ -3,12 +3,11 @@
 from dashboard import resources
 from dashboard.system import onboarding_steps
 from dashboard.system.onboarding_steps import Facts, Step
+from stormalert.config.stored import ONBOARDING_CLOSED
 from stormalert.model import Instrument
 from stormalert.process import REDIS_ERRORS, is_beating
 from stormalert.redis import keys
 
-# A text of any kind: somebody has closed it.
-CLOSED_SETTING = "firststeps.closed"
 # Large stocks that everybody knows, and the index: offered as far as Kite lists them today.
 OFFERED = (
     "NIFTY 50", "RELIANCE", "TCS", "HDFCBANK", "ICICIBANK", "INFY", "SBIN", "BHARTIARTL", "ITC", "LT", "AXISBANK", "KOTAKBANK",
@@ -17,15 +16,15 @@ OFFERED = (
 
 
 def is_closed() -> bool:
-    return bool(resources.store().setting(CLOSED_SETTING))
+    return bool(resources.store().setting(ONBOARDING_CLOSED.name))
 
 
 def close() -> None:
-    resources.store().save_setting(CLOSED_SETTING, "closed")
+    resources.store().save_setting(ONBOARDING_CLOSED.name, "closed")
 
 
 def reopen() -> None:
-    resources.store().delete_setting(CLOSED_SETTING)
+    resources.store().delete_setting(ONBOARDING_CLOSED.name)
 
 
 def look(user: str) -> list[Step]:

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from dashboard import resources
 from dashboard.system.status import ANSWER_WITHIN_S
+from stormalert.config.stored import POLICY
 from stormalert.errors import StormError
 from stormalert.process import REDIS_ERRORS
 
@@ -39,7 +40,7 @@ async def _redis_answers() -> bool:
 async def _store_answers() -> bool:
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
-            await asyncio.to_thread(resources.store().setting, "house")
+            await asyncio.to_thread(resources.store().setting, POLICY.name)
     except (StormError, TimeoutError):
         return False
     return True

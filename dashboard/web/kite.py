@@ -1,7 +1,6 @@
 """The daily Kite login: out to Kite's page, back with a request token for ingest."""
 
 import asyncio
-import json
 import re
 import secrets
 from urllib.parse import urlencode
@@ -14,9 +13,9 @@ from dashboard.accounts import authentication
 from dashboard.web.auth import signed_in
 from dashboard.web.html import sentence_page
 from stormalert.access.security import sealer
+from stormalert.config.stored import KITE_REQUEST, KiteRequest
 from stormalert.units import now_ms
 
-SETTING = "kite.request_token"
 # Says that this browser went to Kite's page from here, so that nobody slips another account's token in.
 COOKIE = "storm_kite"
 _COOKIE_S = 600
@@ -64,8 +63,8 @@ async def from_kite(request: Request) -> Response:
 
 
 def _keep(request_token: str, user: str) -> None:
-    sealed = sealer(resources.config()).seal(json.dumps({"request_token": request_token, "time_ms": now_ms()}))
-    resources.store().save_setting(SETTING, sealed)
+    sealed = sealer(resources.config()).seal(KITE_REQUEST.text(KiteRequest(request_token=request_token, time_ms=now_ms())))
+    resources.store().save_setting(KITE_REQUEST.name, sealed)
     authentication.record(user, "logged in to Kite")
 
 

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from ops.doctor.case import Case
 from ops.doctor.finding import Finding, bad, good, wait
-from ops.reencrypt import SEALED
 from stormalert.access.security import Sealer, sealer
 from stormalert.config.settings import Settings
+from stormalert.config.stored import SEALED
 from stormalert.errors import StormError
 from stormalert.store import Store
 

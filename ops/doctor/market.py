@@ -5,8 +5,9 @@ from datetime import date, datetime
 
 from ops.doctor.case import Case
 from ops.doctor.finding import Finding, bad, good, wait
+from stormalert.config.stored import CALENDAR
 from stormalert.errors import InputError
-from stormalert.market.calendar import BUILT_IN, CALENDAR_SETTING, Calendar, Segment, read_calendar
+from stormalert.market.calendar import BUILT_IN, Calendar, Segment, read_calendar
 from stormalert.units import IST
 
 _ADVICE = (
@@ -18,7 +19,7 @@ def check_calendar(case: Case) -> Iterator[Finding]:
     calendar = BUILT_IN
     if case.store is not None:
         try:
-            calendar = read_calendar(case.store.setting(CALENDAR_SETTING))
+            calendar = read_calendar(case.store.setting(CALENDAR.name))
         except InputError as error:
             yield bad(
                 "calendar", f"the setting `calendar` is not used: {error}", "correct it; the built-in one counts meanwhile"

@@ -11,6 +11,7 @@ from pydantic import SecretStr, ValidationError
 
 from stormalert.access.security import new_id, sealer
 from stormalert.config.settings import Settings
+from stormalert.config.stored import OVERRIDE, OVERRIDES_REVISION
 from stormalert.errors import InputError, StormError
 from stormalert.store import Store
 
@@ -33,8 +34,6 @@ CHANNELS = (
 NAMES = (*KITE, *CHANNELS)
 # Beside those whose type says so: a URL with a password in it, and half of Kite's sign-in.
 _SECRET = frozenset({"SMTP_URL", "KITE_API_KEY"})
-PREFIX = "panel."
-_REVISION = "panelrevision"
 _TAIL, _LONG_ENOUGH = 4, 12
 
 
@@ -52,9 +51,9 @@ class Shown(NamedTuple):
 
 def overlay(config: Settings, store: Store) -> Settings:
     """The settings as they count. What cannot be used is left out, and logged without its value. Raises StormError."""
-    for name, sealed in store.settings([PREFIX + name for name in NAMES]).items():
+    for name, sealed in store.settings([OVERRIDE.of(name) for name in NAMES]).items():
         try:
-            config = _with(config, name.removeprefix(PREFIX), sealer(config).unseal(sealed))
+            config = _with(config, OVERRIDE.whose(name), sealer(config).unseal(sealed))
         except StormError as error:
             log.warning("a setting is not used", extra={"setting": name, "reason": str(error)})
     return config
@@ -69,14 +68,14 @@ def save(config: Settings, store: Store, name: str, text: str) -> None:
     if not text or not text.isprintable():
         raise InputError(f"{name}: expected printable characters")
     _with(config, name, text)
-    store.save_setting(PREFIX + name, seal.seal(text))
-    store.save_setting(_REVISION, new_id())
+    store.save_setting(OVERRIDE.of(name), seal.seal(text))
+    store.save_setting(OVERRIDES_REVISION.name, new_id())
 
 
 def forget(store: Store, name: str) -> None:
     """The environment's counts again."""
-    store.delete_setting(PREFIX + name)
-    store.save_setting(_REVISION, new_id())
+    store.delete_setting(OVERRIDE.of(name))
+    store.save_setting(OVERRIDES_REVISION.name, new_id())
 
 
 def of(config: Settings, names: Sequence[str]) -> dict[str, object]:
@@ -86,14 +85,14 @@ def of(config: Settings, names: Sequence[str]) -> dict[str, object]:
 
 def revision(store: Store) -> str:
     """Another text after each change."""
-    return store.setting(_REVISION) or ""
+    return store.setting(OVERRIDES_REVISION.name) or ""
 
 
 def shown(environment: Settings, store: Store) -> list[Shown]:
     """All that can be set, as it counts now; `environment` is without them."""
-    set_here = store.settings([PREFIX + name for name in NAMES])
+    set_here = store.settings([OVERRIDE.of(name) for name in NAMES])
     config = overlay(environment, store)
-    return [_shown(name, config, is_set_here=PREFIX + name in set_here) for name in NAMES]
+    return [_shown(name, config, is_set_here=OVERRIDE.of(name) in set_here) for name in NAMES]
 
 
 def _shown(name: str, config: Settings, *, is_set_here: bool) -> Shown:

@@ -5,11 +5,11 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError
 
+from stormalert.config.stored import POLICY
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Record, Role, User, sentences
 from stormalert.store import Store
 
-SETTING = "house"
 USUAL_PLAN = "standard"
 
 Made = TypeVar("Made", bound=Record)
@@ -52,7 +52,7 @@ class Policy(Record):
 
 
 def read(store: Store) -> Policy:
-    text = store.setting(SETTING)
+    text = store.setting(POLICY.name)
     if not text:
         return Policy()
     try:
@@ -62,7 +62,7 @@ def read(store: Store) -> Policy:
 
 
 def save(store: Store, policy: Policy) -> None:
-    store.save_setting(SETTING, policy.model_dump_json())
+    store.save_setting(POLICY.name, policy.model_dump_json())
 
 
 def change(store: Store, policy: Policy) -> None:

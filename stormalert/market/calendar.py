@@ -39,8 +39,6 @@ ALL = frozenset(Segment)
 DAY_MS = 86_400_000
 # Longer than the exchanges have ever been closed.
 LOOK_AHEAD_DAYS = 14
-# Of the store, where an admin's part is.
-CALENDAR_SETTING = "calendar"
 
 
 def _segments(names: object) -> object:

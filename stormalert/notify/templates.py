@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 
 from stormalert import words
+from stormalert.config.stored import TEMPLATE
 from stormalert.errors import InputError
 from stormalert.model import Alert, Direction, Kind
 from stormalert.store import Store
@@ -99,7 +100,7 @@ def example(alert_id: str, user: str, time_ms: int) -> Alert:
 
 def template_of(store: Store, user: str) -> str:
     """The user's own; empty for the usual one, which also stands in for one that an older StormAlert took."""
-    template = store.setting(_name(user)) or ""
+    template = store.setting(TEMPLATE.of(user)) or ""
     try:
         return checked(template) if template else ""
     except InputError:
@@ -107,16 +108,12 @@ def template_of(store: Store, user: str) -> str:
 
 
 def forget(store: Store, user: str) -> None:
-    store.delete_setting(_name(user))
+    store.delete_setting(TEMPLATE.of(user))
 
 
 def save_template(store: Store, user: str, template: str) -> None:
     """An empty one brings the usual one back. Raises InputError."""
-    store.save_setting(_name(user), checked(template) if template.strip() else "")
-
-
-def _name(user: str) -> str:
-    return f"template.{user}"
+    store.save_setting(TEMPLATE.of(user), checked(template) if template.strip() else "")
 
 
 def _parts(template: str) -> Iterator[tuple[str, str | None]]:

@@ -10,9 +10,9 @@ def test_env_example_is_fresh() -> None:
     assert docs.ENV_EXAMPLE.read_text() == env_example(), STALE
 
 
-def test_the_key_table_of_the_architecture_is_fresh() -> None:
+def test_the_tables_of_the_architecture_are_fresh() -> None:
     text = docs.ARCHITECTURE.read_text()
-    assert docs.with_key_table(text) == text, STALE
+    assert docs.with_tables(text) == text, STALE
 
 
 def test_every_setting_is_in_env_example() -> None:

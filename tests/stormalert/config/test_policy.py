@@ -3,6 +3,7 @@ from pydantic import ValidationError
 
 from stormalert.config import policy
 from stormalert.config.policy import LimitReached, Plan, Policy, SecondFactor
+from stormalert.config.stored import POLICY
 from stormalert.errors import InputError
 from stormalert.model import Role, RuleState
 from stormalert.store import Store
@@ -40,9 +41,9 @@ def test_a_plan_that_is_gone_is_the_usual_one(store: Store) -> None:
 
 
 def test_without_a_word_of_an_admin_the_usual_counts(store: Store) -> None:
-    store.delete_setting(policy.SETTING)
+    store.delete_setting(POLICY.name)
     assert policy.read(store) == Policy() and policy.plan(store, "u1") == Plan()
-    store.save_setting(policy.SETTING, '{"keep_days": 0}')
+    store.save_setting(POLICY.name, '{"keep_days": 0}')
     with pytest.raises(InputError, match="keep_days"):
         policy.read(store)
 
