@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ import pytest
 
 from stormalert.config import settings
 from stormalert.errors import StormError
-from stormalert.model import ChannelKind
 from stormalert.store import Store, mongo_query, mongo_schema, nouns, open_store
 from stormalert.store.mongo_schema import VERSION
 from tests.store import records
+from tests.store.calls import CALLS
 from tests.store.wire import Server, serve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,70 +236,6 @@ FOUND = {
     "forget": found({"_id": "x"}),
     "erase_user": found(mongo_query.document(nouns.RULES, records.a_rule())),
     "record_fired": found(mongo_query.document(nouns.DELIVERIES, records.a_delivery())),
-}
-# Every method, called so that it sends all that it may send.
-CALLS: dict[str, tuple[Callable[[Any], object], ...]] = {
-    "save_user": (lambda s: s.save_user(records.a_user()), lambda s: s.save_user(records.a_user(revision=1))),
-    "user": (lambda s: s.user("u"),),
-    "user_by_name": (lambda s: s.user_by_name("u"),),
-    "users": (lambda s: s.users(),),
-    "erase_user": (lambda s: s.erase_user("u"),),
-    "save_session": (lambda s: s.save_session(records.a_session()),),
-    "session": (lambda s: s.session("s"),),
-    "sessions_of": (lambda s: s.sessions_of("u"),),
-    "delete_session": (lambda s: s.delete_session("s"),),
-    "save_ticket": (lambda s: s.save_ticket(records.a_ticket()),),
-    "ticket": (lambda s: s.ticket("t"),),
-    "tickets": (lambda s: s.tickets(),),
-    "take_ticket": (lambda s: s.take_ticket("t"),),
-    "save_rule": (lambda s: s.save_rule(records.a_rule()), lambda s: s.save_rule(records.a_rule(revision=1))),
-    "save_rules": (lambda s: s.save_rules([records.a_rule("r1")]),),
-    "rule": (lambda s: s.rule("r"),),
-    "rules": (lambda s: s.rules(["r"]),),
-    "rules_of": (lambda s: s.rules_of("u"),),
-    "rules_by_symbol": (lambda s: s.rules_by_symbol("u"),),
-    "count_rules": (lambda s: s.count_rules("u"),),
-    "rules_changed": (lambda s: list(s.rules_changed(0)),),
-    "mark_spent": (lambda s: s.mark_spent("r", 1),),
-    "rename_instrument": (lambda s: s.rename_instrument(1, "NSE:X"),),
-    "save_channel": (lambda s: s.save_channel(records.a_channel()), lambda s: s.save_channel(records.a_channel(revision=1))),
-    "channel": (lambda s: s.channel("c"),),
-    "channels": (lambda s: s.channels(["c"]),),
-    "channels_of": (lambda s: s.channels_of("u"),),
-    "channels_at": (lambda s: s.channels_at(ChannelKind.EMAIL, "a@b.c"),),
-    "delete_channel": (lambda s: s.delete_channel("c"),),
-    "save_mute": (lambda s: s.save_mute(records.a_mute()),),
-    "mutes_of": (lambda s: s.mutes_of("u", 1),),
-    "delete_mute": (lambda s: s.delete_mute("m"),),
-    "record_alert": (lambda s: s.record_alert(records.an_alert()),),
-    "record_fired": (lambda s: s.record_fired([records.an_alert()], [records.a_delivery()]),),
-    "alert": (lambda s: s.alert("a"),),
-    "alerts": (lambda s: s.alerts(["a"]),),
-    "alerts_of": (lambda s: s.alerts_of("u"),),
-    "last_alert_ms": (lambda s: s.last_alert_ms("r"),),
-    # New ones come by record_fired.
-    "save_delivery": (lambda s: s.save_delivery(records.a_delivery(revision=1)),),
-    "save_deliveries": (lambda s: s.save_deliveries([records.a_delivery(revision=1)]),),
-    "delivery": (lambda s: s.delivery("d"),),
-    "deliveries": (lambda s: s.deliveries(["d"]),),
-    "deliveries_of": (lambda s: s.deliveries_of("a"),),
-    "unfinished_deliveries": (lambda s: s.unfinished_deliveries(1, 1),),
-    "deliveries_in": (lambda s: s.deliveries_in("s"),),
-    "save_instruments": (lambda s: s.save_instruments([records.an_instrument()]),),
-    "instrument": (lambda s: s.instrument(1),),
-    "instrument_by_symbol": (lambda s: s.instrument_by_symbol("NSE:X"),),
-    "search_instruments": (lambda s: s.search_instruments("x"),),
-    "save_watchlist": (lambda s: s.save_watchlist("u", [1]),),
-    "watchlist": (lambda s: s.watchlist("u"),),
-    "watched_tokens": (lambda s: s.watched_tokens(),),
-    "setting": (lambda s: s.setting("n"),),
-    "settings": (lambda s: s.settings(["n"]),),
-    "settings_like": (lambda s: s.settings_like("n"),),
-    "save_setting": (lambda s: s.save_setting("n", "v"),),
-    "delete_setting": (lambda s: s.delete_setting("n"),),
-    "record_audit": (lambda s: s.record_audit(records.an_entry()),),
-    "audit": (lambda s: s.audit(),),
-    "forget": (lambda s: s.forget(1, 1),),
 }
 
 
