@@ -191,6 +191,16 @@ def test_a_duplicate_that_the_server_reports_is_a_conflict(server: Server, store
     assert store.record_alert(an_alert()) is False
 
 
+@pytest.mark.parametrize("duplicates", [[], [{"index": 0, "code": 11000, "errmsg": "E11000 duplicate key error"}]])
+def test_alerts_whose_journaling_failed_are_not_taken_for_stored(
+    server: Server, store: Store, duplicates: list[dict[str, Any]]
+) -> None:
+    failed = {"code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting for replication timed out"}
+    server.answers["insert"] = {"ok": 1, "n": 1, "writeErrors": duplicates, "writeConcernError": failed}
+    with pytest.raises(StormError, match=f"^the store {server.host} refused: "):
+        store.record_fired([an_alert()], [])
+
+
 def test_what_the_server_refuses_is_said_in_its_words(server: Server, store: Store) -> None:
     server.answers = {"find": REFUSAL, "insert": REFUSAL, "findAndModify": REFUSAL, "distinct": REFUSAL, "update": REFUSAL}
     sentence = f"^the store {server.host} refused: not authorized on storm to execute command$"
