@@ -26,7 +26,7 @@ Kept = TypeVar("Kept", bound=Record)
 Revised = TypeVar("Revised", User, Rule, Channel, Delivery)
 
 
-class Watchlist(Record):
+class StoredWatchlist(Record):
     user: str
     tokens: tuple[int, ...]
 
@@ -83,7 +83,7 @@ DELIVERIES = Noun(
 ALERTS = Noun("alerts", Alert, ("user -time_ms -id", "user token -time_ms -id", "rule -time_ms", "time_ms"))
 INSTRUMENTS = Noun("instruments", Instrument, ("folded_symbol token",), key="token", folded=("symbol", "name"))
 AUDIT = Noun("audit", AuditEntry, ("-time_ms -id", "user -time_ms -id"))
-WATCHLISTS = Noun("watchlists", Watchlist, key="user", lists=("tokens",))
+WATCHLISTS = Noun("watchlists", StoredWatchlist, key="user", lists=("tokens",))
 SETTINGS = Noun("settings", Setting, key="name")
 
 # In the order in which they can be read while they are written to: users before what is theirs, deliveries before their alerts.

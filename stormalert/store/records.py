@@ -40,7 +40,7 @@ from stormalert.store.nouns import (
     WATCHLISTS,
     Noun,
     Setting,
-    Watchlist,
+    StoredWatchlist,
 )
 from stormalert.store.query import Condition, Cursor, Either, Has, Holds, Named, OneOf, SymbolCursor, Where
 from stormalert.units import now_ms
@@ -328,7 +328,7 @@ class Store:
         return found + self._db.find(INSTRUMENTS, others, order, limit - len(found))
 
     def save_watchlist(self, user_id: str, tokens: Sequence[int]) -> None:
-        self._db.put(WATCHLISTS, [Watchlist(user=user_id, tokens=tuple(tokens))])
+        self._db.put(WATCHLISTS, [StoredWatchlist(user=user_id, tokens=tuple(tokens))])
 
     def watchlist(self, user_id: str) -> list[int]:
         listed = self._db.get(WATCHLISTS, user_id)
