@@ -20,7 +20,7 @@ from stormalert.notify.alarms import clear_alarm, raise_alarm
 from stormalert.process import ALIVE_MS
 from stormalert.redis import keys
 from stormalert.store import open_store
-from stormalert.store.sqlite import MIGRATIONS
+from stormalert.store.sqlite_schema import MIGRATIONS
 from stormalert.units import now_ms
 from tests.conftest import free_port
 
