@@ -21,7 +21,7 @@ from stormalert.process import UNREACHABLE
 from stormalert.store import Store
 from stormalert.units import SECOND_MS, now_ms
 from workers import digest
-from workers.limits import Limits, Permit
+from workers.limits import Limits, Permit, Priority
 from workers.markers import Marks
 from workers.render import Message
 from workers.stages import Done, Ended, Later, Outcome, Parcel, Parked, Stages
@@ -187,7 +187,9 @@ class Courier:
         until_s = time.monotonic() + LONGEST_HOLD_S
         while True:
             async with self._paced():
-                permit = await _with_redis(lambda: self._limits.take(delivery.id, channel.kind, channel.address))
+                permit = await _with_redis(
+                    lambda: self._limits.take(delivery.id, channel.kind, channel.address, Priority.ALERT)
+                )
                 if isinstance(permit, Permit):
                     return await self._send_now(delivery, channel, message, permit)
             self._count("waits")

@@ -42,7 +42,7 @@ from workers.bot.numbers import Numbers
 from workers.bot.polling import Lock
 from workers.bot.send_requests import Errands
 from workers.fanout import Share
-from workers.limits import Limits, Permit
+from workers.limits import Limits, Permit, Priority
 from workers.markers import Marks
 from workers.quota import Quota
 
@@ -223,10 +223,10 @@ async def test_what_the_other_processes_ask_of_redis(cluster: Cluster) -> None:
         await marks.mark_sent("d1", "provider-1")
         assert await marks.provider_ids(["d1", "d2"]) == {"d1": "provider-1"}
         limits = Limits(client, parse({}))
-        permit = await limits.take("d1", ChannelKind.TELEGRAM, "-42")
+        permit = await limits.take("d1", ChannelKind.TELEGRAM, "-42", Priority.ALERT)
         assert isinstance(permit, Permit)
         await limits.settle(permit)
-        assert not isinstance(await limits.take("d2", ChannelKind.TELEGRAM, "-42"), Permit)
+        assert not isinstance(await limits.take("d2", ChannelKind.TELEGRAM, "-42", Priority.ALERT), Permit)
         alert = Alert(id="r1-1", rule="r1", user="u1", token=1, symbol="NSE:A", kind=Kind.DAY, direction=Direction.UP,
                       price_e4=1, reference_e4=1, percent_e2=1, window_ms=0, time_ms=1)  # fmt: skip
         assert await Quota(client).over([(alert, 1)], {alert.user: Share(Burst(most=9, within_s=9), per_hour=60)}) == {}

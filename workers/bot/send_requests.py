@@ -140,7 +140,7 @@ class Errands:
 
     async def _notify(self, channel: Channel, fields: dict[str, str]) -> None:
         message = _notice_message(channel, fields)
-        async with self._limits.at_once(channel.kind, channel.address, AGAIN_MAX_S):
+        async with self._limits.at_once(channel.kind, channel.address):
             # It was asked for twice when who asked died before it had noted so.
             if not channel.takes_alerts or not await self._marks.claim(message.delivery):
                 return
