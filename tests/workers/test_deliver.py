@@ -11,7 +11,7 @@ from stormalert import process
 from stormalert.config import settings
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Mute, MuteScope, QuietHours
 from stormalert.notify import alarms, channels, preferences, send_requests, templates
-from stormalert.notify.preferences import Loudness, RuleWish
+from stormalert.notify.preferences import Loudness, RulePreferences
 from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from stormalert.units import HOUR_MS, MINUTE_MS
@@ -435,20 +435,20 @@ def test_a_channel_or_a_rule_may_be_silent(
     courier: Rounds, store: Store, sandbox: Sandbox, is_silent: bool, loudness: Loudness, is_heard: bool
 ) -> None:
     change(store, is_silent=is_silent)
-    preferences.save_of_rule(store, "rule1", RuleWish(loudness=loudness))
+    preferences.save_of_rule(store, "rule1", RulePreferences(loudness=loudness))
     courier.deliver(ID)
     silent = [str(message["raw"].get("disable_notification", False)).lower() for message in sandbox.outbox()]
     assert silent == [str(not is_heard).lower()]
 
 
 def test_a_rule_may_send_nothing_or_elsewhere(courier: Rounds, store: Store, sandbox: Sandbox) -> None:
-    preferences.save_of_rule(store, "rule1", RuleWish(loudness=Loudness.OFF))
+    preferences.save_of_rule(store, "rule1", RulePreferences(loudness=Loudness.OFF))
     assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, "the rule sends no messages")
     store.save_delivery(stored(store).model_copy(update={"state": DeliveryState.QUEUED}))
-    preferences.save_of_rule(store, "rule1", RuleWish(channels=("channel2",)))
+    preferences.save_of_rule(store, "rule1", RulePreferences(channels=("channel2",)))
     assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, "the rule sends to other channels")
     store.save_delivery(stored(store).model_copy(update={"state": DeliveryState.QUEUED}))
-    preferences.save_of_rule(store, "rule1", RuleWish(channels=("channel1",)))
+    preferences.save_of_rule(store, "rule1", RulePreferences(channels=("channel1",)))
     assert courier.deliver(ID) == Done(DeliveryState.SENT)
     assert len(sandbox.outbox()) == 1
 
@@ -457,7 +457,7 @@ def test_what_a_watchlists_rule_is_to_do_counts_on_every_instrument(courier: Rou
     part = alert.model_copy(update={"id": f"rule7_{alert.token}-1", "rule": f"rule7_{alert.token}"})
     store.record_alert(part)
     store.save_delivery(stored(store).model_copy(update={"id": "of-a-part", "alert": part.id, "revision": 0}))
-    preferences.save_of_rule(store, "rule7", RuleWish(loudness=Loudness.OFF))
+    preferences.save_of_rule(store, "rule7", RulePreferences(loudness=Loudness.OFF))
     assert courier.deliver("of-a-part") == Done(DeliveryState.SUPPRESSED, "the rule sends no messages")
 
 
@@ -526,7 +526,7 @@ def test_who_blocks_a_channel_is_told_over_the_others(courier: Rounds, store: St
     sandbox.faults(telegram={"blocked": [ADDRESSES[ChannelKind.TELEGRAM]]})
     courier.deliver(ID)
     ((_, asked),) = redis.xrange(keys.ERRANDS)
-    assert (asked["kind"], asked["channel"]) == (send_requests.ErrandKind.NOTICE, "mail")
+    assert (asked["kind"], asked["channel"]) == (send_requests.SendKind.NOTICE, "mail")
     assert asked["headline"] == "⚠ Telegram gets no alerts any more"
     channel = store.channel("channel1")
     assert channel is not None

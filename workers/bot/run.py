@@ -20,7 +20,7 @@ from stormalert.store import open_store
 from workers.bot import polling
 from workers.bot.full import Full
 from workers.bot.polling import Lock, Poller
-from workers.bot.send_requests import Errands
+from workers.bot.send_requests import SendRequests
 from workers.bot.talk import App, Talk
 from workers.bot.watch import Watch
 from workers.bot.webhook import Webhook
@@ -52,7 +52,7 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
             closing.push_async_callback(sender.close)
         links = Linking(thread_client, config)
         limits = Limits(client, config)
-        errands = Errands(client, thread_client, store, links, channels, limits)
+        errands = SendRequests(client, thread_client, store, links, channels, limits)
         owner = f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"
         watch = Watch(client, thread_client, store, config, owner, Full(client, store, channels))
         talk = Talk(store, thread_client, links, limits)
@@ -107,7 +107,7 @@ async def _tell_name(application: App, client: Redis, stopping: asyncio.Event, p
         await _wait(stopping, NAME_S / 6 if is_listening else SOON_S)
 
 
-async def _facts(heartbeat: process.Heartbeat, errands: Errands, talk: Talk, stopping: asyncio.Event) -> None:
+async def _facts(heartbeat: process.Heartbeat, errands: SendRequests, talk: Talk, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         heartbeat.facts |= {"errands": errands.done, **talk.counts}
         await _wait(stopping, FACTS_S)

@@ -16,7 +16,7 @@ from stormalert.errors import DeliveryError, InputError, Permanent, Retryable, S
 from stormalert.model import Channel, ChannelKind
 from stormalert.notify import send_requests
 from stormalert.notify.linking import Linking
-from stormalert.notify.send_requests import ErrandKind, ErrandState, Outcome
+from stormalert.notify.send_requests import SendKind, SendResult, SendState
 from stormalert.process import REDIS_ERRORS
 from stormalert.redis import keys
 from stormalert.redis.streams import written_ms
@@ -50,7 +50,7 @@ NOTICE_USEFUL_S = 3_600
 Entry = tuple[str, dict[str, str]]
 
 
-class Errands:
+class SendRequests:
     def __init__(
         self,
         client: Redis,
@@ -102,32 +102,32 @@ class Errands:
             age_ms = now_ms() - written_ms(entry_id)
             if age_ms > USEFUL_MS:
                 raise InputError("nobody ran it in time")
-            if kind == ErrandKind.NOTICE and age_ms > LATE_MS and await self._is_over(fields):
+            if kind == SendKind.NOTICE and age_ms > LATE_MS and await self._is_over(fields):
                 raise InputError("it was over before it could be told")
-            await self._send(ErrandKind(kind), fields)
-            outcome = Outcome(ErrandState.SENT)
+            await self._send(SendKind(kind), fields)
+            outcome = SendResult(SendState.SENT)
         except (StormError, ValueError) as error:
-            if kind == ErrandKind.NOTICE and isinstance(error, StormError) and not isinstance(error, Permanent | InputError):
+            if kind == SendKind.NOTICE and isinstance(error, StormError) and not isinstance(error, Permanent | InputError):
                 raise
-            outcome = Outcome(ErrandState.FAILED, str(error))
+            outcome = SendResult(SendState.FAILED, str(error))
             log.warning("errand failed", extra={"errand": errand or fields.get("notice", ""), "reason": str(error)})
         if errand:
             await asyncio.to_thread(send_requests.settle, self._thread_client, errand, outcome)
         self.done += 1
 
-    async def _send(self, kind: ErrandKind, fields: dict[str, str]) -> None:
+    async def _send(self, kind: SendKind, fields: dict[str, str]) -> None:
         channel = await asyncio.to_thread(self._store.channel, fields.get("channel", ""))
         if channel is None:
             raise InputError("the channel was removed")
-        if kind is ErrandKind.NOTICE:
+        if kind is SendKind.NOTICE:
             await self._notify(channel, fields)
             return
-        if kind is ErrandKind.TEST and not channel.is_verified:
+        if kind is SendKind.TEST and not channel.is_verified:
             raise InputError("the channel is not verified")
-        if kind is ErrandKind.CODE and channel.is_verified:
+        if kind is SendKind.CODE and channel.is_verified:
             raise InputError("the channel is verified already")
         # Made here and now, so that it is in no stream and no job.
-        code = await asyncio.to_thread(self._links.make_code, channel) if kind is ErrandKind.CODE else ""
+        code = await asyncio.to_thread(self._links.make_code, channel) if kind is SendKind.CODE else ""
         await self._deliver(channel, _code_message(channel, code) if code else _test_message(channel))
 
     async def _is_over(self, fields: dict[str, str]) -> bool:
