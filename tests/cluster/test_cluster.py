@@ -43,7 +43,7 @@ from workers.bot.polling import Lock
 from workers.bot.send_requests import SendRequests
 from workers.fanout import Share
 from workers.limits import Limits, Permit, Priority
-from workers.markers import Marks
+from workers.pipeline.dedup import DedupMarkers
 from workers.quota import Quota
 
 # redis-py leaves connections of a node that went away to the garbage collector.
@@ -217,11 +217,11 @@ async def test_what_the_other_processes_ask_of_redis(cluster: Cluster) -> None:
             message = await topic.get_message(timeout=30)
         assert message and message["data"] == "{}"
     async with process.connect(cluster.url) as client:
-        marks = Marks(client)
-        assert await marks.claim("d1")
-        assert not await marks.claim("d1")
-        await marks.mark_sent("d1", "provider-1")
-        assert await marks.provider_ids(["d1", "d2"]) == {"d1": "provider-1"}
+        markers = DedupMarkers(client)
+        assert await markers.claim("d1")
+        assert not await markers.claim("d1")
+        await markers.mark_sent("d1", "provider-1")
+        assert await markers.provider_ids(["d1", "d2"]) == {"d1": "provider-1"}
         limits = Limits(client, parse({}))
         permit = await limits.take("d1", ChannelKind.TELEGRAM, "-42", Priority.ALERT)
         assert isinstance(permit, Permit)
