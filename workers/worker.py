@@ -43,17 +43,18 @@ LINGER_S = 0.03
 # What nobody could deal with comes again after this.
 BROKEN_S = 300.0
 
-# By the name of the queue that a job came from.
-Deliver = Mapping[str, Callable[[Sequence[str], Report], Future[None]]]
+Deliver = Callable[[Sequence[str], Report], Future[None]]
 Record = Callable[[Sequence[Ended]], None]
 
 
 class DeliveryWorker(SimpleWorker):
-    """`deliver` starts deliveries and reports each from another thread; `record` tells the store before RQ is told."""
+    """`deliver` starts deliveries, by the name of the queue that their jobs came from, and reports each from another thread;
+    `record` tells the store before RQ is told.
+    """
 
     max_connection_wait_time = 2.0
 
-    def __init__(self, *args: Any, deliver: Deliver, record: Record, **options: Any) -> None:
+    def __init__(self, *args: Any, deliver: Mapping[str, Deliver], record: Record, **options: Any) -> None:
         super().__init__(*args, **options)
         self._deliver, self._record = deliver, record
         self._hands: dict[str, tuple[Job, Execution]] = {}
@@ -145,15 +146,24 @@ class DeliveryWorker(SimpleWorker):
         accepted = [each for each in jobs if self._accepts(each)]
         for origin, deliver in self._deliver.items():
             if ids_of_queue := [each.id for each in accepted if each.origin == origin]:
-                deliver(ids_of_queue, self._report).add_done_callback(partial(self._hear, ids_of_queue))
+                self._hear(deliver, ids_of_queue)
 
-    def _hear(self, ids: Sequence[str], delivering: Future[None]) -> None:
-        """The end of what was started: no hand is kept by a delivery that broke before it could report."""
-        if not delivering.cancelled() and (error := delivering.exception()) is not None:
-            log.error("deliveries broke", exc_info=error, extra={"count": len(ids)})
-            for job_id in ids:
-                # One that was reported before is closed already.
+    def _hear(self, deliver: Deliver, ids: Sequence[str]) -> None:
+        """Start them, and see to it that each comes to an end: a delivery that breaks before it can report keeps no hand."""
+        open_ids = set(ids)
+
+        def report(ended: Ended) -> None:
+            open_ids.discard(ended.id)
+            self._report(ended)
+
+        def close(delivering: Future[None]) -> None:
+            error = None if delivering.cancelled() else delivering.exception()
+            if error is not None:
+                log.error("deliveries broke", exc_info=error, extra={"count": len(open_ids)})
+            for job_id in open_ids:
                 self._report(Ended(job_id, Later(BROKEN_S, f"unexpected error: {type(error).__name__}")))
+
+        deliver(ids, report).add_done_callback(close)
 
     def teardown(self) -> None:
         """What is in hand comes to its end first."""

@@ -1,6 +1,6 @@
 """The stages of a delivery, with a real store, a real Redis and the sandbox's providers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ from redis import Redis
 
 from stormalert import process
 from stormalert.config import settings
+from stormalert.errors import StormError
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Mute, MuteScope, QuietHours
 from stormalert.notify import alarms, preferences, send_requests, templates
 from stormalert.notify.preferences import Loudness, RulePreferences
@@ -17,12 +18,12 @@ from stormalert.units import HOUR_MS, MINUTE_MS
 from tests.workers.rig import ADDRESSES, Sandbox
 from workers import digest
 from workers.channels import open_channels
-from workers.deliver import PATIENCE, Deliverer
+from workers.deliver import BROKEN_S, PATIENCE, STORE_AWAY_S, Deliverer
 from workers.digest import Why
 from workers.limits import Limits
 from workers.loop import Loop
 from workers.pipeline.answers import LONGEST_PAUSE_S, pause_s
-from workers.pipeline.collect import Collector
+from workers.pipeline.collect import Collector, Steps
 from workers.pipeline.counters import Counters
 from workers.pipeline.dedup import DedupMarkers
 from workers.pipeline.outcome import Done, Ended, Later, Outcome, Parked
@@ -74,20 +75,40 @@ def store(tmp_path: Path, alert: Alert) -> Iterator[Store]:
     store.close()
 
 
+class Breaking(Collector):
+    """Finds nothing for a while, or never finds one of them."""
+
+    error: Exception | None = None
+    poison = ""
+
+    async def alone(self, delivery_ids: Sequence[str]) -> Steps:
+        if self.error is not None:
+            raise self.error
+        if self.poison in delivery_ids:
+            raise LookupError("a record that nobody can read")
+        return await super().alone(delivery_ids)
+
+
 class Rounds:
     """Takes one delivery at a time, as far as it goes, and has it recorded."""
 
-    def __init__(self, deliverer: Deliverer, recorder: Recorder, loop: Loop, markers: DedupMarkers) -> None:
+    def __init__(
+        self, collector: Breaking, deliverer: Deliverer, recorder: Recorder, loop: Loop, markers: DedupMarkers
+    ) -> None:
+        self.collector = collector
         self._deliverer = deliverer
         self._recorder = recorder
         self._loop = loop
         self._markers = markers
 
     def deliver(self, delivery_id: str) -> Outcome:
+        return self.deliver_all([delivery_id])[0].outcome
+
+    def deliver_all(self, delivery_ids: Sequence[str]) -> list[Ended]:
         ended: list[Ended] = []
-        self._loop.run(self._deliverer.deliver([delivery_id], ended.append))
+        self._loop.run(self._deliverer.deliver(delivery_ids, ended.append))
         self._recorder.record(ended)
-        return ended[0].outcome
+        return ended
 
     def digest(self, digest_id: str) -> list[Ended]:
         ended: list[Ended] = []
@@ -110,8 +131,9 @@ def rounds(store: Store, redis_url: str, redis: Redis, sandbox: Sandbox, clock: 
         client = process.connect(redis_url)
         markers, counters = DedupMarkers(client), Counters()
         sending = open_sending(client, redis, store, Limits(client, config), senders, PATIENCE, counters, clock)
-        deliverer = Deliverer(Collector(store, markers, clock), sending, clock)
-        yield Rounds(deliverer, Recorder(store, counters, clock), loop, markers)
+        collector = Breaking(store, markers, clock)
+        deliverer = Deliverer(collector, sending, clock)
+        yield Rounds(collector, deliverer, Recorder(store, counters, clock), loop, markers)
         for sender in senders.values():
             loop.run(sender.close())
         loop.run(client.aclose())
@@ -536,3 +558,34 @@ def test_who_blocks_a_channel_is_told_over_the_others(rounds: Rounds, store: Sto
     channel = store.channel("channel1")
     assert channel is not None
     assert asked["details"].startswith(f"It was switched off: {channel.reason}.")
+
+
+def test_while_the_store_is_away_deliveries_go_back_into_the_queue(rounds: Rounds, store: Store, sandbox: Sandbox) -> None:
+    rounds.collector.error = StormError("the store does not answer")
+    outcome = rounds.deliver(ID)
+    assert outcome == Later(STORE_AWAY_S, "the store does not answer")
+    assert (stored(store).attempts, sandbox.outbox()) == (0, [])
+    rounds.collector.error = None
+    assert rounds.deliver(ID) == Done(DeliveryState.SENT)
+
+
+def test_a_record_that_nobody_can_read_stops_no_other(rounds: Rounds, sandbox: Sandbox) -> None:
+    rounds.collector.poison = "rule1-9-channel1"
+    ended = rounds.deliver_all(["rule1-9-channel1", ID])
+    assert {each.id: each.outcome for each in ended} == {
+        "rule1-9-channel1": Later(BROKEN_S, "unexpected error: LookupError"),
+        ID: Done(DeliveryState.SENT),
+    }
+    assert len(sandbox.outbox()) == 1
+
+
+def test_what_breaks_on_its_way_is_a_try_that_failed(rounds: Rounds, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def take(*_given: object) -> float:
+        raise LookupError("a script that is not there")
+
+    monkeypatch.setattr(Limits, "take", take)
+    outcome = rounds.deliver(ID)
+    assert isinstance(outcome, Later)
+    assert (stored(store).attempts, stored(store).reason) == (1, "unexpected error: LookupError")
+    monkeypatch.undo()
+    assert rounds.deliver(ID) == Done(DeliveryState.SENT)
