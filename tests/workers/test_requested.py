@@ -1,6 +1,6 @@
 """What send requests ask for: what stops them, who goes first, and whom a dead address is told."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,25 +42,34 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> Iterator[Store]:
     store = open_store("", tmp_path / "store.sqlite3")
     store.save_channel(Channel(id="chat", user="u1", kind=ChannelKind.TELEGRAM, address=ADDRESSES[ChannelKind.TELEGRAM]))
     store.save_channel(Channel(id="new", user="u1", kind=ChannelKind.EMAIL, address="a@storm.example", is_verified=False))
     store.save_channel(Channel(id="off", user="u1", kind=ChannelKind.EMAIL, address="b@storm.example", is_on=False))
-    return store
+    yield store
+    store.close()
 
 
 @pytest.fixture
-def collector(redis_url: str, store: Store, clock: Clock) -> RequestCollector:
+def thread_client(redis_url: str) -> Iterator[ThreadRedis]:
     client = process.connect_in_thread(redis_url)
-    return RequestCollector(client, store, Linking(client, settings.parse({"STORM_MASTER_SECRET": "m" * 32})), clock)
+    yield client
+    client.close()
 
 
 @pytest.fixture
-async def sending(redis_url: str, store: Store, sandbox: Sandbox, clock: Clock) -> AsyncIterator[Sending]:
+def collector(thread_client: ThreadRedis, store: Store, clock: Clock) -> RequestCollector:
+    links = Linking(thread_client, settings.parse({"STORM_MASTER_SECRET": "m" * 32}))
+    return RequestCollector(thread_client, store, links, clock)
+
+
+@pytest.fixture
+async def sending(
+    redis_url: str, thread_client: ThreadRedis, store: Store, sandbox: Sandbox, clock: Clock
+) -> AsyncIterator[Sending]:
     config = settings.parse(sandbox.environment())
     client, senders = process.connect(redis_url), await open_channels(config)
-    thread_client = process.connect_in_thread(redis_url)
     yield open_sending(client, thread_client, store, Limits(client, config), senders, Patience(9, 9), Counters(), clock)
     for sender in senders.values():
         await sender.close()
@@ -111,12 +120,13 @@ def test_who_goes_first_and_who_is_waited_for(
     assert (outgoing.since_ms, outgoing.expires_ms) == (ASKED_MS, ASKED_MS + USEFUL_MS)
 
 
-def test_a_notice_that_waited_is_told_only_while_it_is_so(collector: RequestCollector, clock: Clock, redis_url: str) -> None:
+def test_a_notice_that_waited_is_told_only_while_it_is_so(
+    collector: RequestCollector, clock: Clock, thread_client: ThreadRedis
+) -> None:
     notice = Requested.read(ENTRY, NOTICE | {"incident": "feed"})
     clock.now_ms = ASKED_MS + LATE_MS + 1
     assert collector.collect(notice) == Done(DeliveryState.SUPPRESSED, "it was over before it could be told")
-    with ThreadRedis.from_url(redis_url) as client:
-        client.hset(keys.NOTICES, "feed", Incident("feed", since_ms=1, over="", seen_ms=1).text)
+    thread_client.hset(keys.NOTICES, "feed", Incident("feed", since_ms=1, over="", seen_ms=1).text)
     outgoing = collector.collect(notice)
     assert isinstance(outgoing, Outgoing)
     assert (outgoing.message.headline, outgoing.message.is_silent) == ("⚠ The feed is down", True)
