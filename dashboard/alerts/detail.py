@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
 from dashboard.alerts import facts
-from dashboard.alerts.facts import Trail
+from dashboard.alerts.facts import DeliveryHistory
 from dashboard.alerts.resend import resend
 from dashboard.chart import Mark, bars, chart
 from dashboard.rules import mutes
@@ -106,9 +106,9 @@ def is_kept(found: list[Bar], time_ms: int) -> bool:
 def _messages(user: str, alert: Alert) -> None:
     st.subheader("Messages", anchor=False)
     deliveries = resources.store().deliveries_of(alert.id)
-    found = facts.trails(alert, deliveries, resources.store().channels_of(user))
+    found = facts.histories(alert, deliveries, resources.store().channels_of(user))
     st.text(facts.verdict(found))
-    st.html(f'<ul class="trail">{"".join(map(_trail, found))}</ul>')
+    st.html(f'<ul class="trail">{"".join(map(_history, found))}</ul>')
     if failed := [it for it in deliveries if it.state is DeliveryState.FAILED]:
         offer_again(failed)
 
@@ -132,7 +132,7 @@ def _resent(count: int) -> str:
     return f"{count} on {'its' if count == 1 else 'their'} way again, within some seconds."
 
 
-def _trail(it: Trail) -> str:
+def _history(it: DeliveryHistory) -> str:
     steps = "".join(
         f"<li>{f'<time>{words.moment(step.time_ms)}</time>' if step.time_ms else ''}{escape(step.text)}</li>"
         for step in it.steps

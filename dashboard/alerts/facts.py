@@ -27,7 +27,7 @@ class Step(NamedTuple):
     text: str
 
 
-class Trail(NamedTuple):
+class DeliveryHistory(NamedTuple):
     """What became of an alert on one channel; `state`: one of a delivery's, or absent."""
 
     channel: str
@@ -82,20 +82,21 @@ def lines(alert: Alert) -> list[Line]:
     return found
 
 
-def trails(alert: Alert, deliveries: Sequence[Delivery], channels: Sequence[Channel]) -> list[Trail]:
+def histories(alert: Alert, deliveries: Sequence[Delivery], channels: Sequence[Channel]) -> list[DeliveryHistory]:
     """By channel, those that were tried first; each in order of time."""
     addresses = {channel.id: channel.address for channel in channels}
     tried = sorted(deliveries, key=lambda it: (it.queued_ms, it.id))
     found = [
-        Trail(texts.CHANNEL_NAMES[it.channel_kind], addresses.get(it.channel, ""), it.state, _steps(alert, it)) for it in tried
+        DeliveryHistory(texts.CHANNEL_NAMES[it.channel_kind], addresses.get(it.channel, ""), it.state, _steps(alert, it))
+        for it in tried
     ]
     for channel in texts.without(deliveries, channels):
         step = Step(0, f"not sent: {texts.why_not_sent(channel)}")
-        found.append(Trail(texts.CHANNEL_NAMES[channel.kind], channel.address, "absent", (step,)))
+        found.append(DeliveryHistory(texts.CHANNEL_NAMES[channel.kind], channel.address, "absent", (step,)))
     return found
 
 
-def verdict(found: Sequence[Trail]) -> str:
+def verdict(found: Sequence[DeliveryHistory]) -> str:
     """What became of it in one sentence."""
     if not found:
         return "You had no channel, so nothing was sent. Add one under Channels."

@@ -6,7 +6,7 @@ from dashboard import flash, resources, texts, viewer
 from dashboard.channels import addresses, book, order, rows, verification, wording
 from stormalert.errors import InputError
 from stormalert.model import Channel, ChannelKind
-from stormalert.notify.send_requests import ErrandKind
+from stormalert.notify.send_requests import SendKind
 
 
 def show() -> None:
@@ -49,6 +49,6 @@ def _addition() -> None:
     except InputError as error:
         st.error(str(error))
         return
-    verification.ask(channel, ErrandKind.CODE)
+    verification.ask(channel, SendKind.CODE)
     flash.leave(f"{texts.CHANNEL_NAMES[kind]} added; a code is on its way to it.")
     st.rerun()

@@ -10,7 +10,7 @@ from dashboard.channels import book, health, order, preferences, verification
 from stormalert.errors import Conflict
 from stormalert.model import Channel, ChannelKind, Delivery
 from stormalert.notify import alarms
-from stormalert.notify.send_requests import ErrandKind
+from stormalert.notify.send_requests import SendKind
 
 _ICONS = {
     ChannelKind.TELEGRAM: ":material/send:",
@@ -50,7 +50,7 @@ def _row(channel: Channel, channels: Sequence[Channel], last: Delivery | None, r
         with st.container(horizontal=True, vertical_alignment="center"):
             _actions(channel, channels, is_set_up)
         if channel.is_verified:
-            verification.show_errand(channel)
+            verification.show_request(channel)
         else:
             verification.enter_code(channel)
 
@@ -64,7 +64,7 @@ def _actions(channel: Channel, channels: Sequence[Channel], is_set_up: bool) -> 
     if channel.is_verified:
         _switch(channel)
         if st.button("Test", icon=":material/send:", key=f"test-{channel.id}", help="Sends a message there now"):
-            verification.ask(channel, ErrandKind.TEST)
+            verification.ask(channel, SendKind.TEST)
         if changed := preferences.ask(channel, channels):
             _save([changed], "saved")
         _moves(channel, channels)

@@ -6,18 +6,18 @@ from dashboard import flash, resources, texts, viewer
 from dashboard.rules.choice import Chosen
 from stormalert import words
 from stormalert.notify import preferences
-from stormalert.notify.preferences import Loudness, RuleWish
+from stormalert.notify.preferences import Loudness, RulePreferences
 
 _NAMES = {Loudness.ON: "As usual", Loudness.SILENT: "Without a sound", Loudness.OFF: "None, history only"}
 
 
-def told(wish: RuleWish) -> str:
+def told(wanted: RulePreferences) -> str:
     """For the table; empty where nothing is special."""
-    if wish.loudness is Loudness.OFF:
+    if wanted.loudness is Loudness.OFF:
         return "no messages"
-    parts = ["silent"] if wish.loudness is Loudness.SILENT else []
-    if wish.channels:
-        parts.append("some channels" if len(wish.channels) > 1 else "one channel")
+    parts = ["silent"] if wanted.loudness is Loudness.SILENT else []
+    if wanted.channels:
+        parts.append("some channels" if len(wanted.channels) > 1 else "one channel")
     return ", ".join(parts)
 
 
@@ -44,12 +44,12 @@ def ask(chosen: Chosen) -> None:
         disabled=loudness is Loudness.OFF,
     )
     if st.button("Save messages", type="primary", width="stretch"):
-        wish = RuleWish(loudness=loudness, channels=tuple(picked))
+        wanted = RulePreferences(loudness=loudness, channels=tuple(picked))
         bar = st.progress(0.0)
         done = 0
         for batch in chosen.batches(resources.store()):
             for rule in batch:
-                preferences.save_of_rule(resources.store(), rule.id, wish)
+                preferences.save_of_rule(resources.store(), rule.id, wanted)
             done += len(batch)
             bar.progress(min(done / chosen.size, 1.0))
         flash.leave("Messages saved." if done == 1 else f"Messages of {words.grouped(done)} rules saved.")

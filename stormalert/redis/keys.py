@@ -495,11 +495,11 @@ TABLE = (
         Backup.PASSING,
     ),
     Family(
-        "storm:{limits}:line:<limit>",
+        "storm:{limits}:line:<limit>:<priority>",
         "sorted set",
-        "deliveries that wait for the limit, by their turn",
+        "messages of one priority that wait for the limit, by their turn",
         "lua/permit",
-        "one member per waiting delivery; expires 30 s after the last turn",
+        "one member per waiting message; expires 30 s after the last turn",
         Backup.PASSING,
     ),
     Family(

@@ -20,7 +20,7 @@ from stormalert.config.policy import Plan, Policy, SecondFactor
 from stormalert.errors import InputError
 from stormalert.model import AuditEntry, Role, RuleState, TicketKind, User
 from stormalert.notify import preferences
-from stormalert.notify.preferences import Loudness, RuleWish
+from stormalert.notify.preferences import Loudness, RulePreferences
 from stormalert.store import open_store
 from tests.store.records import a_rule
 
@@ -333,8 +333,8 @@ def test_who_erases_oneself_leaves_nothing_but_the_audit_log(rig: Rig) -> None:
         ravi.put("/api/settings", json={"burst": {"most": 1, "within_s": 1}, "template": "hello {symbol}"})
         # Deleted by a StormAlert that did not forget how its alerts were told.
         rig.store.save_rule(a_rule("ravis-old", user=ravi.get("/api/auth/me").json()["id"], state=RuleState.DELETED))
-        preferences.save_of_rule(rig.store, "ravis-old", RuleWish(loudness=Loudness.OFF))
-        preferences.save_of_rule(rig.store, "minas", RuleWish(loudness=Loudness.OFF))
+        preferences.save_of_rule(rig.store, "ravis-old", RulePreferences(loudness=Loudness.OFF))
+        preferences.save_of_rule(rig.store, "minas", RulePreferences(loudness=Loudness.OFF))
         exported = ravi.get("/api/auth/export").json()
         assert exported["template"] == "hello {symbol}" and exported["burst"] == {"most": 1, "within_s": 1}
         assert exported["user"]["name"] == "ravi" and exported["rules"][0]["rule"]["id"] == made["id"]

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from dashboard.alerts import facts
-from dashboard.alerts.facts import Step, Trail
+from dashboard.alerts.facts import DeliveryHistory, Step
 from dashboard.alerts.listing import asked_cursor, asked_rule, moment_ms
 from dashboard.chart import Line, levels
 from dashboard.rules.status import RuleStatus
@@ -76,11 +76,16 @@ def test_each_channel_says_in_order_of_time_what_became_of_the_message() -> None
     read = a_delivery("d2", channel="c2", channel_kind=ChannelKind.TELEGRAM, queued_ms=999)
     read = read.moved({"state": DeliveryState.SENT, "updated_ms": 1_800})
     read = read.moved({"state": DeliveryState.READ, "updated_ms": 5_000})
-    found = facts.trails(alert, [failed, read], channels)
-    gone = Trail("Webhook", "https://a.example/x", "absent", (Step(0, "not sent: it was off (gone)"),))
+    found = facts.histories(alert, [failed, read], channels)
+    gone = DeliveryHistory("Webhook", "https://a.example/x", "absent", (Step(0, "not sent: it was off (gone)"),))
     assert found == [
-        Trail("Telegram", "42", "read", (Step(999, "queued"), Step(1_800, "sent, 0.8 s after the tick"), Step(5_000, "read"))),
-        Trail(
+        DeliveryHistory(
+            "Telegram",
+            "42",
+            "read",
+            (Step(999, "queued"), Step(1_800, "sent, 0.8 s after the tick"), Step(5_000, "read")),
+        ),
+        DeliveryHistory(
             "E-mail", "asha@example.com", "failed",
             (Step(1_000, "queued: timed out"), Step(9_000, "failed: gave up: timed out"), Step(0, "2 attempts in all")),
         ),
@@ -93,11 +98,11 @@ def test_each_channel_says_in_order_of_time_what_became_of_the_message() -> None
 def test_what_waits_says_until_when_and_why() -> None:
     due_ms = 3_600_000
     parked = a_delivery().moved({"due_ms": due_ms, "reason": "quiet hours", "updated_ms": 2_000})
-    (trail,) = facts.trails(an_alert(), [parked], [])
-    assert trail.steps == (
+    (history,) = facts.histories(an_alert(), [parked], [])
+    assert history.steps == (
         Step(1_000, "queued"), Step(2_000, "waits: quiet hours"), Step(0, f"due {words.clock(due_ms)}"),
     )  # fmt: skip
-    assert facts.verdict([trail]) == "Still on its way: E-mail."
+    assert facts.verdict([history]) == "Still on its way: E-mail."
 
 
 @pytest.mark.parametrize(
@@ -110,12 +115,12 @@ def test_what_waits_says_until_when_and_why() -> None:
     ],
 )
 def test_a_stand_in_that_still_waits_is_not_one_that_did_not_send(states: list[str], told: str) -> None:
-    assert facts.verdict([Trail("Telegram", "42", state, ()) for state in states]) == told
+    assert facts.verdict([DeliveryHistory("Telegram", "42", state, ()) for state in states]) == told
 
 
 def test_what_was_stored_before_deliveries_had_a_past_still_begins_with_its_queue() -> None:
-    (trail,) = facts.trails(an_alert(), [a_delivery(state=DeliveryState.SENT, updated_ms=1_500)], [])
-    assert trail.steps == (Step(1_000, "queued"), Step(1_500, "sent, 0.5 s after the tick"))
+    (history,) = facts.histories(an_alert(), [a_delivery(state=DeliveryState.SENT, updated_ms=1_500)], [])
+    assert history.steps == (Step(1_000, "queued"), Step(1_500, "sent, 0.5 s after the tick"))
 
 
 def test_without_a_channel_it_says_where_to_add_one() -> None:

@@ -1,7 +1,7 @@
 """What the tests of the workers work with: the sandbox's handles, addresses, and patience with a deadline."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,10 @@ from rq import Queue
 
 from stormalert.errors import DeliveryError
 from stormalert.model import Alert, ChannelKind
-from workers.post import Post
+from workers import post
+from workers.channels import Sender
+from workers.loop import Loop
+from workers.post import SEND_S
 from workers.queues import SERIALIZER, DeliveryJob
 from workers.render import Message, message
 from workers.worker import DeliveryWorker
@@ -69,6 +72,18 @@ class Sandbox:
             "SMTP_URL": f"smtp://127.0.0.1:{self.smtp_port}",
             "STORM_MAIL_FROM": "StormAlert <alerts@storm.example>",
         }
+
+
+class Post:
+    """Sends from an event loop in a thread, where the channels' connections stay open from one message to the next."""
+
+    def __init__(self, channels: Mapping[ChannelKind, Sender], loop: Loop, send_s: float = SEND_S) -> None:
+        self._channels = channels
+        self._loop = loop
+        self._send_s = send_s
+
+    def send(self, kind: ChannelKind, address: str, message: Message) -> str:
+        return self._loop.run(post.send(self._channels, kind, address, message, self._send_s))
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import pytest
 from stormalert.errors import Permanent, Retryable
 from stormalert.model import Alert, ChannelKind
 from tests.conftest import free_port
-from tests.workers.rig import SMTP_PASSWORD, Bench, Sandbox, refused, written
+from tests.workers.rig import SMTP_PASSWORD, Bench, Post, Sandbox, refused, written
 from workers.channels import CHANNELS
-from workers.post import SEND_S, Post
+from workers.post import SEND_S
 from workers.render import Message
 
 # Their id of a message is the delivery's own.

@@ -12,9 +12,8 @@ from stormalert.errors import Permanent, Retryable, SettingsError
 from stormalert.model import ChannelKind
 from stormalert.notify import twilio_codes
 from stormalert.redis import keys
-from tests.workers.rig import CONTENT_SID, Bench, Sandbox, refused
+from tests.workers.rig import CONTENT_SID, Bench, Post, Sandbox, refused
 from workers.channels.whatsapp import open_whatsapp
-from workers.post import Post
 from workers.render import Message
 
 # The rows of Twilio's documentation: what is retried, after how long; what switches the address off; what admins must mend.
