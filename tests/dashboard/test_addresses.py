@@ -1,10 +1,17 @@
 import pytest
 
-from dashboard.channels.addresses import HELP, checked
+from dashboard.channels import book
+from stormalert import channels
+from stormalert.config import settings
 from stormalert.errors import InputError
 from stormalert.model import Channel, ChannelKind
 
+CONFIG = settings.parse({"STORM_MASTER_SECRET": "m" * 32})
 TELEGRAM, WHATSAPP, EMAIL, WEBHOOK = ChannelKind.TELEGRAM, ChannelKind.WHATSAPP, ChannelKind.EMAIL, ChannelKind.WEBHOOK
+
+
+def checked(kind: ChannelKind, text: str) -> str:
+    return book.checked(kind, text, CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -77,4 +84,8 @@ def test_nothing_is_no_address(kind: ChannelKind) -> None:
 
 
 def test_every_channel_says_what_an_address_looks_like() -> None:
-    assert set(HELP) == set(ChannelKind)
+    for kind in ChannelKind:
+        channel = channels.of(kind)
+        assert channel.address_help.endswith(".") and channel.mend.endswith("."), kind
+        example = channel.demo(settings.parse({"STORM_KITE_API_ROOT": "https://example.com"})).address
+        assert channel.shown(checked(kind, example)) == example

@@ -8,7 +8,6 @@ from stormalert.errors import Permanent, Retryable
 from stormalert.model import Alert, ChannelKind
 from tests.conftest import free_port
 from tests.workers.rig import SMTP_PASSWORD, Bench, Sandbox, refused, written
-from workers.channels import CHANNELS
 from workers.post import SEND_S, Post
 from workers.render import Message
 
@@ -16,7 +15,7 @@ from workers.render import Message
 BY_DELIVERY = (ChannelKind.EMAIL, ChannelKind.WEBHOOK)
 
 
-@pytest.fixture(params=list(CHANNELS), ids=str)
+@pytest.fixture(params=list(ChannelKind), ids=str)
 def bench(
     request: pytest.FixtureRequest, sandbox: Sandbox, environment: dict[str, str], open_post: Callable[..., Post]
 ) -> Bench:
