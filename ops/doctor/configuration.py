@@ -36,7 +36,7 @@ def check_settings(case: Case) -> Iterator[Finding]:
     for missing in (it.missing(config) for it in providers if set(it.missing(config)) < set(it.needs)):
         if missing:
             yield bad("settings", f"half an account: no {' and no '.join(missing)}", f"set {' and '.join(missing)}")
-    if not config.public_url and (config.twilio_sid or config.smtp_url):
+    if not config.public_url and any("STORM_PUBLIC_URL" in it.options and it.is_set_up(config) for it in providers):
         advice = (
             "set it to the dashboard's https address; without it Twilio cannot report, and mails have no link that ends them"
         )
