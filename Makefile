@@ -35,7 +35,7 @@ bench: .venv/dev      ## measure, print a table and write bench/results.json
 fmt: .venv/dev        ## put code into its form
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-docs: .venv/run       ## make .env.example and the key table anew
+docs: .venv/run       ## make .env.example and the tables of the architecture anew
 	@$(BIN)/python -m stormalert docs
 
 lock: .venv/dev       ## compile requirements*.txt, with hashes, from pyproject.toml

@@ -10,12 +10,14 @@ from functools import cached_property
 
 from redis.asyncio import Redis
 
+from stormalert import channels
 from stormalert.access import security
 from stormalert.config.settings import Settings
 from stormalert.model import ChannelKind
+from stormalert.notify.description import RateLimit
 from stormalert.redis import keys
 from stormalert.redis.scripts import script
-from stormalert.units import MINUTE_MS, SECOND_MS
+from stormalert.units import SECOND_MS
 
 # The provider's clock may run slower than ours.
 MARGIN_MS = 10
@@ -97,16 +99,10 @@ class Limits:
 
 def limits_of(kind: ChannelKind, address: str, config: Settings) -> tuple[Limit, ...]:
     """What a message to the address counts against."""
+    return tuple(Limit(_name(kind, it), it.most, it.window_ms) for it in channels.of(kind).limits(address, config))
+
+
+def _name(kind: ChannelKind, limit: RateLimit) -> str:
     # Addresses are people's; a key holds a digest.
-    recipient = f"{kind}:{hashlib.blake2s(address.encode(), digest_size=12).hexdigest()}"
-    if kind is ChannelKind.TELEGRAM:
-        limits = (Limit(kind, config.telegram_bot_rate, SECOND_MS), Limit(recipient, config.telegram_chat_rate, SECOND_MS))
-        # Telegram gives groups and channels negative ids.
-        is_group = address.startswith(("-", "@"))
-        return (*limits, Limit(f"{recipient}:minute", config.telegram_group_rate, MINUTE_MS)) if is_group else limits
-    if kind is ChannelKind.WHATSAPP:
-        per_recipient = Limit(recipient, config.whatsapp_recipient_rate, SECOND_MS)
-        return (Limit(kind, config.whatsapp_sender_rate, SECOND_MS), per_recipient)
-    if kind is ChannelKind.EMAIL:
-        return (Limit(kind, config.smtp_rate, SECOND_MS),)
-    return ()
+    digest = hashlib.blake2s(limit.of.encode(), digest_size=12).hexdigest() if limit.of else ""
+    return ":".join(filter(None, (kind, digest, limit.name)))

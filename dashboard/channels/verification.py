@@ -5,9 +5,10 @@ import time
 import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
+from stormalert import channels as kinds
 from stormalert.config import policy
 from stormalert.errors import InputError, StormError
-from stormalert.model import Channel, ChannelKind
+from stormalert.model import Channel
 from stormalert.notify import linking, send_requests
 from stormalert.notify.linking import Linking
 from stormalert.notify.send_requests import SendKind, SendResult, SendState
@@ -149,7 +150,7 @@ def _link(token: str, before: set[tuple[str, int]]) -> None:
 def _linked() -> set[tuple[str, int]]:
     """The user's chats, each with its revision: one that is linked again is the same channel, changed."""
     channels = resources.store().channels_of(viewer.required().user.id)
-    return {(it.id, it.revision) for it in channels if it.kind is ChannelKind.TELEGRAM and it.is_verified}
+    return {(it.id, it.revision) for it in channels if kinds.of(it.kind).has_link and it.is_verified}
 
 
 def _key(channel: Channel) -> str:

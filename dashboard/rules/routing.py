@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
 from dashboard.rules.choice import Chosen
+from stormalert import channels as kinds
 from stormalert import words
 from stormalert.notify import preferences
 from stormalert.notify.preferences import Loudness, RulePreferences
@@ -34,7 +35,7 @@ def ask(chosen: Chosen) -> None:
         format_func=_NAMES.__getitem__,
         help="Telegram can send without a sound; other channels send as usual then.",
     )
-    channels = {it.id: f"{texts.CHANNEL_NAMES[it.kind]} {it.address}" for it in resources.store().channels_of(who.user.id)}
+    channels = {it.id: f"{texts.CHANNEL_NAMES[it.kind]} {kinds.shown(it)}" for it in resources.store().channels_of(who.user.id)}
     picked = st.multiselect(
         "Channels",
         list(channels),

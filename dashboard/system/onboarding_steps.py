@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from stormalert import channels
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -45,7 +47,7 @@ def steps(facts: Facts) -> list[Step]:
             facts.has_instruments,
             "What is watched runs on the Live page. Kite's list of instruments comes by itself after the login.",
         ),
-        Step("A first channel", facts.channels > 0, True, "Where your alerts go: Telegram, WhatsApp, e-mail or a webhook."),
+        Step("A first channel", facts.channels > 0, True, f"Where your alerts go: {channels.nouns()}."),
         Step("A first rule", facts.rules > 0, facts.watched > 0, "From now on it is looked at with every price."),
     ]
 
