@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stormalert.config.settings import env_example
 from stormalert.config.stored import STORED
-from stormalert.redis.keys import TABLE
+from stormalert.redis.keys import FAMILIES
 
 ROOT = Path(__file__).resolve().parent.parent
 ENV_EXAMPLE = ROOT / ".env.example"
@@ -30,7 +30,7 @@ def with_tables(text: str) -> str:
 
 def key_table() -> str:
     rows = [("key", "type", "holds", "writer", "bound", "backup"), ("---",) * 6]
-    rows += [(f"`{it.key}`", it.type, it.holds, it.writer, it.bound, it.backup) for it in TABLE]
+    rows += [(f"`{it.name}`", it.type, it.holds, it.writer, it.bound, it.backup) for it in FAMILIES]
     return _table(rows)
 
 
