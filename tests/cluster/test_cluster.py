@@ -284,7 +284,8 @@ async def test_links_codes_numbers_and_errands_of_the_bot(cluster: Cluster, stor
     rule = store.save_rule(make_rule("r1", Kind.DAY, 0, 200, token=1, direction=Direction.UP, revision=0))
     numbers.give("42", [rule])
     assert numbers.rule(rule.user, "42", "1") == rule
-    assert await Lock(client, "first").take()
+    lock = Lock(client, "first")
+    assert [await lock.take(), await lock.take()] == [True, True]
     stopping = asyncio.Event()
     running = asyncio.create_task(Errands(client, threads, store, links, {}, Limits(client, parse({}))).run_until(stopping))
     errand = send_requests.ask(threads, ErrandKind.TEST, "c1")

@@ -26,6 +26,7 @@ from stormalert.redis.keys import Family, Shard
 from tests.browser.watching import chromium, watched_page
 from tests.conftest import free_port
 from tests.e2e.product import Product
+from workers.bot.polling import Lock
 
 SHARD = Shard("s0")
 CODE = re.compile(r"\b\d{6}\b")
@@ -188,6 +189,16 @@ async def test_candles_go_from_who_asks_for_them_to_who_answers(server: int) -> 
             assert request and request.id == asked
             await candles.answer(ingest, asked, [bar])
             assert candles.wait(dashboard, asked, 1) == [bar]
+
+
+@pytest.mark.parametrize("key", [keys.BOT_LOCK, keys.NOTICES_LOCK])
+async def test_the_bot_takes_keeps_and_gives_back_its_locks(server: int, key: str) -> None:
+    async with redis.asyncio.Redis(port=server, username="bot", password=PASSWORDS["bot"], decode_responses=True) as client:
+        lock, other = Lock(client, "one", key), Lock(client, "another", key)
+        assert [await lock.take(), await lock.take(), await other.take()] == [True, True, False]
+        await lock.give_back()
+        assert await other.take()
+        await other.give_back()
 
 
 @pytest.mark.parametrize("name", ["health", "exporter", "backup"])
