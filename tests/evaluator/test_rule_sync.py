@@ -57,7 +57,7 @@ async def test_a_pass_without_changes_sends_nothing(redis_url: str, store: Store
         assert [await rule_sync.bring_over() for _ in range(3)] == [1, 0, 0]
 
 
-async def test_what_another_version_of_the_engine_left_is_made_anew(redis_url: str, store: Store) -> None:
+async def test_what_another_version_of_the_engine_left_is_forgotten_and_re_armed(redis_url: str, store: Store) -> None:
     async with process.connect(redis_url) as redis:
         store.save_rule(new_rule())
         await RuleSync(redis, store, 1).bring_over()
