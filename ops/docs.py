@@ -8,7 +8,7 @@ from stormalert.channels import ChannelKind
 from stormalert.config.settings import Settings, env_example
 from stormalert.config.stored import STORED
 from stormalert.notify.description import ChannelDescription, Meaning, RateLimit
-from stormalert.redis.keys import TABLE
+from stormalert.redis.keys import FAMILIES
 
 ROOT = Path(__file__).resolve().parent.parent
 ENV_EXAMPLE = ROOT / ".env.example"
@@ -32,7 +32,7 @@ def with_tables(text: str) -> str:
 
 
 def key_table() -> str:
-    rows = [(f"`{it.key}`", it.type, it.holds, it.writer, it.bound, it.backup) for it in TABLE]
+    rows = [(f"`{it.name}`", it.type, it.holds, it.writer, it.bound, it.backup) for it in FAMILIES]
     return _table(("key", "type", "holds", "writer", "bound", "backup"), rows)
 
 

@@ -1,6 +1,6 @@
 """What users want of their alerts' messages beside their channels' settings: of a rule's, and of many at once.
 
-Kept apart from the rules themselves: to change a rule is to arm it anew, and what becomes of its alerts is not its condition.
+Kept apart from the rules themselves: to change a rule is to re-arm it, and what becomes of its alerts is not its condition.
 """
 
 from collections.abc import Iterable, Sequence

@@ -29,7 +29,8 @@ from stormalert.notify.linking import Linking
 from stormalert.notify.preferences import Burst
 from stormalert.notify.send_requests import SendKind, SendResult, SendState
 from stormalert.process import Heartbeat
-from stormalert.redis.keys import FEED, all_shards, shard_of
+from stormalert.redis import keys
+from stormalert.redis.keys import FEED, Shard, all_shards, shard_of
 from stormalert.redis.streams import read_alert
 from stormalert.rules import engine
 from stormalert.rules.engine import read_armed
@@ -211,9 +212,9 @@ async def test_what_the_other_processes_ask_of_redis(cluster: Cluster) -> None:
         assert await throttle.take_a_try(redis, subjects) == 0
         await throttle.forget(redis, subjects)
         async with redis.pubsub() as topic:
-            await topic.subscribe("storm:quotes")
+            await topic.subscribe(keys.QUOTES_TOPIC)
             await topic.get_message(timeout=30)
-            await redis.publish("storm:quotes", "{}")
+            await redis.publish(keys.QUOTES_TOPIC, "{}")
             message = await topic.get_message(timeout=30)
         assert message and message["data"] == "{}"
     async with process.connect(cluster.url) as client:
@@ -248,10 +249,10 @@ async def test_metrics_and_doctor_tell_of_every_node(cluster: Cluster, store: St
 
 
 async def test_a_script_that_reaches_for_another_shard_is_refused(cluster: Cluster) -> None:
-    text = '#!lua\nreturn redis.call("SET", "storm:{s1}:x", 1)\n'
+    text = f'#!lua\nreturn redis.call("SET", "{Shard("s1").ticks}", 1)\n'
     async with process.connect(cluster.url) as redis:
         with pytest.raises(ResponseError, match="slot"):
-            await redis.eval(text, 1, "storm:{s0}:x")
+            await redis.eval(text, 1, Shard("s0").ticks)
 
 
 async def test_a_cluster_whose_node_is_away_is_unreachable_and_no_refusal(cluster: Cluster, store: Store) -> None:
@@ -283,7 +284,8 @@ async def test_links_codes_numbers_and_send_requests_of_the_bot(cluster: Cluster
     rule = store.save_rule(make_rule("r1", Kind.DAY, 0, 200, token=1, direction=Direction.UP, revision=0))
     numbers.give("42", [rule])
     assert numbers.rule(rule.user, "42", "1") == rule
-    assert await Lock(client, "first").take()
+    lock = Lock(client, "first")
+    assert [await lock.take(), await lock.take()] == [True, True]
     stopping = asyncio.Event()
     running = asyncio.create_task(
         SendRequests(client, threads, store, links, {}, Limits(client, parse({}))).run_until(stopping)

@@ -21,6 +21,7 @@ from stormalert.errors import InputError
 from stormalert.model import AuditEntry, Role, RuleState, TicketKind, User
 from stormalert.notify import preferences
 from stormalert.notify.preferences import Loudness, RulePreferences
+from stormalert.redis import keys
 from stormalert.store import open_store
 from tests.store.records import a_rule
 
@@ -231,7 +232,7 @@ def test_codes_are_not_guessed(rig: Rig) -> None:
         form = {"csrf": visitor.cookies["storm_csrf"], "step": code_field(asked.text, "step")}
         statuses = []
         # The first pause is a second: made long as soon as there is one, however late.
-        while not statuses or not any(client.pexpire(it, 60_000) for it in client.scan_iter("storm:signinpause:*")):
+        while not statuses or not any(client.pexpire(it, 60_000) for it in client.scan_iter(keys.sign_in_pause.glob())):
             assert len(statuses) < 12, statuses
             statuses.append(visitor.post("/login/code", data=form | {"code": f"{len(statuses):06d}"}).status_code)
         assert statuses[:4] == [401] * 4

@@ -199,7 +199,7 @@ def test_codes_and_tests_are_sent_for_the_dashboard_and_no_code_is_left_anywhere
 def test_only_one_of_several_processes_asks_telegram_and_another_takes_over(talk: Talk) -> None:
     first = talk.listening().processes[0]
     talk.start()
-    wait_until(lambda: len(talk.redis.keys("storm:alive:bot:*")) == 2, 90, "the second process")
+    wait_until(lambda: len(talk.redis.keys(keys.alive.glob("bot"))) == 2, 90, "the second process")
     talk.link()
     assert talk.log.read_text().count("listening to telegram") == 1
     assert "conflict" not in talk.log.read_text()
