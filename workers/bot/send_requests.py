@@ -25,6 +25,7 @@ from workers.pipeline.outgoing import Outgoing
 from workers.pipeline.pace import Patience
 from workers.pipeline.requested import RequestCollector, Requested
 from workers.pipeline.send import Sending
+from workers.pipeline.threads import in_thread
 
 log = logging.getLogger("stormalert")
 
@@ -121,7 +122,7 @@ class SendRequests:
         if sent:
             # It went out before its process died, or was asked for twice.
             return Done(DeliveryState.SENT)
-        outgoing = await asyncio.to_thread(self._collector.collect, requested)
+        outgoing = await in_thread(lambda: self._collector.collect(requested))
         if not isinstance(outgoing, Outgoing):
             return outgoing
         outcome = await self._sending.send(outgoing)
@@ -137,7 +138,7 @@ class SendRequests:
             log.warning("not sent", extra={"request": request or fields.get("notice", ""), "reason": outcome.reason})
         if request:
             result = SendResult(SendState.SENT if is_sent else SendState.FAILED, outcome.reason)
-            await asyncio.to_thread(send_requests.settle, self._thread_client, request, result)
+            await in_thread(lambda: send_requests.settle(self._thread_client, request, result))
         self.done += 1
 
     async def _unread(self) -> list[Entry]:

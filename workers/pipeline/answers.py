@@ -1,9 +1,9 @@
 """The stage that sorts a provider's answer: whether and when to try again, a dead address, what only an admin can mend."""
 
-import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from stormalert.errors import DeliveryError, Moved, Permanent, Retryable
 from stormalert.model import Channel, DeliveryState
@@ -12,6 +12,7 @@ from stormalert.store import Store
 from stormalert.units import SECOND_MS
 from workers.pipeline.outcome import Done, Later
 from workers.pipeline.outgoing import Outgoing
+from workers.pipeline.threads import in_thread
 
 LONGEST_PAUSE_S = 300.0
 
@@ -52,10 +53,10 @@ class Answers:
         error = answer.error
         if isinstance(error, Retryable):
             if isinstance(error, Moved):
-                await asyncio.to_thread(channels.change, self._store, outgoing.channel, address=error.address)
+                await in_thread(partial(channels.change, self._store, outgoing.channel, address=error.address))
             return again(outgoing, error, self._now_ms())
         if isinstance(error, Permanent):
-            await asyncio.to_thread(self._take_note, outgoing, error)
+            await in_thread(partial(self._take_note, outgoing, error))
         return Done(DeliveryState.FAILED, str(error), attempts=1)
 
     def _take_note(self, outgoing: Outgoing, error: Permanent) -> None:

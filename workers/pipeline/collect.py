@@ -1,6 +1,5 @@
 """The stage that finds in the store what a job is about, and takes it through the policy."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,7 @@ from workers.pipeline.insist import insist
 from workers.pipeline.outcome import Done, Ended
 from workers.pipeline.outgoing import Outgoing
 from workers.pipeline.policy import Parcel
+from workers.pipeline.threads import in_thread
 
 _NO_ALERT = "the alert is not in the store"
 
@@ -43,11 +43,11 @@ class Collector:
     async def alone(self, delivery_ids: Sequence[str]) -> Steps:
         """Of jobs that are deliveries, with one question to the store for all of them."""
         sent = await insist(lambda: self._markers.provider_ids(delivery_ids))
-        return await asyncio.to_thread(self._alone, delivery_ids, sent)
+        return await in_thread(lambda: self._alone(delivery_ids, sent))
 
     async def together(self, digest_ids: Sequence[str]) -> Steps:
         """Of jobs that are digests: what waits for each goes out as one message."""
-        found = await asyncio.to_thread(lambda: [each for digest_id in digest_ids for each in self._together(digest_id)])
+        found = await in_thread(lambda: [each for digest_id in digest_ids for each in self._together(digest_id)])
         messages = [each.outgoing.id for each in found if isinstance(each, Collected)]
         sent = await insist(lambda: self._markers.provider_ids(messages))
         return [_went_out(each, sent) if isinstance(each, Collected) else each for each in found]
