@@ -102,6 +102,7 @@ class Settings(BaseModel):
     telegram_group_rate: Rate = Field(20, alias="STORM_TELEGRAM_GROUP_RATE", description="Telegram messages in any minute to one group")
     whatsapp_sender_rate: Rate = Field(80, alias="STORM_WHATSAPP_SENDER_RATE", description="WhatsApp messages in any second, all recipients together")
     whatsapp_recipient_rate: Rate = Field(1, alias="STORM_WHATSAPP_RECIPIENT_RATE", description="WhatsApp messages in any second to one recipient")
+    ntfy_rate: Rate = Field(60, alias="STORM_NTFY_RATE", description="ntfy messages in any five minutes to one server")
     smtp_rate: Rate = Field(100, alias="STORM_SMTP_RATE", description="e-mails in any second that the mail server takes")
 
     alerts_per_hour: Rate = Field(60, alias="STORM_ALERTS_PER_HOUR", description="alerts that a user is sent one by one in any hour; more are told together")
