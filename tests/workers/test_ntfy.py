@@ -1,7 +1,10 @@
 """What only ntfy has: titles, priorities, tags and links, topics that are protected, and servers that users choose."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 
@@ -23,6 +26,29 @@ PUBLIC_URL = "https://storm.example"
 @pytest.fixture
 def bench(sandbox: Sandbox, environment: dict[str, str], open_post: Callable[..., Post]) -> Bench:
     return Bench(ChannelKind.NTFY, open_post(environment | {"STORM_PUBLIC_URL": PUBLIC_URL}), sandbox)
+
+
+@pytest.fixture
+def small_server() -> Iterator[str]:
+    """It takes messages of 300 bytes, and none in the topic `refused`."""
+
+    class Small(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            fields = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            is_taken = len(fields["message"]) <= 300 and fields["topic"] != "refused"
+            body = b'{"id": "short"}' if is_taken else b"{}"
+            self.send_response(200 if is_taken else 413)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Small)
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
 
 
 def sealed(address: str, secret: str = MASTER_SECRET) -> str:
@@ -92,10 +118,9 @@ def test_the_longest_message_is_taken_whatever_its_letters(bench: Bench, alert: 
     assert all(len(sent["text"].encode()) <= 4_096 for sent in bench.sandbox.outbox("ntfy"))
 
 
-def test_a_server_that_takes_less_gets_it_once_more_and_shorter(bench: Bench, text: Message) -> None:
-    topic = bench.address.rpartition("/")[2]
-    bench.fault(errors={topic: 413})
-    error = refused(bench, text)
+def test_a_server_that_takes_less_gets_it_once_more_and_shorter(bench: Bench, text: Message, small_server: str) -> None:
+    assert bench.send(replace(text, details="x " * 600), f"{small_server}/topic") == "short"
+    error = refused(bench, replace(text, delivery="refused"), f"{small_server}/refused")
     assert isinstance(error, Permanent) and not error.is_address_dead
     assert str(error) == "too long: HTTP 413"
 
