@@ -229,14 +229,14 @@ def is_beating(client: redis.Redis, name: str) -> bool:
 
 
 class Heartbeat:
-    """Keeps the process's `storm:alive` hash fresh; `facts` are counters that the status page shows.
+    """Keeps the process's `storm:alive` hash fresh; `stats` are counters that the status page shows.
 
     Beside them it tells the process's version, its memory and processor time, by how much its event loop woke too late, and how
     its store did.
     """
 
     def __init__(self, name: str, client: redis.asyncio.Redis) -> None:
-        self.facts: dict[str, str | int | float] = {}
+        self.stats: dict[str, str | int | float] = {}
         self._client = client
         self._name, self._key = name, keys.alive(name, socket.gethostname(), os.getpid())
         self._is_start_counted = False
@@ -264,9 +264,9 @@ class Heartbeat:
             "cpu_s": f"{time.process_time():.2f}",
             "late_ms": self._late_ms,
         }
-        facts: dict[Any, Any] = {"started_ms": self._started_ms, "beat_ms": beat_ms, **ours, **METER.facts, **self.facts}
+        stats: dict[Any, Any] = {"started_ms": self._started_ms, "beat_ms": beat_ms, **ours, **METER.stats, **self.stats}
         async with self._client.pipeline(transaction=False) as pipe:
-            pipe.hset(self._key, mapping=facts)
+            pipe.hset(self._key, mapping=stats)
             pipe.pexpire(self._key, ALIVE_MS)
             pipe.zadd(keys.BEATS, {self._key: beat_ms})
             pipe.zremrangebyscore(keys.BEATS, 0, beat_ms - ALIVE_MS)

@@ -24,7 +24,7 @@ from workers.loop import Loop
 from workers.markers import Marks
 from workers.post import Post
 from workers.queues import NAME, SERIALIZER, SUMMARIES, DeliveryJob, open_queue, open_summaries
-from workers.sweep import WORKER_FACT
+from workers.sweep import WORKER_STAT
 from workers.worker import DeliveryWorker
 
 log = logging.getLogger("stormalert")
@@ -63,11 +63,11 @@ def _work(watch: process.OverridesWatch, loop: Loop) -> None:
 
     heartbeat = process.Heartbeat("worker", client)
     # One dictionary: what the courier counts is what the heartbeat shows.
-    heartbeat.facts = courier.counts
-    heartbeat.facts[WORKER_FACT] = name
+    heartbeat.stats = courier.counts
+    heartbeat.stats[WORKER_STAT] = name
     # RQ's own first words to a Redis that is full would end the process.
     loop.run(process.wait_for_redis(client, heartbeat=heartbeat))
-    log.info("started", extra={"channels": ", ".join(sorted(senders)) or "none", WORKER_FACT: name})
+    log.info("started", extra={"channels": ", ".join(sorted(senders)) or "none", WORKER_STAT: name})
     try:
         with loop.beating(heartbeat):
             worker = open_worker(Redis.from_url(config.rq_url), name, courier, loop)

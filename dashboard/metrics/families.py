@@ -99,37 +99,37 @@ def _fill_kinds(sheet: _Sheet, readings: Readings) -> None:
         sheet.add("process_starts_total", readings.starts.get(name, 0), name)
 
 
-def _fill_process(sheet: _Sheet, facts: Status) -> None:
-    name, replica = facts["name"], facts["process"]
+def _fill_process(sheet: _Sheet, stats: Status) -> None:
+    name, replica = stats["name"], stats["process"]
     who = (name, replica)
-    sheet.add("process_info", 1, *who, facts.get("version", "unknown"))
-    sheet.add("process_start_time_seconds", _s(facts.get("started_ms")), *who)
-    sheet.add("process_resident_memory_bytes", facts.get("rss_bytes"), *who)
-    sheet.add("process_cpu_seconds_total", facts.get("cpu_s"), *who)
-    sheet.add("process_loop_lag_seconds", _s(facts.get("late_ms")), *who)
-    sheet.add("store_call_seconds", facts.get("store_calls"), *who)
-    sheet.add("store_errors_total", facts.get("store_errors"), *who)
-    for fact, metric in {**_COUNTERS.get(name, {}), **_HISTOGRAMS.get(name, {})}.items():
-        sheet.add(metric, facts.get(fact), replica)
+    sheet.add("process_info", 1, *who, stats.get("version", "unknown"))
+    sheet.add("process_start_time_seconds", _s(stats.get("started_ms")), *who)
+    sheet.add("process_resident_memory_bytes", stats.get("rss_bytes"), *who)
+    sheet.add("process_cpu_seconds_total", stats.get("cpu_s"), *who)
+    sheet.add("process_loop_lag_seconds", _s(stats.get("late_ms")), *who)
+    sheet.add("store_call_seconds", stats.get("store_calls"), *who)
+    sheet.add("store_errors_total", stats.get("store_errors"), *who)
+    for stat, metric in {**_COUNTERS.get(name, {}), **_HISTOGRAMS.get(name, {})}.items():
+        sheet.add(metric, stats.get(stat), replica)
     if name == "worker":
-        _fill_worker(sheet, facts, replica)
+        _fill_worker(sheet, stats, replica)
     if name == "ingest":
-        sheet.add("feed_delay_seconds", facts.get("delays"))
-        sheet.add("kite_login_timestamp_seconds", _s(facts.get("login_ms")))
-    for fact in (each for each in facts if name == "dashboard" and each.startswith(_SIGN_INS_REFUSED)):
-        sheet.add("sign_ins_refused_total", facts[fact], fact.removeprefix(_SIGN_INS_REFUSED), replica)
+        sheet.add("feed_delay_seconds", stats.get("delays"))
+        sheet.add("kite_login_timestamp_seconds", _s(stats.get("login_ms")))
+    for stat in (each for each in stats if name == "dashboard" and each.startswith(_SIGN_INS_REFUSED)):
+        sheet.add("sign_ins_refused_total", stats[stat], stat.removeprefix(_SIGN_INS_REFUSED), replica)
 
 
-def _fill_worker(sheet: _Sheet, facts: Status, replica: str) -> None:
+def _fill_worker(sheet: _Sheet, stats: Status, replica: str) -> None:
     for kind in ChannelKind:
         for outcome in OUTCOMES:
-            sheet.add("deliveries_total", facts.get(f"{kind}_{outcome}", 0), kind, outcome, replica)
+            sheet.add("deliveries_total", stats.get(f"{kind}_{outcome}", 0), kind, outcome, replica)
         for answer in ("taken", "refused"):
-            sheet.add("provider_answers_total", facts.get(f"{kind}_{answer}", 0), kind, answer, replica)
-        sheet.add("delivery_retries_total", facts.get(f"{kind}_retries", 0), kind, replica)
-        sheet.add("rate_limit_waits_total", facts.get(f"{kind}_waits", 0), kind, replica)
-        sheet.add("delivery_seconds", facts.get(f"{kind}_delays"), kind, replica)
-        sheet.add("provider_answer_seconds", facts.get(f"{kind}_answers"), kind, replica)
+            sheet.add("provider_answers_total", stats.get(f"{kind}_{answer}", 0), kind, answer, replica)
+        sheet.add("delivery_retries_total", stats.get(f"{kind}_retries", 0), kind, replica)
+        sheet.add("rate_limit_waits_total", stats.get(f"{kind}_waits", 0), kind, replica)
+        sheet.add("delivery_seconds", stats.get(f"{kind}_delays"), kind, replica)
+        sheet.add("provider_answer_seconds", stats.get(f"{kind}_answers"), kind, replica)
 
 
 def _fill_feed(sheet: _Sheet, readings: Readings) -> None:
@@ -153,8 +153,8 @@ def _fill_feed(sheet: _Sheet, readings: Readings) -> None:
     sheet.add("feed_ticks_total", feed.get("ticks"))
     sheet.add("feed_ticks_conflated_total", feed.get("conflated"))
     sheet.add("feed_faulty_frames_total", feed.get("faulty_frames"))
-    for fact in (each for each in feed if each.startswith(_REFUSED)):
-        sheet.add("feed_ticks_refused_total", feed[fact], fact.removeprefix(_REFUSED))
+    for stat in (each for each in feed if each.startswith(_REFUSED)):
+        sheet.add("feed_ticks_refused_total", feed[stat], stat.removeprefix(_REFUSED))
 
 
 def _fill_streams(sheet: _Sheet, readings: Readings) -> None:

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import ResponseError
 
-from dashboard.system.status import ANSWER_WITHIN_S, Status, Texts, facts_of, lag, read_processes
+from dashboard.system.status import ANSWER_WITHIN_S, Status, Texts, lag, read_processes, stats_of
 from stormalert.config.settings import Settings
 from stormalert.config.stored import POLICY
 from stormalert.errors import StormError
@@ -68,8 +68,8 @@ async def read(redis: Redis, store: Store, config: Settings) -> Readings:
         now_ms=now_ms(),
         processes=await read_processes(redis),
         roll=frozenset(cast(set[str], await redis.smembers(keys.ROLL))),
-        starts=facts_of(cast(Texts, await redis.hgetall(keys.STARTS))),
-        feed=facts_of(cast(Texts, await redis.hgetall(keys.FEED))),
+        starts=stats_of(cast(Texts, await redis.hgetall(keys.STARTS))),
+        feed=stats_of(cast(Texts, await redis.hgetall(keys.FEED))),
         streams=[
             await _stream(redis, name, shard.tag, key, group)
             for shard in shards

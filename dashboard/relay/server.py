@@ -30,9 +30,9 @@ from dashboard import resources, texts
 from dashboard.relay import query
 from dashboard.relay.outlook import Outlook, Trends, Triggers
 from dashboard.relay.query import ALERTS, QUOTES, STATUS, TRIGGERS
+from dashboard.relay.strip import figures, health_report
 from dashboard.relay.subscribers import Audience, Listener
 from dashboard.system.status import Status, for_everyone, read_status
-from dashboard.system.verdict import figures, verdict
 from dashboard.web import sessions
 from stormalert.config.settings import Settings
 from stormalert.config.stored import CALENDAR
@@ -269,7 +269,7 @@ class Relay:
                 log.info("redis back")
         self._is_away = self._status is AWAY
         counts = {"listeners": len(self.audience), "dropped": self.audience.dropped, "held_back": self.audience.held_back}
-        self._heart.facts.update(counts)
+        self._heart.stats.update(counts)
         self.audience.tell_everyone(STATUS, json.dumps({"type": "status", "status": self._status, "at": self._at}))
         await asyncio.sleep(STATUS_EVERY_S)
 
@@ -282,7 +282,7 @@ class Relay:
             is_open, turn_ms = True, 0
         session = {"is_open": is_open, "turn_ms": turn_ms}
         whole = status | {"figures": figures(status), "session": session}
-        return for_everyone(whole) | {"verdict": verdict(whole, session, now)}
+        return for_everyone(whole) | {"verdict": health_report(whole, session, now)}
 
     async def _tell_triggers(self) -> None:
         seen = {token for listener in self.audience if TRIGGERS in listener.asked.topics for token in listener.tokens}

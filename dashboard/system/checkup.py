@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from dashboard import texts
-from dashboard.system.verdict import ALERTS_WAIT, BAD, GOOD, MESSAGES_WAIT, TICKS_WAIT, WAIT, headline, open_notices
+from dashboard.relay.strip import ALERTS_WAIT, BAD, GOOD, MESSAGES_WAIT, TICKS_WAIT, WAIT, headline, open_notices
 from stormalert import words
 from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS
 

@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from stormalert.config.settings import Settings
-from stormalert.health.room import read_room
+from stormalert.health.capacity import read_capacity
 from stormalert.process import ALIVE_MS
 from stormalert.redis import keys
 from stormalert.units import now_ms
@@ -43,10 +43,10 @@ async def _read(redis: Redis, config: Settings) -> Status:
     shards = keys.all_shards(config.shards)
     processes = await read_processes(redis)
     beating = {process["name"] for process in processes}
-    room = await read_room(redis)
+    room = await read_capacity(redis)
     return {
         "time_ms": now_ms(),
-        "feed": feed_of(facts_of(cast(Texts, await redis.hgetall(keys.FEED))), is_told="ingest" in beating),
+        "feed": feed_of(stats_of(cast(Texts, await redis.hgetall(keys.FEED))), is_told="ingest" in beating),
         "gaps": gaps(cast(list[Entry], await redis.xrevrange(keys.GAPS, count=GAPS_SHOWN))),
         "waiting": {
             "ticks": sum([await lag(redis, shard.ticks, keys.EVALUATOR_GROUP) for shard in shards]),
@@ -104,7 +104,7 @@ async def read_processes(redis: Redis) -> list[Status]:
             pipe.hgetall(key)
         found = await pipe.execute()
     return [
-        {"name": key.split(":")[2], "process": key.split(":", 3)[3], **facts_of(facts)}
+        {"name": key.split(":")[2], "process": key.split(":", 3)[3], **stats_of(facts)}
         for key, facts in sorted(zip(beating, found, strict=True))
         if facts
     ]
@@ -127,7 +127,7 @@ async def lag(redis: Redis, stream: str, group: str) -> int:
     return int(ours["lag"])
 
 
-def facts_of(texts: Texts) -> Status:
+def stats_of(texts: Texts) -> Status:
     """Numbers as numbers."""
     return {name: _number(text) if _NUMBER.fullmatch(text) else text for name, text in texts.items()}
 

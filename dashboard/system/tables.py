@@ -5,8 +5,8 @@ from html import escape
 from typing import Any
 
 from dashboard import texts
+from dashboard.relay.strip import BAD, GOOD, WAIT
 from dashboard.system.checkup import worst
-from dashboard.system.verdict import BAD, GOOD, WAIT
 from stormalert import words
 from stormalert.histogram import Counted
 from stormalert.units import SECOND_MS

@@ -60,8 +60,8 @@ def value(samples: Samples, name: str, **labels: str) -> float | None:
     return samples.get((f"stormalert_{name}", tuple(sorted(labels.items()))))
 
 
-def process(name: str, replica: str = "host-1", **facts: Any) -> dict[str, Any]:
-    return {"name": name, "process": replica, "beat_ms": 10, **facts}
+def process(name: str, replica: str = "host-1", **stats: Any) -> dict[str, Any]:
+    return {"name": name, "process": replica, "beat_ms": 10, **stats}
 
 
 @pytest.fixture
@@ -97,8 +97,8 @@ def test_a_process_that_is_missing_is_told_as_well_as_those_that_beat() -> None:
 
 
 def test_figures_of_a_process_carry_its_replica_and_base_units() -> None:
-    facts = {"version": "0.1.0", "rss_bytes": 5_000, "cpu_s": 1.5, "late_ms": 20, "started_ms": 7_000, "store_errors": 2}
-    samples = scrape(Readings(1, [process("bot", "h-7", **facts)]))
+    stats = {"version": "0.1.0", "rss_bytes": 5_000, "cpu_s": 1.5, "late_ms": 20, "started_ms": 7_000, "store_errors": 2}
+    samples = scrape(Readings(1, [process("bot", "h-7", **stats)]))
     who = {"process": "bot", "replica": "h-7"}
     assert value(samples, "process_info", **who, version="0.1.0") == 1
     assert value(samples, "process_resident_memory_bytes", **who) == 5_000
@@ -122,8 +122,8 @@ def test_a_histogram_is_cumulative_and_in_seconds() -> None:
 
 
 def test_deliveries_are_told_by_channel_and_outcome() -> None:
-    facts = {"telegram_sent": 4, "email_failed": 1, "telegram_refused": 2, "telegram_waits": 3, "sent": 4}
-    samples = scrape(Readings(1, [process("worker", "h-1", **facts)]))
+    stats = {"telegram_sent": 4, "email_failed": 1, "telegram_refused": 2, "telegram_waits": 3, "sent": 4}
+    samples = scrape(Readings(1, [process("worker", "h-1", **stats)]))
     told = {"replica": "h-1"}
     assert value(samples, "deliveries_total", channel="telegram", outcome="sent", **told) == 4
     assert value(samples, "deliveries_total", channel="email", outcome="failed", **told) == 1

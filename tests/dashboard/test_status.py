@@ -67,9 +67,9 @@ async def test_a_lag_that_the_server_cannot_tell_is_counted(client: redis.asynci
     assert (await waiting(client))["ticks"] == 3
 
 
-async def test_the_processes_that_beat_are_there_with_their_facts_as_numbers(client: redis.asyncio.Redis) -> None:
+async def test_the_processes_that_beat_are_there_with_their_stats_as_numbers(client: redis.asyncio.Redis) -> None:
     heart = Heartbeat("evaluator", client)
-    heart.facts = {"ticks": 12, "state": "armed", "took_ms": 1.5}
+    heart.stats = {"ticks": 12, "state": "armed", "took_ms": 1.5}
     await heart.beat()
     status = await read_status(client, CONFIG)
     assert status["missing"] == ["ingest", "dispatch", "worker"]

@@ -83,7 +83,7 @@ async def test_a_user_who_may_not_ask_the_server_sees_the_rest(
 async def test_the_queue_is_as_dispatch_counts_it(client: redis.asyncio.Redis, store: Store) -> None:
     assert (await read_system(client, store, CONFIG))["queue"] == {}
     heart = Heartbeat("dispatch", client)
-    heart.facts = {"queued": 5, "queued_since_ms": now_ms() - 60_000, "waiting_to_retry": 2, "failed": 1, "alerts": 9}
+    heart.stats = {"queued": 5, "queued_since_ms": now_ms() - 60_000, "waiting_to_retry": 2, "failed": 1, "alerts": 9}
     await heart.beat()
     found = (await read_system(client, store, CONFIG))["queue"]
     assert 60_000 <= found.pop("oldest_ms") < 90_000

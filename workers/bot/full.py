@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from redis.asyncio import Redis
 
 from stormalert.errors import DeliveryError
-from stormalert.health.room import Room, read_room
+from stormalert.health.capacity import Capacity, read_capacity
 from stormalert.model import ChannelKind, Role
 from stormalert.store import Store
 from stormalert.units import now_ms
@@ -34,9 +34,9 @@ class Full:
         # The headline of which admins know.
         self._told = ""
 
-    async def look(self) -> Room:
+    async def look(self) -> Capacity:
         """How full it is; tells it when there is no room any more."""
-        room = await read_room(self._client)
+        room = await read_capacity(self._client)
         headline, details = _said(room)
         if room.is_full and headline != self._told:
             log.error("redis is full", extra={"memory": room.words, "disk": "full" if room.is_disk_full else "well"})
@@ -61,7 +61,7 @@ class Full:
                     log.warning("not told that redis is full", extra={"channel": channel.id, "reason": str(error)})
 
 
-def _said(room: Room) -> tuple[str, str]:
+def _said(room: Capacity) -> tuple[str, str]:
     """Headline and details."""
     if room.is_disk_full:
         return DISK_HEADLINE, f"Is it full? {_WAIT}; make room there, and it goes on by itself: docs/operations.md."

@@ -63,7 +63,7 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
             if config.telegram_bot_token.get_secret_value():
                 tasks.create_task(_listen(config, talk, Lock(client, owner), client, heartbeat, stopping))
             else:
-                heartbeat.facts |= {"telegram": "off"}
+                heartbeat.stats |= {"telegram": "off"}
                 log.info("no telegram bot: TELEGRAM_BOT_TOKEN is not set; errands only")
             tasks.create_task(_facts(heartbeat, errands, talk, stopping))
 
@@ -72,19 +72,19 @@ async def _listen(
     config: Settings, talk: Talk, lock: Lock, client: Redis, heartbeat: process.Heartbeat, stopping: asyncio.Event
 ) -> None:
     application = talk.application(config)
-    heartbeat.facts |= {"telegram": "connecting"}
+    heartbeat.stats |= {"telegram": "connecting"}
     try:
         if not await polling.initialize(application, stopping):
             return
         if config.telegram_webhook_url:
             webhook = Webhook(application, config)
-            heartbeat.facts |= {"telegram": "webhook"}
+            heartbeat.stats |= {"telegram": "webhook"}
             async with process.Tasks(stopping) as tasks:
                 tasks.create_task(webhook.run_until(stopping))
                 tasks.create_task(_tell_name(application, client, stopping, None))
             return
         poller = Poller(application, lock)
-        heartbeat.facts |= {"telegram": "polling"}
+        heartbeat.stats |= {"telegram": "polling"}
         async with process.Tasks(stopping) as tasks:
             tasks.create_task(poller.run_until(stopping))
             tasks.create_task(_tell_name(application, client, stopping, poller))
@@ -109,7 +109,7 @@ async def _tell_name(application: App, client: Redis, stopping: asyncio.Event, p
 
 async def _facts(heartbeat: process.Heartbeat, errands: Errands, talk: Talk, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
-        heartbeat.facts |= {"errands": errands.done, **talk.counts}
+        heartbeat.stats |= {"errands": errands.done, **talk.counts}
         await _wait(stopping, FACTS_S)
 
 

@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 from stormalert.config.settings import Settings
 from stormalert.errors import StormError
 from stormalert.health import certificates
-from stormalert.health.room import Room
+from stormalert.health.capacity import Capacity
 from stormalert.model import ChannelKind, Role
 from stormalert.notify import alarms, send_requests
 from stormalert.process import ALIVE_MS, REDIS_ERRORS
@@ -25,10 +25,10 @@ from stormalert.redis import keys
 from stormalert.redis.streams import written_ms
 from stormalert.store import Store
 from stormalert.units import HOUR_MS, MINUTE_MS, now_ms
-from workers import conditions, notices
+from workers import notice_policy, notices
 from workers.bot.full import Full
 from workers.bot.polling import Lock
-from workers.conditions import DELIVERY_WAITS_MS, Facts, Gap, Tries
+from workers.notice_policy import DELIVERY_WAITS_MS, Facts, Gap, Tries
 from workers.notices import Incident, Level, Notice
 
 log = logging.getLogger("stormalert")
@@ -78,12 +78,12 @@ class Watch:
                 continue
         await self._lock.give_back()
 
-    async def look(self, room: Room) -> None:
+    async def look(self, room: Capacity) -> None:
         kept = cast(dict[str, str], await self._client.hgetall(keys.NOTICES))
         read = {name: Incident.read(name, text) for name, text in kept.items()}
         known = {name: incident for name, incident in read.items() if incident is not None}
         facts = await self._facts(room)
-        after, due = notices.look(known, conditions.readings(facts, known), facts.now_ms)
+        after, due = notices.look(known, notice_policy.readings(facts, known), facts.now_ms)
         # Asked for first: what is asked for again, because we died in between, has the same id and goes out once.
         for notice in due:
             await asyncio.to_thread(self._tell, notice)
@@ -116,7 +116,7 @@ class Watch:
             log.info("looking again what is wrong")
         self._is_blind = error is not None
 
-    async def _facts(self, room: Room) -> Facts:
+    async def _facts(self, room: Capacity) -> Facts:
         at_ms = now_ms()
         beats = cast(list[str], await self._client.zrangebyscore(keys.BEATS, at_ms - ALIVE_MS, "+inf"))
         beating = {beat.split(":")[2] for beat in beats}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stormalert import words
-from stormalert.health.room import NEARLY_PERCENT
+from stormalert.health.capacity import NEARLY_PERCENT
 from stormalert.units import HOUR_MS, SECOND_MS
 
 GOOD, WAIT, BAD = "good", "wait", "bad"
@@ -28,7 +28,7 @@ def figures(status: dict[str, Any]) -> dict[str, int]:
     }
 
 
-def verdict(status: dict[str, Any], session: dict[str, Any], now_ms: int) -> dict[str, Any]:
+def health_report(status: dict[str, Any], session: dict[str, Any], now_ms: int) -> dict[str, Any]:
     """`level`: good, wait or bad; `reasons`: sentences, the worst first. `status` has its `figures`."""
     is_on = session["is_open"]
     opens_soon = is_on or session["turn_ms"] - now_ms < AHEAD_MS

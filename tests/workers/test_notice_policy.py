@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from stormalert.health.room import Room
+from stormalert.health.capacity import Capacity
 from stormalert.model import ChannelKind
 from stormalert.notify.alarms import Alarm
 from stormalert.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
-from workers import conditions
-from workers.conditions import DELIVERY_WAITS_MS, REFUSED_MIN, TICK_WAITS_MS, Facts, Gap, Tries
+from workers import notice_policy
+from workers.notice_policy import DELIVERY_WAITS_MS, REFUSED_MIN, TICK_WAITS_MS, Facts, Gap, Tries
 from workers.notices import Level, Reading
 
 # 2026-11-23 10:00:00 in India, a trading day since 09:15.
@@ -27,12 +27,12 @@ def facts(feed: dict[str, Any] | None = None, **changes: Any) -> Facts:
 
 
 def read(name: str, told: tuple[str, ...] = (), **changes: Any) -> Reading:
-    (found,) = [each for each in conditions.readings(facts(**changes), told) if each.name == name]
+    (found,) = [each for each in notice_policy.readings(facts(**changes), told) if each.name == name]
     return found
 
 
 def test_when_all_is_well_nothing_is_wrong() -> None:
-    assert [each.name for each in conditions.readings(facts(), ()) if each.is_bad] == []
+    assert [each.name for each in notice_policy.readings(facts(), ()) if each.is_bad] == []
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_when_all_is_well_nothing_is_wrong() -> None:
         ("gaps", {"gaps": [Gap(TEN_MS - 5 * MINUTE_MS, TEN_MS - MINUTE_MS)]}, WELL),
         ("gaps", {"gaps": [Gap(TEN_MS - HOUR_MS, TEN_MS - HOUR_MS + 40_000)]}, WELL),
         ("trouble-store", {"feed": {"troubles": json.dumps({"store": "the store is away"})}}, BAD),
-        ("memory", {"room": Room(90, 100)}, BAD),
-        ("memory", {"room": Room(89, 100)}, WELL),
+        ("memory", {"room": Capacity(90, 100)}, BAD),
+        ("memory", {"room": Capacity(89, 100)}, WELL),
         ("certificate", {"certificate_ends_ms": TEN_MS + 13 * DAY_MS}, BAD),
         ("certificate", {"certificate_ends_ms": TEN_MS - 1}, BAD),
         ("certificate", {"certificate_ends_ms": TEN_MS + 14 * DAY_MS}, WELL),
         ("certificate", {"certificate_ends_ms": 0}, UNTOLD),
-        ("memory", {"room": Room(89, 0)}, WELL),
+        ("memory", {"room": Capacity(89, 0)}, WELL),
         ("missing-worker", {"beating": tuple(name for name in ALL if name != "worker")}, BAD),
         ("missing-worker", {}, WELL),
         # What never ran is not missed; but there are ticks to evaluate.
@@ -101,7 +101,7 @@ def test_an_alarm_is_told_instead_of_the_refusals_that_it_explains() -> None:
 
 def test_a_trouble_that_was_told_is_read_until_it_is_over() -> None:
     assert read("trouble-store", told=("trouble-store",)).is_bad is WELL
-    assert [each for each in conditions.readings(facts(), ()) if each.name == "trouble-store"] == []
+    assert [each for each in notice_policy.readings(facts(), ()) if each.name == "trouble-store"] == []
 
 
 def test_a_silence_before_the_market_opened_counts_from_its_opening() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from dashboard.system.verdict import figures, verdict
+from dashboard.relay.strip import figures, health_report
 from stormalert.units import HOUR_MS
 
 WELL = {
@@ -24,7 +24,7 @@ OPEN, CLOSED = {"is_open": True, "turn_ms": 0}, {"is_open": False, "turn_ms": 10
 
 
 def test_all_is_well() -> None:
-    assert verdict(WELL, OPEN, 0) == {"level": "good", "reasons": []}
+    assert health_report(WELL, OPEN, 0) == {"level": "good", "reasons": []}
 
 
 @pytest.mark.parametrize(
@@ -67,16 +67,16 @@ def test_all_is_well() -> None:
     ],
 )
 def test_what_is_wrong_is_said_in_words(change: dict, session: dict, level: str, reason: str) -> None:
-    assert verdict(WELL | change, session, 0) == {"level": level, "reasons": [reason]}
+    assert health_report(WELL | change, session, 0) == {"level": level, "reasons": [reason]}
 
 
 def test_what_is_over_or_told_by_the_figures_is_not_said() -> None:
     notices = [NOTICE | {"well_ms": 9}, NOTICE | {"is_told": False}, NOTICE | {"name": "login"}]
-    assert verdict(WELL | {"notices": notices}, OPEN, 0)["level"] == "good"
+    assert health_report(WELL | {"notices": notices}, OPEN, 0)["level"] == "good"
 
 
 def test_the_worst_comes_first() -> None:
-    found = verdict(WELL | {"waiting": {"ticks": 0, "alerts": 101}, "missing": ["ingest"]}, OPEN, 0)
+    found = health_report(WELL | {"waiting": {"ticks": 0, "alerts": 101}, "missing": ["ingest"]}, OPEN, 0)
     assert found["level"] == "bad"
     assert found["reasons"][0].startswith("ingest") and len(found["reasons"]) == 2
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from stormalert import words
-from stormalert.health.room import Room
+from stormalert.health.capacity import Capacity
 from stormalert.model import ChannelKind
 from stormalert.notify.alarms import Alarm
 from stormalert.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
@@ -84,7 +84,7 @@ class Facts:
     tries: Mapping[ChannelKind, Tries] = field(default_factory=dict)
     # What providers said that only an admin can mend, kept until an admin has said that it is mended.
     alarms: Sequence[Alarm] = ()
-    room: Room = field(default_factory=Room)
+    room: Capacity = field(default_factory=Capacity)
     # When that of the public address ends; 0 when nobody can tell.
     certificate_ends_ms: int = 0
     # Where the dashboard is; empty when nobody knows it from outside.

@@ -15,7 +15,7 @@ _SECTIONS = ("memory", "persistence")
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Capacity:
     """Of the fullest node; `most_bytes` is 0 without a limit."""
 
     used_bytes: int = 0
@@ -47,24 +47,24 @@ class Room:
         return f"{words.grouped(self.used_bytes // MB)} of {words.grouped(self.most_bytes // MB)} MB"
 
 
-async def read_room(client: Redis) -> Room:
+async def read_capacity(client: Redis) -> Capacity:
     """As with room for all, where our user may not ask the server."""
     try:
         return await _ask(client)
     except NoPermissionError:
-        return Room()
+        return Capacity()
 
 
-async def _ask(client: Redis) -> Room:
+async def _ask(client: Redis) -> Capacity:
     if isinstance(client, RedisCluster):
         by_node = cast(dict[str, dict[str, Any]], await client.info(*_SECTIONS, target_nodes=RedisCluster.PRIMARIES))
         rooms = [_room(found) for found in by_node.values()]
-        return max(rooms, key=lambda room: (room.is_disk_full, room.percent), default=Room())
+        return max(rooms, key=lambda room: (room.is_disk_full, room.percent), default=Capacity())
     return _room(await client.info(*_SECTIONS))
 
 
-def _room(found: dict[str, Any]) -> Room:
+def _room(found: dict[str, Any]) -> Capacity:
     # What the server itself leaves out when it compares: buffers of replicas and of the append-only file.
     uncounted = int(found.get("mem_not_counted_for_evict", 0))
     is_disk_full = bool(found.get("aof_enabled")) and found.get("aof_last_write_status", "ok") != "ok"
-    return Room(int(found.get("used_memory", 0)) - uncounted, int(found.get("maxmemory", 0)), is_disk_full)
+    return Capacity(int(found.get("used_memory", 0)) - uncounted, int(found.get("maxmemory", 0)), is_disk_full)
