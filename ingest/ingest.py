@@ -139,7 +139,7 @@ class Ingest:
                 self._sockets.remove(socket)
                 socket.close()
         self._left_out = len(wanted) - sum(map(len, shares))
-        told = f"{self._left_out} instruments are left out: Kite takes {SOCKETS_MAX * TOKENS_A_SOCKET}"
+        told = f"{self._left_out} instruments are left out: Kite takes {SOCKETS_MAX * TOKENS_A_SOCKET:,}"
         self._feed.note_trouble("left_out", told if self._left_out else "")
 
     def _note_hours(self, wanted: set[int]) -> None:

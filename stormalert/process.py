@@ -224,8 +224,16 @@ async def wait_for_redis(
 
 def is_beating(client: redis.Redis, name: str) -> bool:
     """Whether such a process is there, on any machine. Raises RedisError."""
+    return not silence_of(client, name)
+
+
+def silence_of(client: redis.Redis, name: str) -> str:
+    """Why nothing is heard of such a process; empty when it beats. Raises RedisError."""
     beats = cast(list[str], client.zrangebyscore(keys.BEATS, now_ms() - ALIVE_MS, "+inf"))
-    return any(key.split(":")[2] == name for key in beats)
+    if any(key.split(":")[2] == name for key in beats):
+        return ""
+    # A Redis that is full takes no beat, of us neither.
+    return f"{name} is not running" if beats else "no heartbeat arrives: is Redis full?"
 
 
 class Heartbeat:

@@ -1,22 +1,18 @@
-"""Whether Redis has room. With its memory used up (noeviction) or its disk full it takes no more, and all wait for room."""
+"""Whether a Redis can take more: with its memory used up (noeviction) or its disk full it takes nothing, and all wait."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
-
-from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import NoPermissionError
+from typing import Any
 
 from stormalert import words
+from stormalert.health.limits import MEMORY_FULL_PERCENT, MEMORY_WAIT_PERCENT
 
-# From here on an admin is told, while there is room for the message.
-NEARLY_PERCENT = 90
 MB = 1_000_000
-_SECTIONS = ("memory", "persistence")
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Of the fullest node; `most_bytes` is 0 without a limit."""
+    """Of one node; `most_bytes` is 0 without a limit."""
 
     used_bytes: int = 0
     most_bytes: int = 0
@@ -29,15 +25,11 @@ class Capacity:
 
     @property
     def is_full(self) -> bool:
-        return self.percent >= 100 or self.is_disk_full
-
-    @property
-    def is_nearly_full(self) -> bool:
-        return self.percent >= NEARLY_PERCENT
+        return self.percent >= MEMORY_FULL_PERCENT or self.is_disk_full
 
     @property
     def is_enough(self) -> bool:
-        return not self.is_disk_full and not self.is_nearly_full
+        return not self.is_disk_full and self.percent < MEMORY_WAIT_PERCENT
 
     @property
     def words(self) -> str:
@@ -47,24 +39,9 @@ class Capacity:
         return f"{words.grouped(self.used_bytes // MB)} of {words.grouped(self.most_bytes // MB)} MB"
 
 
-async def read_capacity(client: Redis) -> Capacity:
-    """As with room for all, where our user may not ask the server."""
-    try:
-        return await _ask(client)
-    except NoPermissionError:
-        return Capacity()
-
-
-async def _ask(client: Redis) -> Capacity:
-    if isinstance(client, RedisCluster):
-        by_node = cast(dict[str, dict[str, Any]], await client.info(*_SECTIONS, target_nodes=RedisCluster.PRIMARIES))
-        rooms = [_room(found) for found in by_node.values()]
-        return max(rooms, key=lambda room: (room.is_disk_full, room.percent), default=Capacity())
-    return _room(await client.info(*_SECTIONS))
-
-
-def _room(found: dict[str, Any]) -> Capacity:
+def capacity_of(info: Mapping[str, Any]) -> Capacity:
+    """Of a node, by its INFO."""
     # What the server itself leaves out when it compares: buffers of replicas and of the append-only file.
-    uncounted = int(found.get("mem_not_counted_for_evict", 0))
-    is_disk_full = bool(found.get("aof_enabled")) and found.get("aof_last_write_status", "ok") != "ok"
-    return Capacity(int(found.get("used_memory", 0)) - uncounted, int(found.get("maxmemory", 0)), is_disk_full)
+    uncounted = int(info.get("mem_not_counted_for_evict", 0))
+    is_disk_full = bool(info.get("aof_enabled")) and info.get("aof_last_write_status", "ok") != "ok"
+    return Capacity(int(info.get("used_memory", 0)) - uncounted, int(info.get("maxmemory", 0)), is_disk_full)

