@@ -56,15 +56,15 @@ async def _evaluate(settings: Settings, stopping: asyncio.Event) -> None:
 
 async def _pump(redis: Redis, store: Store, shards: int, stopping: asyncio.Event) -> None:
     heartbeat = process.Heartbeat("evaluator", redis)
-    heartbeat.facts = {"ticks": 0, "alerts": 0, "delay_ms": 0}
+    heartbeat.stats = {"ticks": 0, "alerts": 0, "delay_ms": 0}
     slowest, delays, alert_delays = Slowest(), Histogram(), Histogram()
 
     def count(ticks: int, alerts: int, delay_ms: int) -> None:
         delays.note(delay_ms, ticks)
         alert_delays.note(delay_ms, alerts)
-        heartbeat.facts = {
-            "ticks": int(heartbeat.facts["ticks"]) + ticks,
-            "alerts": int(heartbeat.facts["alerts"]) + alerts,
+        heartbeat.stats = {
+            "ticks": int(heartbeat.stats["ticks"]) + ticks,
+            "alerts": int(heartbeat.stats["alerts"]) + alerts,
             "delay_ms": slowest.note(delay_ms),
             "delays": delays.text,
             "alert_delays": alert_delays.text,

@@ -139,7 +139,7 @@ class Ingest:
                 self._sockets.remove(socket)
                 socket.close()
         self._left_out = len(wanted) - sum(map(len, shares))
-        told = f"{self._left_out} instruments are left out: Kite takes {SOCKETS_MAX * TOKENS_A_SOCKET}"
+        told = f"{self._left_out} instruments are left out: Kite takes {SOCKETS_MAX * TOKENS_A_SOCKET:,}"
         self._feed.note_trouble("left_out", told if self._left_out else "")
 
     def _note_hours(self, wanted: set[int]) -> None:
@@ -195,7 +195,7 @@ class Ingest:
             if elapsed_s >= SHOW_EVERY_S:
                 rate = round((self._publisher.published - published) / elapsed_s)
                 published, since_s = self._publisher.published, time.monotonic()
-            self._heartbeat.facts |= {"delays": self._publisher.delays.text, "login_ms": self._session.login_ms}
+            self._heartbeat.stats |= {"delays": self._publisher.delays.text, "login_ms": self._session.login_ms}
             try:
                 await self._redis.hset(keys.FEED, mapping=self._facts(rate))  # type: ignore[arg-type]
             except process.UNREACHABLE:

@@ -1,4 +1,4 @@
-"""The documents that are made from the code: .env.example, and three tables in docs/ARCHITECTURE.md."""
+"""The documents that are made from the code: .env.example, and four tables in docs/ARCHITECTURE.md."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,6 +9,7 @@ from stormalert.config.settings import Settings, env_example
 from stormalert.config.stored import STORED
 from stormalert.notify.description import ChannelDescription, Meaning, RateLimit
 from stormalert.redis.keys import FAMILIES
+from workers.notice_policy import POLICIES
 
 ROOT = Path(__file__).resolve().parent.parent
 ENV_EXAMPLE = ROOT / ".env.example"
@@ -23,11 +24,12 @@ def write() -> None:
 
 def with_tables(text: str) -> str:
     """The document with the tables between their marks made anew."""
-    for name, table in (("keys", key_table()), ("stored settings", stored_table()), ("channels", channel_table())):
+    made = {"keys": key_table, "stored settings": stored_table, "channels": channel_table, "notices": notice_table}
+    for name, table in made.items():
         begin, end = (mark.format(name) for mark in _MARKS)
         before, _, rest = text.partition(begin)
         _, _, after = rest.partition(end)
-        text = f"{before}{begin}\n{table}{end}{after}"
+        text = f"{before}{begin}\n{table()}{end}{after}"
     return text
 
 
@@ -67,6 +69,11 @@ def _rate(limit: RateLimit) -> str:
 
 def _codes(it: ChannelDescription, is_meant: Callable[[Meaning], bool]) -> str:
     return ", ".join(str(code) for code, meaning in it.errors.items() if is_meant(meaning))
+
+
+def notice_table() -> str:
+    rows = [(it.what, words.rough_duration(it.after_ms) if it.after_ms else "at once") for it in POLICIES.values()]
+    return _table(("what", "told when it has lasted"), rows)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -224,19 +224,27 @@ async def wait_for_redis(
 
 def is_beating(client: redis.Redis, name: str) -> bool:
     """Whether such a process is there, on any machine. Raises RedisError."""
+    return not silence_of(client, name)
+
+
+def silence_of(client: redis.Redis, name: str) -> str:
+    """Why nothing is heard of such a process; empty when it beats. Raises RedisError."""
     beats = cast(list[str], client.zrangebyscore(keys.BEATS, now_ms() - ALIVE_MS, "+inf"))
-    return any(key.split(":")[2] == name for key in beats)
+    if any(key.split(":")[2] == name for key in beats):
+        return ""
+    # A Redis that is full takes no beat, of us neither.
+    return f"{name} is not running" if beats else "no heartbeat arrives: is Redis full?"
 
 
 class Heartbeat:
-    """Keeps the process's `storm:alive` hash fresh; `facts` are counters that the status page shows.
+    """Keeps the process's `storm:alive` hash fresh; `stats` are counters that the status page shows.
 
     Beside them it tells the process's version, its memory and processor time, by how much its event loop woke too late, and how
     its store did.
     """
 
     def __init__(self, name: str, client: redis.asyncio.Redis) -> None:
-        self.facts: dict[str, str | int | float] = {}
+        self.stats: dict[str, str | int | float] = {}
         self._client = client
         self._name, self._key = name, keys.alive(name, socket.gethostname(), os.getpid())
         self._is_start_counted = False
@@ -264,9 +272,9 @@ class Heartbeat:
             "cpu_s": f"{time.process_time():.2f}",
             "late_ms": self._late_ms,
         }
-        facts: dict[Any, Any] = {"started_ms": self._started_ms, "beat_ms": beat_ms, **ours, **METER.facts, **self.facts}
+        stats: dict[Any, Any] = {"started_ms": self._started_ms, "beat_ms": beat_ms, **ours, **METER.stats, **self.stats}
         async with self._client.pipeline(transaction=False) as pipe:
-            pipe.hset(self._key, mapping=facts)
+            pipe.hset(self._key, mapping=stats)
             pipe.pexpire(self._key, ALIVE_MS)
             pipe.zadd(keys.BEATS, {self._key: beat_ms})
             pipe.zremrangebyscore(keys.BEATS, 0, beat_ms - ALIVE_MS)

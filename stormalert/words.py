@@ -36,6 +36,12 @@ def duration(duration_ms: int) -> str:
     return " ".join(f"{count} {unit}" for count, unit in parts if count) or "none"
 
 
+def rough_duration(duration_ms: int) -> str:
+    """45 s, 3 min, 2 h 5 min: as exact as anybody wants to know."""
+    unit_ms = SECOND_MS if duration_ms < 2 * MINUTE_MS else MINUTE_MS
+    return duration(max(SECOND_MS, duration_ms // unit_ms * unit_ms))
+
+
 def moment(time_ms: int, today_ms: int | None = None) -> str:
     """09:15:02 today, 22 Nov 09:15:02 on another day; in India, wherever the reader is."""
     then = ist(time_ms)

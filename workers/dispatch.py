@@ -41,10 +41,10 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
     sweeper = Sweeper(store, queue, digests, plain_client)
 
     async def facts() -> None:
-        heartbeat.facts |= await asyncio.to_thread(counts, queue)
-        heartbeat.facts |= {"alerts": sum(reader.alerts for reader in readers), "swept": sweeper.swept}
-        heartbeat.facts |= {"refused": sum(reader.refused for reader in readers)}
-        heartbeat.facts |= {"behind": sum([await reader.behind() for reader in readers])}
+        heartbeat.stats |= await asyncio.to_thread(counts, queue)
+        heartbeat.stats |= {"alerts": sum(reader.alerts for reader in readers), "swept": sweeper.swept}
+        heartbeat.stats |= {"refused": sum(reader.refused for reader in readers)}
+        heartbeat.stats |= {"behind": sum([await reader.behind() for reader in readers])}
 
     try:
         async with process.Tasks(stopping) as tasks:

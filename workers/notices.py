@@ -6,23 +6,16 @@ Pure. What was seen and told is a handful of incidents, which the caller keeps b
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
 from typing import Self
 
 from stormalert import words
-from stormalert.units import MINUTE_MS, SECOND_MS
+from stormalert.health.finding import Level
+from stormalert.units import SECOND_MS
 
 # What was told is over when it has been well for so long; else it still is the same incident.
 STEADY_MS = 30 * SECOND_MS
 # What nobody looked at for so long may have been well meanwhile: it is timed anew, unless it was told already.
 UNSEEN_MS = 20 * SECOND_MS
-
-
-class Level(StrEnum):
-    """Whether it comes with a sound."""
-
-    URGENT = "urgent"
-    QUIET = "quiet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +32,8 @@ class Reading:
     details: str = ""
     # In words, before "after 3 min".
     over: str = ""
-    level: Level = Level.URGENT
+    # How bad it is: what is BAD comes with a sound.
+    level: Level = Level.BAD
     # It must have lasted so long to be told.
     after_ms: int = 0
     # Since when it is so, bad or well; 0 when only the looking tells.
@@ -58,8 +52,9 @@ class Incident:
     is_told: bool = False
     # Since when it is well again; 0 while it is not.
     well_ms: int = 0
-    # For the page that lists what is wrong now.
+    # For the pages that list what is wrong now; the level is the worst that was told.
     headline: str = ""
+    level: Level = Level.BAD
 
     @property
     def id(self) -> str:
@@ -74,7 +69,8 @@ class Incident:
     def read(cls, name: str, text: str) -> Self | None:
         """None when another version wrote it."""
         try:
-            return cls(name, **json.loads(text))
+            kept = cls(name, **json.loads(text))
+            return replace(kept, level=Level(kept.level))
         except (ValueError, TypeError):
             return None
 
@@ -110,17 +106,19 @@ def _next(incident: Incident | None, reading: Reading, now_ms: int) -> tuple[Inc
     if not reading.is_bad:
         return _well(incident, reading, now_ms) if incident and incident.is_told else (None, None)
     if incident is None or (not incident.is_told and now_ms - incident.seen_ms > UNSEEN_MS):
-        incident = Incident(
-            reading.name, min(reading.since_ms or now_ms, now_ms), reading.over, now_ms, headline=reading.headline
-        )
-    incident = replace(incident, well_ms=0)
-    if incident.is_told:
+        incident = Incident(reading.name, min(reading.since_ms or now_ms, now_ms), reading.over, now_ms, level=reading.level)
+    incident = replace(incident, well_ms=0, headline=reading.headline)
+    is_worse = reading.level is Level.BAD and incident.level is not Level.BAD
+    if incident.is_told and not is_worse:
         return incident, None
-    incident = replace(incident, seen_ms=now_ms)
-    if now_ms - incident.since_ms < reading.after_ms:
-        return incident, None
+    incident = replace(incident, level=Level.BAD if is_worse else incident.level)
+    if not incident.is_told:
+        incident = replace(incident, seen_ms=now_ms)
+        if now_ms - incident.since_ms < reading.after_ms:
+            return incident, None
     details = f"Since {words.moment(incident.since_ms, now_ms)} IST. {reading.details}"
-    notice = Notice(incident.id, f"⚠ {reading.headline}", details, reading.level, incident.name)
+    told_again = "-worse" if incident.is_told else ""
+    notice = Notice(f"{incident.id}{told_again}", f"⚠ {reading.headline}", details, reading.level, incident.name)
     return replace(incident, is_told=True), notice
 
 
@@ -128,12 +126,6 @@ def _well(incident: Incident, reading: Reading, now_ms: int) -> tuple[Incident |
     well_ms = incident.well_ms or min(max(reading.since_ms or now_ms, incident.since_ms), now_ms)
     if now_ms - well_ms < STEADY_MS:
         return replace(incident, well_ms=well_ms), None
-    headline = f"✓ {incident.over} after {lasted(well_ms - incident.since_ms)}"
+    headline = f"✓ {incident.over} after {words.rough_duration(well_ms - incident.since_ms)}"
     details = f"It began {words.moment(incident.since_ms, now_ms)} IST."
-    return None, Notice(f"{incident.id}-over", headline, details, Level.QUIET)
-
-
-def lasted(duration_ms: int) -> str:
-    """45 s, 3 min, 2 h 5 min: as exact as anybody wants to know."""
-    unit_ms = SECOND_MS if duration_ms < 2 * MINUTE_MS else MINUTE_MS
-    return words.duration(max(SECOND_MS, duration_ms // unit_ms * unit_ms))
+    return None, Notice(f"{incident.id}-over", headline, details, Level.GOOD)

@@ -22,7 +22,7 @@ log = logging.getLogger("stormalert")
 QUIET_MS = 8_000
 BATCH = 5_000
 # The heartbeat's field with the name by which RQ knows the worker.
-WORKER_FACT = "rq_worker"
+WORKER_STAT = "rq_worker"
 
 
 class Sweeper:
@@ -58,4 +58,4 @@ class Sweeper:
         process, _, _random = worker.rpartition("-")
         host, _, pid = process.rpartition("-")
         # A restarted container has its predecessor's host and pid, but not its name.
-        return bool(pid.isdigit() and self._client.hget(keys.alive("worker", host, int(pid)), WORKER_FACT) == worker)
+        return bool(pid.isdigit() and self._client.hget(keys.alive("worker", host, int(pid)), WORKER_STAT) == worker)

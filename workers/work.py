@@ -28,7 +28,7 @@ from workers.pipeline.outcome import Report
 from workers.pipeline.record import Recorder
 from workers.pipeline.send import open_sending
 from workers.queues import DIGESTS, NAME, SERIALIZER, DeliveryJob, open_digests, open_queue
-from workers.sweep import WORKER_FACT
+from workers.sweep import WORKER_STAT
 from workers.worker import DeliveryWorker
 
 log = logging.getLogger("stormalert")
@@ -69,11 +69,11 @@ def _work(watch: process.OverridesWatch, loop: Loop) -> None:
 
     heartbeat = process.Heartbeat("worker", client)
     # One dictionary: what is counted is what the heartbeat shows.
-    heartbeat.facts = counters.facts
-    heartbeat.facts[WORKER_FACT] = name
+    heartbeat.stats = counters.facts
+    heartbeat.stats[WORKER_STAT] = name
     # RQ's own first words to a Redis that is full would end the process.
     loop.run(process.wait_for_redis(client, heartbeat=heartbeat))
-    log.info("started", extra={"channels": ", ".join(sorted(senders)) or "none", WORKER_FACT: name})
+    log.info("started", extra={"channels": ", ".join(sorted(senders)) or "none", WORKER_STAT: name})
     try:
         with loop.beating(heartbeat):
             worker = open_worker(Redis.from_url(config.rq_url), name, deliverer, recorder, loop)

@@ -14,7 +14,8 @@ from dashboard.system import status
 from stormalert import words
 from stormalert.config import overrides
 from stormalert.config.stored import INSTRUMENTS_REFRESH
-from stormalert.process import REDIS_ERRORS, is_beating
+from stormalert.health.reading import Entry, gaps_of
+from stormalert.process import REDIS_ERRORS, silence_of
 from stormalert.redis import keys
 from stormalert.units import IST, now_ms
 
@@ -61,7 +62,7 @@ def redirect_url() -> None:
 def read_feed() -> dict[str, str]:
     """As ingest tells it; empty when it has not yet. Raises RedisError."""
     told = cast(dict[str, str], resources.thread_redis().hgetall(keys.FEED))
-    return status.feed_of(told, is_told=is_beating(resources.thread_redis(), "ingest"))
+    return status.feed_of(told, silence_of(resources.thread_redis(), "ingest"))
 
 
 def _instruments() -> None:
@@ -95,7 +96,7 @@ def _feed() -> None:
     admin()
     try:
         feed = read_feed()
-        entries = cast(list[status.Entry], resources.thread_redis().xrevrange(keys.GAPS, count=status.GAPS_SHOWN))
+        entries = cast(list[Entry], resources.thread_redis().xrevrange(keys.GAPS, count=status.GAPS_SHOWN))
     except REDIS_ERRORS:
         st.error("Redis does not answer: the feed's state is not known now.")
         return
@@ -118,7 +119,7 @@ def _feed() -> None:
         st.warning(feed["trouble"].replace("`", "'"))
     if refused := texts.refusals(feed):
         st.caption(f"Packets that are no ticks: {refused}.")
-    if gaps := status.gaps(entries):
+    if gaps := [status.gap_of(gap) for gap in gaps_of(entries)]:
         rows = "".join(f"<li>{escape(texts.gap(gap))}</li>" for gap in gaps)
         with st.expander(f"Gaps: newest {texts.gap(gaps[0])}"):
             st.html(f"<ul>{rows}</ul>")

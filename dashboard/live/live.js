@@ -92,10 +92,10 @@ class StatusStrip {
     if (dropped) this.wasDropped = dropped;
   }
 
-  show({ feed, waiting, session, figures, verdict, time_ms: now }) {
-    setClass(this.badge, `badge ${verdict.level}`);
-    setText(this.badge, LEVELS[verdict.level]);
-    setText(this.reasons, verdict.reasons.join(" "));
+  show({ feed, waiting, session, figures, health, time_ms: now }) {
+    setClass(this.badge, `badge ${health.level}`);
+    setText(this.badge, LEVELS[health.level]);
+    setText(this.reasons, health.reasons.join(" "));
     this.fact("Market", session ? told(session, now) : "–");
     this.fact("Feed", feedText(feed));
     this.fact("Ticks", `${count.format(feed.ticks_per_s ?? 0)}/s`);

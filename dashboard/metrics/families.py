@@ -1,4 +1,4 @@
-"""Readings as families of samples for Prometheus. Pure."""
+"""The facts as families of samples for Prometheus. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric as Family
 
 from dashboard.metrics.names import BY_NAME, METRICS, Metric, MetricKind
-from dashboard.metrics.readings import Readings, ServerReading
-from dashboard.system.status import NEEDED, Status
+from stormalert.health.checks.processes import NEEDED
+from stormalert.health.facts import Facts, ServerReading, Stats
 from stormalert.histogram import BOUNDS_MS, Counted
 from stormalert.model import ChannelKind
 from stormalert.units import SECOND_MS
@@ -33,21 +33,23 @@ _HISTOGRAMS = {"evaluator": {"delays": "tick_delay_seconds", "alert_delays": "al
 _REFUSED, _SIGN_INS_REFUSED = "refused_", "sign_ins_refused_"
 
 
-def families(readings: Readings) -> Iterator[Family]:
+def families(facts: Facts) -> Iterator[Family]:
     """All of names.METRICS, in its order, also those of which nothing is known yet."""
     sheet = _Sheet()
-    _fill_kinds(sheet, readings)
-    for process in readings.processes:
+    _fill_kinds(sheet, facts)
+    for process in facts.processes:
         _fill_process(sheet, process)
-    _fill_feed(sheet, readings)
-    _fill_streams(sheet, readings)
-    _fill_queue(sheet, readings)
-    for server in readings.servers:
+    _fill_feed(sheet, facts)
+    _fill_streams(sheet, facts)
+    _fill_queue(sheet, facts)
+    for server in facts.servers:
         _fill_server(sheet, server)
+    alarmed = {alarm.kind for alarm in facts.alarms or ()}
     for kind in ChannelKind:
-        sheet.add("channel_alarm", kind in readings.alarmed, kind)
-    sheet.add("store_up", readings.store_s is not None)
-    sheet.add("store_answer_seconds", readings.store_s)
+        sheet.add("channel_alarm", kind in alarmed, kind)
+    if facts.store is not None:
+        sheet.add("store_up", facts.store.took_s is not None)
+        sheet.add("store_answer_seconds", facts.store.took_s)
     yield from sheet.families()
 
 
@@ -91,51 +93,50 @@ def _buckets(counted: Counted) -> list[tuple[str, float]]:
     return found
 
 
-def _fill_kinds(sheet: _Sheet, readings: Readings) -> None:
-    names = [process["name"] for process in readings.processes]
-    for name in sorted({*NEEDED, *readings.roll, *names}):
+def _fill_kinds(sheet: _Sheet, facts: Facts) -> None:
+    names = [process["name"] for process in facts.processes]
+    for name in sorted({*NEEDED, *facts.roll, *names}):
         sheet.add("up", name in names, name)
         sheet.add("processes", names.count(name), name)
-        sheet.add("process_starts_total", readings.starts.get(name, 0), name)
+        sheet.add("process_starts_total", facts.starts.get(name, 0), name)
 
 
-def _fill_process(sheet: _Sheet, facts: Status) -> None:
-    name, replica = facts["name"], facts["process"]
+def _fill_process(sheet: _Sheet, stats: Stats) -> None:
+    name, replica = stats["name"], stats["process"]
     who = (name, replica)
-    sheet.add("process_info", 1, *who, facts.get("version", "unknown"))
-    sheet.add("process_start_time_seconds", _s(facts.get("started_ms")), *who)
-    sheet.add("process_resident_memory_bytes", facts.get("rss_bytes"), *who)
-    sheet.add("process_cpu_seconds_total", facts.get("cpu_s"), *who)
-    sheet.add("process_loop_lag_seconds", _s(facts.get("late_ms")), *who)
-    sheet.add("store_call_seconds", facts.get("store_calls"), *who)
-    sheet.add("store_errors_total", facts.get("store_errors"), *who)
-    for fact, metric in {**_COUNTERS.get(name, {}), **_HISTOGRAMS.get(name, {})}.items():
-        sheet.add(metric, facts.get(fact), replica)
+    sheet.add("process_info", 1, *who, stats.get("version", "unknown"))
+    sheet.add("process_start_time_seconds", _s(stats.get("started_ms")), *who)
+    sheet.add("process_resident_memory_bytes", stats.get("rss_bytes"), *who)
+    sheet.add("process_cpu_seconds_total", stats.get("cpu_s"), *who)
+    sheet.add("process_loop_lag_seconds", _s(stats.get("late_ms")), *who)
+    sheet.add("store_call_seconds", stats.get("store_calls"), *who)
+    sheet.add("store_errors_total", stats.get("store_errors"), *who)
+    for stat, metric in {**_COUNTERS.get(name, {}), **_HISTOGRAMS.get(name, {})}.items():
+        sheet.add(metric, stats.get(stat), replica)
     if name == "worker":
-        _fill_worker(sheet, facts, replica)
+        _fill_worker(sheet, stats, replica)
     if name == "ingest":
-        sheet.add("feed_delay_seconds", facts.get("delays"))
-        sheet.add("kite_login_timestamp_seconds", _s(facts.get("login_ms")))
-    for fact in (each for each in facts if name == "dashboard" and each.startswith(_SIGN_INS_REFUSED)):
-        sheet.add("sign_ins_refused_total", facts[fact], fact.removeprefix(_SIGN_INS_REFUSED), replica)
+        sheet.add("feed_delay_seconds", stats.get("delays"))
+        sheet.add("kite_login_timestamp_seconds", _s(stats.get("login_ms")))
+    for stat in (each for each in stats if name == "dashboard" and each.startswith(_SIGN_INS_REFUSED)):
+        sheet.add("sign_ins_refused_total", stats[stat], stat.removeprefix(_SIGN_INS_REFUSED), replica)
 
 
-def _fill_worker(sheet: _Sheet, facts: Status, replica: str) -> None:
+def _fill_worker(sheet: _Sheet, stats: Stats, replica: str) -> None:
     for kind in ChannelKind:
         for outcome in OUTCOMES:
-            sheet.add("deliveries_total", facts.get(f"{kind}_{outcome}", 0), kind, outcome, replica)
+            sheet.add("deliveries_total", stats.get(f"{kind}_{outcome}", 0), kind, outcome, replica)
         for answer in ("taken", "refused"):
-            sheet.add("provider_answers_total", facts.get(f"{kind}_{answer}", 0), kind, answer, replica)
-        sheet.add("delivery_retries_total", facts.get(f"{kind}_retries", 0), kind, replica)
-        sheet.add("rate_limit_waits_total", facts.get(f"{kind}_waits", 0), kind, replica)
-        sheet.add("delivery_seconds", facts.get(f"{kind}_delays"), kind, replica)
-        sheet.add("provider_answer_seconds", facts.get(f"{kind}_answers"), kind, replica)
+            sheet.add("provider_answers_total", stats.get(f"{kind}_{answer}", 0), kind, answer, replica)
+        sheet.add("delivery_retries_total", stats.get(f"{kind}_retries", 0), kind, replica)
+        sheet.add("rate_limit_waits_total", stats.get(f"{kind}_waits", 0), kind, replica)
+        sheet.add("delivery_seconds", stats.get(f"{kind}_delays"), kind, replica)
+        sheet.add("provider_answer_seconds", stats.get(f"{kind}_answers"), kind, replica)
 
 
-def _fill_feed(sheet: _Sheet, readings: Readings) -> None:
-    feed = readings.feed
-    # Without ingest the hash tells of the past.
-    is_known = any(process["name"] == "ingest" for process in readings.processes)
+def _fill_feed(sheet: _Sheet, facts: Facts) -> None:
+    feed = facts.feed
+    is_known = facts.is_feed_known
     state = feed.get("state", "unknown") if is_known else "unknown"
     for each in FEED_STATES:
         sheet.add("feed_state", each == state, each)
@@ -143,7 +144,7 @@ def _fill_feed(sheet: _Sheet, readings: Readings) -> None:
     sheet.add("feed_last_frame_timestamp_seconds", _s(feed.get("frame_ms", 0)))
     if not is_known:
         return
-    sheet.add("feed_market_open", feed.get("opens_ms", 0) <= readings.now_ms)
+    sheet.add("feed_market_open", feed.get("opens_ms", 0) <= facts.now_ms)
     sheet.add("feed_market_opens_timestamp_seconds", _s(feed.get("opens_ms", 0)))
     sheet.add("feed_instruments", feed.get("instruments"))
     sheet.add("feed_instruments_left_out", feed.get("left_out"))
@@ -153,29 +154,28 @@ def _fill_feed(sheet: _Sheet, readings: Readings) -> None:
     sheet.add("feed_ticks_total", feed.get("ticks"))
     sheet.add("feed_ticks_conflated_total", feed.get("conflated"))
     sheet.add("feed_faulty_frames_total", feed.get("faulty_frames"))
-    for fact in (each for each in feed if each.startswith(_REFUSED)):
-        sheet.add("feed_ticks_refused_total", feed[fact], fact.removeprefix(_REFUSED))
+    for stat in (each for each in feed if each.startswith(_REFUSED)):
+        sheet.add("feed_ticks_refused_total", feed[stat], stat.removeprefix(_REFUSED))
 
 
-def _fill_streams(sheet: _Sheet, readings: Readings) -> None:
-    for it in readings.streams:
+def _fill_streams(sheet: _Sheet, facts: Facts) -> None:
+    for it in facts.streams:
         sheet.add("stream_entries", it.length, it.name, it.shard)
         sheet.add("stream_waiting_entries", it.waiting, it.name, it.shard)
-        oldest_ms = max(0, readings.now_ms - it.oldest_ms) if it.oldest_ms else 0
+        oldest_ms = max(0, facts.now_ms - it.oldest_ms) if it.oldest_ms else 0
         sheet.add("stream_oldest_waiting_seconds", _s(oldest_ms), it.name, it.shard)
-    sheet.add("ticks_malformed_total", readings.malformed)
+    sheet.add("ticks_malformed_total", facts.malformed)
 
 
-def _fill_queue(sheet: _Sheet, readings: Readings) -> None:
+def _fill_queue(sheet: _Sheet, facts: Facts) -> None:
     """Of several dispatchers each tells of the same queue."""
-    told = [process for process in readings.processes if process["name"] == "dispatch" and "queued" in process]
-    if not told:
+    newest = facts.queue
+    if not newest:
         return
-    newest = max(told, key=lambda process: process["beat_ms"])
     for state in JOB_STATES:
         sheet.add("queue_jobs", newest.get(state), state)
     since_ms = newest.get("queued_since_ms", 0)
-    sheet.add("queue_oldest_waiting_seconds", _s(max(0, readings.now_ms - since_ms)) if since_ms else 0)
+    sheet.add("queue_oldest_waiting_seconds", _s(max(0, facts.now_ms - since_ms)) if since_ms else 0)
 
 
 def _fill_server(sheet: _Sheet, server: ServerReading) -> None:

@@ -30,13 +30,17 @@ from dashboard import resources, texts
 from dashboard.relay import query
 from dashboard.relay.outlook import Outlook, Trends, Triggers
 from dashboard.relay.query import ALERTS, QUOTES, STATUS, TRIGGERS
+from dashboard.relay.strip import figures, health_report
 from dashboard.relay.subscribers import Audience, Listener
-from dashboard.system.status import Status, for_everyone, read_status
-from dashboard.system.verdict import figures, verdict
+from dashboard.system.status import Status, for_everyone, status_of
 from dashboard.web import sessions
 from stormalert.config.settings import Settings
 from stormalert.config.stored import CALENDAR
 from stormalert.errors import InputError, StormError
+from stormalert.health.checks.servers import of_server
+from stormalert.health.facts import HOT, Facts, ServerReading
+from stormalert.health.reading import read_facts
+from stormalert.health.report import report
 from stormalert.market.calendar import Segment, TradingSessions, read_calendar
 from stormalert.model import Alert
 from stormalert.process import REDIS_ERRORS, UNREACHABLE, Heartbeat, Tasks
@@ -73,7 +77,7 @@ _AWAY_REASON = "Redis does not answer"
 AWAY: Status = {
     "feed": {"state": "unknown", "reason": _AWAY_REASON},
     "missing": [],
-    "verdict": {"level": "bad", "reasons": [f"{_AWAY_REASON}: nothing is known now."]},
+    "health": health_report(of_server(ServerReading(HOT, None))),
 }
 
 
@@ -259,7 +263,7 @@ class Relay:
 
     async def _tell_status(self) -> None:
         try:
-            self._status = self._told(await read_status(self._redis, self._config))
+            self._status = self._told(await read_facts(self._redis, self._config))
         except UNREACHABLE as error:
             self._status = AWAY
             if not self._is_away:
@@ -269,20 +273,19 @@ class Relay:
                 log.info("redis back")
         self._is_away = self._status is AWAY
         counts = {"listeners": len(self.audience), "dropped": self.audience.dropped, "held_back": self.audience.held_back}
-        self._heart.facts.update(counts)
+        self._heart.stats.update(counts)
         self.audience.tell_everyone(STATUS, json.dumps({"type": "status", "status": self._status, "at": self._at}))
         await asyncio.sleep(STATUS_EVERY_S)
 
-    def _told(self, status: Status) -> Status:
+    def _told(self, facts: Facts) -> Status:
         """What everybody may know, with the market's session and what to make of it all."""
-        now = now_ms()
         if self._config.market_hours == "exchange":
-            is_open, turn_ms = self._sessions.turn(Segment.NSE, now)
+            is_open, turn_ms = self._sessions.turn(Segment.NSE, facts.now_ms)
         else:
             is_open, turn_ms = True, 0
         session = {"is_open": is_open, "turn_ms": turn_ms}
-        whole = status | {"figures": figures(status), "session": session}
-        return for_everyone(whole) | {"verdict": verdict(whole, session, now)}
+        seen = for_everyone(status_of(facts)) | {"figures": figures(facts), "session": session}
+        return seen | {"health": health_report(report(facts))}
 
     async def _tell_triggers(self) -> None:
         seen = {token for listener in self.audience if TRIGGERS in listener.asked.topics for token in listener.tokens}

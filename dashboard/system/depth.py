@@ -1,17 +1,21 @@
-"""The status in depth, for admins: streams, the servers behind them, the queue, the store, and the notices that are open."""
+"""The status in depth, for admins: streams, the servers behind them, the queue, the store, and the health report."""
 
 import asyncio
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from dashboard.metrics.readings import Readings, ServerReading, read
-from dashboard.system.checkup import checkup
-from dashboard.system.status import ANSWER_WITHIN_S, Status, read_status
+from dashboard.system.status import Status, status_of
+from stormalert import words
 from stormalert.config.settings import Settings
 from stormalert.errors import StormError
+from stormalert.health.facts import HOT, QUEUE, Facts, ServerReading, StoreAnswer
+from stormalert.health.finding import Finding
+from stormalert.health.reading import read_facts, read_more
+from stormalert.health.report import not_good, report
 from stormalert.store import Store
 from stormalert.units import SECOND_MS
 
@@ -25,44 +29,53 @@ _INFO = {
     "rejected_connections": "rejected",
     "uptime_in_seconds": "uptime_s",
 }
-_ROLES = {"hot": "ticks, rules and alerts", "queue": "queue"}
+_ROLES = {HOT: "ticks, rules and alerts", QUEUE: "queue"}
 _QUEUE = ("queued", "waiting_to_retry", "failed")
 
 
 async def read_system(redis: Redis, store: Store, config: Settings) -> Status:
     """Raises RedisError when the server of ticks, rules and alerts does not answer."""
-    status = await read_status(redis, config)
-    try:
-        # Beside that server, read() waits for two others.
-        async with asyncio.timeout(3 * ANSWER_WITHIN_S):
-            readings = await read(redis, store, config)
-            begun_s = time.monotonic()
-            await redis.ping()
-            latency_ms = _ms(time.monotonic() - begun_s)
-            kept = await asyncio.to_thread(_store, store, config, readings)
-    except TimeoutError:
-        raise RedisTimeoutError(f"no answer within {3 * ANSWER_WITHIN_S} s") from None
-    system = status | {
-        "streams": _streams(readings),
-        "malformed": readings.malformed,
-        "servers": [node for server in readings.servers for node in _nodes(server)],
-        "latency_ms": latency_ms,
-        "queue": _queue(status),
-        "store": kept,
+    facts = await read_facts(redis, config)
+    facts = replace(facts, **await read_more(redis, store, config))
+    begun_s = time.monotonic()
+    await redis.ping()
+    latency_ms = _ms(time.monotonic() - begun_s)
+    kept = await asyncio.to_thread(_store, store, config, facts.store or StoreAnswer(None))
+    return system_of(facts) | {"latency_ms": latency_ms, "store": kept}
+
+
+def system_of(facts: Facts) -> Status:
+    return status_of(facts) | {
+        "streams": _streams(facts),
+        "malformed": facts.malformed,
+        "servers": [node for server in facts.servers for node in _nodes(server)],
+        "queue": _queue(facts),
+        "findings": told(report(facts), facts.now_ms),
     }
-    return system | {"findings": [finding.as_dict() for finding in checkup(system)]}
 
 
-def _streams(readings: Readings) -> list[Status]:
+def told(findings: Iterable[Finding], now_ms: int) -> list[dict[str, str]]:
+    """What is not well, the worst first: level, part, what, todo."""
+    return [
+        {"level": it.level, "part": it.part, "what": f"{it.what}{_since(it, now_ms)}.", "todo": it.todo}
+        for it in not_good(findings)
+    ]
+
+
+def _since(finding: Finding, now_ms: int) -> str:
+    return f", since {words.moment(finding.since_ms, now_ms)} IST" if finding.part == "notices" and finding.since_ms else ""
+
+
+def _streams(facts: Facts) -> list[Status]:
     return [
         {
             "shard": it.shard,
             "stream": it.name,
             "length": it.length,
             "lag": it.waiting,
-            "waits_ms": max(0, readings.now_ms - it.oldest_ms) if it.oldest_ms else 0,
+            "waits_ms": max(0, facts.now_ms - it.oldest_ms) if it.oldest_ms else 0,
         }
-        for it in readings.streams
+        for it in facts.streams
     ]
 
 
@@ -71,7 +84,7 @@ def _nodes(server: ServerReading) -> list[Status]:
     role = _ROLES[server.role]
     if not server.nodes:
         return [{"role": role, "is_there": server.nodes is not None, "is_told": False}]
-    return [_node(f"{role} {name}".strip(), info) for name, info in server.nodes.items()]
+    return [_node(f"{role} {name}".strip(), dict(info)) for name, info in server.nodes.items()]
 
 
 def _node(role: str, info: dict[str, Any]) -> Status:
@@ -87,19 +100,19 @@ def _node(role: str, info: dict[str, Any]) -> Status:
     }
 
 
-def _queue(status: Status) -> Status:
+def _queue(facts: Facts) -> Status:
     """As dispatch counts it; empty when dispatch is away."""
-    found: Status = next((it for it in status["processes"] if it["name"] == "dispatch"), {})
+    found = facts.queue
     queue = {name: found[name] for name in _QUEUE if name in found}
     since_ms = found.get("queued_since_ms", 0)
-    return queue | {"oldest_ms": max(0, status["time_ms"] - since_ms) if since_ms else 0} if queue else {}
+    return queue | {"oldest_ms": max(0, facts.now_ms - since_ms) if since_ms else 0} if queue else {}
 
 
-def _store(store: Store, config: Settings, readings: Readings) -> Status:
-    found: Status = {"kind": "MongoDB" if config.mongodb_uri else "SQLite", "is_there": readings.store_s is not None}
-    if readings.store_s is None:
+def _store(store: Store, config: Settings, answer: StoreAnswer) -> Status:
+    found: Status = {"kind": "MongoDB" if config.mongodb_uri else "SQLite", "is_there": answer.took_s is not None}
+    if answer.took_s is None:
         return found
-    found["latency_ms"] = _ms(readings.store_s)
+    found["latency_ms"] = _ms(answer.took_s)
     try:
         found["users"] = len(store.users())
     except StormError:

@@ -1,4 +1,4 @@
-"""The way from an empty installation to the first alert, step by step; what is done is read off the facts. Pure."""
+"""The way from an empty installation to the first alert, step by step; what is done is read off what is there. Pure."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from stormalert import channels
 
 
 @dataclass(frozen=True)
-class Facts:
+class Progress:
     has_key: bool
     # Of the feed, as ingest tells it; empty while ingest is away.
     feed_state: str
@@ -18,7 +18,7 @@ class Facts:
     rules: int
 
 
-class Step(NamedTuple):
+class OnboardingStep(NamedTuple):
     name: str
     is_done: bool
     # Whether what it needs is there.
@@ -30,28 +30,32 @@ class Step(NamedTuple):
 _LOGGED_IN = ("connecting", "streaming", "stale")
 
 
-def steps(facts: Facts) -> list[Step]:
-    is_in = facts.feed_state in _LOGGED_IN
-    login = {"": "ingest is not running, so nobody asks Kite", "starting": "ingest is starting"}.get(facts.feed_state, "")
+def steps(progress: Progress) -> list[OnboardingStep]:
+    is_in = progress.feed_state in _LOGGED_IN
+    login = {"": "nothing is heard of ingest, so nobody asks Kite", "starting": "ingest is starting"}.get(
+        progress.feed_state, ""
+    )
     return [
-        Step("Kite's key", facts.has_key, True, "An app at developers.kite.trade gives a key and a secret."),
-        Step(
+        OnboardingStep("Kite's key", progress.has_key, True, "An app at developers.kite.trade gives a key and a secret."),
+        OnboardingStep(
             "Log in to Kite",
             is_in,
-            facts.has_key,
+            progress.has_key,
             f"Once a day, because Kite's access ends at 06:00. {login}".strip() + ("." if login else ""),
         ),
-        Step(
+        OnboardingStep(
             "Instruments and a watchlist",
-            facts.has_instruments and facts.watched > 0,
-            facts.has_instruments,
+            progress.has_instruments and progress.watched > 0,
+            progress.has_instruments,
             "What is watched runs on the Live page. Kite's list of instruments comes by itself after the login.",
         ),
-        Step("A first channel", facts.channels > 0, True, f"Where your alerts go: {channels.nouns()}."),
-        Step("A first rule", facts.rules > 0, facts.watched > 0, "From now on it is looked at with every price."),
+        OnboardingStep("A first channel", progress.channels > 0, True, f"Where your alerts go: {channels.nouns()}."),
+        OnboardingStep(
+            "A first rule", progress.rules > 0, progress.watched > 0, "From now on it is looked at with every price."
+        ),
     ]
 
 
-def next_step(found: list[Step]) -> Step | None:
+def next_step(found: list[OnboardingStep]) -> OnboardingStep | None:
     """The first that is not done; None: all are."""
     return next((step for step in found if not step.is_done), None)

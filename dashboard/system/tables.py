@@ -5,9 +5,8 @@ from html import escape
 from typing import Any
 
 from dashboard import texts
-from dashboard.system.checkup import worst
-from dashboard.system.verdict import BAD, GOOD, WAIT
 from stormalert import words
+from stormalert.health.finding import Level, worst
 from stormalert.histogram import Counted
 from stormalert.units import SECOND_MS
 
@@ -28,7 +27,12 @@ color:#fff;text-align:center;white-space:nowrap}
 .sys ul{list-style:none;margin:0;padding:0}.sys li{display:flex;gap:.7rem;padding:.35rem 0;align-items:baseline}
 .sys li small{display:block;opacity:.75;font-size:.85rem}
 </style>"""
-_MARKS = {GOOD: "✓ good", WAIT: "… wait", BAD: "! bad"}
+_MARKS = {Level.GOOD: "✓ good", Level.WAIT: "… wait", Level.BAD: "! bad"}
+_TOLD = {
+    Level.GOOD: "All is well.",
+    Level.WAIT: "Something is not as it should be.",
+    Level.BAD: "Something is wrong.",
+}
 # Told in columns of their own.
 _COLUMNS = frozenset(("name", "process", "version", "rss_bytes", "late_ms", "started_ms", "beat_ms", "login_ms"))
 
@@ -37,7 +41,7 @@ def page(system: dict[str, Any]) -> str:
     findings = system["findings"]
 
     def level(*parts: str) -> str:
-        return worst([it["level"] for it in findings if it["part"] in parts])
+        return worst(it["level"] for it in findings if it["part"] in parts)
 
     sections = (
         _section("Processes", level("processes"), _processes(system)),
@@ -52,12 +56,12 @@ def page(system: dict[str, Any]) -> str:
 
 
 def mark(level: str) -> str:
-    return f'<span class="mark {level}">{_MARKS[level]}</span>'
+    return f'<span class="mark {level}">{_MARKS[Level(level)]}</span>'
 
 
 def _overall(findings: list[dict[str, str]]) -> str:
-    level = worst([it["level"] for it in findings])
-    told = {GOOD: "All is well.", WAIT: "Something is not as it should be.", BAD: "Something is wrong."}[level]
+    level = worst(it["level"] for it in findings)
+    told = _TOLD[level]
     rows = "".join(
         f"<li>{mark(it['level'])}<span>{escape(it['what'])}<small>{escape(it['todo'])}</small></span></li>" for it in findings
     )
@@ -152,7 +156,7 @@ def _streams(system: dict[str, Any]) -> str:
 
 def _queue(queue: dict[str, Any]) -> str:
     if not queue:
-        return '<p class="soft">dispatch, which counts it, is not running.</p>'
+        return '<p class="soft">dispatch, which counts it, tells nothing.</p>'
     oldest = texts.lasted(queue.get("oldest_ms", 0)) if queue.get("queued") else "–"
     row = [words.grouped(queue.get(name, 0)) for name in ("queued", "waiting_to_retry", "failed")]
     return _table(
@@ -171,7 +175,7 @@ def _servers(servers: list[dict[str, Any]], latency_ms: float) -> str:
         counts = (words.grouped(it[name]) for name in ("evicted", "clients"))
         server = escape(f"{it['server']} {it['version']}")
         rows.append((escape(it["role"]), server, texts.lasted(it["uptime_s"] * SECOND_MS), memory, log, *counts))
-    names = ("Holds", "Server", "Up for", "Memory", "Append-only file", "Thrown away", "Clients")
+    names = ("Holds", "ServerReading", "Up for", "Memory", "Append-only file", "Thrown away", "Clients")
     table = _table(names, rows, frozenset((2, 3, 5, 6)))
     return f'{table}<p class="soft">The first one answered in {latency_ms} ms.</p>'
 
@@ -186,6 +190,8 @@ def _store(store: dict[str, Any]) -> str:
 
 def _notices(system: dict[str, Any]) -> str:
     if not system["notices"]:
+        if not any(it["name"] == "bot" for it in system["processes"]):
+            return '<p class="soft">Nobody looks for trouble: the bot tells nothing.</p>'
         return '<p class="soft">None: the bot, which looks for trouble, finds none.</p>'
     rows = [
         (

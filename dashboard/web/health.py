@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from dashboard import resources
-from dashboard.system.status import ANSWER_WITHIN_S
 from stormalert.config.stored import POLICY
 from stormalert.errors import StormError
+from stormalert.health.reading import ANSWER_WITHIN_S
 from stormalert.process import REDIS_ERRORS
 
 _FRESH = {"Cache-Control": "no-store"}

@@ -115,7 +115,7 @@ async def serve(config: Settings, stopping: asyncio.Event) -> None:
         )
     heart = Heartbeat("dashboard", resources.loop_redis())
     # One dictionary: what is counted is what the heartbeat shows.
-    heart.facts = authentication.counts
+    heart.stats = authentication.counts
     beating = asyncio.create_task(heart.beat_until(stopping))
     logging.getLogger("stormalert").info("listening", extra={"address": f"http://{config.host}:{config.port}/"})
     await asgi.serve_until(

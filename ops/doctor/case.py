@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ops.doctor.finding import Finding
 from stormalert.config.settings import Settings
+from stormalert.health.finding import Finding
 from stormalert.store import Store
 
 

@@ -3,22 +3,17 @@
 import smtplib
 import ssl
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import urlsplit
 
-from cryptography import x509
-
 from ops.doctor.case import Case
-from ops.doctor.finding import Finding, bad, good, place, wait
 from ops.doctor.providers import mail_client
+from ops.doctor.secrets import place
 from stormalert.health import certificates
+from stormalert.health.checks.servers import of_certificate
+from stormalert.health.finding import Finding
 from stormalert.redis.cluster import plain_url
-from stormalert.units import IST
-
-# Let's Encrypt's are renewed thirty days before their end: with fewer left the renewal fails.
-SOON_DAYS = 14
-_ADVICE = "renew it; docs/operations.md says how, and why the renewal may have failed"
+from stormalert.units import now_ms
 
 
 def check_certificates(case: Case) -> Iterator[Finding]:
@@ -34,25 +29,15 @@ def check_certificates(case: Case) -> Iterator[Finding]:
         yield from _judged("certificate of mail", config.smtp_url, partial(_of_mail, config.smtp_url))
 
 
-def _judged(subject: str, url: str, fetch: Callable[[], bytes | None]) -> Iterator[Finding]:
+def _judged(part: str, url: str, fetch: Callable[[], bytes | None]) -> Iterator[Finding]:
     try:
         certificate = fetch()
     except (OSError, smtplib.SMTPException):
         # Whoever does not answer is told of by its own check.
         return
     if certificate:
-        ends = x509.load_der_x509_certificate(certificate).not_valid_after_utc
-        yield judge_end(subject, place(url), ends, datetime.now(UTC))
-
-
-def judge_end(subject: str, where: str, ends: datetime, now: datetime) -> Finding:
-    day = f"{ends.astimezone(IST):%Y-%m-%d %H:%M} IST"
-    days = (ends - now).days
-    if ends <= now:
-        return bad(subject, f"{where}: it ended on {day}", _ADVICE)
-    if days < SOON_DAYS:
-        return wait(subject, f"{where}: it ends in {days} day{'s' if days != 1 else ''}, on {day}", _ADVICE)
-    return good(subject, f"{where}: good until {day}")
+        found = of_certificate(f"The certificate of {place(url)}", certificates.ends_ms_of(certificate), now_ms())
+        yield found._replace(part=part)
 
 
 def _of_mail(url: str) -> bytes | None:

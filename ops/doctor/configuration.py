@@ -5,17 +5,15 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from ops.doctor.case import Case
-from ops.doctor.finding import Finding, bad, good, wait
 from stormalert import channels
 from stormalert.access.security import Sealer, sealer
 from stormalert.channels import ChannelKind
 from stormalert.config.settings import Settings
 from stormalert.config.stored import SEALED
 from stormalert.errors import StormError
+from stormalert.health.finding import Finding, bad, good, wait
+from stormalert.health.limits import SECRET_VARIETY_BAD
 from stormalert.store import Store
-
-# A secret of fewer different characters was not made by chance.
-_LEAST_VARIETY = 8
 
 
 def check_settings(case: Case) -> Iterator[Finding]:
@@ -52,7 +50,7 @@ def check_secrets(case: Case) -> Iterator[Finding]:
     ):
         if not secret:
             yield bad("secrets", f"no {name}: {without}", f"{name}=$(openssl rand -hex 32), in .env or as {name}_FILE")
-        elif len(set(secret)) < _LEAST_VARIETY:
+        elif len(set(secret)) < SECRET_VARIETY_BAD:
             yield bad("secrets", f"{name} can be guessed", "make it by chance: openssl rand -hex 32")
         else:
             yield good("secrets", f"{name} is there, {len(secret)} characters")

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from ops.doctor import certificates, configuration, keeping, machine, market, providers, running, servers
 from ops.doctor.case import Case
-from ops.doctor.finding import Finding, bad, secrets_of, without_secrets
+from ops.doctor.secrets import secrets_of, without_secrets
 from stormalert.config import overrides, settings
 from stormalert.config.settings import Settings
 from stormalert.errors import SettingsError, StormError
+from stormalert.health.finding import Finding, bad
 from stormalert.units import now_ms
 
 # Each question has a time-out of its own; this is for what hangs nevertheless, such as a resolver.
@@ -33,7 +34,6 @@ CHECKS: tuple[Check, ...] = (
     certificates.check_certificates,
     market.check_calendar,
     running.check_running,
-    running.check_alarms,
 )
 
 

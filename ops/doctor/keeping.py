@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from ops.doctor.case import Case
-from ops.doctor.finding import Finding, bad, good, place, wait
+from ops.doctor.secrets import place
 from stormalert.config.settings import Settings
 from stormalert.errors import StormError
+from stormalert.health.finding import Finding, bad, good, wait
 from stormalert.store import Schema, Store, look, open_store
 
 

@@ -11,21 +11,19 @@ from pathlib import Path
 from packaging.markers import Marker
 
 from ops.doctor.case import Case
-from ops.doctor.finding import Finding, bad, good, wait
 from stormalert import VERSION
 from stormalert.config.settings import ENV_FILE
+from stormalert.health.finding import Finding, bad, good, wait
+from stormalert.health.limits import DISK_BAD_BYTES, DISK_WAIT_BYTES, PYTHON_LEAST
 
-LEAST_PYTHON = (3, 11)
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements.txt"
-# Below the first it should be seen to, below the second writing is about to fail.
-LITTLE_BYTES, NONE_BYTES = 2 * 2**30, 200 * 2**20
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)(?:\s*;\s*([^\\]+))?", re.MULTILINE)
 
 
 def check_versions(case: Case) -> Iterator[Finding]:
     python = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < LEAST_PYTHON:
-        yield bad("versions", f"Python {python}", f"StormAlert {VERSION} needs {'.'.join(map(str, LEAST_PYTHON))} or later")
+    if sys.version_info < PYTHON_LEAST:
+        yield bad("versions", f"Python {python}", f"StormAlert {VERSION} needs {'.'.join(map(str, PYTHON_LEAST))} or later")
     else:
         yield good("versions", f"StormAlert {VERSION} on Python {python}")
     yield judge_packages(REQUIREMENTS.read_text() if REQUIREMENTS.exists() else "")
@@ -62,7 +60,7 @@ def check_disks(case: Case) -> Iterator[Finding]:
         yield judge_space(name, here, shutil.disk_usage(here).free)
 
 
-def judge_space(name: str, path: Path, free_bytes: int, little: int = LITTLE_BYTES, none: int = NONE_BYTES) -> Finding:
+def judge_space(name: str, path: Path, free_bytes: int, little: int = DISK_WAIT_BYTES, none: int = DISK_BAD_BYTES) -> Finding:
     found = f"{name}: {free_bytes / 2**30:.1f} GB free at {path}"
     advice = "free some, or move it to a larger disk; a full disk stops the store and the append-only file of Redis"
     if free_bytes < none:

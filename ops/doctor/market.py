@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import date, datetime
 
 from ops.doctor.case import Case
-from ops.doctor.finding import Finding, bad, good, wait
 from stormalert.config.stored import CALENDAR
 from stormalert.errors import InputError
+from stormalert.health.finding import Finding, bad, good, wait
 from stormalert.market.calendar import BUILT_IN, Calendar, Segment, read_calendar
 from stormalert.units import IST
 

@@ -11,12 +11,13 @@ from urllib.parse import unquote, urlsplit
 from ops.doctor.case import Case
 from ops.doctor.clock import SECOND_MS, judge_clock
 from ops.doctor.configuration import is_local
-from ops.doctor.finding import Finding, bad, good, place, wait
+from ops.doctor.secrets import place
 from ops.doctor.web import ASK_S, ask, basic, reason_of
 from stormalert import channels
 from stormalert.channels import ChannelKind
 from stormalert.config.settings import Settings
 from stormalert.errors import StormError
+from stormalert.health.finding import Finding, bad, good, wait
 from stormalert.notify.description import ChannelDescription, Question
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ops.doctor.examine import examine
-from ops.doctor.finding import Finding, Level, worst
+from stormalert.health.finding import Finding, Level, worst
 
 SIGNS = {Level.GOOD: "✓", Level.WAIT: "!", Level.BAD: "✗"}
 EXIT_CODES = {Level.GOOD: 0, Level.WAIT: 1, Level.BAD: 2}
@@ -22,18 +22,18 @@ def run(*, is_json: bool) -> int:
     findings = examine()
     is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     print(as_json(findings) if is_json else as_text(findings, is_coloured=is_coloured))
-    return EXIT_CODES[worst(findings)]
+    return EXIT_CODES[worst(it.level for it in findings)]
 
 
 def as_text(findings: Sequence[Finding], *, is_coloured: bool = False) -> str:
-    width = max((len(finding.subject) for finding in findings), default=0)
+    width = max((len(finding.part) for finding in findings), default=0)
     lines = []
     for finding in findings:
         sign = SIGNS[finding.level]
         told = f"\033[{_COLOURS[finding.level]}m{sign}\033[0m" if is_coloured else sign
-        lines.append(f"{told} {finding.subject:{width}}  {finding.found}")
-        if finding.advice:
-            lines.append(f"  {'':{width}}  → {finding.advice}")
+        lines.append(f"{told} {finding.part:{width}}  {finding.what}")
+        if finding.todo:
+            lines.append(f"  {'':{width}}  → {finding.todo}")
     return "\n".join([*lines, "", summary(findings)])
 
 
@@ -44,5 +44,5 @@ def summary(findings: Sequence[Finding]) -> str:
 
 
 def as_json(findings: Sequence[Finding]) -> str:
-    rows = [finding._asdict() for finding in findings]
-    return json.dumps({"level": worst(findings), "findings": rows}, ensure_ascii=False, indent=2)
+    rows = [{"subject": it.part, "level": it.level, "found": it.what, "advice": it.todo} for it in findings]
+    return json.dumps({"level": worst(it.level for it in findings), "findings": rows}, ensure_ascii=False, indent=2)

@@ -1,8 +1,7 @@
 """Redis or Valkey: is it there, is it new enough, does it keep what it is told, and has it room?"""
 
-import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, cast
 
@@ -11,22 +10,22 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 
 from ops.doctor.case import Case
 from ops.doctor.clock import judge_clock
-from ops.doctor.finding import Finding, bad, good, password_in, place, wait
+from ops.doctor.secrets import password_in, place
+from stormalert.health.checks.servers import of_server
+from stormalert.health.facts import HOT, QUEUE, ServerReading
+from stormalert.health.finding import Finding, bad, good
 from stormalert.process import REDIS_ERRORS, connect_in_thread
 from stormalert.redis.cluster import plain_url
 
 ASK_S = 3
-# Of Redis, and of Valkey, which began with 7.2.
-LEAST = (7, 0)
-FULL, NEARLY_FULL = 0.85, 0.95
-Info = Mapping[str, Any]
+HOT_SUBJECT, QUEUE_SUBJECT = "redis", "queue redis"
 
 
 def check_redis(case: Case) -> Iterator[Finding]:
     config = case.config
-    yield from _check("redis", config.redis_url, "STORM_REDIS_URL")
+    yield from _check(HOT_SUBJECT, config.redis_url, "STORM_REDIS_URL")
     if config.queue_url and config.queue_url != config.redis_url:
-        yield from _check("queue redis", config.queue_url, "STORM_QUEUE_URL")
+        yield from _check(QUEUE_SUBJECT, config.queue_url, "STORM_QUEUE_URL")
 
 
 def _check(subject: str, url: str, setting: str) -> Iterator[Finding]:
@@ -53,12 +52,8 @@ def _check(subject: str, url: str, setting: str) -> Iterator[Finding]:
 
 
 def _look(subject: str, client: redis.Redis, *, is_cluster: bool) -> Iterator[Finding]:
-    try:
-        for node, info in _infos(client, is_cluster=is_cluster).items():
-            name = f"{subject} {node}".strip()
-            yield from (judge(name, info) for judge in (judge_version, judge_durability, judge_policy, judge_memory))
-    except NoPermissionError:
-        yield good(subject, "our user may not ask about version, memory and persistence")
+    server = ServerReading(HOT if subject == HOT_SUBJECT else QUEUE, _nodes(client, is_cluster=is_cluster))
+    yield from (found._replace(part=subject) for found in of_server(server))
     if is_cluster:
         state = cast(Any, client).cluster_info(target_nodes=redis.RedisCluster.RANDOM)["cluster_state"]
         if state != "ok":
@@ -72,57 +67,14 @@ def _look(subject: str, client: redis.Redis, *, is_cluster: bool) -> Iterator[Fi
     yield judge_clock(f"{subject}'s clock", asked_ms, seconds * 1_000 + micros // 1_000, exact_ms=1)
 
 
-def _infos(client: redis.Redis, *, is_cluster: bool) -> dict[str, Info]:
-    if not is_cluster:
-        return {"": cast(Info, client.info())}
-    return cast(dict[str, Info], cast(Any, client).info(target_nodes=redis.RedisCluster.PRIMARIES))
-
-
-def judge_version(subject: str, info: Info) -> Finding:
-    valkey = info.get("valkey_version")
-    text = str(valkey or info.get("redis_version", ""))
-    name = f"{'Valkey' if valkey else 'Redis'} {text}"
-    numbers = tuple(map(int, re.findall(r"\d+", text)[:2]))
-    if numbers < LEAST:
-        return bad(subject, name, "StormAlert needs Redis 7.0 or Valkey 7.2, or later")
-    return good(subject, name)
-
-
-def judge_durability(subject: str, info: Info) -> Finding:
-    if info.get("loading"):
-        return wait(subject, "it is still reading its file", "wait until it has; processes wait too")
-    if not info.get("aof_enabled"):
-        advice = "appendonly yes, as in deploy/redis.conf: a crash would lose alerts that are not in the store yet, and jobs"
-        return bad(subject, "the append-only file is off", advice)
-    failing = [name for name in ("aof_last_write_status", "aof_last_bgrewrite_status") if info.get(name, "ok") != "ok"]
-    if failing:
-        advice = "look at its log and at the free space of its disk"
-        return bad(subject, f"the append-only file fails ({', '.join(failing)})", advice)
-    return good(subject, "the append-only file is on and is written")
-
-
-def judge_policy(subject: str, info: Info) -> Finding:
-    policy = str(info.get("maxmemory_policy", "noeviction"))
-    if int(info.get("evicted_keys", 0)):
-        found = f"{info['evicted_keys']} keys were thrown away for want of memory"
-        return bad(
-            subject, found, "maxmemory-policy noeviction; then DEL storm:{s0}:rulebook, of each shard, brings the rules back"
-        )
-    if policy != "noeviction":
-        judge = bad if int(info.get("maxmemory", 0)) else wait
-        return judge(subject, f"maxmemory-policy {policy}", "noeviction, as in deploy/redis.conf: it would throw rules away")
-    return good(subject, "nothing is thrown away when memory is full (noeviction)")
-
-
-def judge_memory(subject: str, info: Info) -> Finding:
-    used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
-    most = limit or int(info.get("total_system_memory", 0))
-    told = f"{used / 2**20:,.0f} MB used of {most / 2**20:,.0f} MB" + ("" if limit else ", the machine's: no maxmemory is set")
-    share = used / most if most else 0.0
-    advice = "raise maxmemory, or move shards to another node; when it is full, ticks wait"
-    if share > NEARLY_FULL:
-        return bad(subject, told, advice)
-    return wait(subject, told, advice) if share > FULL else good(subject, told)
+def _nodes(client: redis.Redis, *, is_cluster: bool) -> dict[str, dict[str, Any]]:
+    """INFO by node; nothing where we may not ask."""
+    try:
+        if not is_cluster:
+            return {"": client.info()}
+        return cast(dict[str, dict[str, Any]], cast(Any, client).info(target_nodes=redis.RedisCluster.PRIMARIES))
+    except NoPermissionError:
+        return {}
 
 
 def _reason(error: Exception) -> str:

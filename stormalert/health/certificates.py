@@ -14,9 +14,14 @@ def ends_ms(url: str) -> int:
     if urlsplit(url).scheme != "https":
         return 0
     try:
-        return int(x509.load_der_x509_certificate(of_server(url, 443)).not_valid_after_utc.timestamp()) * 1_000
+        return ends_ms_of(of_server(url, 443))
     except (OSError, ValueError):
         return 0
+
+
+def ends_ms_of(certificate: bytes) -> int:
+    """Raises ValueError when it is none."""
+    return int(x509.load_der_x509_certificate(certificate).not_valid_after_utc.timestamp()) * 1_000
 
 
 def of_server(url: str, port: int) -> bytes:

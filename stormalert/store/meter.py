@@ -19,7 +19,7 @@ class Meter:
         self.is_used = False
 
     @property
-    def facts(self) -> dict[str, str | int]:
+    def stats(self) -> dict[str, str | int]:
         return {"store_calls": self.calls.text, "store_errors": self.errors} if self.is_used else {}
 
 

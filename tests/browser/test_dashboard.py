@@ -98,7 +98,7 @@ def test_a_feed_that_no_ingest_tells_of_is_not_said_to_stream(product: Running, 
     expect(page.get_by_text("Streaming")).to_have_count(0)
     expect(page.get_by_text("ticks/s", exact=False)).to_have_count(0)
     signed_in.open("/")
-    expect(page.get_by_text("ingest is not running: alerts are late or missing.")).to_be_visible()
+    expect(page.get_by_text("ingest is not running: no prices come.")).to_be_visible()
     expect(page.get_by_text("Streaming")).to_have_count(0)
     product.report_feed()
     expect(page.get_by_text("Streaming")).to_be_visible()

@@ -8,18 +8,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from dashboard.metrics.readings import read
+from ops.doctor.finding import Level
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from dashboard.accounts import throttle
-from dashboard.metrics.readings import read
 from dashboard.system.status import read_status
 from evaluator.pump import Pump
 from evaluator.rule_sync import RuleSync
 from ingest.publish import Publisher
 from ops.doctor import servers
 from ops.doctor.case import Case
-from ops.doctor.finding import Level
 from stormalert import process
 from stormalert.config.settings import parse
 from stormalert.errors import SettingsError

@@ -52,8 +52,11 @@ def test_a_feed_streams_only_while_ingest_is_there_to_say_so(client: Redis) -> N
     assert kite.read_feed() == STREAMING
     assert [step.is_done for step in onboarding.look("u1") if step.name == "Log in to Kite"] == [True]
     beat(client, "ingest", ALIVE_MS + 1_000)
+    # Not even ours arrives.
+    assert kite.read_feed() == {"state": "unknown", "reason": "no heartbeat arrives: is Redis full?"}
+    beat(client, "dashboard")
     assert kite.read_feed() == {"state": "unknown", "reason": "ingest is not running"}
     (login,) = [step for step in onboarding.look("u1") if step.name == "Log in to Kite"]
-    assert not login.is_done and "ingest is not running" in login.told
+    assert not login.is_done and "nothing is heard of ingest" in login.told
     with pytest.raises(InputError, match="Ingest is not running"):
         candles.candles(408065, 0, 1)

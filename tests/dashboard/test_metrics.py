@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ from prometheus_client.registry import Collector
 
 from dashboard.metrics.families import families
 from dashboard.metrics.names import METRICS, MetricKind
-from dashboard.metrics.readings import Readings, ServerReading, read
 from stormalert.config import settings
+from stormalert.config.settings import Settings
+from stormalert.health.facts import Facts, ServerReading
+from stormalert.health.reading import read_facts, read_more
 from stormalert.histogram import Histogram
 from stormalert.model import ChannelKind
 from stormalert.notify import alarms
 from stormalert.process import Heartbeat, connect
 from stormalert.redis import keys
-from stormalert.store import open_store
+from stormalert.store import Store, open_store
 from stormalert.units import now_ms
 
 from .conftest import Rig, post_login
@@ -33,16 +36,20 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 class Given(Collector):
-    def __init__(self, readings: Readings) -> None:
-        self._readings = readings
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
 
     def collect(self) -> Iterable[Family]:
-        return families(self._readings)
+        return families(self._facts)
 
 
-def scrape(readings: Readings) -> Samples:
+async def read(client: redis.asyncio.Redis, store: Store, config: Settings) -> Facts:
+    return replace(await read_facts(client, config), **await read_more(client, store, config))
+
+
+def scrape(facts: Facts) -> Samples:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Given(readings))
+    registry.register(Given(facts))
     return samples_of(generate_latest(registry).decode())
 
 
@@ -60,8 +67,8 @@ def value(samples: Samples, name: str, **labels: str) -> float | None:
     return samples.get((f"stormalert_{name}", tuple(sorted(labels.items()))))
 
 
-def process(name: str, replica: str = "host-1", **facts: Any) -> dict[str, Any]:
-    return {"name": name, "process": replica, "beat_ms": 10, **facts}
+def process(name: str, replica: str = "host-1", **stats: Any) -> dict[str, Any]:
+    return {"name": name, "process": replica, "beat_ms": 10, **stats}
 
 
 @pytest.fixture
@@ -83,22 +90,22 @@ def test_names_keep_to_the_conventions_of_prometheus() -> None:
 
 
 def test_every_metric_is_described_also_while_nothing_is_known() -> None:
-    described = {family.name: family for family in families(Readings(now_ms=1))}
+    described = {family.name: family for family in families(Facts(now_ms=1))}
     assert [metric.name.removesuffix("_total") for metric in METRICS] == list(described)
     assert all(family.documentation for family in described.values())
 
 
 def test_a_process_that_is_missing_is_told_as_well_as_those_that_beat() -> None:
     beating = [process("worker", "a-1"), process("worker", "b-1"), process("relay")]
-    samples = scrape(Readings(1, beating, frozenset({"board"}), {"worker": 5}))
+    samples = scrape(Facts(1, beating, frozenset({"board"}), {"worker": 5}))
     assert [value(samples, "up", process=name) for name in ("worker", "relay", "ingest", "board")] == [1, 1, 0, 0]
     assert value(samples, "processes", process="worker") == 2
     assert value(samples, "process_starts_total", process="worker") == 5
 
 
 def test_figures_of_a_process_carry_its_replica_and_base_units() -> None:
-    facts = {"version": "0.1.0", "rss_bytes": 5_000, "cpu_s": 1.5, "late_ms": 20, "started_ms": 7_000, "store_errors": 2}
-    samples = scrape(Readings(1, [process("bot", "h-7", **facts)]))
+    stats = {"version": "0.1.0", "rss_bytes": 5_000, "cpu_s": 1.5, "late_ms": 20, "started_ms": 7_000, "store_errors": 2}
+    samples = scrape(Facts(1, [process("bot", "h-7", **stats)]))
     who = {"process": "bot", "replica": "h-7"}
     assert value(samples, "process_info", **who, version="0.1.0") == 1
     assert value(samples, "process_resident_memory_bytes", **who) == 5_000
@@ -113,7 +120,7 @@ def test_a_histogram_is_cumulative_and_in_seconds() -> None:
     histogram.note(3, 10)
     histogram.note(40, 5)
     histogram.note(9_999_999)
-    samples = scrape(Readings(1, [process("evaluator", "h-1", ticks=15, delays=histogram.text)]))
+    samples = scrape(Facts(1, [process("evaluator", "h-1", ticks=15, delays=histogram.text)]))
     buckets = [value(samples, "tick_delay_seconds_bucket", replica="h-1", le=le) for le in ("0.002", "0.005", "0.05", "+Inf")]
     assert buckets == [0, 10, 15, 16]
     assert value(samples, "tick_delay_seconds_count", replica="h-1") == 16
@@ -122,8 +129,8 @@ def test_a_histogram_is_cumulative_and_in_seconds() -> None:
 
 
 def test_deliveries_are_told_by_channel_and_outcome() -> None:
-    facts = {"telegram_sent": 4, "email_failed": 1, "telegram_refused": 2, "telegram_waits": 3, "sent": 4}
-    samples = scrape(Readings(1, [process("worker", "h-1", **facts)]))
+    stats = {"telegram_sent": 4, "email_failed": 1, "telegram_refused": 2, "telegram_waits": 3, "sent": 4}
+    samples = scrape(Facts(1, [process("worker", "h-1", **stats)]))
     told = {"replica": "h-1"}
     assert value(samples, "deliveries_total", channel="telegram", outcome="sent", **told) == 4
     assert value(samples, "deliveries_total", channel="email", outcome="failed", **told) == 1
@@ -140,13 +147,13 @@ def test_the_feed_is_one_of_its_states_and_unknown_without_ingest() -> None:
         "refused_repeat": 9,
         "troubles": '{"year": "no", "store": "x"}',
     }
-    samples = scrape(Readings(10, [process("ingest", login_ms=5_000)], feed=feed))
+    samples = scrape(Facts(10, [process("ingest", login_ms=5_000)], feed=feed))
     states = ("streaming", "stale", "login_needed", "unknown")
     assert [value(samples, "feed_state", state=state) for state in states] == [1, 0, 0, 0]
     assert value(samples, "feed_ticks_refused_total", reason="repeat") == 9
     assert (value(samples, "feed_last_frame_timestamp_seconds"), value(samples, "kite_login_timestamp_seconds")) == (2, 5)
     assert (value(samples, "feed_market_open"), value(samples, "feed_troubles")) == (1, 2)
-    samples = scrape(Readings(10, [], feed=feed))
+    samples = scrape(Facts(10, [], feed=feed))
     assert [value(samples, "feed_state", state=state) for state in states] == [0, 0, 0, 1]
     # When the last frame came stays true; whether the market is open nobody says.
     assert (value(samples, "feed_last_frame_timestamp_seconds"), value(samples, "feed_market_open")) == (2, None)
@@ -155,14 +162,14 @@ def test_the_feed_is_one_of_its_states_and_unknown_without_ingest() -> None:
 def test_several_dispatchers_tell_of_one_queue() -> None:
     old = process("dispatch", "a-1", queued=50, alerts=1) | {"beat_ms": 10}
     new = process("dispatch", "b-1", queued=7, queued_since_ms=4_000, alerts=2) | {"beat_ms": 20}
-    samples = scrape(Readings(9_000, [new, old]))
+    samples = scrape(Facts(9_000, [new, old]))
     assert value(samples, "queue_jobs", state="queued") == 7
     assert value(samples, "queue_oldest_waiting_seconds") == 5
     assert [value(samples, "alerts_dispatched_total", replica=replica) for replica in ("a-1", "b-1")] == [1, 2]
 
 
 def test_a_server_that_does_not_answer_is_told() -> None:
-    samples = scrape(Readings(1, servers=[ServerReading("hot", None), ServerReading("queue", {})]))
+    samples = scrape(Facts(1, servers=[ServerReading("hot", None), ServerReading("queue", {})]))
     assert [value(samples, "redis_up", server=server) for server in ("hot", "queue")] == [0, 1]
 
 

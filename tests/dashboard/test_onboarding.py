@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.system.onboarding_steps import Facts, next_step, steps
+from dashboard.system.onboarding_steps import Progress, next_step, steps
 
-NOTHING = Facts(has_key=False, feed_state="login_needed", has_instruments=False, watched=0, channels=0, rules=0)
-ALL = Facts(has_key=True, feed_state="streaming", has_instruments=True, watched=20, channels=1, rules=1)
+NOTHING = Progress(has_key=False, feed_state="login_needed", has_instruments=False, watched=0, channels=0, rules=0)
+ALL = Progress(has_key=True, feed_state="streaming", has_instruments=True, watched=20, channels=1, rules=1)
 
 
 def test_on_an_empty_installation_the_key_and_a_channel_can_be_begun_with() -> None:
@@ -32,7 +32,7 @@ def test_each_step_is_done_by_what_is_there() -> None:
         ("stale", True, "06:00."),
         ("login_needed", False, "06:00."),
         ("starting", False, "ingest is starting."),
-        ("", False, "ingest is not running, so nobody asks Kite."),
+        ("", False, "nothing is heard of ingest, so nobody asks Kite."),
     ],
 )
 def test_the_login_is_done_when_kite_lets_ingest_in_whatever_the_socket_does(state: str, is_done: bool, told: str) -> None:

@@ -254,7 +254,7 @@ async def test_the_status_comes_each_second_and_with_the_snapshot_without_hosts(
             "status", where=lambda frame: frame["status"]["feed"] == {"state": "streaming", "instruments": 500}
         )
         again = await page.next("status")
-    assert set(told["status"]) == {"time_ms", "feed", "waiting", "missing", "session", "figures", "verdict"}
+    assert set(told["status"]) == {"time_ms", "feed", "waiting", "missing", "session", "figures", "health"}
     assert 500 <= again["status"]["time_ms"] - told["status"]["time_ms"] <= 5_000
     async with rig.page(user) as page:
         assert page.frames[0]["status"]["feed"] == {"state": "streaming", "instruments": 500}

@@ -5,8 +5,9 @@ import pytest
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from dashboard.system.status import ANSWER_WITHIN_S, GAPS_SHOWN, for_everyone, read_status
+from dashboard.system.status import GAPS_SHOWN, for_everyone, read_status
 from stormalert.config import settings
+from stormalert.health.reading import ANSWER_WITHIN_S
 from stormalert.process import ALIVE_MS, Heartbeat, connect
 from stormalert.redis import keys
 from stormalert.units import now_ms
@@ -67,9 +68,9 @@ async def test_a_lag_that_the_server_cannot_tell_is_counted(client: redis.asynci
     assert (await waiting(client))["ticks"] == 3
 
 
-async def test_the_processes_that_beat_are_there_with_their_facts_as_numbers(client: redis.asyncio.Redis) -> None:
+async def test_the_processes_that_beat_are_there_with_their_stats_as_numbers(client: redis.asyncio.Redis) -> None:
     heart = Heartbeat("evaluator", client)
-    heart.facts = {"ticks": 12, "state": "armed", "took_ms": 1.5}
+    heart.stats = {"ticks": 12, "state": "armed", "took_ms": 1.5}
     await heart.beat()
     status = await read_status(client, CONFIG)
     assert status["missing"] == ["ingest", "dispatch", "worker"]
@@ -110,6 +111,16 @@ async def test_what_ingest_told_before_it_ended_is_no_state_of_now(client: redis
     told = {"state": "streaming", "reason": "ticks arrive", "since_ms": 3, "ticks_per_s": 900, "delay_p99_ms": 2} | moments
     await client.hset(keys.FEED, mapping=told | {"trouble": "no holidays"})
     assert (await read_status(client, CONFIG))["feed"] == DEAD_FEED | moments
+
+
+async def test_in_a_full_redis_nobody_is_missing_and_the_feed_is_not_known(client: redis.asyncio.Redis) -> None:
+    await client.config_set("maxmemory", 1)
+    try:
+        status = await read_status(client, CONFIG)
+    finally:
+        await client.config_set("maxmemory", 0)
+    assert status["missing"] == []
+    assert status["feed"] == {"state": "unknown", "reason": "Redis is full, so that nobody can tell of themselves"}
 
 
 async def test_the_newest_gaps_come_first(client: redis.asyncio.Redis) -> None:

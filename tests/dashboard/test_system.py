@@ -64,7 +64,7 @@ async def test_a_queues_own_redis_that_is_away_is_said_to_be(client: redis.async
     config = settings.parse({"STORM_QUEUE_URL": f"redis://127.0.0.1:{free_port()}/0"})
     status = await read_system(client, store, config)
     assert [(it["role"], it["is_there"]) for it in status["servers"]] == [("ticks, rules and alerts", True), ("queue", False)]
-    told = [it["level"] for it in status["findings"] if it["what"] == "The Redis of queue does not answer."]
+    told = [it["level"] for it in status["findings"] if it["what"] == "The queue's Redis does not answer: messages wait."]
     assert told == ["bad"]
 
 
@@ -83,7 +83,7 @@ async def test_a_user_who_may_not_ask_the_server_sees_the_rest(
 async def test_the_queue_is_as_dispatch_counts_it(client: redis.asyncio.Redis, store: Store) -> None:
     assert (await read_system(client, store, CONFIG))["queue"] == {}
     heart = Heartbeat("dispatch", client)
-    heart.facts = {"queued": 5, "queued_since_ms": now_ms() - 60_000, "waiting_to_retry": 2, "failed": 1, "alerts": 9}
+    heart.stats = {"queued": 5, "queued_since_ms": now_ms() - 60_000, "waiting_to_retry": 2, "failed": 1, "alerts": 9}
     await heart.beat()
     found = (await read_system(client, store, CONFIG))["queue"]
     assert 60_000 <= found.pop("oldest_ms") < 90_000

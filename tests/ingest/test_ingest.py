@@ -101,7 +101,7 @@ def test_nine_thousand_instruments_are_spread_over_three_sockets_and_more_are_le
 
     until(lambda: subscribed() == [3_000, 3_000, 3_000], "9,000 subscriptions")
     until(lambda: (desk.count("instruments"), desk.count("left_out"), desk.count("sockets")) == (9_000, 3, 3), "the count")
-    assert "3 instruments are left out: Kite takes 9000" in desk.fact("trouble")
+    assert "3 instruments are left out: Kite takes 9,000" in desk.fact("trouble")
     until(lambda: desk.redis.dbsize() > 6_000, "quotes of most of them")
 
     # Fewer, without a reconnect; two sockets are not needed any more.

@@ -21,11 +21,11 @@ def calls(meter: Meter) -> int:
 
 def test_operations_are_counted_and_answer_as_they_would_otherwise(tmp_path: Path) -> None:
     meter = Meter()
-    assert meter.facts == {}
+    assert meter.stats == {}
     store = Store(Sqlite(tmp_path / "store.sqlite3"), meter)
     assert store.save_user(ASHA).revision == 1 and store.user("u1").name == "asha"
     assert (calls(meter), meter.errors) == (2, 0)
-    assert meter.facts == {"store_calls": meter.calls.text, "store_errors": 0}
+    assert meter.stats == {"store_calls": meter.calls.text, "store_errors": 0}
     store.close()
 
 

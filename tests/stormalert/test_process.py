@@ -36,7 +36,7 @@ async def main(settings: Settings, stopping: asyncio.Event) -> None:
     if not await process.wait_for_redis(client, stopping):
         return
     heartbeat = process.Heartbeat("tester", client)
-    heartbeat.facts = {"ticks": 7}
+    heartbeat.stats = {"ticks": 7}
     logging.getLogger("stormalert").info("up", extra={"answer": 42})
     WORK
     await heartbeat.beat_until(stopping)
@@ -92,10 +92,10 @@ def test_a_signal_stops_a_process_cleanly_and_its_heartbeat_goes_with_it(
         wait_until(lambda: client.zcard(keys.BEATS))
         key = keys.alive("tester", socket.gethostname(), process.pid)
         assert client.zrange(keys.BEATS, 0, -1) == [key]
-        facts = cast(dict[str, str], client.hgetall(key))
-        assert {"started_ms", "beat_ms", "version", "rss_bytes", "cpu_s", "late_ms", "ticks"} == set(facts)
-        assert facts["version"] == tomllib.loads(PYPROJECT.read_text())["project"]["version"]
-        assert int(facts["rss_bytes"]) > 10_000_000
+        stats = cast(dict[str, str], client.hgetall(key))
+        assert {"started_ms", "beat_ms", "version", "rss_bytes", "cpu_s", "late_ms", "ticks"} == set(stats)
+        assert stats["version"] == tomllib.loads(PYPROJECT.read_text())["project"]["version"]
+        assert int(stats["rss_bytes"]) > 10_000_000
         assert 0 < client.pttl(key) <= ALIVE_MS  # type: ignore[operator]
         process.send_signal(number)
         assert process.wait(90) == 0

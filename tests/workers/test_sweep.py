@@ -12,7 +12,7 @@ from stormalert.store import Store, open_store
 from stormalert.units import now_ms
 from tests.workers.rig import a_worker
 from workers import queues
-from workers.sweep import QUIET_MS, WORKER_FACT, Sweeper
+from workers.sweep import QUIET_MS, WORKER_STAT, Sweeper
 
 ID = "rule1-1-channel1"
 WORKER = "some-host-17-abcdef"
@@ -93,7 +93,7 @@ def test_a_job_that_waits_to_be_retried_is_left_alone(sweeper: Sweeper, queue: Q
 
 def test_a_job_in_the_hands_of_a_living_worker_is_left_alone(sweeper: Sweeper, queue: Queue, redis: Redis) -> None:
     start_job(queue)
-    redis.hset(keys.alive("worker", "some-host", 17), WORKER_FACT, WORKER)
+    redis.hset(keys.alive("worker", "some-host", 17), WORKER_STAT, WORKER)
     sweeper.sweep()
     assert (queue.job_ids, sweeper.swept) == ([], 0)
 
@@ -106,7 +106,7 @@ def test_a_job_in_the_hands_of_a_dead_worker_is_queued_again(sweeper: Sweeper, q
 
 def test_a_worker_with_its_predecessors_pid_is_not_taken_for_it(sweeper: Sweeper, queue: Queue, redis: Redis) -> None:
     start_job(queue)
-    redis.hset(keys.alive("worker", "some-host", 17), WORKER_FACT, "some-host-17-another")
+    redis.hset(keys.alive("worker", "some-host", 17), WORKER_STAT, "some-host-17-another")
     sweeper.sweep()
     assert queue.job_ids == [ID]
 

@@ -36,7 +36,10 @@ def admin(talk: Talk) -> Talk:
 
 def beat(talk: Talk, *processes: str) -> None:
     """As processes do that will be alive for an hour."""
-    talk.redis.zadd(keys.BEATS, {keys.alive(process, "host", 1): now_ms() + HOUR_MS for process in processes})
+    for process in processes:
+        key = keys.alive(process, "host", 1)
+        talk.redis.hset(key, "beat_ms", now_ms())
+        talk.redis.zadd(keys.BEATS, {key: now_ms() + HOUR_MS})
 
 
 def feed(talk: Talk, state: str, since_ms: int) -> None:
@@ -65,7 +68,7 @@ def let_a_minute_pass(talk: Talk) -> None:
     talk.redis.xclaim(keys.ERRANDS, group, entry["consumer"], 0, [entry["message_id"]], idle=60_000, retrycount=1)
 
 
-DOWN, BACK = "⚠ Feed down: no prices from Kite", "✓ The feed is back after 5 min"
+DOWN, BACK = "⚠ No prices come: no frame", "✓ The feed is back after 5 min"
 
 
 def test_what_is_wrong_is_told_to_admins_once_and_once_that_it_is_over(admin: Talk) -> None:
@@ -109,7 +112,7 @@ def test_a_process_that_stops_beating_is_missed(admin: Talk) -> None:
     seen = f'{{"since_ms": {began_ms}, "over": "dispatch is running again", "seen_ms": {now_ms()}}}'
     admin.redis.hset(keys.NOTICES, "missing-dispatch", seen)
     admin.start()
-    wait_until(lambda: headlines(admin) == ["⚠ dispatch is not running: alerts are late or missing"], 90, "the notice")
+    wait_until(lambda: headlines(admin) == ["⚠ dispatch is not running: alerts do not become messages"], 90, "the notice")
 
 
 def test_a_certificate_that_is_not_renewed_is_told(admin: Talk, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from stormalert.config import policy
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Mute, MuteScope, Rule, RuleState
 from stormalert.notify import preferences
-from stormalert.process import REDIS_ERRORS, is_beating
+from stormalert.process import REDIS_ERRORS, silence_of
 from stormalert.redis import keys
 from stormalert.rules import line as rule_line
 from stormalert.store import Store
@@ -151,14 +151,14 @@ class Commands:
     def _feed(self) -> str:
         try:
             feed = cast(dict[str, str], self._client.hgetall(keys.FEED))
-            is_told = is_beating(self._client, "ingest")
+            silence = silence_of(self._client, "ingest")
         except REDIS_ERRORS:
             return "not known, Redis does not answer"
         if not feed:
             return "not started"
         # It would tell of the past.
-        if not is_told:
-            return "not known, ingest is not running"
+        if silence:
+            return f"not known, {silence}"
         reason = f" – {feed['reason']}" if feed.get("reason") else ""
         return f"{feed.get('state', 'unknown').replace('_', ' ')}{reason}, {feed.get('instruments', '0')} instruments"
 

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from redis.asyncio import Redis
 
 from stormalert.errors import DeliveryError
-from stormalert.health.room import Room, read_room
+from stormalert.health.capacity import Capacity
+from stormalert.health.checks.servers import full
+from stormalert.health.facts import Facts
+from stormalert.health.reading import read_server
 from stormalert.model import ChannelKind, Role
 from stormalert.store import Store
 from stormalert.units import now_ms
@@ -20,9 +23,6 @@ from workers.render import Message
 
 log = logging.getLogger("stormalert")
 
-HEADLINE = "Redis is full: no new prices are evaluated, and alerts are late"
-DISK_HEADLINE = "Redis cannot write to its disk: no new prices are evaluated, and alerts are late"
-_WAIT = "Ticks and alerts wait and are not lost"
 USEFUL_S = 3_600
 
 
@@ -34,18 +34,18 @@ class Full:
         # The headline of which admins know.
         self._told = ""
 
-    async def look(self) -> Room:
+    async def look(self) -> Capacity:
         """How full it is; tells it when there is no room any more."""
-        room = await read_room(self._client)
-        headline, details = _said(room)
-        if room.is_full and headline != self._told:
-            log.error("redis is full", extra={"memory": room.words, "disk": "full" if room.is_disk_full else "well"})
-            await self._tell(headline, details)
-            self._told = headline
-        elif self._told and room.is_enough:
-            log.info("redis has room again", extra={"memory": room.words})
+        server = await read_server(self._client)
+        capacity = Facts(now_ms(), servers=[server]).capacity
+        if (found := full(server)) and found.what != self._told:
+            log.error("redis is full", extra={"memory": capacity.words, "disk": "full" if capacity.is_disk_full else "well"})
+            await self._tell(found.what, found.todo)
+            self._told = found.what
+        elif self._told and capacity.is_enough:
+            log.info("redis has room again", extra={"memory": capacity.words})
             self._told = ""
-        return room
+        return capacity
 
     async def _tell(self, headline: str, details: str) -> None:
         admins = [user for user in await asyncio.to_thread(self._store.users) if user.role is Role.ADMIN]
@@ -59,10 +59,3 @@ class Full:
                     await post.send(self._channels, channel.kind, channel.address, message)
                 except DeliveryError as error:
                     log.warning("not told that redis is full", extra={"channel": channel.id, "reason": str(error)})
-
-
-def _said(room: Room) -> tuple[str, str]:
-    """Headline and details."""
-    if room.is_disk_full:
-        return DISK_HEADLINE, f"Is it full? {_WAIT}; make room there, and it goes on by itself: docs/operations.md."
-    return HEADLINE, f"It uses {room.words}. {_WAIT}; give it more memory: docs/operations.md."

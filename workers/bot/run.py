@@ -23,7 +23,7 @@ from workers.bot.full import Full
 from workers.bot.polling import Lock, Poller
 from workers.bot.send_requests import PATIENCE, SendRequests
 from workers.bot.talk import App, Talk
-from workers.bot.watch import Watch
+from workers.bot.watch import HealthWatch
 from workers.bot.webhook import Webhook
 from workers.channels import open_channels
 from workers.limits import Limits
@@ -60,7 +60,7 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
         sending = open_sending(client, thread_client, store, limits, channels, PATIENCE, Counters())
         requests = SendRequests(client, thread_client, collector, sending)
         owner = f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"
-        watch = Watch(client, thread_client, store, config, owner, Full(client, store, channels))
+        watch = HealthWatch(client, thread_client, store, config, owner, Full(client, store, channels))
         talk = Talk(store, thread_client, links, limits)
         async with process.Tasks(stopping) as tasks:
             tasks.create_task(heartbeat.beat_until(stopping))
@@ -69,7 +69,7 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
             if config.telegram_bot_token.get_secret_value():
                 tasks.create_task(_listen(config, talk, Lock(client, owner), client, heartbeat, stopping))
             else:
-                heartbeat.facts |= {"telegram": "off"}
+                heartbeat.stats |= {"telegram": "off"}
                 log.info("no telegram bot: TELEGRAM_BOT_TOKEN is not set; send requests only")
             tasks.create_task(_facts(heartbeat, requests, talk, stopping))
 
@@ -78,19 +78,19 @@ async def _listen(
     config: Settings, talk: Talk, lock: Lock, client: Redis, heartbeat: process.Heartbeat, stopping: asyncio.Event
 ) -> None:
     application = talk.application(config)
-    heartbeat.facts |= {"telegram": "connecting"}
+    heartbeat.stats |= {"telegram": "connecting"}
     try:
         if not await polling.initialize(application, stopping):
             return
         if config.telegram_webhook_url:
             webhook = Webhook(application, config)
-            heartbeat.facts |= {"telegram": "webhook"}
+            heartbeat.stats |= {"telegram": "webhook"}
             async with process.Tasks(stopping) as tasks:
                 tasks.create_task(webhook.run_until(stopping))
                 tasks.create_task(_tell_name(application, client, stopping, None))
             return
         poller = Poller(application, lock)
-        heartbeat.facts |= {"telegram": "polling"}
+        heartbeat.stats |= {"telegram": "polling"}
         async with process.Tasks(stopping) as tasks:
             tasks.create_task(poller.run_until(stopping))
             tasks.create_task(_tell_name(application, client, stopping, poller))
@@ -115,7 +115,7 @@ async def _tell_name(application: App, client: Redis, stopping: asyncio.Event, p
 
 async def _facts(heartbeat: process.Heartbeat, requests: SendRequests, talk: Talk, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
-        heartbeat.facts |= {"errands": requests.done, **talk.counts}
+        heartbeat.stats |= {"errands": requests.done, **talk.counts}
         await _wait(stopping, FACTS_S)
 
 

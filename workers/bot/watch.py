@@ -8,45 +8,44 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from redis import Redis as ThreadRedis
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from stormalert.config.settings import Settings
 from stormalert.errors import StormError
 from stormalert.health import certificates
-from stormalert.health.room import Room
+from stormalert.health.facts import Facts, Tries, Waiting
+from stormalert.health.finding import Level
+from stormalert.health.limits import MESSAGES_LATE_BAD_MS, REFUSED_WITHIN_MS
+from stormalert.health.reading import read_facts
+from stormalert.health.report import report
 from stormalert.model import ChannelKind, Role
 from stormalert.notify import alarms, send_requests
-from stormalert.process import ALIVE_MS, REDIS_ERRORS
+from stormalert.process import REDIS_ERRORS
 from stormalert.redis import keys
-from stormalert.redis.streams import written_ms
 from stormalert.store import Store
-from stormalert.units import HOUR_MS, MINUTE_MS, now_ms
-from workers import conditions, notices
+from stormalert.units import HOUR_MS
+from workers import notice_policy, notices
 from workers.bot.full import Full
 from workers.bot.polling import Lock
-from workers.conditions import DELIVERY_WAITS_MS, Facts, Gap, Tries
-from workers.notices import Incident, Level, Notice
+from workers.notices import Incident, Notice
 
 log = logging.getLogger("stormalert")
 
 LOOK_S = 3.0
-# So far back a provider's answers count.
-TRIES_MS = 5 * MINUTE_MS
 CERTIFICATE_EVERY_MS = HOUR_MS
-GAPS_MAX = 100
 DELIVERIES_MAX = 1_000
 # Addresses that mean every interface lead nowhere from outside.
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened at
 
-# Of one worker by the name of its heartbeat: what it counted.
+# Of each worker, by its host and number: what it counted.
 Counts = Mapping[str, Mapping[str, int]]
 
 
-class Watch:
+class HealthWatch:
     def __init__(
         self, client: Redis, thread_client: ThreadRedis, store: Store, config: Settings, owner: str, full: Full
     ) -> None:
@@ -54,7 +53,7 @@ class Watch:
         self._full = full
         self._thread_client = thread_client
         self._store = store
-        self._shards = keys.all_shards(config.shards)
+        self._config = config
         self._dashboard = dashboard_url(config)
         self._public_url = config.public_url
         self._certificate: asyncio.Task[int] | None = None
@@ -66,9 +65,9 @@ class Watch:
     async def run_until(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             try:
-                room = await self._full.look()
+                await self._full.look()
                 if await self._lock.take():
-                    await self.look(room)
+                    await self.look()
                 self._log_edge(None)
             except (StormError, ValueError, *REDIS_ERRORS) as error:
                 self._log_edge(error)
@@ -78,12 +77,12 @@ class Watch:
                 continue
         await self._lock.give_back()
 
-    async def look(self, room: Room) -> None:
+    async def look(self) -> None:
         kept = cast(dict[str, str], await self._client.hgetall(keys.NOTICES))
         read = {name: Incident.read(name, text) for name, text in kept.items()}
         known = {name: incident for name, incident in read.items() if incident is not None}
-        facts = await self._facts(room)
-        after, due = notices.look(known, conditions.readings(facts, known), facts.now_ms)
+        facts = await self._facts()
+        after, due = notices.look(known, notice_policy.readings(facts, report(facts), self._dashboard), facts.now_ms)
         # Asked for first: what is asked for again, because we died in between, has the same id and goes out once.
         for notice in due:
             await asyncio.to_thread(self._tell, notice)
@@ -95,7 +94,7 @@ class Watch:
             "notice": notice.id,
             "headline": notice.headline,
             "details": notice.details,
-            "silent": str(int(notice.level is Level.QUIET)),
+            "silent": str(int(notice.level is not Level.BAD)),
             "incident": notice.incident,
         }
         admins = [user for user in self._store.users() if user.role is Role.ADMIN]
@@ -116,30 +115,21 @@ class Watch:
             log.info("looking again what is wrong")
         self._is_blind = error is not None
 
-    async def _facts(self, room: Room) -> Facts:
-        at_ms = now_ms()
-        beats = cast(list[str], await self._client.zrangebyscore(keys.BEATS, at_ms - ALIVE_MS, "+inf"))
-        beating = {beat.split(":")[2] for beat in beats}
-        if beating:
-            await self._client.sadd(keys.ROLL, *beating)
-        before_ms = at_ms - DELIVERY_WAITS_MS
+    async def _facts(self) -> Facts:
+        facts = await read_facts(self._client, self._config)
+        if facts.beating:
+            await self._client.sadd(keys.ROLL, *facts.beating)
+        before_ms = facts.now_ms - MESSAGES_LATE_BAD_MS
         # Those that wait for a moment to come are where they belong.
         waiting = await asyncio.to_thread(self._store.unfinished_deliveries, before_ms, before_ms, DELIVERIES_MAX)
-        return Facts(
-            now_ms=at_ms,
-            feed=cast(dict[str, str], await self._client.hgetall(keys.FEED)),
-            gaps=await self._gaps(),
-            beating=beating,
-            roll=cast(set[str], await self._client.smembers(keys.ROLL)),
-            unread_ticks_ms={it.tag: await self._oldest_unread_ms(it.ticks, keys.EVALUATOR_GROUP) for it in self._shards},
-            unread_alerts_ms={it.tag: await self._oldest_unread_ms(it.alerts, keys.DISPATCH_GROUP) for it in self._shards},
-            waiting=len(waiting),
-            waiting_since_ms=min((max(delivery.updated_ms, delivery.due_ms) for delivery in waiting), default=0),
-            tries=await self._tries(at_ms, [beat for beat in beats if beat.split(":")[2] == "worker"]),
+        since_ms = min((max(delivery.updated_ms, delivery.due_ms) for delivery in waiting), default=0)
+        return replace(
+            facts,
+            roll=frozenset(cast(set[str], await self._client.smembers(keys.ROLL))),
+            waiting=Waiting(len(waiting), since_ms),
+            tries=self._tries(facts),
             alarms=await asyncio.to_thread(alarms.alarms, self._store),
-            room=room,
-            certificate_ends_ms=self._certificate_ends_ms(at_ms),
-            dashboard=self._dashboard,
+            certificate_ends_ms=self._certificate_ends_ms(facts.now_ms),
         )
 
     def _certificate_ends_ms(self, at_ms: int) -> int:
@@ -149,30 +139,12 @@ class Watch:
             self._certificate = asyncio.create_task(asyncio.to_thread(certificates.ends_ms, self._public_url))
         return self._certificate.result() if self._certificate and self._certificate.done() else 0
 
-    async def _gaps(self) -> list[Gap]:
-        entries = cast(list[tuple[str, dict[str, str]]], await self._client.xrevrange(keys.GAPS, count=GAPS_MAX))
-        return [Gap(int(entry["from"]), int(entry["to"])) for _, entry in entries]
-
-    async def _oldest_unread_ms(self, stream: str, group: str) -> int:
-        """When it was written; 0 when the group has read all."""
-        try:
-            groups = await self._client.xinfo_groups(stream)
-        except ResponseError:
-            # No stream yet.
-            return 0
-        read = next((str(each["last-delivered-id"]) for each in groups if each["name"] == group), "0-0")
-        unread = cast(list[tuple[str, Any]], await self._client.xrange(stream, min=f"({read}", count=1))
-        return written_ms(unread[0][0]) if unread else 0
-
-    async def _tries(self, at_ms: int, workers: list[str]) -> dict[ChannelKind, Tries]:
+    def _tries(self, facts: Facts) -> dict[ChannelKind, Tries]:
         """What the workers counted since the oldest look that is remembered; one that is new began at nothing."""
         names = [f"{kind}_{what}" for kind in ChannelKind for what in Tries._fields]
-        now: Counts = {
-            worker: dict(zip(names, [int(count or 0) for count in await self._client.hmget(worker, names)], strict=True))
-            for worker in workers
-        }
-        self._counted.append((at_ms, now))
-        while self._counted[0][0] < at_ms - TRIES_MS:
+        now: Counts = {it["process"]: {name: int(it.get(name, 0)) for name in names} for it in facts.of("worker")}
+        self._counted.append((facts.now_ms, now))
+        while self._counted[0][0] < facts.now_ms - REFUSED_WITHIN_MS:
             self._counted.popleft()
         before = self._counted[0][1]
 

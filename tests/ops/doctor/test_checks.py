@@ -12,9 +12,9 @@ import redis
 from cryptography.fernet import Fernet
 
 from ops.doctor import certificates, configuration, keeping, machine, market, providers, running, servers
-from ops.doctor.finding import Finding, Level
 from stormalert.config import overrides
 from stormalert.health.certificates import ends_ms
+from stormalert.health.finding import Finding, Level
 from stormalert.model import ChannelKind
 from stormalert.notify.alarms import clear_alarm, raise_alarm
 from stormalert.process import ALIVE_MS
@@ -31,7 +31,7 @@ MASTER = {"STORM_MASTER_SECRET": "0123456789abcdef" * 2}
 
 
 def not_good(found: Iterator[Finding]) -> list[tuple[Level, str]]:
-    return [(each.level, each.found) for each in found if each.level is not GOOD]
+    return [(each.level, each.what) for each in found if each.level is not GOOD]
 
 
 @pytest.fixture
@@ -47,9 +47,9 @@ def silent() -> Iterator[int]:
 def test_a_server_as_it_should_be(case: MakeCase, redis_url: str) -> None:
     found = list(servers.check_redis(case(STORM_REDIS_URL=redis_url)))
     assert {each.level for each in found} <= {GOOD, WAIT}
-    told = [each.found for each in found]
+    told = [each.what for each in found]
     assert told[0].startswith("answers at 127.0.0.1:") and any(text.startswith("Valkey 9") for text in told)
-    assert "the append-only file is on and is written" in told and "agrees with ours" in told
+    assert "the append-only file is on" in told and "agrees with ours" in told
 
 
 def test_a_wrong_password_and_none(case: MakeCase, valkey: Callable[..., int]) -> None:
@@ -65,18 +65,20 @@ def test_a_wrong_password_and_none(case: MakeCase, valkey: Callable[..., int]) -
 def test_a_server_that_forgets_and_throws_away(case: MakeCase, valkey: Callable[..., int]) -> None:
     port = valkey(appendonly="no", maxmemory="64mb", maxmemory_policy="allkeys-lru")
     assert not_good(servers.check_redis(case(STORM_REDIS_URL=f"redis://127.0.0.1:{port}/0"))) == [
-        (BAD, "the append-only file is off"),
-        (BAD, "maxmemory-policy allkeys-lru"),
+        (BAD, "Redis keeps nothing over a crash: its append-only file is off"),
+        (BAD, "Redis throws keys away when it is full (maxmemory-policy allkeys-lru)"),
     ]
 
 
-def test_a_user_that_may_ask_little_is_no_trouble(case: MakeCase, redis_url: str) -> None:
+def test_what_our_user_may_not_ask_is_not_known(case: MakeCase, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
         client.execute_command("ACL", "SETUSER", "little", "on", ">pw", "+ping")
         found = list(servers.check_redis(case(STORM_REDIS_URL=redis_url.replace("redis://", "redis://little:pw@"))))
+        little = case(STORM_REDIS_URL=redis_url.replace("redis://", "redis://little:pw@"))
+        ran = list(running.check_running(little))
         client.execute_command("ACL", "DELUSER", "little")
-    assert [each.level for each in found] == [GOOD, GOOD]
-    assert found[1].found == "our user may not ask about version, memory and persistence"
+    assert [(each.level, each.what) for each in found[1:]] == [(WAIT, "Redis does not tell of itself")]
+    assert [(each.level, each.what) for each in ran] == [(WAIT, "our user of Redis may not look at them")]
 
 
 def test_a_dead_port_and_a_server_that_hangs(case: MakeCase, silent: int) -> None:
@@ -120,10 +122,10 @@ def test_a_file_that_is_no_store_and_a_mongodb_that_is_away(case: MakeCase, tmp_
     path = tmp_path / "store.sqlite3"
     path.write_bytes(b"something else entirely, and long enough to have a header of a hundred bytes or more" * 4)
     store, (found,) = keeping.open_for(case(STORM_SQLITE_PATH=str(path)).config)
-    assert store is None and found.level is BAD and "cannot be read" in found.found
+    assert store is None and found.level is BAD and "cannot be read" in found.what
     uri = f"mongodb://me:mongo-pass@127.0.0.1:{free_port()}/storm?serverSelectionTimeoutMS=300"
     store, (found,) = keeping.open_for(case(MONGODB_URI=uri).config)
-    assert store is None and found.level is BAD and "cannot be reached" in found.found and "mongo-pass" not in found.found
+    assert store is None and found.level is BAD and "cannot be reached" in found.what and "mongo-pass" not in found.what
 
 
 def test_what_is_sealed_with_another_secret_is_named(case: MakeCase, tmp_path: Path) -> None:
@@ -144,7 +146,7 @@ def test_a_calendar_that_is_not_used_is_told(case: MakeCase, tmp_path: Path) -> 
     store = open_store("", tmp_path / "store.sqlite3")
     store.save_setting("calendar", '{"holidays": ["tomorrow"]}')
     found = next(iter(market.check_calendar(case(store))))
-    assert found.level is BAD and "expected a day" in found.found
+    assert found.level is BAD and "expected a day" in found.what
     store.close()
 
 
@@ -178,7 +180,7 @@ def test_settings_that_do_not_go_together(case: MakeCase) -> None:
 def test_a_place_that_cannot_be_written(case: MakeCase, tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(0o500)
     found = list(machine.check_disks(case(STORM_SQLITE_PATH=str(tmp_path / "closed" / "s.sqlite3"))))
-    assert found[-1].level is BAD and "cannot be written" in found[-1].found
+    assert found[-1].level is BAD and "cannot be written" in found[-1].what
 
 
 def test_files_that_others_can_read(case: MakeCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +205,7 @@ def test_files_that_others_can_read(case: MakeCase, tmp_path: Path, monkeypatch:
 def test_a_clock_that_goes_wrong(case: MakeCase, speaker: Callable[..., Speaker], ahead_s: float, level: Level) -> None:
     server = speaker(ahead_s=ahead_s)
     found = list(providers.check_kite(case(STORM_KITE_API_ROOT=f"http://127.0.0.1:{server.port}")))
-    clock = next(each for each in found if each.subject == "kite's clock")
+    clock = next(each for each in found if each.part == "kite's clock")
     assert clock.level is level
 
 
@@ -212,10 +214,10 @@ def test_kite_with_an_error_and_without_an_answer(case: MakeCase, speaker: Calla
     found = list(providers.check_kite(case(STORM_KITE_API_ROOT=f"http://127.0.0.1:{server.port}", **socket_at(server.port))))
     assert [each.level for each in found] == [BAD, GOOD, GOOD]
     found = list(providers.check_kite(case(STORM_KITE_API_ROOT=f"http://127.0.0.1:{silent}", **socket_at(free_port()))))
-    assert all(each.advice.startswith("start it") for each in found)
-    assert [each.found for each in found] == [
+    assert all(each.todo.startswith("start it") for each in found)
+    assert [each.what for each in found] == [
         f"no answer from 127.0.0.1:{silent}: no answer within 4 s",
-        f"no connection to {found[1].found.split()[3]} connection refused",
+        f"no connection to {found[1].what.split()[3]} connection refused",
     ]
 
 
@@ -297,7 +299,7 @@ def test_a_server_that_is_away_has_no_certificate_to_speak_of(case: MakeCase) ->
 
 def test_what_runs_is_read_from_redis(case: MakeCase, redis_url: str) -> None:
     mine = case(STORM_REDIS_URL=redis_url)
-    assert [each.level for each in running.check_running(mine)] == [WAIT, GOOD, GOOD]
+    assert [(each.level, each.part) for each in running.check_running(mine)] == [(WAIT, "processes"), (GOOD, "streams")]
     with redis.Redis.from_url(redis_url) as client:
         for name, age_ms in (("ingest", 0), ("evaluator", 0), ("dispatch", 0), ("worker", ALIVE_MS + 1_000)):
             key = keys.alive(name, "host", 1)
@@ -306,18 +308,22 @@ def test_what_runs_is_read_from_redis(case: MakeCase, redis_url: str) -> None:
         client.hset(keys.FEED, mapping={"state": "login_needed", "reason": "nobody has logged in", "opens_ms": 0})
         client.xadd(keys.all_shards(1)[0].ticks, {"token": 1}, id=f"{now_ms() - 65_000}-0")
         told = not_good(running.check_running(mine))
-    assert (BAD, "worker is not running: alerts are late or missing") in told
-    assert (BAD, "login needed: nobody has logged in") in told
-    assert any(level is BAD and text.startswith("ticks of s0 wait for 6") for level, text in told)
+    assert (BAD, "worker is not running: messages are not sent") in told
+    assert (BAD, "Kite login needed: no prices come (nobody has logged in)") in told
+    assert any(level is BAD and text.startswith("Alerts are late: the evaluator is 1 min 5 s behind") for level, text in told)
     assert any(level is WAIT and "ingest 0.0.1" in text for level, text in told)
 
 
-def test_what_a_provider_refuses_is_told_until_it_is_mended(case: MakeCase, tmp_path: Path) -> None:
-    mine = case(open_store("", tmp_path / "store.sqlite3"))
-    assert mine.store is not None and list(running.check_alarms(mine)) == []
-    raise_alarm(mine.store, ChannelKind.TELEGRAM, "credentials refused: check TELEGRAM_BOT_TOKEN")
-    (found,) = running.check_alarms(mine)
-    assert (found.subject, found.level) == ("telegram", BAD)
-    assert "credentials refused" in found.found and "Admin, Queue" in found.advice
-    clear_alarm(mine.store, ChannelKind.TELEGRAM)
-    assert list(running.check_alarms(mine)) == []
+def test_what_a_provider_refuses_is_told_until_it_is_mended_also_without_redis(
+    case: MakeCase, redis_url: str, tmp_path: Path
+) -> None:
+    store = open_store("", tmp_path / "store.sqlite3")
+    for url in (redis_url, f"redis://127.0.0.1:{free_port()}/0"):
+        mine = case(store, STORM_REDIS_URL=url)
+        assert "queue" not in [each.part for each in running.check_running(mine) if each.level is BAD]
+        raise_alarm(store, ChannelKind.TELEGRAM, "credentials refused: check TELEGRAM_BOT_TOKEN")
+        (found,) = [each for each in running.check_running(mine) if each.level is BAD]
+        assert (found.part, found.what) == ("queue", "Telegram takes no messages from us")
+        assert found.todo.startswith("Credentials refused") and "Admin, Queue" in found.todo
+        clear_alarm(store, ChannelKind.TELEGRAM)
+    store.close()

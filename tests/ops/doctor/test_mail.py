@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ops.doctor import certificates
-from ops.doctor.finding import Level
+from stormalert.health.finding import Level
 from tests.conftest import free_port
 
 from .conftest import MakeCase, check
@@ -45,14 +45,14 @@ def trusted(mail: tuple[int, Path], monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def found(case: MakeCase, url: str) -> list[tuple[Level, str]]:
-    return [(each.level, each.found) for each in check("mail")(case(SMTP_URL=url))]
+    return [(each.level, each.what) for each in check("mail")(case(SMTP_URL=url))]
 
 
 def test_the_right_password_over_tls(case: MakeCase, trusted: int) -> None:
     ((level, told),) = found(case, f"smtp://me:the-password@127.0.0.1:{trusted}")
     assert level is GOOD and told.startswith(f"127.0.0.1:{trusted} takes us, over TLS, in ")
     (ends,) = certificates.check_certificates(case(SMTP_URL=f"smtp://127.0.0.1:{trusted}"))
-    assert ends.subject == "certificate of mail" and "good until" in ends.found
+    assert ends.part == "certificate of mail" and "good until" in ends.what
 
 
 def test_a_wrong_password(case: MakeCase, trusted: int) -> None:

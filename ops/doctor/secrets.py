@@ -1,57 +1,22 @@
-"""What a check found, and what to do about it."""
+"""Findings that show no secret, whatever a library wrote into its error."""
 
 from collections.abc import Iterable
-from enum import StrEnum
-from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
 from stormalert.config.settings import Settings
+from stormalert.health.finding import Finding
 
 # Shorter ones would make holes into ordinary words.
 _SHORTEST_SECRET = 4
 
 
-class Level(StrEnum):
-    """GOOD; WAIT: it works, and should be seen to; BAD: something does not work, or is about to be lost."""
-
-    GOOD = "good"
-    WAIT = "wait"
-    BAD = "bad"
-
-
-class Finding(NamedTuple):
-    subject: str
-    level: Level
-    found: str
-    # What to do; empty when nothing is.
-    advice: str = ""
-
-
-def good(subject: str, found: str) -> Finding:
-    return Finding(subject, Level.GOOD, found)
-
-
-def wait(subject: str, found: str, advice: str) -> Finding:
-    return Finding(subject, Level.WAIT, found, advice)
-
-
-def bad(subject: str, found: str, advice: str) -> Finding:
-    return Finding(subject, Level.BAD, found, advice)
-
-
-def worst(findings: Iterable[Finding]) -> Level:
-    levels = {finding.level for finding in findings}
-    return next((level for level in (Level.BAD, Level.WAIT) if level in levels), Level.GOOD)
-
-
 def without_secrets(finding: Finding, secrets: Iterable[str]) -> Finding:
-    """Whatever a library wrote into its error: nothing secret comes through."""
-    found, advice = finding.found, finding.advice
+    what, todo = finding.what, finding.todo
     for secret in secrets:
-        found, advice = found.replace(secret, "***"), advice.replace(secret, "***")
-    return finding._replace(found=found, advice=advice)
+        what, todo = what.replace(secret, "***"), todo.replace(secret, "***")
+    return finding._replace(what=what, todo=todo)
 
 
 def secrets_of(config: Settings) -> list[str]:
