@@ -1,9 +1,11 @@
 """What the description of each kind has to say, whoever asks it."""
 
+import re
 import string
 
 import pytest
 
+from ops import docs
 from stormalert.model import Direction, Kind
 from stormalert.notify import templates
 from stormalert.rules.kinds import KINDS, kinds_with
@@ -69,3 +71,29 @@ def test_what_a_field_shows_can_be_typed(field: object) -> None:
 
 def test_a_document_names_the_kinds_that_have_a_field() -> None:
     assert (kinds_with(PRICE), kinds_with(WINDOW)) == ("level", "rolling")
+
+
+def engine_row(kind: Kind) -> str:
+    """What lua/lib/kinds.lua says of the kind."""
+    rows = (docs.ROOT / "lua" / "lib" / "kinds.lua").read_text()
+    found = re.search(rf"^  {kind} = \{{(.*?)\}},$", rows, re.MULTILINE | re.DOTALL)
+    assert found, f"{kind} has no row"
+    return found[1]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_engine_says_the_same_of_a_kind(kind: Kind) -> None:
+    it, row = KINDS[kind], engine_row(kind)
+    assert f"family = {it.index}," in row.replace(" }", ",") + ","
+    assert ("is_price = true" in row) is it.is_at_price
+    usual = re.search(r"usual_cooldown_ms = (\d+)", row)
+    assert (int(usual[1]) if usual else None) == it.cooldown_ms
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_what_the_how_to_lists_is_there_for_every_kind(kind: Kind) -> None:
+    it = KINDS[kind]
+    assert (docs.ROOT / "stormalert" / "rules" / "kinds" / f"{it.word}.py").is_file()
+    assert (docs.ROOT / "lua" / "lib" / f"{it.index}.lua").is_file()
+    for document in (docs.ROOT / "README.md", docs.ARCHITECTURE):
+        assert f"\n| {it.word} | " in document.read_text(), document.name
