@@ -8,6 +8,7 @@ from stormalert.errors import Unfit
 from stormalert.rules.kinds.day import DAY
 from stormalert.rules.kinds.description import Description, Direction
 from stormalert.rules.kinds.fields import COOLDOWN, FIELDS, PERCENT, Field, is_whole_fall
+from stormalert.rules.kinds.gap import GAP
 from stormalert.rules.kinds.level import LEVEL
 from stormalert.rules.kinds.rolling import ROLLING
 from stormalert.rules.kinds.trailing import TRAILING
@@ -19,10 +20,11 @@ class Kind(StrEnum):
     TRAILING = "trailing"
     DAY = "day"
     LEVEL = "level"
+    GAP = "gap"
 
 
 # By a kind, or its word.
-KINDS: Mapping[str, Description] = {Kind(it.word): it for it in (ROLLING, TRAILING, DAY, LEVEL)}
+KINDS: Mapping[str, Description] = {Kind(it.word): it for it in (ROLLING, TRAILING, DAY, LEVEL, GAP)}
 
 
 def kinds_with(field: Field) -> str:
