@@ -5,25 +5,11 @@ from typing import Any
 
 from stormalert import words
 from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction, Kind, Repeat, Rule
-from stormalert.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, format_percent
+from stormalert.rules.kinds import KINDS
+from stormalert.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, short_percent
 
 CHANNEL_NAMES = words.CHANNELS
-KIND_NAMES = {
-    Kind.ROLLING: "Move within a time",
-    Kind.TRAILING: "Turn from the extreme",
-    Kind.DAY: "Change on the day",
-    Kind.LEVEL: "Price level",
-}
-DIRECTION_NAMES = {
-    Kind.ROLLING: {Direction.DOWN: "Falls", Direction.UP: "Rises", Direction.BOTH: "Either way"},
-    Kind.TRAILING: {
-        Direction.DOWN: "Falls from its peak",
-        Direction.UP: "Rises from its trough",
-        Direction.BOTH: "Either way",
-    },
-    Kind.DAY: {Direction.DOWN: "Falls", Direction.UP: "Rises", Direction.BOTH: "Either way"},
-    Kind.LEVEL: {Direction.DOWN: "Falls to it", Direction.UP: "Rises to it", Direction.BOTH: "Either way"},
-}
+KIND_NAMES = {kind: KINDS[kind].name for kind in Kind}
 REPEAT_NAMES = {Repeat.EVERY: "Every time", Repeat.ONCE: "Once"}
 _FEED_STATES = {
     "starting": "Starting",
@@ -48,24 +34,16 @@ def rupees(price_e4: int) -> str:
 
 def percent(percent_e2: int) -> str:
     """0.5 %: without the zeros that say nothing."""
-    return format_percent(percent_e2).rstrip("0").rstrip(".") + " %"
+    return f"{short_percent(percent_e2)} %"
 
 
 def condition(rule: Rule) -> str:
     """Falls 2 % within 5 min"""
-    verb = {Direction.DOWN: "Falls", Direction.UP: "Rises", Direction.BOTH: "Moves"}[rule.direction]
-    if rule.kind is Kind.ROLLING:
-        return f"{verb} {percent(rule.percent_e2)} within {words.duration(rule.window_ms)}"
-    if rule.kind is Kind.DAY:
-        return f"{verb} {percent(rule.percent_e2)} from the previous close"
-    if rule.kind is Kind.LEVEL:
-        return f"{verb} to {rupees(rule.price_e4)}"
-    from_where = {
-        Direction.DOWN: "Falls {} from its peak",
-        Direction.UP: "Rises {} from its trough",
-        Direction.BOTH: "Turns {} from its extreme",
-    }
-    return from_where[rule.direction].format(percent(rule.percent_e2))
+    return (
+        KINDS[rule.kind]
+        .waits[rule.direction]
+        .format(percent=percent(rule.percent_e2), price=rupees(rule.price_e4), window=words.duration(rule.window_ms))
+    )
 
 
 def repetition(rule: Rule) -> str:
@@ -76,14 +54,15 @@ def repetition(rule: Rule) -> str:
 
 def what_happened(alert: Alert) -> str:
     """Fell 2.13 % within 5 min"""
-    verb = "Fell" if alert.direction is Direction.DOWN else "Rose"
-    if alert.kind is Kind.ROLLING:
-        return f"{verb} {percent(alert.moved_e2)} within {words.duration(alert.window_ms)}"
-    if alert.kind is Kind.DAY:
-        return f"{verb} {percent(alert.moved_e2)} from the previous close"
-    if alert.kind is Kind.LEVEL:
-        return f"{verb} to {rupees(alert.reference_e4)}"
-    return f"{verb} {percent(alert.moved_e2)} from its {'peak' if alert.direction is Direction.DOWN else 'trough'}"
+    return (
+        KINDS[alert.kind]
+        .happened[side(alert)]
+        .format(percent=percent(alert.moved_e2), reference=rupees(alert.reference_e4), window=words.duration(alert.window_ms))
+    )
+
+
+def side(alert: Alert) -> Direction:
+    return Direction.DOWN if alert.direction is Direction.DOWN else Direction.UP
 
 
 def delivery(it: Delivery) -> str:

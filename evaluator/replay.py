@@ -19,6 +19,7 @@ from stormalert.redis.embedded import throwaway_server
 from stormalert.redis.keys import Shard
 from stormalert.redis.scripts import run_all
 from stormalert.rules import engine
+from stormalert.rules.kinds import KINDS
 from stormalert.units import format_price
 
 Item = TypeVar("Item")
@@ -81,7 +82,7 @@ async def engine_alerts(
     """
     shard = Shard(f"replay-{secrets.token_hex(6)}")
     rules = list(rules)
-    need_closes = any(rule.kind in engine.FROM_PREVIOUS_CLOSE for rule in rules)
+    need_closes = any(KINDS[rule.kind].needs_close for rule in rules)
     taken = 0
     try:
         await _arm(redis, shard, rules)

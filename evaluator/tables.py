@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from pydantic import ValidationError
-
 from stormalert.errors import InputError
-from stormalert.model import Direction, Kind, Repeat, Rule, Tick, sentences
-from stormalert.rules.line import one_of
-from stormalert.units import parse_duration_ms, parse_epoch_ms, parse_percent_e2, parse_price_e4
+from stormalert.model import Kind, Rule, Tick
+from stormalert.rules.condition import BadCondition, made
+from stormalert.rules.condition import read as read_condition
+from stormalert.units import parse_epoch_ms, parse_price_e4
 
 TICK_COLUMNS = ("time", "symbol", "price")
 RULE_COLUMNS = ("id", "symbol", "kind", "direction", "percent", "window", "repeat", "cooldown", "armed_at")
@@ -76,22 +75,9 @@ def read_rules(path: Path, symbols: Iterable[str]) -> dict[str, Rule]:
         return name, row
 
     def rule(row: Row, inner_id: str, token: int) -> Rule:
-        kind = one_of(tuple(Kind) if PRICE_COLUMN in row else KINDS_WITHOUT_PRICE, row["kind"], "kind")
-        return Rule(
-            id=inner_id,
-            user="replay",
-            token=token,
-            symbol=row["symbol"].strip(),
-            kind=kind,
-            direction=one_of(tuple(Direction), row["direction"], "direction"),
-            percent_e2=_percent_e2(row, kind),
-            price_e4=_price_e4(row, kind),
-            window_ms=_window_ms(row["window"], kind),
-            repeat=one_of(tuple(Repeat), row["repeat"], "repeat"),
-            cooldown_ms=parse_duration_ms(row["cooldown"]) if row["cooldown"].strip() else None,  # type: ignore[arg-type]
-            armed_at_ms=parse_epoch_ms(row["armed_at"], "armed_at") if row["armed_at"].strip() else 0,
-            revision=1,
-        )
+        fields = read_condition(row, tuple(Kind) if PRICE_COLUMN in row else KINDS_WITHOUT_PRICE)
+        own = {"id": inner_id, "user": "replay", "token": token, "symbol": row["symbol"].strip(), "revision": 1}
+        return made(fields | own)
 
     rows = dict(_parse_rows(path, RULE_COLUMNS, parse, PRICE_COLUMN))
     return {name: rule(rows[name], f"{place:09d}", tokens[_symbol(rows[name])]) for place, name in enumerate(sorted(rows))}
@@ -119,10 +105,10 @@ def _parse_rows(path: Path, columns: tuple[str, ...], parse: Callable[[Row], Par
     for line, row in _rows(path, columns, optional):
         try:
             parsed.append(parse(_complete(row)))
+        except BadCondition as bad:
+            problems.extend(f"{path}:{line}: {it.error}" for it in bad.problems)
         except InputError as error:
             problems.append(f"{path}:{line}: {error}")
-        except ValidationError as error:
-            problems.extend(f"{path}:{line}: {sentence}" for sentence in sentences(error))
         if len(problems) >= PROBLEMS_MAX:
             problems.append(f"{path}: more bad rows were not read")
             break
@@ -161,28 +147,3 @@ def _symbol(row: Row) -> str:
     if not symbol:
         raise InputError("symbol is empty")
     return symbol
-
-
-def _percent_e2(row: Row, kind: Kind) -> int:
-    if kind is not Kind.LEVEL:
-        return parse_percent_e2(row["percent"])
-    if row["percent"].strip():
-        raise InputError(f"percent must be empty for a level rule, was {row['percent'].strip()!r}")
-    return 0
-
-
-def _price_e4(row: Row, kind: Kind) -> int:
-    text = row.get(PRICE_COLUMN, "").strip()
-    if kind is Kind.LEVEL:
-        return parse_price_e4(text)
-    if text:
-        raise InputError(f"price must be empty for a {kind} rule, was {text!r}")
-    return 0
-
-
-def _window_ms(text: str, kind: Kind) -> int:
-    if kind is Kind.ROLLING:
-        return parse_duration_ms(text)
-    if text.strip():
-        raise InputError(f"window must be empty for a {kind} rule, was {text.strip()!r}")
-    return 0

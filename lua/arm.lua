@@ -7,10 +7,10 @@
 --          user        its owner
 --          token       of the instrument
 --          symbol      such as NSE:INFY
---          kind        rolling, trailing, day or level
+--          kind        a row of lua/lib/kinds.lua
 --          direction   up, down or both
---          amount      percent x 100, or for a level rupees x 10,000
---          window      ms; 0 for all but rolling
+--          amount      percent x 100, or rupees x 10,000 for a kind that fires at a price
+--          window      ms; 0 for a kind without one
 --          repeat      once or every
 --          cooldown    ms
 --          armed_at    epoch ms; 0 is before the first tick

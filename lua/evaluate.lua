@@ -126,7 +126,9 @@ end
 
 -- The full look: arms what is due, fires what the newest tick triggers, and lays the band anew. Returns alerts appended.
 -- Beyond the burst it stops, and a later call goes on with the same tick: rules that it fired are not armed by it again.
-local function look(self)
+-- `before_ms`: the time of the tick before, 0 for none; nil when it goes on.
+local function look(self, before_ms)
+  if before_ms then self.opens_day = before_ms == 0 or self.time_ms >= instrument.day_ends_ms(before_ms) end
   if self.phase ~= FIRING then
     self.phase = rules.arm_due(self, burst) and ARMING or FIRING
     if self.phase == ARMING then return 0 end
@@ -162,14 +164,17 @@ end
 -- One tick of one instrument. Returns alerts appended, nil where a glance was enough.
 local function take(self, price_e4, time_ms)
   push(self, price_e4)
-  if self.phase == DONE then self.previous_e4 = self.price_e4 > 0 and self.price_e4 or price_e4 end
+  local before_ms
+  if self.phase == DONE then
+    self.previous_e4, before_ms = self.price_e4 > 0 and self.price_e4 or price_e4, self.time_ms
+  end
   self.price_e4 = price_e4
   if time_ms > self.time_ms then self.time_ms = time_ms end
   narrow_band(self)
   if price_e4 < self.above_e4 and price_e4 > self.below_e4 and self.time_ms < self.wake_ms and self.phase == DONE then
     return nil
   end
-  return look(self)
+  return look(self, before_ms)
 end
 
 -- The later of two stream ids.

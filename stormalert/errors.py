@@ -3,6 +3,7 @@
 * StormError: base of all; its text is one sentence for a person, without a secret in it.
     * SettingsError: settings that are missing or malformed; names every problem at once.
     * InputError: a rule, row or form that is not acceptable; says what was found and what was expected.
+        * Unfit: one value that is not; `expected` alone is for places that show what was found themselves.
     * Conflict: somebody else changed the record first (compare-and-set failed).
     * ScriptError: a Lua script's header and its call disagree.
     * LoginNeeded: Kite's access token is missing or dead.
@@ -29,6 +30,18 @@ class SettingsError(StormError):
 
 class InputError(StormError):
     """Input from outside that was refused."""
+
+
+class Unfit(InputError):
+    """One value that was refused; `expected` is the part of the sentence that says what would have been taken."""
+
+    def __init__(self, text: str, expected: str) -> None:
+        super().__init__(text)
+        self.expected = expected
+
+    @classmethod
+    def of(cls, noun: str, expected: str, found: str) -> "Unfit":
+        return cls(f"{noun} must be {expected}, was {found!r}", expected)
 
 
 class Conflict(StormError):

@@ -13,14 +13,11 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stormalert.channels import ChannelKind as ChannelKind
-from stormalert.units import HOUR_MS, MINUTE_MS, PERCENT_MAX_E2, PRICE_MAX_E4, SECOND_MS
+from stormalert.rules.kinds import KINDS, problems
+from stormalert.rules.kinds import Kind as Kind
+from stormalert.rules.kinds.description import Direction as Direction
+from stormalert.units import HOUR_MS
 
-WINDOW_MIN_MS = SECOND_MS
-WINDOW_MAX_MS = 24 * HOUR_MS
-USUAL_COOLDOWN_MS = MINUTE_MS
-# Longer than a session, so that a day rule fires once a day.
-DAY_COOLDOWN_MS = 8 * HOUR_MS
-COOLDOWN_MAX_MS = 7 * 24 * HOUR_MS
 # A fallback channel that waited longer would bring old news.
 FALLBACK_MAX_MIN = 45
 DAY_MIN = 24 * 60
@@ -30,26 +27,7 @@ STEPS_MAX = 20
 # RQ job ids are made of record ids and allow letters, digits, _ and - only.
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Token = Annotated[int, Field(gt=0, lt=2**32)]
-PriceE4 = Annotated[int, Field(gt=0, le=PRICE_MAX_E4)]
-PercentE2 = Annotated[int, Field(gt=0, le=PERCENT_MAX_E2)]
 TimeMs = Annotated[int, Field(ge=0)]
-
-
-class Kind(StrEnum):
-    """Rolling: against the extremes of a window; trailing: against the extreme since arming; day: against the previous close;
-    level: a price that is reached or crossed.
-    """
-
-    ROLLING = "rolling"
-    TRAILING = "trailing"
-    DAY = "day"
-    LEVEL = "level"
-
-
-class Direction(StrEnum):
-    UP = "up"
-    DOWN = "down"
-    BOTH = "both"
 
 
 class Repeat(StrEnum):
@@ -218,11 +196,12 @@ class Rule(Record):
     symbol: str = Field(min_length=1, max_length=64)
     kind: Kind
     direction: Direction
-    percent_e2: int = Field(default=0, ge=0, le=PERCENT_MAX_E2, description="0 for level")
-    price_e4: int = Field(default=0, ge=0, le=PRICE_MAX_E4, description="0 for all but level")
-    window_ms: int = Field(default=0, ge=0, le=WINDOW_MAX_MS, description="0 for all but rolling")
+    # What its kind needs of them, and how much of it, is said by stormalert/rules/kinds/.
+    percent_e2: int = Field(default=0, description="0 for a kind without it")
+    price_e4: int = Field(default=0, description="0 for a kind without it")
+    window_ms: int = Field(default=0, description="0 for a kind without it")
     repeat: Repeat = Repeat.EVERY
-    cooldown_ms: int = Field(ge=0, le=COOLDOWN_MAX_MS)
+    cooldown_ms: int
     armed_at_ms: TimeMs = Field(default=0, description="0: before the first tick")
     state: RuleState = RuleState.ACTIVE
     revision: int = 0
@@ -232,21 +211,15 @@ class Rule(Record):
     @classmethod
     def _default_cooldown(cls, fields: object) -> object:
         if isinstance(fields, dict) and fields.get("cooldown_ms") is None:
-            return fields | {"cooldown_ms": usual_cooldown_ms(str(fields.get("kind")), fields.get("window_ms", 0))}
+            it = KINDS.get(str(fields.get("kind")))
+            return fields | {"cooldown_ms": it.usual_cooldown_ms(fields.get("window_ms", 0)) if it else 0}
         return fields
 
     @model_validator(mode="after")
     def _fits_kind(self) -> Self:
-        if self.kind is not Kind.ROLLING and self.window_ms:
-            raise ValueError(f"a {self.kind} rule has no window, was {self.window_ms} ms")
-        if self.kind is Kind.ROLLING and self.window_ms < WINDOW_MIN_MS:
-            raise ValueError(f"a rolling rule needs a window from 1 s to 24 h, was {self.window_ms} ms")
-        if self.kind is Kind.LEVEL and (self.percent_e2 or not self.price_e4):
-            raise ValueError("a level rule needs a price above 0 and no percent")
-        if self.kind is not Kind.LEVEL and (self.price_e4 or not self.percent_e2):
-            raise ValueError(f"a {self.kind} rule needs a percent above 0 and no price")
-        if self.kind is Kind.LEVEL and self.is_on_watchlist:
-            raise ValueError("a level rule is on one instrument, not on a watchlist")
+        found = problems(self.kind, self.direction, self.__dict__, is_on_watchlist=self.is_on_watchlist)
+        if sentence := "; ".join(str(it.error) for it in found):
+            raise ValueError(sentence)
         return self
 
     @property
@@ -462,11 +435,6 @@ class AuditEntry(Record):
     user: str
     action: str
     detail: str = ""
-
-
-def usual_cooldown_ms(kind: str, window_ms: int) -> int:
-    """The pause of a rule whose owner chose none."""
-    return {"rolling": window_ms, "day": DAY_COOLDOWN_MS}.get(kind, USUAL_COOLDOWN_MS)
 
 
 def sentences(error: ValidationError) -> list[str]:

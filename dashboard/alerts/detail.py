@@ -49,7 +49,7 @@ def show(user: str, alert_id: str) -> None:
         st.html('<p class="ways"><a href="/alerts" target="_self">All alerts</a></p>')
         return
     st.title(escape(alert.symbol), anchor=False)
-    side = facts.side(alert)
+    side = texts.side(alert)
     arrow = f'<span class="{side}">{"▲" if side == "up" else "▼"}</span>'
     head = f"<span>{arrow} {escape(texts.what_happened(alert))}</span>"
     when = f'<span class="soft">{words.moment(alert.time_ms)} IST</span>'
@@ -76,7 +76,7 @@ def _chart(alert: Alert) -> None:
         return
     if not is_kept(found, alert.time_ms) and not (found := _fetched(alert)):
         return
-    mark = Mark(alert.time_ms, facts.side(alert), texts.what_happened(alert))
+    mark = Mark(alert.time_ms, texts.side(alert), texts.what_happened(alert))
     chart(f"alert-{alert.id}", found, facts.lines(alert), [mark], focus_ms=alert.time_ms)
 
 

@@ -7,7 +7,8 @@ from dashboard import texts
 from dashboard.chart import Line, levels
 from stormalert import channels as kinds
 from stormalert import words
-from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction, Kind
+from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction
+from stormalert.rules.kinds import KINDS
 from stormalert.units import MINUTE_MS, SECOND_MS, format_percent
 
 _STATES = {
@@ -37,13 +38,9 @@ class DeliveryHistory(NamedTuple):
     steps: tuple[Step, ...]
 
 
-def side(alert: Alert) -> str:
-    return "down" if alert.direction is Direction.DOWN else "up"
-
-
 def threshold_e4(alert: Alert) -> int:
     """The first price at which the rule fires from that reference."""
-    if alert.kind is Kind.LEVEL:
+    if KINDS[alert.kind].is_at_price:
         return alert.reference_e4
     # As the engine compares: price x 10,000 with reference x (10,000 + percent), in whole numbers.
     if alert.direction is Direction.UP:
@@ -57,7 +54,7 @@ def moved(alert: Alert) -> str:
 
 
 def reference(alert: Alert) -> str:
-    return levels.reference(alert.kind, side(alert), alert.window_ms)
+    return levels.reference(alert.kind, texts.side(alert), alert.window_ms)
 
 
 def facts(alert: Alert) -> list[tuple[str, str]]:
@@ -67,7 +64,7 @@ def facts(alert: Alert) -> list[tuple[str, str]]:
         ("Price", texts.rupees(alert.price_e4)),
         ("Moved", moved(alert)),
     ]
-    if alert.kind is not Kind.LEVEL:
+    if KINDS[alert.kind].has_percent:
         found.append(("Asked for", texts.percent(alert.percent_e2)))
     if alert.window_ms:
         found.append(("Within", words.duration(alert.window_ms)))
@@ -75,10 +72,10 @@ def facts(alert: Alert) -> list[tuple[str, str]]:
 
 
 def lines(alert: Alert) -> list[Line]:
-    found = [Line(alert.price_e4, "Fired", side(alert))]
+    found = [Line(alert.price_e4, "Fired", texts.side(alert))]
     if threshold_e4(alert) != alert.price_e4:
-        found.append(Line(threshold_e4(alert), "Threshold", side(alert)))
-    if alert.kind is not Kind.LEVEL:
+        found.append(Line(threshold_e4(alert), "Threshold", texts.side(alert)))
+    if not KINDS[alert.kind].is_at_price:
         found.append(Line(alert.reference_e4, reference(alert), "reference"))
     return found
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
-from dashboard.alerts import detail, facts, listing
+from dashboard.alerts import detail, listing
 from stormalert import words
 from stormalert.model import Alert, AlertFilter, Channel, Delivery, DeliveryState
 
@@ -68,7 +68,7 @@ def _table(alerts: list[Alert], deliveries: dict[str, list[Delivery]]) -> str:
 
 
 def _row(alert: Alert, deliveries: list[Delivery], channels: list[Channel]) -> str:
-    side = facts.side(alert)
+    side = texts.side(alert)
     arrow = "▼" if side == "down" else "▲"
     sent = "".join([*map(_delivery, deliveries), *map(_absence, texts.without(deliveries, channels))])
     none = '<span class="soft">There was no channel</span>'

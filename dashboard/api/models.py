@@ -23,9 +23,11 @@ from stormalert.model import (
     Session,
     User,
 )
-from stormalert.rules.line import WATCHLIST_WORD, short_duration
+from stormalert.rules.kinds import kinds_with
+from stormalert.rules.kinds.fields import PRICE, WINDOW
+from stormalert.rules.line import WATCHLIST_WORD
 from stormalert.store import Cursor
-from stormalert.units import format_percent, format_price
+from stormalert.units import format_percent, format_price, short_duration
 
 IDS = r"^[A-Za-z0-9_-]{1,64}$"
 LONG_IDS = r"^[A-Za-z0-9_-]{1,140}$"
@@ -38,9 +40,10 @@ Limit = Annotated[int, Query(ge=1, le=500, description="most on a page")]
 CursorText = Annotated[str, Query(pattern=r"^([0-9]{1,15}-[A-Za-z0-9_-]{1,140})?$", description="`next` of the page before")]
 Text = Annotated[str, StringConstraints(max_length=1024)]
 SymbolText = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Percent = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,2})?$")]
-Price = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,4})?$")]
-Duration = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(ms|s|m|h)$")]
+# As people write them; stormalert/units.py reads them.
+Percent = Annotated[str, StringConstraints(min_length=1, max_length=32), Field(examples=["2", "0.75"])]
+Price = Annotated[str, StringConstraints(min_length=1, max_length=32), Field(examples=["1450.50", "12,34,567"])]
+Duration = Annotated[str, StringConstraints(min_length=1, max_length=32), Field(examples=["5m", "90s"])]
 
 T = TypeVar("T")
 
@@ -75,8 +78,8 @@ class RuleOut(Output):
     kind: Kind
     direction: Direction
     percent: str | None
-    price: str | None = Field(description="of a level")
-    window: str | None = Field(description="of a rolling rule")
+    price: str | None = Field(description=f"of {kinds_with(PRICE)}")
+    window: str | None = Field(description=f"of {kinds_with(WINDOW)}")
     repeat: Repeat
     cooldown: str
     armed_at_ms: int
@@ -114,7 +117,7 @@ class AlertOut(Output):
     price: str
     reference: str = Field(description="the extreme, close or level that it was measured from")
     percent: str = Field(description="by how much the price moved from it")
-    threshold_percent: str | None = Field(description="what the rule asked for; null for a level")
+    threshold_percent: str | None = Field(description="what the rule asked for; null where that is a price")
     window: str | None
     time_ms: int
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Response
 from fastapi.responses import StreamingResponse
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from dashboard import resources
 from dashboard.accounts.portable import rules_of
@@ -35,14 +35,16 @@ from stormalert.access.security import new_id
 from stormalert.access.sessions import SignedIn
 from stormalert.config import policy
 from stormalert.errors import Conflict, InputError
-from stormalert.model import Direction, Kind, Repeat, Rule, RuleFilter, RuleState, Scope, sentences
+from stormalert.model import Direction, Kind, Repeat, Rule, RuleFilter, RuleState, Scope
 from stormalert.notify import preferences
 from stormalert.notify.preferences import Loudness, RulePreferences
+from stormalert.rules import condition
 from stormalert.rules import line as rule_line
 from stormalert.rules import table as rule_table
-from stormalert.rules.line import WATCHLIST, WATCHLIST_WORD
+from stormalert.rules.kinds import kinds_with
+from stormalert.rules.kinds.fields import PRICE, WINDOW
+from stormalert.rules.line import WATCHLIST, is_watchlist
 from stormalert.rules.table import BadTable
-from stormalert.units import parse_duration_ms, parse_percent_e2, parse_price_e4
 
 router = APIRouter(prefix="/rules", tags=["rules"], route_class=Guarded)
 
@@ -56,8 +58,8 @@ class Condition(Input):
     kind: Kind
     direction: Direction = Direction.BOTH
     percent: Percent | None = None
-    price: Price | None = Field(None, description="of a level")
-    window: Duration | None = Field(None, description="of a rolling rule, such as 5m")
+    price: Price | None = Field(None, description=f"of {kinds_with(PRICE)}, such as {PRICE.example}")
+    window: Duration | None = Field(None, description=f"of {kinds_with(WINDOW)}, such as {WINDOW.example}")
     repeat: Repeat = Repeat.EVERY
     cooldown: Duration | None = Field(None, description="the pause after an alert; left out: the usual one")
     armed_at_ms: Annotated[Whole, Field(ge=0, le=2**53)] = Field(0, description="0: before the first tick")
@@ -262,7 +264,7 @@ def _act(rule: Rule, act: Act) -> Rule:
 
 
 def _subject(symbol: str) -> dict[str, Any]:
-    if symbol.lower() == WATCHLIST_WORD:
+    if is_watchlist(symbol):
         return {"token": 0, "symbol": WATCHLIST}
     instrument = rule_line.find_instrument(symbol, resources.store().instrument_by_symbol)
     return {"token": instrument.token, "symbol": instrument.symbol}
@@ -270,19 +272,9 @@ def _subject(symbol: str) -> dict[str, Any]:
 
 def _rule(asked: Condition, **fields: Any) -> Rule:
     """Raises InputError."""
-    condition: dict[str, Any] = {
-        "kind": asked.kind,
-        "direction": asked.direction,
-        "repeat": asked.repeat,
-        "percent_e2": parse_percent_e2(asked.percent) if asked.percent is not None else 0,
-        "price_e4": parse_price_e4(asked.price) if asked.price is not None else 0,
-        "window_ms": parse_duration_ms(asked.window) if asked.window is not None else 0,
-        "cooldown_ms": parse_duration_ms(asked.cooldown) if asked.cooldown is not None else None,
-        "armed_at_ms": asked.armed_at_ms,
-    }
-    if rule_line.falls_by_all(asked.direction, condition["percent_e2"]):
-        raise InputError(f"found down {asked.percent}%, expected less than 100%: a price cannot fall by all of itself")
-    try:
-        return Rule.model_validate(condition | fields)
-    except ValidationError as error:
-        raise InputError("; ".join(sentences(error))) from None
+    texts = {name: text for name, text in asked.model_dump(include=_TEXTS).items() if text is not None}
+    is_on_watchlist = fields["token"] == 0
+    return condition.made(condition.read(texts, is_on_watchlist=is_on_watchlist) | {"armed_at_ms": asked.armed_at_ms} | fields)
+
+
+_TEXTS = set(Condition.model_fields) - {"armed_at_ms"}

@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 
 from stormalert import words
 from stormalert.errors import InputError, StormError
-from stormalert.model import Direction, Kind, Rule
+from stormalert.model import Direction, Rule
 from stormalert.units import format_duration, format_percent, format_price, parse_price_e4
 
 _RULE_COLUMNS = ("id", "symbol", "kind", "direction", "percent", "window", "repeat", "cooldown", "armed_at", "price")
@@ -152,7 +152,7 @@ def _write_rules(file: IO[str], rules: Sequence[Rule]) -> None:
                 rule.repeat,
                 format_duration(rule.cooldown_ms),
                 rule.armed_at_ms or "",
-                format_price(rule.price_e4) if rule.kind is Kind.LEVEL else "",
+                format_price(rule.price_e4) if rule.price_e4 else "",
             )
         )
     file.flush()

@@ -9,6 +9,7 @@ from dashboard.rules.status import RuleStatus
 from stormalert import words
 from stormalert.model import Direction, Kind, Rule
 from stormalert.rules.engine import TriggerPrice
+from stormalert.rules.kinds import KINDS
 
 # The nearest; a chart with more of them is not read any more.
 MOST = 8
@@ -24,20 +25,14 @@ def lines(rules: Sequence[Rule], statuses: Mapping[str, RuleStatus]) -> list[Lin
     references = [
         Line(_e4(it.reference), reference(rule.kind, it.side, rule.window_ms), "reference")
         for rule, it, _ in nearest
-        if rule.kind is not Kind.LEVEL
+        if not KINDS[rule.kind].is_at_price
     ]
     return list(dict.fromkeys([*references, *triggers]))
 
 
 def reference(kind: Kind, side: str, window_ms: int) -> str:
     """What a price is measured from, in words: Low of 5 min."""
-    is_up = side == "up"
-    return {
-        Kind.ROLLING: f"{'Low' if is_up else 'High'} of {words.duration(window_ms)}",
-        Kind.TRAILING: f"{'Trough' if is_up else 'Peak'} since armed",
-        Kind.DAY: "Previous close",
-        Kind.LEVEL: "Level",
-    }[kind]
+    return KINDS[kind].reference[Direction(side)].format(window=words.duration(window_ms))
 
 
 def _fires(rule: Rule, at: TriggerPrice) -> str:

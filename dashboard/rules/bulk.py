@@ -8,20 +8,23 @@ from dashboard.rules.changes import Change
 from dashboard.rules.choice import Chosen
 from stormalert import words
 from stormalert.errors import Conflict, InputError
-from stormalert.model import Direction, Kind, Repeat, Rule
-from stormalert.units import parse_percent_e2
+from stormalert.model import Direction, Repeat, Rule
+from stormalert.rules.kinds.description import WAYS
+from stormalert.rules.kinds.fields import COOLDOWN, PERCENT, WINDOW, Field
 
 _MISFITS_SHOWN = 10
-_PERCENT, _WINDOW, _DIRECTION, _REPEAT, _PAUSE = "Percent", "Within", "Direction", "Fires", "Pause after an alert"
+_DIRECTION, _REPEAT, _PAUSE = "Direction", "Fires", COOLDOWN.label
+# A level is each rule's own.
+_AMOUNTS = {field.label: field for field in (PERCENT, WINDOW)}
 
 
 @st.dialog("Edit rules", on_dismiss="rerun")
 def edit(chosen: Chosen) -> None:
     st.caption(
-        f"{words.grouped(chosen.size)} rules. What you do not choose stays as it is with each. Those that watch are armed "
-        "anew, those that are paused or done stay so."
+        f"{words.grouped(chosen.size)} rules. What you do not choose stays as it is with each. Those that watch are re-armed, "
+        "those that are paused or done stay so."
     )
-    fields = st.pills("Change", [_PERCENT, _WINDOW, _DIRECTION, _REPEAT, _PAUSE], selection_mode="multi", key="bulk-fields")
+    fields = st.pills("Change", [*_AMOUNTS, _DIRECTION, _REPEAT, _PAUSE], selection_mode="multi", key="bulk-fields")
     typed = _ask(fields)
     leaves_out = st.toggle("Leave out those that it does not fit", help="Else nothing is changed when it does not fit all.")
     if st.button("Save rules", type="primary", width="stretch", disabled=not fields):
@@ -30,7 +33,7 @@ def edit(chosen: Chosen) -> None:
         try:
             change = _read(typed)
         except InputError as error:
-            st.error(str(error))
+            st.error(form.sentence(str(error)))
         else:
             _save(chosen, change, leaves_out=leaves_out)
 
@@ -38,40 +41,41 @@ def edit(chosen: Chosen) -> None:
 def _ask(fields: list[str]) -> dict[str, str | None]:
     """Draws those that are chosen, and returns what is in them."""
     typed: dict[str, str | None] = {}
-    if _PERCENT in fields:
-        typed[_PERCENT] = st.text_input(_PERCENT, value="2", help="Up to two decimals, such as 0.75")
-    if _WINDOW in fields:
-        typed[_WINDOW] = _duration(_WINDOW, form.USUAL_WINDOWS, 1)
+    for label in [label for label in _AMOUNTS if label in fields]:
+        field = _AMOUNTS[label]
+        if field.offered:
+            typed[label] = _choose(field)
+        else:
+            typed[label] = st.text_input(label, value=field.usual, help=field.help)
     if _DIRECTION in fields:
-        names = texts.DIRECTION_NAMES[Kind.ROLLING]
-        typed[_DIRECTION] = st.radio(_DIRECTION, list(Direction), format_func=names.__getitem__, horizontal=True, index=2)
+        typed[_DIRECTION] = st.radio(_DIRECTION, list(Direction), format_func=WAYS.__getitem__, horizontal=True, index=2)
     if _REPEAT in fields:
         typed[_REPEAT] = st.radio(_REPEAT, list(Repeat), format_func=texts.REPEAT_NAMES.__getitem__, horizontal=True)
     if _PAUSE in fields:
-        typed[_PAUSE] = _duration(_PAUSE, form.USUAL_PAUSES, 0)
+        typed[_PAUSE] = _choose(COOLDOWN)
     return typed
 
 
-def _duration(label: str, options: tuple[str, ...], index: int) -> str | None:
+def _choose(field: Field) -> str | None:
     return st.selectbox(
-        label,
-        options,
-        index=index,
+        field.label,
+        field.offered,
+        index=field.offered.index(field.usual),
         accept_new_options=True,
         format_func=lambda text: "As long as usual" if text == form.USUAL_PAUSE else text,
-        help="Choose one, or type your own, such as 90s, 5m or 1h",
+        help=field.help,
     )
 
 
 def _read(typed: dict[str, str | None]) -> Change:
     """Raises InputError."""
     pause = typed.get(_PAUSE)
+    amounts = {field.attribute: field.read(typed[label] or "") for label, field in _AMOUNTS.items() if label in typed}
     return Change(
-        percent_e2=parse_percent_e2(typed[_PERCENT] or "") if _PERCENT in typed else None,
-        window_ms=form.window_ms(typed[_WINDOW] or "") if _WINDOW in typed else None,
+        **amounts,
         direction=Direction(typed[_DIRECTION] or "") if _DIRECTION in typed else None,
         repeat=Repeat(typed[_REPEAT] or "") if _REPEAT in typed else None,
-        cooldown_ms=form.pause_ms(pause or "") if _PAUSE in typed and pause != form.USUAL_PAUSE else None,
+        cooldown_ms=COOLDOWN.read(pause or "") if _PAUSE in typed and pause != form.USUAL_PAUSE else None,
         is_usual_pause=pause == form.USUAL_PAUSE,
     )
 

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from dashboard import texts
 from stormalert.access.security import new_id
 from stormalert.errors import InputError
-from stormalert.model import Direction, Instrument, Kind, Repeat, Rule, RuleState, sentences, usual_cooldown_ms
-from stormalert.rules.line import falls_by_all
+from stormalert.model import Direction, Instrument, Repeat, Rule, RuleState
+from stormalert.rules.condition import made
+from stormalert.rules.kinds import KINDS
 
 
 class Change(NamedTuple):
@@ -36,23 +35,13 @@ class Changed(NamedTuple):
 
 def changed(rule: Rule, change: Change) -> Rule:
     """Paused rules stay paused, and those that fired stay done. Raises InputError."""
-    if change.percent_e2 is not None and rule.kind is Kind.LEVEL:
-        raise InputError("a price level has no percent")
-    if change.window_ms is not None and rule.kind is not Kind.ROLLING:
-        raise InputError("only a move within a time has a time")
     fields: dict[str, Any] = {
         name: value for name, value in change._asdict().items() if value is not None and name != "is_usual_pause"
     }
     if change.is_usual_pause or (change.cooldown_ms is None and _has_usual_pause(rule)):
         # The usual one follows the window.
         fields["cooldown_ms"] = None
-    found = rule.model_dump() | fields
-    if falls_by_all(found["direction"], found["percent_e2"]):
-        raise InputError("a price cannot fall by 100 % or more")
-    try:
-        return Rule.model_validate(found)
-    except ValidationError as error:
-        raise InputError("; ".join(sentences(error))) from None
+    return made(rule.model_dump() | fields)
 
 
 def change_all(rules: Iterable[Rule], change: Change) -> Changed:
@@ -90,4 +79,4 @@ def copies(rules: Sequence[Rule], onto: Sequence[Instrument], *, is_paused: bool
 
 
 def _has_usual_pause(rule: Rule) -> bool:
-    return rule.cooldown_ms == usual_cooldown_ms(rule.kind, rule.window_ms)
+    return rule.cooldown_ms == KINDS[rule.kind].usual_cooldown_ms(rule.window_ms)

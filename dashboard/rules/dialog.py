@@ -11,8 +11,9 @@ from stormalert import words
 from stormalert.config import policy
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Direction, Kind, Repeat, Rule
-from stormalert.rules.line import short_duration
-from stormalert.units import format_percent, format_price
+from stormalert.rules.kinds import KINDS
+from stormalert.rules.kinds.fields import COOLDOWN, Field
+from stormalert.units import short_duration
 
 
 @st.dialog("New rule", on_dismiss="rerun")
@@ -39,7 +40,7 @@ def make(user: str) -> None:
 @st.dialog("Edit rule", on_dismiss="rerun")
 def edit(rule: Rule) -> None:
     st.markdown(f"**{rule.symbol}**")
-    st.caption("A rule keeps its instrument. Saving arms it anew.")
+    st.caption("A rule keeps its instrument. Saving re-arms it.")
     fields = _condition(rule)
     if st.button("Save rule", type="primary", width="stretch"):
         who = viewer.required()
@@ -77,28 +78,16 @@ def _condition(rule: Rule | None) -> dict[str, Any]:
         index=kinds.index(rule.kind) if rule else 0,
         format_func=texts.KIND_NAMES.__getitem__,
         horizontal=True,
-        help="A move is measured from the lowest or highest price of the time, a turn from the peak or trough since the rule "
-        "was armed, a change on the day from the previous close.",
+        help=form.sentence(", ".join(KINDS[each].measured for each in kinds)),
     )
     direction = st.radio(
         "Direction",
         directions,
         index=directions.index(rule.direction if rule else Direction.BOTH),
-        format_func=texts.DIRECTION_NAMES[kind].__getitem__,
+        format_func=KINDS[kind].ways.__getitem__,
         horizontal=True,
     )
-    left, right = st.columns(2)
-    if kind is Kind.LEVEL:
-        level = format_price(rule.price_e4) if rule and rule.price_e4 else ""
-        amount = left.text_input("Price", value=level, help="In rupees, such as 1450.50")
-    else:
-        percent = _trimmed(rule.percent_e2) if rule and rule.percent_e2 else "2"
-        amount = left.text_input("Percent", value=percent, help="Up to two decimals, such as 0.75")
-    window = ""
-    if kind is Kind.ROLLING:
-        window = _duration(
-            right, "Within", form.USUAL_WINDOWS, short_duration(rule.window_ms) if rule and rule.window_ms else "5m"
-        )
+    typed = {field.name: _ask(place, field, rule) for place, field in zip(st.columns(2), KINDS[kind].fields, strict=False)}
     left, right = st.columns(2)
     repeat = left.selectbox(
         "Fires",
@@ -108,26 +97,31 @@ def _condition(rule: Rule | None) -> dict[str, Any]:
     )
     pause = form.USUAL_PAUSE
     if repeat is Repeat.EVERY:
-        pause = _duration(right, "Pause after an alert", form.USUAL_PAUSES, short_duration(rule.cooldown_ms) if rule else pause)
-    return {"kind": kind, "direction": direction, "amount": amount, "window": window, "repeat": repeat, "pause": pause}
+        value = short_duration(rule.cooldown_ms) if rule else pause
+        pause = _choose(right, COOLDOWN, value)
+    return {"kind": kind, "direction": direction, "typed": typed, "repeat": repeat, "pause": pause}
 
 
 def _read(fields: dict[str, Any]) -> dict[str, Any]:
     return form.condition(**fields)
 
 
-def _duration(place: Any, label: str, usual: tuple[str, ...], value: str) -> str:
-    options = list(usual) if value in usual else [value, *usual]
+def _ask(place: Any, field: Field, rule: Rule | None) -> str:
+    stored = getattr(rule, field.attribute, 0)
+    value = field.write(stored) if stored else field.usual
+    if field.offered:
+        return _choose(place, field, value)
+    return str(place.text_input(field.label, value=value, help=field.help))
+
+
+def _choose(place: Any, field: Field, value: str) -> str:
+    options = list(field.offered) if value in field.offered else [value, *field.offered]
     found = place.selectbox(
-        label,
+        field.label,
         options,
         index=options.index(value),
         accept_new_options=True,
         format_func=lambda text: "As long as usual" if text == form.USUAL_PAUSE else text,
-        help="Choose one, or type your own, such as 90s, 5m or 1h",
+        help=field.help,
     )
     return found or ""
-
-
-def _trimmed(percent_e2: int) -> str:
-    return format_percent(percent_e2).rstrip("0").rstrip(".")

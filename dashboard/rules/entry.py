@@ -11,8 +11,10 @@ from stormalert import words
 from stormalert.access.security import new_id
 from stormalert.config import policy
 from stormalert.errors import Conflict, InputError
-from stormalert.model import Rule
+from stormalert.model import Kind, Rule
 from stormalert.rules import line as rule_line
+from stormalert.rules.condition import listed
+from stormalert.rules.kinds import KINDS
 from stormalert.rules.line import UnknownInstrument
 from stormalert.store import Store
 
@@ -21,10 +23,11 @@ _IS_MADE = "rule-line-made"
 # Named in a sentence; more are counted.
 _NAMED = 5
 _SUGGESTED = 5
+_KINDS = listed([f"**{kind}** ({KINDS[kind].short})" for kind in Kind])
 _HELP = (
-    "An instrument (or several with commas, or `watchlist`), then **rolling** (a move within a time), **trailing** (a turn "
-    "from the peak or trough), **day** (against the previous close) or **level** (a price). Behind that in any order: a "
-    "percent or a price, a time such as 5m, **up**, **down** or **both**, **once** or **every**, and `cooldown 10m`."
+    f"An instrument (or several with commas, or `watchlist`), then {_KINDS}. "
+    "Behind that in any order: a percent or a price, a time such as 5m, **up**, **down** or **both**, **once** or **every**, "
+    "and `cooldown 10m`."
 )
 _STYLE = """<style>.meaning{margin:0;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}.meaning b{font-weight:600}
 .meaning::before{font-weight:700}.meaning.bad::before{content:"! ";color:#d55e00}

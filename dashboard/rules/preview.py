@@ -18,8 +18,9 @@ from dashboard.chart import Line, Mark, chart
 from stormalert import words
 from stormalert.errors import InputError, StormError
 from stormalert.market.days import day_began_ms, ist
-from stormalert.model import Instrument, Kind, Rule
+from stormalert.model import Instrument, Rule
 from stormalert.process import REDIS_ERRORS
+from stormalert.rules.kinds import KINDS
 from stormalert.units import format_price
 
 # Somebody waits for it: a day of so many is some 30,000 prices, between one and two seconds.
@@ -135,7 +136,7 @@ def _marks(days: Iterable[Day]) -> tuple[int, ...]:
 
 
 def _chart(found: Preview, rules: Sequence[Rule]) -> None:
-    lines = [Line(rule.price_e4, "level", "reference") for rule in rules if rule.kind is Kind.LEVEL]
+    lines = [Line(rule.price_e4, str(rule.kind), "reference") for rule in rules if KINDS[rule.kind].is_at_price]
     marks = [Mark(it.time_ms, it.direction, _clock(it.time_ms)) for it in found.fired[:_MARKS_MAX]]
     chart("preview", found.days[0].bars, lines, marks, height_px=_HEIGHT_PX)
 

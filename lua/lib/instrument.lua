@@ -16,6 +16,14 @@ local TAILS = 17 * 8 + 1
 local call, format = redis.call, string.format
 local pack, unpack_state = struct.pack, struct.unpack
 local HUGE = math.huge
+local DAY_MS, IST_MS = 86400000, 19800000
+-- Added to the phase of a look that was begun and not finished, at the first tick of a day.
+local OPENING = 4
+
+-- When the Indian day of a time ends.
+function instrument.day_ends_ms(time_ms)
+  return (math.floor((time_ms + IST_MS) / DAY_MS) + 1) * DAY_MS - IST_MS
+end
 
 local function make(prefix, token, state_key, state)
   local price, time, above, below, wake, lowest, highest, up, down, arms = 0, 0, HUGE, 0, 0, HUGE, 0, HUGE, HUGE, 0
@@ -35,7 +43,9 @@ local function make(prefix, token, state_key, state)
     -- How many times trailing rules were given their first extreme.
     arms = arms,
     -- The price before the newest, and how far the newest tick's look has come; 0 is done.
-    previous_e4 = previous, phase = phase,
+    previous_e4 = previous, phase = phase % OPENING,
+    -- Whether the newest tick is the first of its day, while it is looked at.
+    opens_day = phase >= OPENING,
     lows = {
       noun = "lows", spilled = lows, tail_e4 = lows_e4, tail = state and state:sub(TAILS, TAILS + lows_bytes - 1) or "",
     },
@@ -46,8 +56,9 @@ end
 
 local function packed(self)
   local lows, highs = self.lows, self.highs
+  local phase = self.phase > 0 and self.opens_day and self.phase + OPENING or self.phase
   return pack(STATE, self.price_e4, self.time_ms, self.above_e4, self.below_e4, self.wake_ms, self.lowest_e4, self.highest_e4,
-    self.up_e2, self.down_e2, self.arms, self.previous_e4, self.phase,
+    self.up_e2, self.down_e2, self.arms, self.previous_e4, phase,
     lows.spilled, lows.tail_e4, #lows.tail, highs.spilled, highs.tail_e4) .. lows.tail .. highs.tail
 end
 

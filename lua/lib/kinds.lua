@@ -21,6 +21,7 @@ local kinds = {
     how = function(rule) return "@" .. (rule.arm and format("%d", rule.arm) or "") end,
   },
   day = { family = moves, usual_cooldown_ms = 28800000 },
+  gap = { family = moves, usual_cooldown_ms = 28800000 },
   level = { family = level, is_price = true, usual_cooldown_ms = 60000 },
 }
 

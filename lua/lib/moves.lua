@@ -1,21 +1,23 @@
 -- Rules on a move from a reference that a whole family shares: rolling rules, by side and window, from the window's extreme;
--- day rules, by side, from the previous close. A family is one sorted set by percent, and those that fire are a prefix of it.
+-- day and gap rules, by side, from the previous close. A family is one sorted set by percent, and those that fire are a prefix
+-- of it. Gap rules fire at the first tick of a day only, at which there is always a look.
 -- The hash `families` names the families in use, such as up:300000 or down:day, each with its smallest percent.
 local history = require("lib.history")
 local index = require("lib.index")
+local instrument = require("lib.instrument")
 local number = require("lib.number")
 
 local moves = {}
 
 local call = redis.call
-local DAY, DAY_MS, IST_MS = "day", 86400000, 19800000
+local GAP = "gap"
 
 local function families_key(self)
   return self.prefix .. "families:" .. self.token
 end
 
 local function span_of(rule)
-  return rule.window_ms > 0 and string.format("%d", rule.window_ms) or DAY
+  return rule.window_ms > 0 and string.format("%d", rule.window_ms) or rule.kind
 end
 
 local function index_key(self, side, span)
@@ -52,16 +54,16 @@ function moves.settle(self)
       call("HSET", families_key(self), name, first[2])
     else
       call("HDEL", families_key(self), name)
-      if span ~= DAY then call("HDEL", self.key, "window " .. number.seconds_text(tonumber(span))) end
+      if tonumber(span) then call("HDEL", self.key, "window " .. number.seconds_text(tonumber(span))) end
     end
     if self.families then self.families[name] = first[1] and family(side, span, first[2]) or nil end
   end
   self.touched = nil
 end
 
--- The references of a span for both sides; those of a day without a previous close are nil.
+-- The references of a span for both sides; without a previous close those from it are nil.
 local function references_of(self, span)
-  if span == DAY then
+  if not tonumber(span) then
     local close = call("HGET", self.prefix .. "quote:" .. self.token, "close")
     local close_e4 = close and number.price_e4(close)
     return { up = close_e4, down = close_e4 }
@@ -81,11 +83,8 @@ function moves.open(self)
     local side, span = stored[i]:match("^(%a+):(%w+)$")
     self.families[stored[i]] = family(side, span, stored[i + 1])
     if not self.references[span] then self.references[span] = references_of(self, span) end
-  end
-  -- Tomorrow's reference is another close.
-  if self.references[DAY] then
-    local tomorrow_ms = (math.floor((self.time_ms + IST_MS) / DAY_MS) + 1) * DAY_MS - IST_MS
-    self.wake_ms = math.min(self.wake_ms, tomorrow_ms)
+    -- Tomorrow's reference is another close.
+    if not tonumber(span) then self.wake_ms = math.min(self.wake_ms, instrument.day_ends_ms(self.time_ms)) end
   end
 end
 
@@ -95,7 +94,7 @@ moves.peek = moves.open
 -- Calls found(rule id, reference) for armed rules of the side that the newest tick triggers, at most so many of a family.
 function moves.each_triggered(self, side, most, found)
   for _, each in pairs(self.families) do
-    local reference_e4 = each.side == side and self.references[each.span][side]
+    local reference_e4 = each.side == side and (each.span ~= GAP or self.opens_day) and self.references[each.span][side]
     if reference_e4 then
       local move_e2 = number.move_e2(side, reference_e4, self.price_e4)
       if move_e2 >= each.e2 then
@@ -107,11 +106,16 @@ function moves.each_triggered(self, side, most, found)
   end
 end
 
+-- What a family of the side measures from, where a price of today can still fire it.
+local function reference_of(self, each, side)
+  return each.side == side and each.span ~= GAP and self.references[each.span][side]
+end
+
 -- Calls found(threshold price, percent or nil) with the nearest of each family of the side. The previous close does not move
 -- with the price, so that only a rolling family's percent can bring a threshold nearer before the next look.
 function moves.each_nearest(self, side, found)
   for _, each in pairs(self.families) do
-    local reference_e4 = each.side == side and self.references[each.span][side]
+    local reference_e4 = reference_of(self, each, side)
     if reference_e4 then found(number.threshold_e4(side, reference_e4, each.e2), each.window_ms and each.e2) end
   end
 end
@@ -119,7 +123,7 @@ end
 -- Calls found(rule id, reference, first price to fire) for the nearest `count` armed rules of each family of the side.
 function moves.each_armed(self, side, count, found)
   for _, each in pairs(self.families) do
-    local reference_e4 = each.side == side and self.references[each.span][side]
+    local reference_e4 = reference_of(self, each, side)
     if reference_e4 then
       local nearest = call("ZRANGE", index_key(self, side, each.span), 0, count - 1, "WITHSCORES")
       for i = 1, #nearest, 2 do
@@ -129,9 +133,11 @@ function moves.each_armed(self, side, count, found)
   end
 end
 
--- The reference of an armed rule, and the first price at which it fires; nil without a previous close.
+-- The reference of an armed rule, and the first price at which it fires; nil without a previous close, and for a gap, which is
+-- tomorrow's.
 function moves.trigger(self, rule, side)
-  local references = self.references[span_of(rule)]
+  local span = span_of(rule)
+  local references = span ~= GAP and self.references[span]
   local reference_e4 = references and references[side]
   if not reference_e4 then return nil end
   return reference_e4, number.threshold_e4(side, reference_e4, rule.amount)
@@ -151,7 +157,7 @@ end
 function moves.shown(self)
   local shown, time = {}, string.format(" at %d", self.time_ms)
   for span, reference in pairs(self.references) do
-    if span ~= DAY then
+    if tonumber(span) then
       shown[#shown + 1] = "window " .. number.seconds_text(tonumber(span))
       shown[#shown + 1] = "low " .. number.price_text(reference.up) .. " high " .. number.price_text(reference.down) .. time
     end

@@ -12,6 +12,7 @@ from stormalert import words
 from stormalert.config.stored import TEMPLATE
 from stormalert.errors import InputError
 from stormalert.model import Alert, Direction, Kind
+from stormalert.rules.kinds import KINDS
 from stormalert.store import Store
 from stormalert.units import MINUTE_MS, format_percent
 
@@ -30,12 +31,7 @@ PLACEHOLDERS = {
 }
 
 _HEADLINE = "{arrow} {symbol} {price} · {direction} {percent} %"
-DEFAULTS = {
-    Kind.ROLLING: f"{_HEADLINE}\nfrom {{reference}} in {{window}} · {{time}} IST",
-    Kind.TRAILING: f"{_HEADLINE}\nfrom its {{extreme}} {{reference}} · {{time}} IST",
-    Kind.DAY: f"{_HEADLINE}\nfrom the previous close {{reference}} · {{time}} IST",
-    Kind.LEVEL: f"{_HEADLINE}\nfrom the level {{reference}} · {{time}} IST",
-}
+DEFAULTS = {kind: f"{_HEADLINE}\n{KINDS[kind].message}" for kind in Kind}
 
 
 def checked(template: str) -> str:

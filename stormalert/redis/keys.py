@@ -236,7 +236,7 @@ class Shard:
     moves = ShardKeysBy[int, str, str](
         "moves:<token>:<side>:<span>",
         "sorted set",
-        holds="armed rolling (span: window in ms) and day rules by percent",
+        holds="armed rules on a move by percent; span: a window in ms, or what else they measure from",
         writer="lua/evaluate, lua/arm, lua/disarm",
         bound="one member per armed rule and side",
         backup=Backup.KEPT,

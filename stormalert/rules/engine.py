@@ -7,16 +7,13 @@ A call is sent by whoever has a client: `await engine.arm(shard, rule).run(redis
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from stormalert.model import Kind, Rule
+from stormalert.model import Rule
 from stormalert.redis.keys import Shard
 from stormalert.redis.scripts import Call, script
+from stormalert.rules.kinds import KINDS
 
 # How lua/ lays out what it keeps. To be changed with it: what another layout left is forgotten and the rules are re-armed.
 LAYOUT = "2"
-# Kinds whose amount is a price; lua/lib/kinds.lua says the rest.
-_IN_PRICES = frozenset({Kind.LEVEL})
-# Kinds that measure from the previous close, which ingest leaves beside the instrument.
-FROM_PREVIOUS_CLOSE = frozenset({Kind.DAY})
 
 
 class Evaluated(NamedTuple):
@@ -56,7 +53,7 @@ def arm(shard: Shard, rule: Rule, least_epoch: int = 0) -> Call[bool]:
         symbol=rule.symbol,
         kind=rule.kind,
         direction=rule.direction,
-        amount=rule.price_e4 if rule.kind in _IN_PRICES else rule.percent_e2,
+        amount=getattr(rule, KINDS[rule.kind].amount.attribute),
         window=rule.window_ms,
         repeat=rule.repeat,
         cooldown=rule.cooldown_ms,

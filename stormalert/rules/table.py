@@ -7,22 +7,21 @@ import csv
 import functools
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from stormalert.access.security import new_id
 from stormalert.errors import InputError
-from stormalert.model import Direction, Id, Kind, Repeat, Rule, RuleState, sentences
-from stormalert.rules import line as rule_line
-from stormalert.rules.line import WATCHLIST, WATCHLIST_WORD, Find, find_instrument, one_of, short_duration
-from stormalert.units import PERCENT_MAX_E2, PRICE_MAX_E4, format_price, parse_epoch_ms, parse_percent_e2, parse_price_e4
+from stormalert.model import Id, Rule, RuleState
+from stormalert.rules.condition import BadCondition, made
+from stormalert.rules.condition import read as read_condition
+from stormalert.rules.line import WATCHLIST, WATCHLIST_WORD, Find, find_instrument, is_watchlist
+from stormalert.units import format_price, short_duration, short_percent
 
 COLUMNS = ("id", "symbol", "kind", "direction", "percent", "price", "window", "repeat", "cooldown", "armed_at", "state")
 REQUIRED = ("symbol", "kind")
-# An owner deletes a rule by its name, never by a row.
-STATES = (RuleState.ACTIVE, RuleState.PAUSED, RuleState.SPENT)
 # Longer than any id or symbol.
 CELL_MAX = 128
 SHOWN_MAX = 80
@@ -53,42 +52,6 @@ class BadTable(InputError):
     def __init__(self, rows: list[BadRow]) -> None:
         super().__init__(str(rows[0]) + (f"; and {len(rows) - 1} more" if len(rows) > 1 else ""))
         self.rows = rows
-
-
-class _Column(NamedTuple):
-    field: str
-    parse: Callable[[str], Any]
-    expected: str
-
-
-# All that can be read without a look at the other cells; what is empty is left to the defaults.
-_CELLS = {
-    "kind": _Column("kind", lambda cell: one_of(tuple(Kind), cell.lower(), "kind"), "rolling, trailing, day or level"),
-    "direction": _Column("direction", lambda cell: one_of(tuple(Direction), cell.lower(), "direction"), "up, down or both"),
-    "percent": _Column(
-        "percent_e2", parse_percent_e2, f"a percent above 0 and at most {PERCENT_MAX_E2 // 100}, with at most two decimals"
-    ),
-    "price": _Column(
-        "price_e4",
-        lambda cell: parse_price_e4(rule_line.plain_price(cell)),
-        f"rupees above 0 and at most {PRICE_MAX_E4 // 10_000}, with at most four decimals",
-    ),
-    "window": _Column("window_ms", rule_line.window_ms, "a duration from 1s to 24h, such as 5m"),
-    "repeat": _Column("repeat", lambda cell: one_of(tuple(Repeat), cell.lower(), "repeat"), "once or every"),
-    "cooldown": _Column("cooldown_ms", rule_line.cooldown_ms, "a duration from 0s to 168h, such as 5m, or nothing"),
-    "armed_at": _Column(
-        "armed_at_ms", lambda cell: parse_epoch_ms(cell, "armed_at"), "a moment in epoch milliseconds, or nothing"
-    ),
-    "state": _Column("state", lambda cell: one_of(STATES, cell.lower(), "state"), "active, paused or spent"),
-}
-# Each of these a kind needs or may not have.
-_CONDITION = ("percent", "price", "window")
-_NEEDED = {
-    Kind.ROLLING: ("percent", "window"),
-    Kind.TRAILING: ("percent",),
-    Kind.DAY: ("percent",),
-    Kind.LEVEL: ("price",),
-}
 
 
 def write(rules: Iterable[Rule]) -> Iterator[str]:
@@ -129,7 +92,7 @@ def _cells(rule: Rule) -> tuple[str, ...]:
         _subject(rule),
         rule.kind,
         rule.direction,
-        rule_line.short_percent(rule.percent_e2) if rule.percent_e2 else "",
+        short_percent(rule.percent_e2) if rule.percent_e2 else "",
         format_price(rule.price_e4) if rule.price_e4 else "",
         short_duration(rule.window_ms) if rule.window_ms else "",
         rule.repeat,
@@ -157,18 +120,18 @@ class _Row:
 
     def __init__(self, line: int, cells: Mapping[str, str], bad: list[BadRow]) -> None:
         self.line = line
-        self._cells = cells
+        self.cells = cells
         self._bad = bad
 
     def __getitem__(self, column: str) -> str:
-        return self._cells.get(column, "")
+        return self.cells.get(column, "")
 
     def refuse(self, column: str, expected: str) -> None:
         self._bad.append(_bad(self.line, column, self[column], expected))
 
     def is_sound(self) -> bool:
         """Whether each cell is a text that can be looked at any further."""
-        for column, cell in self._cells.items():
+        for column, cell in self.cells.items():
             if "\0" in cell:
                 self.refuse(column, "a text without a NUL character")
             elif len(cell) > CELL_MAX:
@@ -192,13 +155,13 @@ class _Table:
         fields = self._subject(row, known) | _condition(row)
         if len(self.bad) > count:
             return
-        own = {"id": row["id"] or new_id(), "user": self._user, "direction": Direction.BOTH, "repeat": Repeat.EVERY}
+        own = {"id": row["id"] or new_id(), "user": self._user}
         stored = {"revision": known.revision, "updated_ms": known.updated_ms} if known else {}
         try:
-            rule = Rule.model_validate(own | stored | fields)
-        except ValidationError as error:
+            rule = made(own | stored | fields)
+        except InputError as error:
             # The model has the last word on what a rule is.
-            self.bad.append(_bad(row.line, "", row["id"], "; ".join(sentences(error))))
+            self.bad.append(_bad(row.line, "", row["id"], str(error)))
             return
         if rule != known:
             self.rules.append(rule)
@@ -222,7 +185,7 @@ class _Table:
         if known and _subject(known) == row["symbol"]:
             # Kite may have ceased to list it.
             return {"token": known.token, "symbol": known.symbol}
-        if row["symbol"].lower() == WATCHLIST_WORD:
+        if is_watchlist(row["symbol"]):
             return {"token": 0, "symbol": WATCHLIST}
         try:
             instrument = find_instrument(row["symbol"], self._find)
@@ -233,22 +196,12 @@ class _Table:
 
 
 def _condition(row: _Row) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for column, (field, parse, expected) in _CELLS.items():
-        kind = fields.get("kind")
-        is_needed = column == "kind" or (kind is not None and column in _NEEDED[kind])
-        if column in _CONDITION and row[column] and kind and not is_needed:
-            row.refuse(column, f"nothing: a {kind} rule has no {column}")
-        elif row[column] or is_needed:
-            try:
-                fields[field] = parse(row[column])
-            except InputError:
-                row.refuse(column, expected)
-    if rule_line.falls_by_all(fields.get("direction"), fields.get("percent_e2", 0)):
-        row.refuse("percent", "less than 100 for down: a price cannot fall by all of itself")
-    if fields.get("kind") is Kind.LEVEL and row["symbol"].lower() == WATCHLIST_WORD:
-        row.refuse("symbol", "an instrument: a level rule is on one, not on a watchlist")
-    return fields
+    try:
+        return read_condition(row.cells, is_on_watchlist=is_watchlist(row["symbol"]))
+    except BadCondition as bad:
+        for problem in bad.problems:
+            row.refuse(problem.field, problem.error.expected)
+        return {}
 
 
 def _rows(text: str | bytes, limit: int, bad: list[BadRow]) -> Iterator[_Row]:

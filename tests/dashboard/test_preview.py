@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import resources
 from dashboard.rules import preview
-from stormalert.market import bars
+from stormalert.market import days
 from stormalert.model import Direction, Instrument, Kind, Rule
 from stormalert.process import connect_in_thread
 from stormalert.redis import keys
@@ -33,7 +33,7 @@ def keep(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     client = connect_in_thread(redis_url)
     monkeypatch.setattr(resources, "thread_redis", lambda: client)
     monkeypatch.setattr(resources, "store", lambda: store)
-    monkeypatch.setattr(bars, "now_ms", lambda: NOON_MS)
+    monkeypatch.setattr(days, "now_ms", lambda: NOON_MS)
     st.cache_data.clear()
 
     def kept(*closes: int, token: int = INFY.token, at_ms: int = NINE_MS, close: int = 1000) -> None:

@@ -3,7 +3,6 @@
 import pytest
 
 from dashboard.rules.changes import Change, change_all, changed, copies, in_state
-from stormalert.errors import InputError
 from stormalert.model import Direction, Kind, Repeat, RuleState
 from tests.store.records import MINUTE_MS, a_rule, an_instrument
 
@@ -39,25 +38,11 @@ def test_the_usual_pause_follows_the_window_and_a_chosen_one_stays(cooldown_ms: 
     assert changed(a_rule(cooldown_ms=cooldown_ms), change).cooldown_ms == expected_ms
 
 
-@pytest.mark.parametrize(
-    ("fields", "change", "said"),
-    [
-        (LEVEL, Change(percent_e2=75), "a price level has no percent"),
-        (TRAILING, Change(window_ms=MINUTE_MS), "only a move within a time has a time"),
-        ({"percent_e2": 15_000}, Change(direction=Direction.DOWN), "cannot fall by 100 %"),
-        ({"direction": Direction.DOWN}, Change(percent_e2=10_000), "cannot fall by 100 %"),
-    ],
-)
-def test_what_does_not_fit_is_said(fields: dict[str, object], change: Change, said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        changed(a_rule(**fields), change)
-
-
 def test_those_that_fit_are_told_from_those_that_do_not_and_from_those_that_are_so_already() -> None:
     rules = [a_rule("a"), a_rule("b", percent_e2=75), a_rule("c", **LEVEL)]
     made, misfits = change_all(rules, Change(percent_e2=75))
     assert [rule.id for rule in made] == ["a"]
-    assert misfits == ["NSE:INFY, Moves to ₹1.00: a price level has no percent."]
+    assert misfits == ["NSE:INFY, Moves to ₹1.00: percent must be empty for a level rule, was '0.75%'."]
 
 
 def test_only_a_rule_that_is_as_it_must_be_is_moved() -> None:

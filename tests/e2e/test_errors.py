@@ -155,11 +155,11 @@ def test_every_bad_row_of_the_rules_is_named_with_its_line(place: Place) -> None
     said = place.replay_refusal(rules=RULES + "\n".join(bad))
     assert said.splitlines() == [
         "R.csv:3: id 'first' stands in an earlier row",
-        "R.csv:4: kind must be one of rolling, trailing, was 'day'",
-        "R.csv:5: direction must be one of up, down, both, was 'left'",
-        "R.csv:6: percent may have at most 2 decimals, was '2.345'",
-        "R.csv:7: a duration is a whole number and a unit such as 300s, 5m or 1h, was '5'",
-        "R.csv:8: window must be empty for a trailing rule, was '300s'",
+        "R.csv:4: kind must be rolling or trailing, was 'day'",
+        "R.csv:5: direction must be up, down or both, was 'left'",
+        "R.csv:6: percent must be a number with at most 2 decimals, was '2.345'",
+        "R.csv:7: window must be a whole number and a unit such as 300s, 5m or 1h, was '5'",
+        "R.csv:8: window must be empty for a trailing rule (a pause after an alert is its cooldown), was '5m'",
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
 from typing import NamedTuple
 
 from stormalert.model import Direction, Kind, Repeat, Rule, Tick
@@ -84,7 +85,9 @@ def _crossing(rule: Rule, before_e4: int, price_e4: int) -> tuple[Direction | No
 
 def _move(watch: Watch, past: list[tuple[int, int]], close_e4: int) -> tuple[Direction | None, int]:
     rule, (time_ms, price_e4) = watch.rule, past[-1]
-    if rule.kind is Kind.DAY:
+    if rule.kind is Kind.GAP and (not close_e4 or not _opens_day(past)):
+        return None, 0
+    if rule.kind in (Kind.DAY, Kind.GAP):
         prices = [close_e4]
     elif rule.kind is Kind.ROLLING:
         prices = [price for at, price in past if time_ms - rule.window_ms < at <= time_ms]
@@ -96,3 +99,12 @@ def _move(watch: Watch, past: list[tuple[int, int]], close_e4: int) -> tuple[Dir
     if rule.direction is not Direction.UP and price_e4 * 10_000 <= high * (10_000 - rule.percent_e2):
         return Direction.DOWN, high
     return None, 0
+
+
+def _opens_day(past: list[tuple[int, int]]) -> bool:
+    """Whether the newest is the first of its Indian day."""
+    return len(past) == 1 or _date(past[-1][0]) != _date(past[-2][0])
+
+
+def _date(time_ms: int) -> date:
+    return datetime.fromtimestamp(time_ms / 1000, timezone(timedelta(hours=5, minutes=30))).date()

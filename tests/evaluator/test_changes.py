@@ -37,7 +37,7 @@ class Change(NamedTuple):
 
 
 def moves() -> st.SearchStrategy[Move]:
-    return st.builds(Move, st.sampled_from(TOKENS), st.integers(-4, 4), st.sampled_from([0, 0, 1, 1, 2, 5, 40, -3]))
+    return st.builds(Move, st.sampled_from(TOKENS), st.integers(-4, 4), st.sampled_from([0, 0, 1, 1, 2, 5, 40, -3, 50_000]))
 
 
 def conditions() -> st.SearchStrategy[Rule]:

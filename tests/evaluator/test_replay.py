@@ -11,6 +11,7 @@ import redis
 
 from stormalert.model import Direction, Kind, Repeat, Rule, Tick
 from stormalert.redis.keys import Shard
+from stormalert.rules.kinds import KINDS
 from stormalert.units import DAY_MS, HOUR_MS, format_price
 from tests.evaluator.oracle import Market
 
@@ -74,7 +75,7 @@ def test_ids_and_symbols_with_commas_and_quotes_come_back_as_they_were(tmp_path:
         assert [row["rule"] for row in csv.DictReader(file)] == ['a, "b"']
 
 
-def test_a_day_rule_is_measured_from_the_recordings_own_closes_and_a_level_rule_from_its_price(tmp_path: Path) -> None:
+def test_day_and_gap_rules_are_measured_from_the_recordings_own_closes_and_a_level_rule_from_its_price(tmp_path: Path) -> None:
     # Two instruments, one after the other, over three Indian days; the days of the second begin within the same call.
     first_ms = 1_700_000_000_000 // DAY_MS * DAY_MS + 4 * HOUR_MS
     moves = itertools.cycle((100, 101, 103, 99, 97, 100, 104, 96, 102))
@@ -87,9 +88,9 @@ def test_a_day_rule_is_measured_from_the_recordings_own_closes_and_a_level_rule_
     rules = [
         Rule(id=f"{kind}-{token}", user="u", token=token, symbol=symbol, kind=kind, direction=Direction.BOTH,
              percent_e2=0 if kind is Kind.LEVEL else 250, price_e4=1_015_000 if kind is Kind.LEVEL else 0,
-             repeat=Repeat.EVERY, cooldown_ms=HOUR_MS if kind is Kind.DAY else 60_000)
+             repeat=Repeat.EVERY, cooldown_ms=HOUR_MS if KINDS[kind].needs_close else 60_000)
         for token, symbol in ((1, "INFY"), (2, "TCS"))
-        for kind in (Kind.DAY, Kind.LEVEL, Kind.TRAILING)
+        for kind in (Kind.DAY, Kind.GAP, Kind.LEVEL, Kind.TRAILING)
     ]  # fmt: skip
     rows = ["id,symbol,kind,direction,percent,window,repeat,cooldown,armed_at,price"]
     for rule in rules:
@@ -103,8 +104,8 @@ def test_a_day_rule_is_measured_from_the_recordings_own_closes_and_a_level_rule_
     closes_e4 = {0: 0}
     market = Market(closes_e4)
     for rule in rules:
-        # Without a close a day rule is still: as if it were armed on the second day.
-        market.arm(rule.model_copy(update={"armed_at_ms": first_ms + DAY_MS if rule.kind is Kind.DAY else 0}))
+        # Without a close they are still: as if it were armed on the second day.
+        market.arm(rule.model_copy(update={"armed_at_ms": first_ms + DAY_MS if KINDS[rule.kind].needs_close else 0}))
     expected, before = [], {}
     for _, tick in ticks:
         if tick.token in before and before[tick.token].time_ms // DAY_MS != tick.time_ms // DAY_MS:
@@ -122,10 +123,7 @@ def test_a_day_rule_is_measured_from_the_recordings_own_closes_and_a_level_rule_
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("a,INFY,level,up,,,every,,,", "price must be a decimal number, was ''"),
-        ("a,INFY,level,up,2,,every,,,100", "percent must be empty for a level rule, was '2'"),
-        ("a,INFY,day,up,2,5m,every,,,", "window must be empty for a day rule, was '5m'"),
-        ("a,INFY,day,up,2,,every,,,100", "price must be empty for a day rule, was '100'"),
+        ("a,INFY,day,up,2,,every,,,100", "price must be empty for a day rule, was '100.00'"),
         ("a,INFY,rolling,up,2,5m,every,,", "a row has 10 columns, this one has 9"),
     ],
 )

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,17 +19,42 @@ from stormalert.units import (
 
 @pytest.mark.parametrize(
     ("text", "price_e4"),
-    [("1384.55", 13_845_500), ("100", 1_000_000), ("0.0525", 525), (" 7.1 ", 71_000), ("0.0001", 1)],
+    [
+        ("1384.55", 13_845_500),
+        ("100", 1_000_000),
+        ("0.0525", 525),
+        (" 7.1 ", 71_000),
+        ("0.0001", 1),
+        ("+5", 50_000),
+        ("1,384.55", 13_845_500),
+        ("12,34,567.5", 12_345_675_000),
+        ("1,234,567", 12_345_670_000),
+        ("₹ 1,500", 15_000_000),
+        ("Rs.1500", 15_000_000),
+        ("INR 1500", 15_000_000),
+    ],
 )
 def test_reads_rupees_exactly(text: str, price_e4: int) -> None:
     assert parse_price_e4(text) == price_e4
 
 
 @pytest.mark.parametrize(
-    "text", ["", "abc", "0", "-1", "1.00001", "NaN", "Infinity", "-Infinity", "8000000.0001", "1e3", "1,384.55"]
+    "text", ["", "abc", "0", "-1", "1.00001", "NaN", "Infinity", "-Infinity", "8000000.0001", "1e3", "15rs00", "₹", "₹₹5"]
 )
 def test_refuses_what_is_not_a_price_and_says_what_it_was(text: str) -> None:
     with pytest.raises(InputError, match="price"):
+        parse_price_e4(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "guess"),
+    [
+        ("1500,50", "1500.50"), ("1.500,50", "1500.50"), ("1,50", "1.50"), ("1,5,0,0", "1500"), ("1,2345", "12345"),
+        ("12,34,56", "123456"), ("1,500.", "1500"),
+    ],
+)  # fmt: skip
+def test_a_false_grouping_is_refused_with_the_number_that_it_may_be(text: str, guess: str) -> None:
+    with pytest.raises(InputError, match=f"such as {re.escape(guess)}, was {re.escape(repr(text))}"):
         parse_price_e4(text)
 
 
@@ -56,7 +83,10 @@ def test_refuses_what_is_not_a_percent(text: str) -> None:
         parse_percent_e2(text)
 
 
-@pytest.mark.parametrize(("text", "duration_ms"), [("300s", 300_000), ("5m", 300_000), ("1h", 3_600_000), ("250ms", 250)])
+@pytest.mark.parametrize(
+    ("text", "duration_ms"),
+    [("300s", 300_000), ("5m", 300_000), ("1h", 3_600_000), ("250ms", 250), ("5 Min", 300_000), ("2hrs", 7_200_000)],
+)
 def test_reads_durations(text: str, duration_ms: int) -> None:
     assert parse_duration_ms(text) == duration_ms
     assert parse_duration_ms(format_duration(duration_ms)) == duration_ms

@@ -11,11 +11,12 @@ from stormalert import words
 from stormalert.access.security import digest_id, new_id
 from stormalert.config import policy
 from stormalert.errors import Conflict, InputError
-from stormalert.model import Mute, MuteScope, Rule, RuleState
+from stormalert.model import Kind, Mute, MuteScope, Rule, RuleState
 from stormalert.notify import preferences
 from stormalert.process import REDIS_ERRORS, silence_of
 from stormalert.redis import keys
 from stormalert.rules import line as rule_line
+from stormalert.rules.kinds import KINDS
 from stormalert.store import Store
 from stormalert.units import HOUR_MS, MINUTE_MS, now_ms, parse_duration_ms
 from workers.bot.buttons import Press, Verb, find_rule
@@ -52,11 +53,8 @@ HELP = (
     "/why – the last alerts and what became of their messages\n"
     "/status – the feed, your rules and channels\n\n"
     "<b>Rules</b>: instrument or <code>watchlist</code>, then one of\n"
-    "<code>rolling 2% 5m</code> – moved within the last 5 minutes\n"
-    "<code>trailing 3%</code> – turned from its peak or trough\n"
-    "<code>day 4%</code> – from the previous close\n"
-    "<code>level 1500</code> – reached or crossed a price\n"
-    "and, if you like, <code>up</code> or <code>down</code>, <code>once</code>, <code>cooldown 10m</code>."
+    + "".join(f"<code>{kind} {KINDS[kind].example}</code> – {KINDS[kind].meaning}\n" for kind in Kind)
+    + "and, if you like, <code>up</code> or <code>down</code>, <code>once</code>, <code>cooldown 10m</code>."
 )
 _STATES = {RuleState.ACTIVE: "active", RuleState.PAUSED: "paused", RuleState.SPENT: "done"}
 

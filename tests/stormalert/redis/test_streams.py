@@ -46,7 +46,7 @@ def test_a_trailing_entry_has_no_window() -> None:
     ("field", "text", "words"),
     [
         ("price", "abc", "price must be a decimal number, was 'abc'"),
-        ("window", "soon", "a duration is a whole number and a unit"),
+        ("window", "soon", "duration must be a whole number and a unit"),
         ("kind", "sideways", "kind: "),
         ("time", "noon", "time_ms: "),
     ],
