@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from dashboard import resources
 from dashboard.accounts import authentication, passwords
-from dashboard.web.html import account_page, sentence_page
+from dashboard.web.html import page, sentence_page
 from stormalert.access.security import hash_password, new_id
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Role, Ticket, TicketKind, User, sentences
@@ -111,9 +111,12 @@ async def _page(request: Request, kind: TicketKind, refusal: str = "", status: i
     if ticket is None or (kind is TicketKind.RESET and user is None):
         return sentence_page("Link not valid", _GONE, 410, "/login", "To the sign-in")
     if user:
-        return account_page("New password", passwords.RULE, user.name, "Set the password", refusal, status)
-    role = "an admin's account" if ticket.role is Role.ADMIN else "your account"
-    return account_page("Welcome to StormAlert", f"Make {role}. {passwords.RULE}", "", "Make the account", refusal, status)
+        told = {"title": "New password", "sentence": passwords.RULE, "name": user.name, "button": "Set the password"}
+    else:
+        role = "an admin's account" if ticket.role is Role.ADMIN else "your account"
+        sentence = f"Make {role}. {passwords.RULE}"
+        told = {"title": "Welcome to StormAlert", "sentence": sentence, "name": "", "button": "Make the account"}
+    return page("accounts/account.html", status, refusal=refusal, **told)
 
 
 async def _use(request: Request, kind: TicketKind) -> Response:

@@ -70,7 +70,7 @@ def _second_factor(who: SignedIn) -> None:
             st.rerun()
         return
     left, right = st.columns([1, 2], vertical_alignment="center")
-    left.image(qr(second_factor.uri(secret, who.user.name)), width=180)
+    left.image(str(qr(second_factor.uri(secret, who.user.name))), width=180)
     with right:
         st.write("Scan this with an authenticator app, or enter this key by hand:")
         st.code(secret, language=None)

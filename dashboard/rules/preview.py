@@ -4,7 +4,6 @@ import csv
 import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import NamedTuple
 
 import streamlit as st
@@ -15,6 +14,7 @@ from dashboard.backtest.prices import Day
 from dashboard.backtest.recording import TICK_HEADER
 from dashboard.backtest.replay import Fired, Replay, Stopped, unnamed_file
 from dashboard.chart import Line, Mark, chart
+from dashboard.web.html import render
 from stormalert import words
 from stormalert.errors import InputError, StormError
 from stormalert.market.days import day_began_ms, ist
@@ -56,7 +56,7 @@ def show(rules: Sequence[Rule]) -> None:
     except (*REDIS_ERRORS, StormError, Stopped) as error:
         st.caption(f"How often it would have fired cannot be said now: {_why(error)}.")
         return
-    st.html(f'<div role="status"><b>{escape(sentence(found))}</b></div>')
+    st.html(render("rules/preview.html", sentence=sentence(found)))
     if len(found.days) == 1:
         _chart(found, rules)
     until = max(day.bars[-1].time_ms for day in found.days)

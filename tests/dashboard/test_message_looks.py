@@ -6,7 +6,7 @@ from dashboard.channels.looks import looks
 def shown(text: str) -> list[str]:
     """What stands on each of the three papers, with its markup."""
     html = looks(text, "StormAlert <alerts@storm.example>")
-    return re.findall(r'<div class="paper \w+">(.*?)</div>(?:<div class="buttons">|</figure>)', html, re.DOTALL)
+    return re.findall(r'<div class="paper \w+">(.*?)</div>\s*(?:<div class="buttons">|</figure>)', html, re.DOTALL)
 
 
 def test_the_headline_is_bold_in_telegram_the_subject_of_a_mail_and_a_line_in_whatsapp() -> None:
