@@ -2,8 +2,8 @@
 // Whatever comes from outside goes into the page as text, never as markup.
 
 const asset = (name) => import(new URL(`/assets/${name}`, location.origin).href);
-const assets = ["lightweight-charts-5.2.1.mjs", "elements.mjs", "relay.mjs"];
-const [draw, { element }, { Relay, addressOf }] = await Promise.all(assets.map(asset));
+const assets = ["lightweight-charts-5.2.1.mjs", "elements.mjs", "formats.mjs", "relay.mjs"];
+const [draw, { element }, { rupees }, { Relay, addressOf }] = await Promise.all(assets.map(asset));
 
 // The library draws UTC: moved by this much it shows India's clocks, wherever the reader is.
 const IST_S = 19800;
@@ -20,7 +20,6 @@ const NARROW_PX = 560;
 const BEYOND_MAX = 3;
 const ARROWS = { up: "▲", down: "▼", reference: "◆" };
 
-const rupees = new Intl.NumberFormat("en-IN", { minimumFractionDigits: 2, maximumFractionDigits: 4 });
 // Of moved times.
 const moment = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 
