@@ -54,10 +54,17 @@ function alertCard(alert, isNew) {
     return "Rule paused";
   });
   return element(
-    "li", isNew ? "new" : "",
+    "li",
+    isNew ? "new" : "",
     element("span", `arrow ${side}`, side === "down" ? "▼" : "▲"),
-    element("div", "what", symbol, ` ${alert.what}`, element("span", "soft", `${alert.price} from ${alert.reference}`),
-      element("span", "acts", snooze, pause, done)),
+    element(
+      "div",
+      "what",
+      symbol,
+      ` ${alert.what}`,
+      element("span", "soft", `${alert.price} from ${alert.reference}`),
+      element("span", "acts", snooze, pause, done),
+    ),
     element("time", "soft", when(alert.time_ms)),
   );
 }

@@ -37,7 +37,9 @@ export class Sound extends Choice {
   play(direction) {
     if (!this.isOn) return;
     this.open();
-    if (this.context.state === "suspended") this.view.title = "Click anywhere on the page: browsers want that before it makes a sound.";
+    if (this.context.state === "suspended") {
+      this.view.title = "Click anywhere on the page: browsers want that before it makes a sound.";
+    }
     const tone = this.context.createOscillator(), loudness = this.context.createGain(), now = this.context.currentTime;
     tone.frequency.setValueAtTime(direction === "down" ? 660 : 880, now);
     tone.frequency.exponentialRampToValueAtTime(direction === "down" ? 440 : 1320, now + 0.18);

@@ -85,7 +85,9 @@ export class PriceRow {
     }
     const low = Math.min(...this.trend), span = Math.max(...this.trend) - low || 1;
     const step = 60 / (this.trend.length - 1);
-    const points = this.trend.map((price, place) => `${(place * step).toFixed(1)},${(19 - ((price - low) / span) * 18).toFixed(1)}`);
+    const points = this.trend.map((price, place) =>
+      `${(place * step).toFixed(1)},${(19 - ((price - low) / span) * 18).toFixed(1)}`
+    );
     this.line.setAttribute("points", points.join(" "));
     this.line.setAttribute("class", this.trend.at(-1) < this.trend[0] ? "down" : "up");
   }

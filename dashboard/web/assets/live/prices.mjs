@@ -18,7 +18,12 @@ export class Prices {
     this.body = element("tbody");
     for (const [token, symbol] of Object.entries(symbols)) this.rows.set(token, new PriceRow(symbol));
     const heads = [
-      ["symbol", "Instrument"], ["last", "Price"], ["change", "Change"], ["trend", "Last hour"], ["away", "To trigger"], ["time", "Time"],
+      ["symbol", "Instrument"],
+      ["last", "Price"],
+      ["change", "Change"],
+      ["trend", "Last hour"],
+      ["away", "To trigger"],
+      ["time", "Time"],
     ];
     const head = element("tr", "", ...heads.map(([name, title]) => this.head(name, title)));
     const table = element("table", "", element("thead", "", head), this.body);
@@ -109,10 +114,14 @@ export class Prices {
     const wanted = this.filter.value.trim().toUpperCase();
     const shown = [...this.rows.values()].filter((row) => row.symbol.toUpperCase().includes(wanted));
     shown.sort(ORDERS[this.order]);
-    const isSame = shown.length === this.body.children.length && shown.every((row, place) => this.body.children[place] === row.view);
+    const isSame = shown.length === this.body.children.length &&
+      shown.every((row, place) => this.body.children[place] === row.view);
     if (!isSame) this.body.replaceChildren(...shown.map((row) => row.view));
     for (const head of this.view.querySelectorAll("th[data-order]")) {
-      head.setAttribute("aria-sort", head.dataset.order !== this.order ? "none" : UPWARDS.has(this.order) ? "ascending" : "descending");
+      head.setAttribute(
+        "aria-sort",
+        head.dataset.order !== this.order ? "none" : UPWARDS.has(this.order) ? "ascending" : "descending",
+      );
     }
   }
 }
