@@ -46,7 +46,7 @@ def test_nothing_else_is_to_be_had_that_way(rig: Rig, path: str) -> None:
 def test_what_scripts_load_is_there() -> None:
     scripts = [path for pattern in ("*.js", "*.mjs") for path in (ROOT / "dashboard").rglob(pattern)]
     ours = [path for path in scripts if not path.name.startswith("lightweight-charts")]
-    loaded = {path: re.findall(r'"((?:\.\.?/)*[\w./-]+\.mjs)"', path.read_text()) for path in ours}
+    loaded = {path: re.findall(r'"(?:/assets/)?((?:\.\.?/)*[\w-][\w./-]*\.mjs)"', path.read_text()) for path in ours}
     assert {"elements.mjs", "live/prices.mjs", "../formats.mjs"} <= {name for names in loaded.values() for name in names}
     for path, names in loaded.items():
         for name in names:
