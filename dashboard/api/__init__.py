@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from dashboard.api import admin, alerts, auth, channels, keys, market, preferences, rules
-from dashboard.api.guard import BEARER_SCHEME, COOKIE_SCHEME, Guarded, door
-from dashboard.web.access_rules import Door
+from dashboard.api.guard import BEARER_SCHEME, COOKIE_SCHEME, Guarded, access
+from dashboard.web.access_rules import AccessRule
 from dashboard.web.problems import Found, Problem, Refused, problem, shown
 from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.config.policy import LimitReached
@@ -41,7 +41,7 @@ def make_api() -> FastAPI:
     for router in ROUTERS:
         api.include_router(router)
 
-    @api.get("/openapi.json", include_in_schema=False, **door(Door.ANYBODY))
+    @api.get("/openapi.json", include_in_schema=False, **access(AccessRule.ANYBODY))
     def document() -> JSONResponse:
         """This document."""
         return JSONResponse(_document(api))

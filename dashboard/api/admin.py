@@ -9,7 +9,7 @@ from pydantic import Field, StrictBool
 from dashboard import resources
 from dashboard.accounts import authentication, one_time_links
 from dashboard.accounts.portable import portable
-from dashboard.api.guard import Guarded, Who, door
+from dashboard.api.guard import Guarded, Who, access
 from dashboard.api.models import (
     IDS,
     CursorText,
@@ -26,7 +26,7 @@ from dashboard.api.models import (
     write_cursor,
 )
 from dashboard.system.depth import read_system
-from dashboard.web.access_rules import Door
+from dashboard.web.access_rules import AccessRule
 from stormalert.config import policy
 from stormalert.config.policy import PlanName, Policy, SecondFactor
 from stormalert.config.stored import CALENDAR
@@ -37,8 +37,8 @@ from stormalert.units import now_ms
 
 router = APIRouter(prefix="/admin", tags=["admin"], route_class=Guarded)
 
-READ, WRITE = door(Door.ADMIN, Scope.ADMIN), door(Door.ADMIN, Scope.ADMIN, 409)
-FIND, CHANGE = door(Door.ADMIN, Scope.ADMIN, 404), door(Door.ADMIN, Scope.ADMIN, 404, 409)
+READ, WRITE = access(AccessRule.ADMIN, Scope.ADMIN), access(AccessRule.ADMIN, Scope.ADMIN, 409)
+FIND, CHANGE = access(AccessRule.ADMIN, Scope.ADMIN, 404), access(AccessRule.ADMIN, Scope.ADMIN, 404, 409)
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _CLOCK = r"^[0-9]{2}:[0-9]{2}$"
 

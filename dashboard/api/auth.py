@@ -10,10 +10,10 @@ from dashboard import resources
 from dashboard.accounts import authentication, one_time_links, passwords
 from dashboard.accounts.authentication import NotSignedIn
 from dashboard.accounts.portable import portable
-from dashboard.api.guard import Guarded, Who, door
+from dashboard.api.guard import Guarded, Who, access
 from dashboard.api.models import Input, Output, RecordId, SessionOut, Text, UserOut, Whole, not_found
 from dashboard.web import sessions
-from dashboard.web.access_rules import Door
+from dashboard.web.access_rules import AccessRule
 from dashboard.web.problems import Refused
 from stormalert.access import second_factor
 from stormalert.access.security import sealer
@@ -97,7 +97,7 @@ class Reset(Input):
     password: Text
 
 
-@router.post("/login", **door(Door.ANYBODY, None, 401, 403, 429))
+@router.post("/login", **access(AccessRule.ANYBODY, None, 401, 403, 429))
 async def login(request: Request, response: Response, asked: SignIn) -> UserOut:
     """Sign in; the answer sets the cookies."""
     try:
@@ -118,7 +118,7 @@ async def login(request: Request, response: Response, asked: SignIn) -> UserOut:
     return UserOut.of(user)
 
 
-@router.post("/logout", status_code=204, **door(Door.MEMBER))
+@router.post("/logout", status_code=204, **access(AccessRule.MEMBER))
 def logout(request: Request, response: Response, who: Who) -> None:
     """End this session."""
     resources.sessions().end(who.session)
@@ -126,7 +126,7 @@ def logout(request: Request, response: Response, who: Who) -> None:
     sessions.clear_cookies(response, is_https=sessions.is_https(request.scope))
 
 
-@router.get("/me", **door(Door.MEMBER, Scope.READ))
+@router.get("/me", **access(AccessRule.MEMBER, Scope.READ))
 def me(who: Who) -> Me:
     """Who is signed in, and what their plan allows."""
     plan = policy.plan(resources.store(), who.user.id)
@@ -136,13 +136,13 @@ def me(who: Who) -> Me:
     return Me.model_validate(UserOut.of(who.user).model_dump() | {"scopes": scopes, "limits": limits})
 
 
-@router.get("/export", **door(Door.MEMBER, Scope.READ))
+@router.get("/export", **access(AccessRule.MEMBER, Scope.READ))
 def export(who: Who) -> Response:
     """All that is kept about oneself, as one JSON object, as a download."""
     return portable(resources.store(), who.user)
 
 
-@router.post("/erase", status_code=204, **door(Door.MEMBER, None, 409, 429))
+@router.post("/erase", status_code=204, **access(AccessRule.MEMBER, None, 409, 429))
 async def erase(request: Request, response: Response, who: Who, asked: Password) -> None:
     """Erase oneself: account, rules, channels, alerts. There is no way back."""
     user = await _check_again(request, who, asked.password)
@@ -150,7 +150,7 @@ async def erase(request: Request, response: Response, who: Who, asked: Password)
     sessions.clear_cookies(response, is_https=sessions.is_https(request.scope))
 
 
-@router.post("/password", status_code=204, **door(Door.MEMBER, None, 409, 429))
+@router.post("/password", status_code=204, **access(AccessRule.MEMBER, None, 409, 429))
 async def change_password(request: Request, who: Who, asked: NewPassword) -> None:
     """Another password; all other sessions and tokens end."""
     passwords.check_new(asked.new, current=asked.current)
@@ -158,7 +158,7 @@ async def change_password(request: Request, who: Who, asked: NewPassword) -> Non
     await asyncio.to_thread(authentication.change_password, user, who.session, asked.new)
 
 
-@router.post("/second-factor", **door(Door.MEMBER, None, 409))
+@router.post("/second-factor", **access(AccessRule.MEMBER, None, 409))
 def offer_second_factor(who: Who) -> Offer:
     """A secret for an authenticator app; it counts when its first code was sent back."""
     if who.user.has_second_factor:
@@ -169,7 +169,7 @@ def offer_second_factor(who: Who) -> Offer:
     return Offer(secret=secret, uri=second_factor.uri(secret, who.user.name), offer=offer)
 
 
-@router.post("/second-factor/accept", **door(Door.MEMBER, None, 409))
+@router.post("/second-factor/accept", **access(AccessRule.MEMBER, None, 409))
 def accept_second_factor(who: Who, asked: Accept) -> RecoveryCodes:
     """Add the second factor that was offered."""
     claims = resources.sessions().keyring.read(asked.offer, _OFFER)
@@ -181,7 +181,7 @@ def accept_second_factor(who: Who, asked: Accept) -> RecoveryCodes:
     return RecoveryCodes(recovery_codes=authentication.enrol(who.user, secret)[1])
 
 
-@router.post("/second-factor/remove", status_code=204, **door(Door.MEMBER, None, 409, 429))
+@router.post("/second-factor/remove", status_code=204, **access(AccessRule.MEMBER, None, 409, 429))
 async def remove_second_factor(request: Request, who: Who, asked: SecondFactorCode) -> None:
     """Remove it, with a code of it."""
     if not who.user.has_second_factor:
@@ -198,13 +198,13 @@ async def remove_second_factor(request: Request, who: Who, asked: SecondFactorCo
         await asyncio.to_thread(authentication.drop_second_factor, user, user)
 
 
-@router.get("/sessions", **door(Door.MEMBER, Scope.READ))
+@router.get("/sessions", **access(AccessRule.MEMBER, Scope.READ))
 def list_sessions(who: Who) -> list[SessionOut]:
     """Browsers and tokens that are signed in, newest first."""
     return [SessionOut.of(session, who.session) for session in resources.sessions().of(who.user)]
 
 
-@router.delete("/sessions/{session}", status_code=204, **door(Door.MEMBER, None, 404))
+@router.delete("/sessions/{session}", status_code=204, **access(AccessRule.MEMBER, None, 404))
 def end_session(who: Who, session: RecordId) -> None:
     """End a session or a token, at once and everywhere."""
     found = resources.store().session(session)
@@ -214,7 +214,7 @@ def end_session(who: Who, session: RecordId) -> None:
     authentication.record(who.user.id, "session ended", found.label)
 
 
-@router.post("/tokens", status_code=201, **door(Door.MEMBER))
+@router.post("/tokens", status_code=201, **access(AccessRule.MEMBER))
 def make_token(request: Request, who: Who, asked: NewToken) -> Token:
     """A token for a script of one's own."""
     scopes = tuple(dict.fromkeys(asked.scopes))
@@ -226,13 +226,13 @@ def make_token(request: Request, who: Who, asked: NewToken) -> Token:
     return Token(token=begun.access, session=SessionOut.of(begun.session, who.session))
 
 
-@router.post("/join", status_code=201, **door(Door.ANYBODY, None, 409, 410))
+@router.post("/join", status_code=201, **access(AccessRule.ANYBODY, None, 409, 410))
 def join(request: Request, asked: Join) -> UserOut:
     """Make the account that a one-time link is for."""
     return _use(request, TicketKind.INVITATION, asked.token, asked.name, asked.password)
 
 
-@router.post("/reset", **door(Door.ANYBODY, None, 409, 410))
+@router.post("/reset", **access(AccessRule.ANYBODY, None, 409, 410))
 def reset(request: Request, asked: Reset) -> UserOut:
     """Set the new password that a one-time link is for; all sessions end."""
     return _use(request, TicketKind.RESET, asked.token, "", asked.password)

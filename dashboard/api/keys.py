@@ -7,9 +7,9 @@ from pydantic import Field
 
 from dashboard import resources
 from dashboard.accounts import authentication
-from dashboard.api.guard import Guarded, Who, door
+from dashboard.api.guard import Guarded, Who, access
 from dashboard.api.models import Input, Output, not_found
-from dashboard.web.access_rules import Door
+from dashboard.web.access_rules import AccessRule
 from stormalert.config import overrides, settings
 from stormalert.model import Scope
 
@@ -28,13 +28,13 @@ class NewKey(Input):
     value: Annotated[str, Field(min_length=1, max_length=4096)]
 
 
-@router.get("", **door(Door.ADMIN, Scope.ADMIN))
+@router.get("", **access(AccessRule.ADMIN, Scope.ADMIN))
 def list_keys() -> list[Key]:
     """Keys and senders that can be set here; what is set here goes before the environment."""
     return [_key(shown) for shown in overrides.shown(settings.load(), resources.store())]
 
 
-@router.put("/{name}", **door(Door.ADMIN, None, 404))
+@router.put("/{name}", **access(AccessRule.ADMIN, None, 404))
 def set_key(who: Who, name: str, asked: NewKey) -> Key:
     """The processes take it up within seconds."""
     _check_key(name)
@@ -44,7 +44,7 @@ def set_key(who: Who, name: str, asked: NewKey) -> Key:
     return next(key for key in list_keys() if key.name == name)
 
 
-@router.delete("/{name}", status_code=204, **door(Door.ADMIN, None, 404))
+@router.delete("/{name}", status_code=204, **access(AccessRule.ADMIN, None, 404))
 def forget_key(who: Who, name: str) -> None:
     """The environment's counts again."""
     _check_key(name)

@@ -31,7 +31,7 @@ def show() -> None:
     _show_newest(user)
 
 
-def _run(user: str, rules: chosen_rules.Asked, over: market.Asked) -> None:
+def _run(user: str, rules: chosen_rules.RulesChoice, over: market.PricesChoice) -> None:
     try:
         variants = chosen_rules.variants(rules, user, is_file=over.is_file)
         trial.start(user, market.trial_over(over, variants, user))
