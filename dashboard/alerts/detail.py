@@ -87,9 +87,9 @@ def is_kept(found: list[Bar], time_ms: int) -> bool:
 def _messages(user: str, alert: Alert) -> None:
     st.subheader("Messages", anchor=False)
     deliveries = resources.store().deliveries_of(alert.id)
-    found = facts.trails(alert, deliveries, resources.store().channels_of(user))
+    found = facts.histories(alert, deliveries, resources.store().channels_of(user))
     st.text(facts.verdict(found))
-    st.html(render("alerts/trails.html", trails=found))
+    st.html(render("alerts/histories.html", histories=found))
     if failed := [it for it in deliveries if it.state is DeliveryState.FAILED]:
         offer_again(failed)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dashboard import texts
-from dashboard.chart import Line, levels
+from dashboard.chart import PriceLine, levels
 from stormalert import words
 from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction, Kind
 from stormalert.units import MINUTE_MS, SECOND_MS, format_percent
@@ -20,20 +20,20 @@ _STATES = {
 }
 
 
-class Step(NamedTuple):
+class HistoryStep(NamedTuple):
     """`time_ms`: 0 where there was no moment."""
 
     time_ms: int
     text: str
 
 
-class Trail(NamedTuple):
+class DeliveryHistory(NamedTuple):
     """What became of an alert on one channel; `state`: one of a delivery's, or absent."""
 
     channel: str
     address: str
     state: str
-    steps: tuple[Step, ...]
+    steps: tuple[HistoryStep, ...]
 
 
 def side(alert: Alert) -> str:
@@ -73,29 +73,30 @@ def facts(alert: Alert) -> list[tuple[str, str]]:
     return found
 
 
-def lines(alert: Alert) -> list[Line]:
-    found = [Line(alert.price_e4, "Fired", side(alert))]
+def lines(alert: Alert) -> list[PriceLine]:
+    found = [PriceLine(alert.price_e4, "Fired", side(alert))]
     if threshold_e4(alert) != alert.price_e4:
-        found.append(Line(threshold_e4(alert), "Threshold", side(alert)))
+        found.append(PriceLine(threshold_e4(alert), "Threshold", side(alert)))
     if alert.kind is not Kind.LEVEL:
-        found.append(Line(alert.reference_e4, reference(alert), "reference"))
+        found.append(PriceLine(alert.reference_e4, reference(alert), "reference"))
     return found
 
 
-def trails(alert: Alert, deliveries: Sequence[Delivery], channels: Sequence[Channel]) -> list[Trail]:
+def histories(alert: Alert, deliveries: Sequence[Delivery], channels: Sequence[Channel]) -> list[DeliveryHistory]:
     """By channel, those that were tried first; each in order of time."""
     addresses = {channel.id: channel.address for channel in channels}
     tried = sorted(deliveries, key=lambda it: (it.queued_ms, it.id))
     found = [
-        Trail(texts.CHANNEL_NAMES[it.channel_kind], addresses.get(it.channel, ""), it.state, _steps(alert, it)) for it in tried
+        DeliveryHistory(texts.CHANNEL_NAMES[it.channel_kind], addresses.get(it.channel, ""), it.state, _steps(alert, it))
+        for it in tried
     ]
     for channel in texts.without(deliveries, channels):
-        step = Step(0, f"not sent: {texts.why_not_sent(channel)}")
-        found.append(Trail(texts.CHANNEL_NAMES[channel.kind], channel.address, "absent", (step,)))
+        step = HistoryStep(0, f"not sent: {texts.why_not_sent(channel)}")
+        found.append(DeliveryHistory(texts.CHANNEL_NAMES[channel.kind], channel.address, "absent", (step,)))
     return found
 
 
-def verdict(found: Sequence[Trail]) -> str:
+def verdict(found: Sequence[DeliveryHistory]) -> str:
     """What became of it in one sentence."""
     if not found:
         return "You had no channel, so nothing was sent. Add one under Channels."
@@ -111,18 +112,19 @@ def verdict(found: Sequence[Trail]) -> str:
     return " ".join(told)
 
 
-def _steps(alert: Alert, it: Delivery) -> tuple[Step, ...]:
+def _steps(alert: Alert, it: Delivery) -> tuple[HistoryStep, ...]:
     """Since it was queued, in order of time."""
     states = [(past.state, past.time_ms, past.reason) for past in it.past] + [(it.state, it.updated_ms, it.reason)]
     queued, *later = states if states[0][0] is DeliveryState.QUEUED else [(DeliveryState.QUEUED, 0, ""), *states]
-    steps = [Step(it.queued_ms, f"queued{_why(queued[2])}")]
+    steps = [HistoryStep(it.queued_ms, f"queued{_why(queued[2])}")]
     steps += [
-        Step(time_ms, f"{_STATES[state]}{_after(alert, state, time_ms)}{_why(reason)}") for state, time_ms, reason in later
+        HistoryStep(time_ms, f"{_STATES[state]}{_after(alert, state, time_ms)}{_why(reason)}")
+        for state, time_ms, reason in later
     ]
     if it.state is DeliveryState.QUEUED and it.due_ms:
-        steps.append(Step(0, f"due {words.clock(it.due_ms)}"))
+        steps.append(HistoryStep(0, f"due {words.clock(it.due_ms)}"))
     if it.attempts > 1:
-        steps.append(Step(0, f"{it.attempts} attempts in all"))
+        steps.append(HistoryStep(0, f"{it.attempts} attempts in all"))
     return tuple(steps)
 
 

@@ -71,7 +71,7 @@ class Invitation(Output):
     expires_ms: int
 
 
-class Link(Output):
+class LinkOut(Output):
     link: str = Field(description="good once; it is not shown again")
     expires_ms: int
 
@@ -89,19 +89,19 @@ class PolicyIn(Input):
     keep_audit_days: Annotated[Whole, Field(ge=1, le=3650)]
 
 
-class Holiday(Input):
+class HolidayIn(Input):
     day: Day
     segments: Segments | None = None
 
 
-class Special(Input):
+class SpecialIn(Input):
     day: Day
     opens: Clock
     closes: Clock
     segments: Segments | None = None
 
 
-class Hours(Input):
+class HoursIn(Input):
     opens: Clock
     closes: Clock
     since: Day | None = None
@@ -109,12 +109,12 @@ class Hours(Input):
     segments: Segments | None = None
 
 
-class Calendar(Input):
+class CalendarIn(Input):
     """Holidays of a year stand in the place of those built in; special sessions and hours are added."""
 
-    holidays: list[Holiday] = Field([], max_length=10_000)
-    special: list[Special] = Field([], max_length=10_000)
-    hours: list[Hours] = Field([], max_length=1_000)
+    holidays: list[HolidayIn] = Field([], max_length=10_000)
+    special: list[SpecialIn] = Field([], max_length=10_000)
+    hours: list[HoursIn] = Field([], max_length=1_000)
 
 
 class Entry(Output):
@@ -159,7 +159,7 @@ def export_user(who: Who, user: RecordId) -> Response:
 
 
 @router.post("/users/{user}/reset", status_code=201, **FIND)
-def make_reset(request: Request, who: Who, user: RecordId) -> Link:
+def make_reset(request: Request, who: Who, user: RecordId) -> LinkOut:
     """A one-time link by which they choose a new password."""
     found = _user(user)
     authentication.record(who.user.id, "password reset offered", found.name)
@@ -194,7 +194,7 @@ def list_invitations() -> list[Invitation]:
 
 
 @router.post("/invitations", status_code=201, **WRITE)
-def invite(request: Request, who: Who, asked: NewInvitation) -> Link:
+def invite(request: Request, who: Who, asked: NewInvitation) -> LinkOut:
     """A one-time link to a new account."""
     if asked.plan:
         _check_plan(asked.plan)
@@ -232,14 +232,14 @@ async def system_status() -> dict[str, Any]:
 
 
 @router.get("/calendar", **READ)
-def get_calendar() -> Calendar:
+def get_calendar() -> CalendarIn:
     """What was added to the built-in calendar of the exchanges."""
     text = resources.store().setting(CALENDAR.name)
-    return Calendar.model_validate(_spelled_out(json.loads(text))) if text else Calendar(holidays=[], special=[], hours=[])
+    return CalendarIn.model_validate(_spelled_out(json.loads(text))) if text else CalendarIn(holidays=[], special=[], hours=[])
 
 
 @router.put("/calendar", **WRITE)
-def set_calendar(who: Who, asked: Calendar) -> Calendar:
+def set_calendar(who: Who, asked: CalendarIn) -> CalendarIn:
     """In the place of what was added before."""
     text = asked.model_dump_json(exclude_none=True)
     read_calendar(text)
@@ -275,9 +275,9 @@ def _check_plan(name: str) -> None:
         raise InputError(f"found the plan {name!r}, expected one of {', '.join(sorted(plans))}")
 
 
-def _link(request: Request, ticket: Ticket, path: str) -> Link:
+def _link(request: Request, ticket: Ticket, path: str) -> LinkOut:
     root = resources.config().public_url.rstrip("/") or str(request.base_url).removesuffix("/").removesuffix("/api")
-    return Link(link=f"{root}{path}", expires_ms=ticket.expires_ms)
+    return LinkOut(link=f"{root}{path}", expires_ms=ticket.expires_ms)
 
 
 def _spelled_out(calendar: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import texts
-from dashboard.backtest.trial import Found, Trial
+from dashboard.backtest.trial import FoundAlert, Trial
 from dashboard.chart import Mark, chart
 from dashboard.web.html import render
 from stormalert import words
@@ -146,7 +146,7 @@ def _table(trial: Trial, names: list[str]) -> None:
     st.dataframe(rows, hide_index=True, height=min(36 * (len(rows) + 1) + 2, 480), column_config=right)
 
 
-def _rule(it: Found, names: list[str]) -> str:
+def _rule(it: FoundAlert, names: list[str]) -> str:
     """With the number of what it is compared with."""
     number = f"{it.variant + 1} · " if len(names) > 1 else ""
     return f"{number}{texts.condition(it.rule)}"

@@ -13,7 +13,7 @@ from dashboard.backtest import prices
 from dashboard.backtest.prices import Day
 from dashboard.backtest.recording import TICK_HEADER
 from dashboard.backtest.replay import Fired, Replay, Stopped, unnamed_file
-from dashboard.chart import Line, Mark, chart
+from dashboard.chart import Mark, PriceLine, chart
 from dashboard.web.html import render
 from stormalert import words
 from stormalert.errors import InputError, StormError
@@ -135,7 +135,7 @@ def _marks(days: Iterable[Day]) -> tuple[int, ...]:
 
 
 def _chart(found: Preview, rules: Sequence[Rule]) -> None:
-    lines = [Line(rule.price_e4, "level", "reference") for rule in rules if rule.kind is Kind.LEVEL]
+    lines = [PriceLine(rule.price_e4, "level", "reference") for rule in rules if rule.kind is Kind.LEVEL]
     marks = [Mark(it.time_ms, it.direction, _clock(it.time_ms)) for it in found.fired[:_MARKS_MAX]]
     chart("preview", found.days[0].bars, lines, marks, height_px=_HEIGHT_PX)
 

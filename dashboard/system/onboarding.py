@@ -2,7 +2,7 @@
 
 from dashboard import resources
 from dashboard.system import onboarding_steps
-from dashboard.system.onboarding_steps import Facts, Step
+from dashboard.system.onboarding_steps import OnboardingFacts, OnboardingStep
 from stormalert.config.stored import ONBOARDING_CLOSED
 from stormalert.model import Instrument
 from stormalert.process import REDIS_ERRORS, is_beating
@@ -27,12 +27,12 @@ def reopen() -> None:
     resources.store().delete_setting(ONBOARDING_CLOSED.name)
 
 
-def look(user: str) -> list[Step]:
+def look(user: str) -> list[OnboardingStep]:
     """Of the admin who looks: their watchlist, channels and rules."""
     return onboarding_steps.steps(_facts(user))
 
 
-def open_step(user: str) -> Step | None:
+def open_step(user: str) -> OnboardingStep | None:
     """What is to be done next, as long as it is wanted; the installation's part of it is anybody's."""
     return None if is_closed() else onboarding_steps.next_step(look(user))
 
@@ -43,9 +43,9 @@ def offered() -> list[Instrument]:
     return [instrument for instrument in found if instrument]
 
 
-def _facts(user: str) -> Facts:
+def _facts(user: str) -> OnboardingFacts:
     store, config = resources.store(), resources.config()
-    return Facts(
+    return OnboardingFacts(
         has_key=bool(config.kite_api_key and config.kite_api_secret.get_secret_value()),
         feed_state=_feed_state(),
         has_instruments=bool(store.search_instruments("NSE:", 1)),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 @dataclass(frozen=True)
-class Facts:
+class OnboardingFacts:
     has_key: bool
     # Of the feed, as ingest tells it; empty while ingest is away.
     feed_state: str
@@ -16,7 +16,7 @@ class Facts:
     rules: int
 
 
-class Step(NamedTuple):
+class OnboardingStep(NamedTuple):
     name: str
     is_done: bool
     # Whether what it needs is there.
@@ -28,28 +28,30 @@ class Step(NamedTuple):
 _LOGGED_IN = ("connecting", "streaming", "stale")
 
 
-def steps(facts: Facts) -> list[Step]:
+def steps(facts: OnboardingFacts) -> list[OnboardingStep]:
     is_in = facts.feed_state in _LOGGED_IN
     login = {"": "ingest is not running, so nobody asks Kite", "starting": "ingest is starting"}.get(facts.feed_state, "")
     return [
-        Step("Kite's key", facts.has_key, True, "An app at developers.kite.trade gives a key and a secret."),
-        Step(
+        OnboardingStep("Kite's key", facts.has_key, True, "An app at developers.kite.trade gives a key and a secret."),
+        OnboardingStep(
             "Log in to Kite",
             is_in,
             facts.has_key,
             f"Once a day, because Kite's access ends at 06:00. {login}".strip() + ("." if login else ""),
         ),
-        Step(
+        OnboardingStep(
             "Instruments and a watchlist",
             facts.has_instruments and facts.watched > 0,
             facts.has_instruments,
             "What is watched runs on the Live page. Kite's list of instruments comes by itself after the login.",
         ),
-        Step("A first channel", facts.channels > 0, True, "Where your alerts go: Telegram, WhatsApp, e-mail or a webhook."),
-        Step("A first rule", facts.rules > 0, facts.watched > 0, "From now on it is looked at with every price."),
+        OnboardingStep(
+            "A first channel", facts.channels > 0, True, "Where your alerts go: Telegram, WhatsApp, e-mail or a webhook."
+        ),
+        OnboardingStep("A first rule", facts.rules > 0, facts.watched > 0, "From now on it is looked at with every price."),
     ]
 
 
-def next_step(found: list[Step]) -> Step | None:
+def next_step(found: list[OnboardingStep]) -> OnboardingStep | None:
     """The first that is not done; None: all are."""
     return next((step for step in found if not step.is_done), None)

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.system.onboarding_steps import Facts, next_step, steps
+from dashboard.system.onboarding_steps import OnboardingFacts, next_step, steps
 
-NOTHING = Facts(has_key=False, feed_state="login_needed", has_instruments=False, watched=0, channels=0, rules=0)
-ALL = Facts(has_key=True, feed_state="streaming", has_instruments=True, watched=20, channels=1, rules=1)
+NOTHING = OnboardingFacts(has_key=False, feed_state="login_needed", has_instruments=False, watched=0, channels=0, rules=0)
+ALL = OnboardingFacts(has_key=True, feed_state="streaming", has_instruments=True, watched=20, channels=1, rules=1)
 
 
 def test_on_an_empty_installation_the_key_and_a_channel_can_be_begun_with() -> None:
