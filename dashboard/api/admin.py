@@ -32,7 +32,7 @@ from stormalert.config.policy import PlanName, Policy, SecondFactor
 from stormalert.config.stored import CALENDAR
 from stormalert.errors import InputError
 from stormalert.market.calendar import Segment, read_calendar
-from stormalert.model import Role, Scope, Ticket, TicketKind, User
+from stormalert.model import OneTimeToken, OneTimeTokenKind, Role, Scope, User
 from stormalert.units import now_ms
 
 router = APIRouter(prefix="/admin", tags=["admin"], route_class=Guarded)
@@ -63,7 +63,7 @@ class NewInvitation(Input):
 
 class Invitation(Output):
     id: str
-    kind: TicketKind
+    kind: OneTimeTokenKind
     role: Role
     plan: str
     made_by: str
@@ -163,7 +163,7 @@ def make_reset(request: Request, who: Who, user: RecordId) -> LinkOut:
     """A one-time link by which they choose a new password."""
     found = _user(user)
     authentication.record(who.user.id, "password reset offered", found.name)
-    return _link(request, *one_time_links.make(resources.store(), TicketKind.RESET, who.user.id, user=found.id))
+    return _link(request, *one_time_links.make(resources.store(), OneTimeTokenKind.RESET, who.user.id, user=found.id))
 
 
 @router.post("/users/{user}/drop-second-factor", status_code=204, **CHANGE)
@@ -189,8 +189,8 @@ def end_sessions(who: Who, user: RecordId) -> None:
 def list_invitations() -> list[Invitation]:
     """Links that were not used yet, those for new passwords too."""
     now = now_ms()
-    waiting = [ticket for ticket in resources.store().tickets() if ticket.expires_ms > now]
-    return [Invitation.model_validate(ticket.model_dump(include=set(Invitation.model_fields))) for ticket in waiting]
+    waiting = [token for token in resources.store().one_time_tokens() if token.expires_ms > now]
+    return [Invitation.model_validate(token.model_dump(include=set(Invitation.model_fields))) for token in waiting]
 
 
 @router.post("/invitations", status_code=201, **WRITE)
@@ -198,7 +198,7 @@ def invite(request: Request, who: Who, asked: NewInvitation) -> LinkOut:
     """A one-time link to a new account."""
     if asked.plan:
         _check_plan(asked.plan)
-    made = one_time_links.make(resources.store(), TicketKind.INVITATION, who.user.id, role=asked.role, plan=asked.plan)
+    made = one_time_links.make(resources.store(), OneTimeTokenKind.INVITATION, who.user.id, role=asked.role, plan=asked.plan)
     authentication.record(who.user.id, "invited", asked.role)
     return _link(request, *made)
 
@@ -206,7 +206,7 @@ def invite(request: Request, who: Who, asked: NewInvitation) -> LinkOut:
 @router.delete("/invitations/{invitation}", status_code=204, **FIND)
 def withdraw(who: Who, invitation: RecordId) -> None:
     """Its link is not good any more."""
-    if resources.store().take_ticket(invitation) is None:
+    if resources.store().take_one_time_token(invitation) is None:
         raise not_found("invitation")
     authentication.record(who.user.id, "invitation withdrawn", invitation[:8])
 
@@ -275,9 +275,9 @@ def _check_plan(name: str) -> None:
         raise InputError(f"found the plan {name!r}, expected one of {', '.join(sorted(plans))}")
 
 
-def _link(request: Request, ticket: Ticket, path: str) -> LinkOut:
+def _link(request: Request, token: OneTimeToken, path: str) -> LinkOut:
     root = resources.config().public_url.rstrip("/") or str(request.base_url).removesuffix("/").removesuffix("/api")
-    return LinkOut(link=f"{root}{path}", expires_ms=ticket.expires_ms)
+    return LinkOut(link=f"{root}{path}", expires_ms=token.expires_ms)
 
 
 def _spelled_out(calendar: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from stormalert.access import second_factor
 from stormalert.access.security import sealer
 from stormalert.access.sessions import SignedIn
 from stormalert.config import policy
-from stormalert.model import Scope, TicketKind, User
+from stormalert.model import OneTimeTokenKind, Scope, User
 from stormalert.units import DAY_MS
 
 router = APIRouter(prefix="/auth", tags=["auth"], route_class=Guarded)
@@ -229,13 +229,13 @@ def make_token(request: Request, who: Who, asked: NewToken) -> Token:
 @router.post("/join", status_code=201, **access(AccessRule.ANYBODY, None, 409, 410))
 def join(request: Request, asked: Join) -> UserOut:
     """Make the account that a one-time link is for."""
-    return _use(request, TicketKind.INVITATION, asked.token, asked.name, asked.password)
+    return _use(request, OneTimeTokenKind.INVITATION, asked.token, asked.name, asked.password)
 
 
 @router.post("/reset", **access(AccessRule.ANYBODY, None, 409, 410))
 def reset(request: Request, asked: Reset) -> UserOut:
     """Set the new password that a one-time link is for; all sessions end."""
-    return _use(request, TicketKind.RESET, asked.token, "", asked.password)
+    return _use(request, OneTimeTokenKind.RESET, asked.token, "", asked.password)
 
 
 async def _check_again(request: Request, who: SignedIn, password: str) -> User:
@@ -252,9 +252,11 @@ def _again(refusal: NotSignedIn) -> Refused:
     return Refused(403 if refusal.status == 401 else refusal.status, refusal.sentence, headers=headers)
 
 
-def _use(request: Request, kind: Literal[TicketKind.INVITATION, TicketKind.RESET], token: str, name: str, new: str) -> UserOut:
-    ticket = one_time_links.find(resources.store(), token, kind)
-    if ticket is None:
+def _use(
+    request: Request, kind: Literal[OneTimeTokenKind.INVITATION, OneTimeTokenKind.RESET], secret: str, name: str, new: str
+) -> UserOut:
+    token = one_time_links.find(resources.store(), secret, kind)
+    if token is None:
         raise Refused(410, "This link was used already, or is too old.")
     passwords.check_new(new)
-    return UserOut.of(one_time_links.use(ticket, name, new, authentication.address(request)))
+    return UserOut.of(one_time_links.use(token, name, new, authentication.address(request)))

@@ -24,10 +24,10 @@ from stormalert.model import (
     DeliveryState,
     Mute,
     MuteScope,
+    OneTimeToken,
+    OneTimeTokenKind,
     Role,
     Scope,
-    Ticket,
-    TicketKind,
     User,
 )
 from stormalert.redis import keys
@@ -206,8 +206,8 @@ def seed(rig: Rig) -> None:
     store.save_session(a_session("s-mina", user="u-mina"))
     store.save_mute(Mute.of("u-mina", MuteScope.ALL))
     now = now_ms()
-    store.save_ticket(
-        Ticket(id="ticket", kind=TicketKind.INVITATION, made_by="u-asha", created_ms=now, expires_ms=now + 60_000)
+    store.save_one_time_token(
+        OneTimeToken(id="ticket", kind=OneTimeTokenKind.INVITATION, made_by="u-asha", created_ms=now, expires_ms=now + 60_000)
     )
     overrides.forget(store, "TWILIO_SID")
     with sessions(store, rig.redis_url, JWT_SECRET)._client as client:
