@@ -37,7 +37,7 @@ fmt: .venv/dev        ## put code into its form
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 	@DENO_NO_UPDATE_CHECK=1 $(BIN)/deno fmt --quiet && $(BIN)/deno lint --quiet --fix
 
-docs: .venv/run       ## make .env.example and the key table anew
+docs: .venv/run       ## make .env.example and the tables of the architecture anew
 	@$(BIN)/python -m stormalert docs
 
 lock: .venv/dev       ## compile requirements*.txt, with hashes, from pyproject.toml

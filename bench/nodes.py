@@ -30,6 +30,7 @@ from stormalert import process
 from stormalert.access.sessions import ACCESS_COOKIE, Sessions
 from stormalert.config.settings import Settings, parse
 from stormalert.model import User
+from stormalert.redis import keys
 from stormalert.redis.embedded import throwaway_server
 from stormalert.redis.keys import QUOTES_TOPIC, Shard
 from stormalert.redis.scripts import run_all
@@ -133,7 +134,7 @@ def _relay(settings: dict[str, str]) -> Iterator[tuple[int, int]]:
     )
     try:
         with redis.Redis.from_url(settings["STORM_REDIS_URL"]) as client:
-            while not list(client.scan_iter("storm:alive:relay:*")):
+            while not list(client.scan_iter(keys.alive.glob("relay"))):
                 if started.poll() is not None:
                     raise RuntimeError("the relay did not start")
                 time.sleep(0.1)

@@ -16,6 +16,7 @@ from typing import Any
 from redis import Redis
 
 from stormalert.model import Channel, ChannelKind, User
+from stormalert.redis import keys
 from stormalert.redis.embedded import throwaway_server
 from stormalert.redis.keys import Shard
 from stormalert.store import Store, open_store
@@ -102,7 +103,9 @@ class Stand:
 
     def wait_for_heartbeat(self, command: str, process: Process) -> None:
         name = {"work": "worker"}.get(command, command)
-        wait_until(lambda: self.redis.keys(f"storm:alive:{name}:*-{process.pid}"), UP_WITHIN_S, f"{command}'s first heartbeat")
+        wait_until(
+            lambda: self.redis.keys(keys.alive.glob(name, "*", process.pid)), UP_WITHIN_S, f"{command}'s first heartbeat"
+        )
 
     def fire(self, number: int) -> None:
         """Append an alert as the engine does; its symbol is its own, so that its messages can be told apart."""

@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 from evaluator.watchlists import Watchlists, is_part
 from stormalert.model import Repeat, Rule, RuleState
 from stormalert.process import UNREACHABLE, sleep_unless
+from stormalert.redis import keys
 from stormalert.redis.keys import Shard, all_shards, shard_of
 from stormalert.redis.scripts import Call, run_all
 from stormalert.rules import engine
@@ -85,7 +86,7 @@ class RuleSync:
 
     # The marker is there as long as Redis holds what was brought over.
     async def _is_marked(self) -> bool:
-        layouts = [await self._redis.get(shard.rulebook) for shard in all_shards(self._shards)]
+        layouts = [await self._redis.get(shard.rule_sync) for shard in all_shards(self._shards)]
         for shard, layout in zip(all_shards(self._shards), layouts, strict=True):
             if layout not in (None, engine.LAYOUT):
                 await self._forget(shard)
@@ -93,14 +94,14 @@ class RuleSync:
 
     async def _mark(self) -> None:
         for shard in all_shards(self._shards):
-            await self._redis.set(shard.rulebook, engine.LAYOUT)
+            await self._redis.set(shard.rule_sync, engine.LAYOUT)
 
     async def _forget(self, shard: Shard) -> None:
         log.warning("the engine's state is of another version: all rules are re-armed", extra={"shard": shard.tag})
-        for pattern in shard.engine_patterns:
-            async for key in self._redis.scan_iter(match=pattern, count=1_000):
+        for family in keys.ENGINE:
+            async for key in self._redis.scan_iter(match=family.glob(shard=shard), count=1_000):
                 await self._redis.unlink(key)
-        await self._redis.delete(shard.rulebook)
+        await self._redis.delete(shard.rule_sync)
 
     def _after_last_alert(self, rule: Rule) -> Rule:
         """A rule whose cooldown Redis has forgotten; without this a fresh Redis would repeat its alert."""

@@ -1,11 +1,14 @@
-"""The documents that are made from the code: .env.example, and two tables in docs/ARCHITECTURE.md."""
+"""The documents that are made from the code: .env.example, and three tables in docs/ARCHITECTURE.md."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from stormalert.config.settings import env_example
+from stormalert import channels, words
+from stormalert.channels import ChannelKind
+from stormalert.config.settings import Settings, env_example
 from stormalert.config.stored import STORED
-from stormalert.redis.keys import TABLE
+from stormalert.notify.description import ChannelDescription, Meaning, RateLimit
+from stormalert.redis.keys import FAMILIES
 
 ROOT = Path(__file__).resolve().parent.parent
 ENV_EXAMPLE = ROOT / ".env.example"
@@ -20,7 +23,7 @@ def write() -> None:
 
 def with_tables(text: str) -> str:
     """The document with the tables between their marks made anew."""
-    for name, table in (("keys", key_table()), ("stored settings", stored_table())):
+    for name, table in (("keys", key_table()), ("stored settings", stored_table()), ("channels", channel_table())):
         begin, end = (mark.format(name) for mark in _MARKS)
         before, _, rest = text.partition(begin)
         _, _, after = rest.partition(end)
@@ -29,17 +32,42 @@ def with_tables(text: str) -> str:
 
 
 def key_table() -> str:
-    rows = [("key", "type", "holds", "writer", "bound", "backup"), ("---",) * 6]
-    rows += [(f"`{it.key}`", it.type, it.holds, it.writer, it.bound, it.backup) for it in TABLE]
-    return _table(rows)
+    rows = [(f"`{it.name}`", it.type, it.holds, it.writer, it.bound, it.backup) for it in FAMILIES]
+    return _table(("key", "type", "holds", "writer", "bound", "backup"), rows)
 
 
 def stored_table() -> str:
-    rows = [("setting", "type", "sealed", "holds", "read by"), ("---",) * 5]
-    for it in STORED:
-        rows.append((f"`{it.name}`", it.kind.__name__, "yes" if it.is_sealed else "", it.holds, ", ".join(it.read_by)))
-    return _table(rows)
+    rows = [(f"`{it.name}`", it.kind.__name__, "yes" if it.is_sealed else "", it.holds, ", ".join(it.read_by)) for it in STORED]
+    return _table(("setting", "type", "sealed", "holds", "read by"), rows)
 
 
-def _table(rows: Iterable[tuple[str, ...]]) -> str:
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+def channel_table() -> str:
+    head = ("channel", "needs", "messages", "tells", "retried", "switches the channel off", "for an admin", "beside that")
+    return _table(head, [_channel(channels.of(kind)) for kind in ChannelKind])
+
+
+def _channel(it: ChannelDescription) -> tuple[str, ...]:
+    config = Settings.model_validate({})
+    rates = ", ".join(_rate(limit) for limit in it.limits(it.demo(config).address, config))
+    return (
+        it.name,
+        ", ".join(f"`{name}`" for name in it.needs),
+        rates or "as many as there are",
+        ", ".join(it.reports),
+        _codes(it, lambda meaning: meaning.is_retried),
+        _codes(it, lambda meaning: meaning.is_address_dead),
+        _codes(it, lambda meaning: meaning.needs_admin),
+        it.remarks,
+    )
+
+
+def _rate(limit: RateLimit) -> str:
+    return f"{limit.most} in {words.duration(limit.window_ms)}" + (" to one address" if limit.of else "")
+
+
+def _codes(it: ChannelDescription, is_meant: Callable[[Meaning], bool]) -> str:
+    return ", ".join(str(code) for code, meaning in it.errors.items() if is_meant(meaning))
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, ("---",) * len(head), *rows))

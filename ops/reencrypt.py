@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from stormalert import channels
 from stormalert.access.security import Sealer, sealer
 from stormalert.config.settings import Settings
 from stormalert.config.stored import SEALED
@@ -12,7 +13,7 @@ from stormalert.store import Store
 def reencrypt(config: Settings, store: Store) -> tuple[int, list[str]]:
     """How many were encrypted anew, and what could not be opened. Can be done again. Raises StormError."""
     seal = sealer(config)
-    found = [_reencrypt_settings(store, seal), _reencrypt_users(store, seal)]
+    found = [_reencrypt_settings(store, seal), _reencrypt_users(store, seal), _reencrypt_channels(store, seal)]
     outcomes = [outcome for each in found for outcome in each]
     return outcomes.count(""), [outcome for outcome in outcomes if outcome]
 
@@ -40,5 +41,21 @@ def _reencrypt_users(store: Store, seal: Sealer) -> Iterator[str]:
             yield f"the second factor of {user.name}, who changed just now"
         except StormError:
             yield f"the second factor of {user.name}"
+        else:
+            yield ""
+
+
+def _reencrypt_channels(store: Store, seal: Sealer) -> Iterator[str]:
+    """The secrets in addresses."""
+    for channel in (it for user in store.users() for it in store.channels_of(user.id)):
+        try:
+            address = channels.of(channel.kind).reencrypted(channel.address, seal)
+            if address == channel.address:
+                continue
+            store.save_channel(channel.model_copy(update={"address": address}))
+        except Conflict:
+            yield f"the channel {channel.id}, which changed just now"
+        except StormError:
+            yield f"the channel {channel.id}"
         else:
             yield ""

@@ -19,6 +19,7 @@ from sandbox.history import History
 from sandbox.index_page import IndexPage
 from sandbox.kite import Kite
 from sandbox.login import Login
+from sandbox.ntfy import Ntfy
 from sandbox.outbox import Outbox
 from sandbox.outbox_page import OutboxPage
 from sandbox.pages import STYLE, asset
@@ -90,6 +91,7 @@ async def serve(options: argparse.Namespace) -> None:
     telegram = Telegram(options.telegram_token, outbox, faults.telegram, rates)
     twilio = Twilio(options.twilio_sid, options.twilio_auth_token, options.twilio_inbound_url, outbox, faults.twilio, rates)
     webhook = Webhook(outbox, faults.webhook)
+    ntfy = Ntfy(outbox, faults.ntfy, rates)
     tls = certificate(options.state_dir) if options.smtp_tls else None
     mailbox = Mailbox(outbox, faults.smtp, rates, options.smtp_login, tls)
     parts = (
@@ -100,10 +102,12 @@ async def serve(options: argparse.Namespace) -> None:
         twilio,
         webhook,
         OutboxPage(outbox),
-        Control(exchange, telegram, twilio, webhook, outbox, faults, rates),
+        Control(exchange, telegram, twilio, webhook, ntfy, outbox, faults, rates),
     )
+    routes = [route for part in parts for route in part.routes()] + [asset("/style.css", STYLE)]
+    ntfy.leave_to(routes)
     app = Starlette(
-        routes=[route for part in parts for route in part.routes()] + [asset("/style.css", STYLE)],
+        routes=routes + ntfy.routes(),
         middleware=[Middleware(GZipMiddleware, minimum_size=10_000)],
     )
     jobs = [
@@ -151,6 +155,7 @@ def places(options: argparse.Namespace) -> list[tuple[str, str]]:
         *([(f"wss://{options.host}:{options.tls_port}", "the same over TLS")] if options.tls_port else []),
         (f"{http}/bot", "Telegram Bot API (base_url of python-telegram-bot)"),
         (http, "Twilio (api.base_url of its client)"),
+        (f"{http}/TOPIC", "ntfy: a topic of its server"),
         (f"smtp://{options.host}:{options.smtp_port}", "mail, any user and password or none, unless --smtp-login names one"),
     ]
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from sandbox.exchange import Exchange
 from sandbox.faults import FaultError, Faults
+from sandbox.ntfy import Ntfy
 from sandbox.outbox import Outbox
 from sandbox.rates import Rates
 from sandbox.telegram import PersonError, Telegram
@@ -36,12 +37,13 @@ class Control:
         telegram: Telegram,
         twilio: Twilio,
         webhook: Webhook,
+        ntfy: Ntfy,
         outbox: Outbox,
         faults: Faults,
         rates: Rates,
     ) -> None:
         self._exchange, self._outbox, self._faults, self._rates = exchange, outbox, faults, rates
-        self._telegram, self._twilio, self._webhook = telegram, twilio, webhook
+        self._telegram, self._twilio, self._webhook, self._ntfy = telegram, twilio, webhook, ntfy
         self._timers: set[asyncio.TimerHandle] = set()
 
     def routes(self) -> list[Route]:
@@ -60,6 +62,7 @@ class Control:
             self._route("/control/telegram", self._telegram_person),
             self._route("/control/whatsapp", self._whatsapp_person),
             self._route("/control/webhook", self._webhook_secret),
+            self._route("/control/ntfy", self._ntfy_token),
         ]
 
     def _route(self, path: str, lever: Lever) -> Route:
@@ -151,6 +154,11 @@ class Control:
         name, secret = str(body.get("name", "")), str(body.get("secret", ""))
         if not name or not self._webhook.expect(name, secret):
             raise LeverError("expected name, and secret such as whsec_..., or an empty one")
+        return {"ok": True}
+
+    async def _ntfy_token(self, body: dict[str, Any]) -> Any:
+        if not self._ntfy.protect(str(body.get("topic", "")), str(body.get("token", ""))):
+            raise LeverError("expected topic, and token such as tk_..., or an empty one")
         return {"ok": True}
 
     def _later(self, after_s: float, action: Callable[[], object]) -> None:

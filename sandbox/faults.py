@@ -117,6 +117,7 @@ class RateLimits:
     twilio_sender: float = _amount(80.0, "messages in any second of one sender")
     twilio_recipient: float = _amount(1.0, "messages in any second to one recipient")
     smtp: float = _amount(100.0, "messages in any second to the mail server")
+    ntfy: float = _amount(60.0, "messages in any five minutes to the ntfy server")
 
 
 @dataclass
@@ -129,6 +130,7 @@ class Faults:
     twilio: TwilioFaults = field(default_factory=TwilioFaults)
     smtp: ChannelFaults = field(default_factory=ChannelFaults)
     webhook: ChannelFaults = field(default_factory=ChannelFaults)
+    ntfy: ChannelFaults = field(default_factory=ChannelFaults)
     rates: RateLimits = field(default_factory=RateLimits)
 
     def change(self, wanted: object) -> dict[str, dict[str, Any]]:

@@ -28,9 +28,11 @@ LEVERS = (
     ('POST /control/telegram {"message_id": 7, "press": "snooze"}', "let a person press a button"),
     ('POST /control/whatsapp {"from": "+919800000001", "text": "hi"}', "let a person write: opens the 24 hours for free text"),
     ('POST /control/webhook {"name": "NAME", "secret": "whsec_..."}', "check the signatures of what comes to /webhook/NAME"),
+    ('POST /control/ntfy {"topic": "TOPIC", "token": "tk_..."}', "let nobody write to the topic without the token"),
     ("GET /outbox.json?since=0&channel=telegram", "messages after an id, oldest first"),
     ("DELETE /outbox", "empty the outbox"),
     ("POST /webhook/NAME", "a receiver of outgoing webhooks"),
+    ("GET /TOPIC/json?poll=1", "what came to a topic of the ntfy server"),
 )
 
 

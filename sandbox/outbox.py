@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-CHANNELS = ("telegram", "whatsapp", "email", "webhook")
+CHANNELS = ("telegram", "whatsapp", "email", "webhook", "ntfy")
 PAGE = 1000
 
 

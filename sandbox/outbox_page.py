@@ -13,7 +13,7 @@ from sandbox.outbox import CHANNELS, PAGE, Outbox, OutboxMessage
 from sandbox.pages import asset, page
 from sandbox.recording import INDIA
 
-NAMES = {"telegram": "Telegram", "whatsapp": "WhatsApp", "email": "E-mail", "webhook": "Webhook"}
+NAMES = {"telegram": "Telegram", "whatsapp": "WhatsApp", "email": "E-mail", "webhook": "Webhook", "ntfy": "ntfy"}
 SHOWN = 100
 USUAL_CHAT = "700000001"
 
@@ -95,7 +95,9 @@ def _is_silent(content: dict[str, Any]) -> bool:
 
 
 def _buttons(content: dict[str, Any]) -> list[dict[str, str]]:
-    markup = content.get("raw", {}).get("reply_markup") or {}
+    raw = content.get("raw", {})
+    links = [{"text": it.get("label"), "url": it.get("url")} for it in raw.get("actions") or []]
+    markup = raw.get("reply_markup") or {"inline_keyboard": [links]}
     lines = markup.get("inline_keyboard", []) if isinstance(markup, dict) else []
     return [_button(button) for line in lines for button in line]
 

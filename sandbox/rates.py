@@ -8,6 +8,7 @@ from typing import Any
 from sandbox.faults import RateLimits
 
 SECOND_S, MINUTE_S = 1.0, 60.0
+NTFY_S = 5 * MINUTE_S
 
 
 class Rates:
@@ -34,6 +35,10 @@ class Rates:
 
     def smtp(self) -> float:
         after_s = self._count("smtp", "", self._limits.smtp, SECOND_S)
+        return after_s if self._limits.enforce else 0.0
+
+    def ntfy(self) -> float:
+        after_s = self._count("ntfy", "", self._limits.ntfy, NTFY_S)
         return after_s if self._limits.enforce else 0.0
 
     def as_json(self) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class Twilio:
         if not form.get("From") and not form.get("MessagingServiceSid"):
             raise TwilioError(400, 21603, "A 'From' phone number is required.")
         if not form.get("Body") and not form.get("ContentSid"):
-            raise TwilioError(400, 21602, "OutboxMessage body is required.")
+            raise TwilioError(400, 21602, "Message body is required.")
         if not _are_variables(form.get("ContentVariables") or "{}"):
             raise TwilioError(400, 21656, "The ContentVariables Parameter is invalid.")
         if len(form.get("Body", "")) > MAX_BODY:

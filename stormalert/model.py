@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from stormalert.channels import ChannelKind as ChannelKind
 from stormalert.units import HOUR_MS, MINUTE_MS, PERCENT_MAX_E2, PRICE_MAX_E4, SECOND_MS
 
 WINDOW_MIN_MS = SECOND_MS
@@ -63,13 +64,6 @@ class RuleState(StrEnum):
     PAUSED = "paused"
     SPENT = "spent"
     DELETED = "deleted"
-
-
-class ChannelKind(StrEnum):
-    TELEGRAM = "telegram"
-    WHATSAPP = "whatsapp"
-    EMAIL = "email"
-    WEBHOOK = "webhook"
 
 
 class DeliveryState(StrEnum):

@@ -1,15 +1,12 @@
 """Numbers and times as people in India read them, on screens and in messages."""
 
+from stormalert import channels
 from stormalert.market.days import ist
 from stormalert.model import ChannelKind, Mute, MuteScope
 from stormalert.units import HOUR_MS, MINUTE_MS, SECOND_MS, format_price, now_ms
 
-CHANNELS = {
-    ChannelKind.TELEGRAM: "Telegram",
-    ChannelKind.WHATSAPP: "WhatsApp",
-    ChannelKind.EMAIL: "E-mail",
-    ChannelKind.WEBHOOK: "Webhook",
-}
+# What people call them.
+CHANNELS = {kind: channels.of(kind).name for kind in ChannelKind}
 
 
 def grouped(number: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from stormalert import words
+from stormalert import channels, words
 from stormalert.health.room import Room
 from stormalert.model import ChannelKind
 from stormalert.notify.alarms import Alarm
@@ -41,8 +41,8 @@ CERTIFICATE_MS = 14 * DAY_MS
 
 # Without one of these, alerts are late or missing.
 NEEDED = frozenset(("ingest", "evaluator", "dispatch", "worker"))
-# A webhook is its owner's, whom its failed messages tell.
-_CHANNELS = {kind: name for kind, name in words.CHANNELS.items() if kind is not ChannelKind.WEBHOOK}
+# A server that its owner chose is the owner's to mend, whom its failed messages tell.
+_CHANNELS = {kind: name for kind, name in words.CHANNELS.items() if not channels.of(kind).is_owners_server}
 _TROUBLES = {
     "year": "No holidays for the year",
     "calendar": "The calendar is not used",

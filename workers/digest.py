@@ -1,6 +1,6 @@
 """Alerts that are told together in one message: those beyond a user's hour, those of a burst, those of quiet hours.
 
-A summary is known by why, by its channel and by when it is due, so whoever makes it finds the same one; its alerts are the
+A digest is known by why, by its channel and by when it is due, so whoever makes it finds the same one; its alerts are the
 deliveries in the store that name it and are still queued. Left out of a message is only what the same line says already: an
 instrument's older alerts in the same direction, which are counted, and what is too much to list, which is named.
 """
@@ -24,7 +24,7 @@ Told = Sequence[tuple[Delivery, Alert]]
 
 
 class Why(StrEnum):
-    """Why alerts are told together; ids of summaries begin with it."""
+    """Why alerts are told together; ids of digests begin with it."""
 
     HOUR = "sum"
     BURST = "burst"
@@ -38,24 +38,24 @@ _HEADLINES = {
 }
 
 
-def summary_id(why: Why, channel: str, due_ms: int) -> str:
+def digest_id(why: Why, channel: str, due_ms: int) -> str:
     return f"{why}-{channel}-{due_ms}"
 
 
 def due_after(now_ms: int, every_ms: int) -> int:
-    """When the summary is due that takes what fires now: the end of the minutes that it is in."""
+    """When the digest is due that takes what fires now: the end of the minutes that it is in."""
     return (now_ms // every_ms + 1) * every_ms
 
 
-def why_of(summary: str) -> Why:
-    name = summary.partition("-")[0]
+def why_of(digest: str) -> Why:
+    name = digest.partition("-")[0]
     return Why(name)
 
 
-def message_id(summary: str, told: Told) -> str:
+def message_id(digest: str, told: Told) -> str:
     """The same for the same alerts, so that what went out before its worker died is recognised."""
     names = " ".join(sorted(delivery.id for delivery, _ in told))
-    return f"{summary}-{hashlib.blake2s(names.encode(), digest_size=6).hexdigest()}"
+    return f"{digest}-{hashlib.blake2s(names.encode(), digest_size=6).hexdigest()}"
 
 
 def message(delivery: str, told: Told, why: Why, *, now_ms: int, useful_ms: int, channel: str = "") -> Message:

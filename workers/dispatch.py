@@ -12,7 +12,7 @@ from stormalert.config.settings import Settings
 from stormalert.redis.keys import all_shards
 from stormalert.store import open_store
 from workers.fanout import Fanout
-from workers.queues import counts, open_queue, open_scheduler, open_summaries
+from workers.queues import counts, open_digests, open_queue, open_scheduler
 from workers.quota import Quota
 from workers.reader import Reader
 from workers.retention import FORGET_EVERY_S, Retention
@@ -34,11 +34,11 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
     heartbeat = process.Heartbeat("dispatch", client)
     store = await asyncio.to_thread(open_store, config.mongodb_uri, config.sqlite_path)
     queue_client, plain_client = Redis.from_url(config.rq_url), process.connect_in_thread(config.redis_url)
-    queue, summaries, scheduler = open_queue(queue_client), open_summaries(queue_client), open_scheduler(queue_client)
+    queue, digests, scheduler = open_queue(queue_client), open_digests(queue_client), open_scheduler(queue_client)
     quota = Quota(client)
     readers = [Reader(shard, client, Fanout(store, queue, config), quota) for shard in all_shards(config.shards)]
     retention = Retention(store, config)
-    sweeper = Sweeper(store, queue, summaries, plain_client)
+    sweeper = Sweeper(store, queue, digests, plain_client)
 
     async def facts() -> None:
         heartbeat.facts |= await asyncio.to_thread(counts, queue)

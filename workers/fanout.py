@@ -17,7 +17,7 @@ from stormalert.units import SECOND_MS, now_ms
 from workers import digest, queues
 from workers.digest import Why
 
-WISHES_S = 10.0
+PREFERENCES_S = 10.0
 REASONS = {
     Why.HOUR: "too many alerts in an hour: waits to be told together with others",
     Why.BURST: "many alerts at once: waits to be told together with others",
@@ -40,17 +40,17 @@ class Fanout:
     def __init__(self, store: Store, queue: Queue, config: Settings) -> None:
         self._store = store
         self._queue = queue
-        self._summary_ms = config.summary_s * SECOND_MS
+        self._digest_ms = config.summary_s * SECOND_MS
         self._usual = Burst(most=config.burst_alerts, within_s=config.burst_s)
         self._per_hour = config.alerts_per_hour
-        # Read anew now and then: a wish that is heard some seconds later does no harm, a question for each batch does.
+        # Read anew now and then: a preference that is heard some seconds later does no harm, a question for each batch does.
         self._shares: dict[str, Share] = {}
         self._shares_until_s = float("-inf")
 
     def shares(self, users: Iterable[str]) -> Mapping[str, Share]:
         if time.monotonic() > self._shares_until_s:
             self._shares.clear()
-            self._shares_until_s = time.monotonic() + WISHES_S
+            self._shares_until_s = time.monotonic() + PREFERENCES_S
         for user_id in users:
             if user_id not in self._shares:
                 self._shares[user_id] = self._share(user_id)
@@ -67,7 +67,7 @@ class Fanout:
     def dispatch(self, fired: Sequence[Fired], over: Mapping[str, Why] = NONE) -> None:
         """When this returns, the alerts are recorded and each of their users' channels that takes alerts has a job.
 
-        Those that are `over`, too many for their user, have none: the sweeper makes one for the summary that they wait for.
+        Those that are `over`, too many for their user, have none: the sweeper makes one for the digest that they wait for.
         """
         # One that came twice is one.
         fired = list({alert.id: (alert, fired_ms) for alert, fired_ms in fired}.values())
@@ -92,7 +92,7 @@ class Fanout:
                 self._store.mark_spent(alert.rule, alert.arm_epoch)
 
     def _delivery(self, alert: Alert, channel: Channel, fired_ms: int, why: Why | None) -> Delivery:
-        every_ms = self.shares([alert.user])[alert.user].burst.within_s * SECOND_MS if why is Why.BURST else self._summary_ms
+        every_ms = self.shares([alert.user])[alert.user].burst.within_s * SECOND_MS if why is Why.BURST else self._digest_ms
         due_ms = digest.due_after(now_ms(), every_ms) if why else 0
         return Delivery(
             id=Delivery.id_of(alert.id, channel.id),
@@ -102,7 +102,7 @@ class Fanout:
             channel_kind=channel.kind,
             state=DeliveryState.QUEUED,
             reason=REASONS[why] if why else "",
-            summary=digest.summary_id(why, channel.id, due_ms) if why else "",
+            summary=digest.digest_id(why, channel.id, due_ms) if why else "",
             due_ms=due_ms,
             # Not now: its age is counted from the moment that it fired.
             queued_ms=fired_ms,

@@ -2,27 +2,37 @@
 
 import asyncio
 import hashlib
-import math
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cached_property
 
 from redis.asyncio import Redis
 
+from stormalert import channels
 from stormalert.access import security
 from stormalert.config.settings import Settings
-from stormalert.errors import Retryable
 from stormalert.model import ChannelKind
+from stormalert.notify.description import RateLimit
 from stormalert.redis import keys
 from stormalert.redis.scripts import script
-from stormalert.units import MINUTE_MS, SECOND_MS
+from stormalert.units import SECOND_MS
 
 # The provider's clock may run slower than ours.
 MARGIN_MS = 10
 # Longer than sending takes (post.SEND_S): then a message without an answer counts as settled.
 LEASE_MS = 11_000
+
+
+class Priority(IntEnum):
+    """Who goes first where a provider takes less than there is to send: a flood of one keeps none above it waiting."""
+
+    # Codes, and what the bot answers: somebody waits for it.
+    ANSWER = 0
+    NOTICE = 1
+    ALERT = 2
+    TEST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,33 +62,28 @@ class Limits:
         self._config = config
 
     @asynccontextmanager
-    async def at_once(self, kind: ChannelKind, address: str, within_s: float = math.inf) -> AsyncIterator[None]:
-        """Send inside: for the answer to a person who waits, which goes before all that is in line.
-
-        Raises Retryable when it would take longer.
-        """
-        until_s = time.monotonic() + within_s
-        while not isinstance(permit := await self.take("", kind, address, is_urgent=True), Permit):
-            if time.monotonic() + permit > until_s:
-                raise Retryable("waiting for the rate limit")
+    async def at_once(self, kind: ChannelKind, address: str) -> AsyncIterator[None]:
+        """Send inside: for what the bot answers to a person, which is no message of the pipeline's."""
+        answer = security.new_id()
+        while not isinstance(permit := await self.take(answer, kind, address, Priority.ANSWER), Permit):
             await asyncio.sleep(permit)
         try:
             yield
         finally:
             await self.settle(permit)
 
-    async def take(self, delivery: str, kind: ChannelKind, address: str, *, is_urgent: bool = False) -> Permit | float:
-        """Leave to send one message now, or the seconds after which to ask again; the delivery's turn is kept meanwhile."""
+    async def take(self, message: str, kind: ChannelKind, address: str, priority: Priority) -> Permit | float:
+        """Leave to send one message now, or the seconds after which to ask again; its turn is kept meanwhile."""
         permit = Permit(limits_of(kind, address, self._config), security.new_id())
         if not permit.limits:
             return permit
         ask = script("permit").call(
             int,
             windows=permit.windows,
-            id=delivery,
+            id=message,
             place=permit.place,
             lease=LEASE_MS,
-            urgent=int(is_urgent),
+            priority=int(priority),
             limits=[number for limit in permit.limits for number in (limit.most, limit.window_ms + MARGIN_MS)],
         )
         wait_ms = await ask.run(self._client)
@@ -94,16 +99,10 @@ class Limits:
 
 def limits_of(kind: ChannelKind, address: str, config: Settings) -> tuple[Limit, ...]:
     """What a message to the address counts against."""
+    return tuple(Limit(_name(kind, it), it.most, it.window_ms) for it in channels.of(kind).limits(address, config))
+
+
+def _name(kind: ChannelKind, limit: RateLimit) -> str:
     # Addresses are people's; a key holds a digest.
-    recipient = f"{kind}:{hashlib.blake2s(address.encode(), digest_size=12).hexdigest()}"
-    if kind is ChannelKind.TELEGRAM:
-        limits = (Limit(kind, config.telegram_bot_rate, SECOND_MS), Limit(recipient, config.telegram_chat_rate, SECOND_MS))
-        # Telegram gives groups and channels negative ids.
-        is_group = address.startswith(("-", "@"))
-        return (*limits, Limit(f"{recipient}:minute", config.telegram_group_rate, MINUTE_MS)) if is_group else limits
-    if kind is ChannelKind.WHATSAPP:
-        per_recipient = Limit(recipient, config.whatsapp_recipient_rate, SECOND_MS)
-        return (Limit(kind, config.whatsapp_sender_rate, SECOND_MS), per_recipient)
-    if kind is ChannelKind.EMAIL:
-        return (Limit(kind, config.smtp_rate, SECOND_MS),)
-    return ()
+    digest = hashlib.blake2s(limit.of.encode(), digest_size=12).hexdigest() if limit.of else ""
+    return ":".join(filter(None, (kind, digest, limit.name)))

@@ -1,4 +1,4 @@
-"""Sends from the worker's event loop, where the channels' connections stay open from one message to the next."""
+"""The stage that hands a message to its channel's sender, within one deadline for the whole of the call."""
 
 import asyncio
 import logging
@@ -7,27 +7,12 @@ from collections.abc import Mapping
 from stormalert.errors import DeliveryError, Permanent, Retryable
 from stormalert.model import ChannelKind
 from workers.channels import Sender
-from workers.loop import Loop
 from workers.render import Message
 
 log = logging.getLogger("stormalert")
 
-# For one message, connecting included; below marks.CLAIM_MS, limits.LEASE_MS and queues.JOB_TIMEOUT_S.
+# For one message, connecting included; below dedup.CLAIM_MS, limits.LEASE_MS and queues.JOB_TIMEOUT_S.
 SEND_S = 9.0
-
-
-class Post:
-    def __init__(self, channels: Mapping[ChannelKind, Sender], loop: Loop, send_s: float = SEND_S) -> None:
-        self._channels = channels
-        self._loop = loop
-        self._send_s = send_s
-
-    def send(self, kind: ChannelKind, address: str, message: Message) -> str:
-        """For threads: the same as carry."""
-        return self._loop.run(self.carry(kind, address, message))
-
-    async def carry(self, kind: ChannelKind, address: str, message: Message) -> str:
-        return await send(self._channels, kind, address, message, self._send_s)
 
 
 async def send(
@@ -37,9 +22,18 @@ async def send(
     sender = channels.get(kind)
     if sender is None:
         raise Permanent(f"{kind} is not set up", "its settings are empty")
+    call = asyncio.ensure_future(sender.send(address, message))
     try:
-        async with asyncio.timeout(within_s):
-            return await sender.send(address, message)
+        # Not asyncio.timeout: that would wait until the sender has heard of its end.
+        await asyncio.wait((call,), timeout=within_s)
+    finally:
+        if not call.done():
+            call.cancel()
+            call.add_done_callback(_hear)
+    if not call.done():
+        raise Retryable("timed out")
+    try:
+        return call.result()
     except DeliveryError:
         raise
     except TimeoutError:
@@ -47,3 +41,9 @@ async def send(
     except Exception as error:  # boundary: whatever a channel's library raises, its text may hold a secret
         log.error("channel failed", extra={"channel": kind, "error": type(error).__name__})
         raise Retryable("unexpected error", type(error).__name__) from None
+
+
+def _hear(call: asyncio.Future[str]) -> None:
+    """The end of a call that nobody waits for any more."""
+    if not call.cancelled() and (error := call.exception()) is not None:
+        log.debug("channel ended late", extra={"error": type(error).__name__})

@@ -19,8 +19,8 @@ rq.serializers.PickleSerializer = JSONSerializer  # type: ignore[assignment]
 
 SERIALIZER = JSONSerializer
 NAME = "deliveries"
-# Behind the other one: a worker takes from it what it has hands for.
-SUMMARIES = "summaries"
+# Behind the other one: a worker takes from it what it has hands for. In Redis it has its first name.
+DIGESTS = "summaries"
 DELIVER = "workers.jobs.deliver"
 
 # The last resort; the channels' own time-outs are shorter.
@@ -44,9 +44,9 @@ def open_queue(connection: Redis) -> Queue:
     return Queue(NAME, connection=connection, serializer=SERIALIZER, job_class=DeliveryJob)
 
 
-def open_summaries(connection: Redis) -> Queue:
-    """Jobs of summaries; their one argument is the summary's id."""
-    return Queue(SUMMARIES, connection=connection, serializer=SERIALIZER, job_class=DeliveryJob)
+def open_digests(connection: Redis) -> Queue:
+    """Jobs of digests; their one argument is the digest's id."""
+    return Queue(DIGESTS, connection=connection, serializer=SERIALIZER, job_class=DeliveryJob)
 
 
 def enqueue(queue: Queue, *deliveries: str) -> None:
@@ -95,8 +95,8 @@ def open_scheduler(connection: Redis) -> RQScheduler:
     RQ's worker would fork a process for it, which outlives a killed worker and keeps its lock for a minute. Here the
     dispatcher calls it, without the lock: two that move the same job make it run twice, which delivering tolerates.
     """
-    scheduler = RQScheduler([NAME, SUMMARIES], connection, serializer=SERIALIZER)
-    scheduler.prepare_registries([NAME, SUMMARIES])
+    scheduler = RQScheduler([NAME, DIGESTS], connection, serializer=SERIALIZER)
+    scheduler.prepare_registries([NAME, DIGESTS])
     return scheduler
 
 

@@ -1,4 +1,4 @@
-"""How many alerts a user is sent one by one, in some seconds and in an hour; the others are told together (summary.py)."""
+"""How many alerts a user is sent one by one, in some seconds and in an hour; the others are told together (digest.py)."""
 
 from collections.abc import Mapping, Sequence
 

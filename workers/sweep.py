@@ -26,16 +26,16 @@ WORKER_FACT = "rq_worker"
 
 
 class Sweeper:
-    def __init__(self, store: Store, queue: Queue, summaries: Queue, client: Redis) -> None:
+    def __init__(self, store: Store, queue: Queue, digests: Queue, client: Redis) -> None:
         self._store = store
         self._queue = queue
-        self._summaries = summaries
+        self._digests = digests
         self._client = client
         self.swept = 0
 
     def sweep(self) -> None:
         unfinished = self._store.unfinished_deliveries(now_ms() - QUIET_MS, now_ms(), BATCH)
-        self._summarize(list({each.summary for each in unfinished if each.summary}))
+        self._queue_digests(list({each.summary for each in unfinished if each.summary}))
         waiting = {delivery.id: delivery for delivery in unfinished if not delivery.summary}
         for delivery, worker in queues.unattended(self._queue, list(waiting)).items():
             # Its job may have come to its end since the store was asked; then the store knows more now.
@@ -48,11 +48,11 @@ class Sweeper:
             self.swept += 1
             log.warning("delivery queued again", extra={"delivery": delivery, "dead_worker": worker or "none"})
 
-    def _summarize(self, due: Sequence[str]) -> None:
-        """Make the jobs of summaries; one that was told makes room for what came too late for it."""
-        for summary, worker in queues.unattended(self._summaries, due).items():
+    def _queue_digests(self, due: Sequence[str]) -> None:
+        """Make the jobs of digests; one that was told makes room for what came too late for it."""
+        for digest, worker in queues.unattended(self._digests, due).items():
             if not worker or not self._is_alive(worker):
-                queues.enqueue_again(self._summaries, summary)
+                queues.enqueue_again(self._digests, digest)
 
     def _is_alive(self, worker: str) -> bool:
         process, _, _random = worker.rpartition("-")

@@ -1,11 +1,11 @@
-"""`python -m workers work`: one worker, with its clients, its courier and its heartbeat in an event loop beside it."""
+"""`python -m workers work`: one worker; its clients, the stages and the heartbeat are in an event loop beside it."""
 
 import logging
 import os
 import socket
 import sys
 from collections.abc import Sequence
-from functools import partial
+from concurrent.futures import Future
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -15,15 +15,19 @@ from stormalert.access import security
 from stormalert.config import overrides
 from stormalert.errors import StormError
 from stormalert.logs import start_logging
-from stormalert.notify import channels
 from stormalert.store import open_store
+from stormalert.units import now_ms
 from workers.channels import open_channels
-from workers.deliver import Courier, Report
+from workers.deliver import PATIENCE, Deliverer
 from workers.limits import Limits
 from workers.loop import Loop
-from workers.markers import Marks
-from workers.post import Post
-from workers.queues import NAME, SERIALIZER, SUMMARIES, DeliveryJob, open_queue, open_summaries
+from workers.pipeline.collect import Collector
+from workers.pipeline.counters import Counters
+from workers.pipeline.dedup import DedupMarkers
+from workers.pipeline.outcome import Report
+from workers.pipeline.record import Recorder
+from workers.pipeline.send import open_sending
+from workers.queues import DIGESTS, NAME, SERIALIZER, DeliveryJob, open_digests, open_queue
 from workers.sweep import WORKER_FACT
 from workers.worker import DeliveryWorker
 
@@ -58,19 +62,21 @@ def _work(watch: process.OverridesWatch, loop: Loop) -> None:
     store = open_store(config.mongodb_uri, config.sqlite_path)
     senders = loop.run(open_channels(config))
     thread_client = process.connect_in_thread(config.redis_url)
-    switch_off = partial(channels.switch_off, store, thread_client)
-    courier = Courier(store, Marks(client), Limits(client, config), Post(senders, loop), switch_off)
+    counters = Counters()
+    sending = open_sending(client, thread_client, store, Limits(client, config), senders, PATIENCE, counters)
+    deliverer = Deliverer(Collector(store, DedupMarkers(client), now_ms), sending)
+    recorder = Recorder(store, counters, now_ms)
 
     heartbeat = process.Heartbeat("worker", client)
-    # One dictionary: what the courier counts is what the heartbeat shows.
-    heartbeat.facts = courier.counts
+    # One dictionary: what is counted is what the heartbeat shows.
+    heartbeat.facts = counters.facts
     heartbeat.facts[WORKER_FACT] = name
     # RQ's own first words to a Redis that is full would end the process.
     loop.run(process.wait_for_redis(client, heartbeat=heartbeat))
     log.info("started", extra={"channels": ", ".join(sorted(senders)) or "none", WORKER_FACT: name})
     try:
         with loop.beating(heartbeat):
-            worker = open_worker(Redis.from_url(config.rq_url), name, courier, loop)
+            worker = open_worker(Redis.from_url(config.rq_url), name, deliverer, recorder, loop)
             watching = loop.start(watch.watch(worker.stop_when_idle))
             worker.work(logging_level="WARNING")
             watching.cancel()
@@ -83,15 +89,15 @@ def _work(watch: process.OverridesWatch, loop: Loop) -> None:
     log.info("stopped")
 
 
-def open_worker(connection: Redis, name: str, courier: Courier, loop: Loop) -> DeliveryWorker:
-    def deliver(ids: Sequence[str], report: Report) -> None:
-        loop.start(courier.deliver(ids, report))
+def open_worker(connection: Redis, name: str, deliverer: Deliverer, recorder: Recorder, loop: Loop) -> DeliveryWorker:
+    def deliver(ids: Sequence[str], report: Report) -> Future[None]:
+        return loop.start(deliverer.deliver(ids, report))
 
-    def summarize(ids: Sequence[str], report: Report) -> None:
-        loop.start(courier.summarize(ids, report))
+    def digest(ids: Sequence[str], report: Report) -> Future[None]:
+        return loop.start(deliverer.digest(ids, report))
 
     return DeliveryWorker(
-        [open_queue(connection), open_summaries(connection)],
+        [open_queue(connection), open_digests(connection)],
         name=name,
         connection=connection,
         serializer=SERIALIZER,
@@ -99,6 +105,6 @@ def open_worker(connection: Redis, name: str, courier: Courier, loop: Loop) -> D
         worker_ttl=WORKER_TTL_S,
         maintenance_interval=MAINTENANCE_S,
         log_job_description=False,
-        deliver={NAME: deliver, SUMMARIES: summarize},
-        record=courier.record,
+        deliver={NAME: deliver, DIGESTS: digest},
+        record=recorder.record,
     )

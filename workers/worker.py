@@ -1,7 +1,7 @@
 """An RQ worker that has many deliveries in hand at once.
 
 RQ's own runs one job at a time, with a dozen round trips for each. This one takes jobs by the batch, hands them to the
-courier's event loop, and closes them by the batch as they end. In Redis everything stands as RQ would have written it, so its
+deliverer's event loop, and closes them by the batch as they end. In Redis everything stands as RQ would have written it, so its
 dashboard, its registries and its clean-up work. What a killed worker had in hand is found by sweep.py.
 """
 
@@ -11,6 +11,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -25,9 +27,8 @@ from rq.worker.base import WorkerStatus
 from stormalert.errors import StormError
 from stormalert.model import DeliveryState
 from stormalert.process import UNREACHABLE
-from workers.deliver import Report
+from workers.pipeline.outcome import Done, Ended, Later, Outcome, Report
 from workers.queues import JOB_TIMEOUT_S, RESULT_S
-from workers.stages import Done, Ended, Later, Outcome
 
 log = logging.getLogger("stormalert")
 
@@ -39,18 +40,21 @@ BEAT_S = 5.0
 AWAY_S = 0.5
 # What ends within this is told to the store and to RQ at once; the people have it already.
 LINGER_S = 0.03
+# What nobody could deal with comes again after this.
+BROKEN_S = 300.0
 
-# By the name of the queue that a job came from.
-Deliver = Mapping[str, Callable[[Sequence[str], Report], object]]
+Deliver = Callable[[Sequence[str], Report], Future[None]]
 Record = Callable[[Sequence[Ended]], None]
 
 
 class DeliveryWorker(SimpleWorker):
-    """`deliver` starts deliveries and reports each from another thread; `record` tells the store before RQ is told."""
+    """`deliver` starts deliveries, by the name of the queue that their jobs came from, and reports each from another thread;
+    `record` tells the store before RQ is told.
+    """
 
     max_connection_wait_time = 2.0
 
-    def __init__(self, *args: Any, deliver: Deliver, record: Record, **options: Any) -> None:
+    def __init__(self, *args: Any, deliver: Mapping[str, Deliver], record: Record, **options: Any) -> None:
         super().__init__(*args, **options)
         self._deliver, self._record = deliver, record
         self._hands: dict[str, tuple[Job, Execution]] = {}
@@ -100,6 +104,8 @@ class DeliveryWorker(SimpleWorker):
         is_burst = timeout is None
         lost_s = 0.0
         while not self._stop_requested:
+            if not self._clerk.is_alive():
+                raise StormError("the thread that closes jobs has ended")
             try:
                 self._beat()
                 if self.should_run_maintenance_tasks:
@@ -140,7 +146,24 @@ class DeliveryWorker(SimpleWorker):
         accepted = [each for each in jobs if self._accepts(each)]
         for origin, deliver in self._deliver.items():
             if ids_of_queue := [each.id for each in accepted if each.origin == origin]:
-                deliver(ids_of_queue, self._report)
+                self._hear(deliver, ids_of_queue)
+
+    def _hear(self, deliver: Deliver, ids: Sequence[str]) -> None:
+        """Start them, and see to it that each comes to an end: a delivery that breaks before it can report keeps no hand."""
+        open_ids = set(ids)
+
+        def report(ended: Ended) -> None:
+            open_ids.discard(ended.id)
+            self._report(ended)
+
+        def close(delivering: Future[None]) -> None:
+            error = None if delivering.cancelled() else delivering.exception()
+            if error is not None:
+                log.error("deliveries broke", exc_info=error, extra={"count": len(open_ids)})
+            for job_id in open_ids:
+                self._report(Ended(job_id, Later(BROKEN_S, f"unexpected error: {type(error).__name__}")))
+
+        deliver(ids, report).add_done_callback(close)
 
     def teardown(self) -> None:
         """What is in hand comes to its end first."""
@@ -248,11 +271,21 @@ class DeliveryWorker(SimpleWorker):
             is_open = None not in batch
             ended = [each for each in batch if each is not None]
             if ended:
-                self._patiently(partial(self._record, ended))
-                self._patiently(partial(self._tell_rq, ended))
+                self._patiently(partial(self._tell_rq, self._recorded(ended)))
                 for each in ended:
                     self._hands.pop(each.id, None)
                 self._freed.set()
+
+    def _recorded(self, ended: Sequence[Ended]) -> Sequence[Ended]:
+        """As RQ is to hear of them; what the store cannot be told comes again."""
+        try:
+            self._patiently(partial(self._record, ended))
+        except Exception as error:  # boundary: one of them, whatever it holds, stops no other
+            if len(ended) > 1:
+                return [told for each in ended for told in self._recorded([each])]
+            log.exception("delivery not recorded", extra={"delivery": ended[0].id})
+            return [replace(ended[0], outcome=Later(BROKEN_S, f"unexpected error: {type(error).__name__}"))]
+        return ended
 
 
 @contextlib.contextmanager

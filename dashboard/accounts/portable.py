@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from starlette.responses import Response, StreamingResponse
 
-from stormalert.model import Record, Rule, User
+from stormalert import channels
+from stormalert.model import Channel, Record, Rule, User
 from stormalert.notify import preferences, templates
 from stormalert.store import Store
 
@@ -22,7 +23,7 @@ def _text(store: Store, user: User) -> Iterator[str]:
     """In pieces: the history may be long."""
     yield f'{{"user":{_json(user)}'
     yield f',"sessions":{_list(store.sessions_of(user.id))}'
-    yield f',"channels":{_list(store.channels_of(user.id))}'
+    yield f',"channels":{_list([_shown(it) for it in store.channels_of(user.id)])}'
     yield f',"mutes":{_list(store.mutes_of(user.id, 0))}'
     yield f',"watchlist":{store.watchlist(user.id)}'
     burst = preferences.burst(store, user.id)
@@ -35,6 +36,10 @@ def _text(store: Store, user: User) -> Iterator[str]:
     yield '],"audit":['
     yield from _joined(_json(entry) for entry in store.audit(limit=100_000, user=user.id))
     yield "]}"
+
+
+def _shown(channel: Channel) -> Channel:
+    return channel.model_copy(update={"address": channels.shown(channel)})
 
 
 def _rules(store: Store, user: User) -> Iterator[str]:

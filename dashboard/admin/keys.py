@@ -7,13 +7,22 @@ import streamlit as st
 from dashboard import resources
 from dashboard.accounts import authentication
 from dashboard.admin.access import admin, attempt
+from stormalert import channels
+from stormalert.channels import ChannelKind
 from stormalert.config import overrides, settings
 
 
 def show() -> None:
     """Those of the channels; Kite's are on its own part."""
     st.caption("What is set here goes before the environment; the processes take it up within seconds.")
-    ask(overrides.CHANNELS)
+    # One that two channels need is asked for once.
+    asked: set[str] = set()
+    for channel in (channels.of(kind) for kind in ChannelKind):
+        if names := [name for name in channel.account if name not in asked]:
+            st.subheader(channel.name, anchor=False)
+            st.caption(channel.set_up)
+            ask(names)
+            asked.update(names)
 
 
 def ask(names: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from dashboard.admin.access import admin, attempt, link
 from dashboard.channels import verification
 from dashboard.system import onboarding, onboarding_steps
 from stormalert.config import overrides
-from stormalert.notify.send_requests import ErrandKind
+from stormalert.notify.send_requests import SendKind
 
 _EVERY_S = 3
 _ICONS = {True: ":material/check_circle:", False: ":material/radio_button_unchecked:"}
@@ -92,8 +92,8 @@ def _closing() -> None:
     for channel in resources.store().channels_of(user):
         if channel.takes_alerts:
             if st.button("Send a test message", icon=":material/send:", help="To your first channel."):
-                verification.ask(channel, ErrandKind.TEST)
-            verification.show_errand(channel)
+                verification.ask(channel, SendKind.TEST)
+            verification.show_request(channel)
             break
     if onboarding.is_closed():
         if st.button("Lead me again", help="Shows the next step on the Live page until all are done."):

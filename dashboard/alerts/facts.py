@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from dashboard import texts
 from dashboard.chart import PriceLine, levels
+from stormalert import channels as kinds
 from stormalert import words
 from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction, Kind
 from stormalert.units import MINUTE_MS, SECOND_MS, format_percent
@@ -84,7 +85,7 @@ def lines(alert: Alert) -> list[PriceLine]:
 
 def histories(alert: Alert, deliveries: Sequence[Delivery], channels: Sequence[Channel]) -> list[DeliveryHistory]:
     """By channel, those that were tried first; each in order of time."""
-    addresses = {channel.id: channel.address for channel in channels}
+    addresses = {channel.id: kinds.shown(channel) for channel in channels}
     tried = sorted(deliveries, key=lambda it: (it.queued_ms, it.id))
     found = [
         DeliveryHistory(texts.CHANNEL_NAMES[it.channel_kind], addresses.get(it.channel, ""), it.state, _steps(alert, it))
@@ -92,7 +93,7 @@ def histories(alert: Alert, deliveries: Sequence[Delivery], channels: Sequence[C
     ]
     for channel in texts.without(deliveries, channels):
         step = HistoryStep(0, f"not sent: {texts.why_not_sent(channel)}")
-        found.append(DeliveryHistory(texts.CHANNEL_NAMES[channel.kind], channel.address, "absent", (step,)))
+        found.append(DeliveryHistory(texts.CHANNEL_NAMES[channel.kind], kinds.shown(channel), "absent", (step,)))
     return found
 
 

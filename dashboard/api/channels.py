@@ -15,7 +15,7 @@ from stormalert.errors import InputError
 from stormalert.model import STAND_IN_MAX_MIN, Channel, ChannelKind, DeliveryState, QuietHours, Scope, sentences
 from stormalert.notify import linking, send_requests
 from stormalert.notify.linking import Linking
-from stormalert.notify.send_requests import ErrandKind, ErrandState
+from stormalert.notify.send_requests import SendKind, SendState
 
 router = APIRouter(prefix="/channels", tags=["channels"], route_class=Guarded)
 
@@ -47,7 +47,7 @@ class Code(Input):
 
 class Errand(Output):
     id: str
-    state: ErrandState
+    state: SendState
     reason: str
 
 
@@ -64,7 +64,7 @@ def list_channels(who: Who) -> list[ChannelOut]:
 def add_channel(who: Who, response: Response, asked: NewChannel) -> ChannelOut:
     """A new address; a code is sent to it, and alerts when that was entered."""
     channel = book.add(resources.store(), who.user, asked.kind, asked.address, resources.config())
-    send_requests.ask(resources.thread_redis(), ErrandKind.CODE, channel.id)
+    send_requests.ask(resources.thread_redis(), SendKind.CODE, channel.id)
     response.headers["Location"] = f"/api/channels/{channel.id}"
     return ChannelOut.of(channel)
 
@@ -101,7 +101,7 @@ def delete_channel(who: Who, channel: RecordId) -> None:
 @router.post("/{channel}/code", status_code=202, **access(AccessRule.MEMBER, Scope.WRITE, 404))
 def send_code(who: Who, channel: RecordId) -> Errand:
     """Send another code to it."""
-    return _ask(_own(who, channel), ErrandKind.CODE)
+    return _ask(_own(who, channel), SendKind.CODE)
 
 
 @router.post("/{channel}/verify", **access(AccessRule.MEMBER, Scope.WRITE, 404))
@@ -115,17 +115,17 @@ def verify_channel(who: Who, channel: RecordId, asked: Code) -> ChannelOut:
 @router.post("/{channel}/test", status_code=202, **access(AccessRule.MEMBER, Scope.WRITE, 404, 409))
 def test_channel(who: Who, channel: RecordId) -> Errand:
     """Send a test message to it."""
-    return _ask(book.proven(_own(who, channel)), ErrandKind.TEST)
+    return _ask(book.proven(_own(who, channel)), SendKind.TEST)
 
 
 @router.get("/{channel}/errands/{errand}", **access(AccessRule.MEMBER, Scope.READ, 404))
 def get_errand(who: Who, channel: RecordId, errand: RecordId) -> Errand:
     """What became of a code or a test message, for ten minutes."""
     _own(who, channel)
-    outcome = send_requests.outcome(resources.thread_redis(), errand)
-    if outcome is None:
+    result = send_requests.result(resources.thread_redis(), errand)
+    if result is None:
         raise not_found("errand")
-    return Errand(id=errand, state=outcome.state, reason=outcome.reason)
+    return Errand(id=errand, state=result.state, reason=result.reason)
 
 
 @router.get("/{channel}/secret", **access(AccessRule.MEMBER, None, 404, 409))
@@ -158,5 +158,5 @@ def _own(who: SignedIn, channel_id: str) -> Channel:
     return channel
 
 
-def _ask(channel: Channel, kind: ErrandKind) -> Errand:
-    return Errand(id=send_requests.ask(resources.thread_redis(), kind, channel.id), state=ErrandState.WAITING, reason="")
+def _ask(channel: Channel, kind: SendKind) -> Errand:
+    return Errand(id=send_requests.ask(resources.thread_redis(), kind, channel.id), state=SendState.WAITING, reason="")

@@ -6,6 +6,7 @@ from fastapi import Path, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from dashboard.web.problems import Refused
+from stormalert import channels as kinds
 from stormalert.model import (
     Alert,
     Channel,
@@ -172,7 +173,7 @@ class ChannelOut(Output):
 
     @classmethod
     def of(cls, channel: Channel) -> "ChannelOut":
-        return cls.model_validate(channel.model_dump(include=set(cls.model_fields)))
+        return cls.model_validate(channel.model_dump(include=set(cls.model_fields)) | {"address": kinds.shown(channel)})
 
 
 class InstrumentOut(Output):

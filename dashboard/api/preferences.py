@@ -24,7 +24,7 @@ class BurstIn(Input):
     within_s: Annotated[Whole, Field(ge=1, le=300)]
 
 
-class Wishes(Input):
+class NotificationPreferences(Input):
     burst: BurstIn | None = Field(None, description="more alerts than that are told together; null: as the policy has it")
     template: Annotated[str, Field(max_length=templates.LONGEST)] = Field(
         "", description="one's own message; empty: the usual one"
@@ -46,16 +46,16 @@ class MuteOut(Output):
 
 
 @router.get("/settings", **access(AccessRule.MEMBER, Scope.READ))
-def get_settings(who: Who) -> Wishes:
+def get_settings(who: Who) -> NotificationPreferences:
     """How one's messages are worded, and when many are told together."""
     store = resources.store()
     burst = preferences.burst(store, who.user.id)
     own = BurstIn(most=burst.most, within_s=burst.within_s) if burst else None
-    return Wishes(burst=own, template=templates.template_of(store, who.user.id))
+    return NotificationPreferences(burst=own, template=templates.template_of(store, who.user.id))
 
 
 @router.put("/settings", **access(AccessRule.MEMBER, Scope.WRITE))
-def set_settings(who: Who, asked: Wishes) -> Wishes:
+def set_settings(who: Who, asked: NotificationPreferences) -> NotificationPreferences:
     store = resources.store()
     templates.save_template(store, who.user.id, asked.template)
     preferences.save_burst(store, who.user.id, Burst.model_validate(asked.burst.model_dump()) if asked.burst else None)

@@ -37,7 +37,7 @@ from stormalert.config import policy
 from stormalert.errors import Conflict, InputError
 from stormalert.model import Direction, Kind, Repeat, Rule, RuleFilter, RuleState, Scope, sentences
 from stormalert.notify import preferences
-from stormalert.notify.preferences import Loudness, RuleWish
+from stormalert.notify.preferences import Loudness, RulePreferences
 from stormalert.rules import line as rule_line
 from stormalert.rules import table as rule_table
 from stormalert.rules.line import WATCHLIST, WATCHLIST_WORD
@@ -220,8 +220,8 @@ def rearm_rule(who: Who, rule: RecordId) -> RuleOut:
 @router.get("/{rule}/messages", **access(AccessRule.MEMBER, Scope.READ, 404))
 def get_messages(who: Who, rule: RecordId) -> Messages:
     """How the rule's alerts are told."""
-    wish = preferences.of_rule(resources.store(), _own(who, rule).id)
-    return Messages(loudness=wish.loudness, channels=list(wish.channels))
+    wanted = preferences.of_rule(resources.store(), _own(who, rule).id)
+    return Messages(loudness=wanted.loudness, channels=list(wanted.channels))
 
 
 @router.put("/{rule}/messages", **access(AccessRule.MEMBER, Scope.WRITE, 404))
@@ -230,9 +230,9 @@ def set_messages(who: Who, rule: RecordId, asked: Messages) -> Messages:
     own = {channel.id for channel in resources.store().channels_of(who.user.id)}
     if strange := [channel for channel in asked.channels if channel not in own]:
         raise InputError(f"found the channel {strange[0]!r}, expected one of your own")
-    wish = RuleWish(loudness=asked.loudness, channels=tuple(dict.fromkeys(asked.channels)))
-    preferences.save_of_rule(resources.store(), _own(who, rule).id, wish)
-    return Messages(loudness=wish.loudness, channels=list(wish.channels))
+    wanted = RulePreferences(loudness=asked.loudness, channels=tuple(dict.fromkeys(asked.channels)))
+    preferences.save_of_rule(resources.store(), _own(who, rule).id, wanted)
+    return Messages(loudness=wanted.loudness, channels=list(wanted.channels))
 
 
 def _own(who: SignedIn, rule_id: str) -> Rule:

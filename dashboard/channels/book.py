@@ -3,7 +3,7 @@
 from functools import cache
 from zoneinfo import available_timezones
 
-from dashboard.channels import addresses
+from stormalert import channels
 from stormalert.access.security import new_id, webhook_secret
 from stormalert.config import policy
 from stormalert.config.settings import Settings
@@ -14,11 +14,18 @@ from stormalert.store import Store
 
 def add(store: Store, user: User, kind: ChannelKind, address: str, config: Settings) -> Channel:
     """A channel that is not verified yet. Raises InputError, LimitReached among them."""
-    address = addresses.checked(kind, address, allows_private=config.webhook_private == "allow")
+    channel = Channel(id=new_id(), user=user.id, kind=kind, address=checked(kind, address, config), is_verified=False)
     policy.check_channels(store, user.id)
-    if any((it.kind, it.address) == (kind, address) for it in store.channels_of(user.id)):
+    if any((it.kind, channels.shown(it)) == (kind, channels.shown(channel)) for it in store.channels_of(user.id)):
         raise InputError("This channel is there already.")
-    return store.save_channel(Channel(id=new_id(), user=user.id, kind=kind, address=address, is_verified=False))
+    return store.save_channel(channel)
+
+
+def checked(kind: ChannelKind, text: str, config: Settings) -> str:
+    """The address as it is stored; the provider has the last word. Raises InputError."""
+    if not text.strip():
+        raise InputError("Enter an address first.")
+    return channels.of(kind).check(text.strip(), config)
 
 
 @cache
@@ -37,17 +44,6 @@ def proven(channel: Channel) -> Channel:
 def secret_of(channel: Channel, config: Settings) -> str:
     """Of a webhook. Raises Conflict."""
     master_secret = config.master_secret.get_secret_value()
-    if channel.kind is not ChannelKind.WEBHOOK or not master_secret:
+    if not channels.of(channel.kind).is_signed or not master_secret:
         raise Conflict("Only webhooks have a secret, and only with a STORM_MASTER_SECRET.")
     return webhook_secret(channel.id, master_secret)
-
-
-def working_kinds(config: Settings) -> set[ChannelKind]:
-    """What this server has an account for."""
-    accounts = {
-        ChannelKind.TELEGRAM: config.telegram_bot_token.get_secret_value(),
-        ChannelKind.WHATSAPP: config.twilio_sid and config.twilio_auth_token.get_secret_value(),
-        ChannelKind.EMAIL: config.smtp_url,
-        ChannelKind.WEBHOOK: config.master_secret.get_secret_value(),
-    }
-    return {kind for kind, account in accounts.items() if account}

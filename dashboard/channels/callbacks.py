@@ -10,9 +10,10 @@ from twilio.request_validator import SIGNATURE_HEADER, RequestValidator
 
 from dashboard import resources
 from dashboard.channels import reports
+from stormalert.channels import whatsapp
 from stormalert.errors import Conflict, StormError
 from stormalert.model import Delivery, DeliveryState
-from stormalert.notify import alarms, channels, twilio_codes
+from stormalert.notify import alarms, channels
 from stormalert.process import REDIS_ERRORS
 from stormalert.redis import keys
 from stormalert.store import Store
@@ -122,13 +123,13 @@ async def _record(first: Delivery, message: str, sid: str, status: str, code: in
 
 
 async def _act(store: Store, delivery: Delivery, code: int, number: str) -> None:
-    row, has_template = twilio_codes.meaning(code), bool(resources.config().twilio_content_sid)
-    reason = twilio_codes.reason_of(code, has_template=has_template)
-    if row.wants_template:
+    meaning, has_template = whatsapp.CHANNEL.meaning(code), bool(resources.config().twilio_content_sid)
+    reason = whatsapp.reason_of(code, has_template=has_template)
+    if meaning.wants_template:
         await resources.loop_redis().delete(keys.inbound(number))
-    if row.needs_admin or (row.wants_template and not has_template):
+    if meaning.needs_admin or (meaning.wants_template and not has_template):
         await asyncio.to_thread(alarms.raise_alarm, store, delivery.channel_kind, reason)
-    channel = await asyncio.to_thread(store.channel, delivery.channel) if row.is_address_dead else None
+    channel = await asyncio.to_thread(store.channel, delivery.channel) if meaning.is_address_dead else None
     if channel is not None and channel.address == number:
         await asyncio.to_thread(channels.switch_off, store, resources.thread_redis(), channel, reason)
 

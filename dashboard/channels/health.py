@@ -3,18 +3,13 @@
 from collections.abc import Sequence
 
 from dashboard import texts
-from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState
+from stormalert import channels
+from stormalert.model import Channel, Delivery, DeliveryState
 from stormalert.notify.alarms import Alarm
 from stormalert.store import Store
 
 # Alerts that are looked through for each channel's newest message.
 LOOKED_AT = 10
-_MEND = {
-    ChannelKind.TELEGRAM: "Open the bot in Telegram and press Start, or link the chat anew; then switch it on again.",
-    ChannelKind.WHATSAPP: "See that the number is right, and write a word to ours from it; then switch it on again.",
-    ChannelKind.EMAIL: "See that the address is right and its mailbox takes mail; then switch it on again.",
-    ChannelKind.WEBHOOK: "See that your program answers at this address with 200; then switch it on again.",
-}
 
 
 def newest(store: Store, user: str) -> dict[str, Delivery]:
@@ -30,7 +25,7 @@ def newest(store: Store, user: str) -> dict[str, Delivery]:
 def trouble(channel: Channel, last: Delivery | None, alarms: Sequence[Alarm]) -> str:
     """What is wrong and what to do, in words; empty when nothing is."""
     if channel.reason:
-        return f"Switched off: {channel.reason}. {_MEND[channel.kind]}"
+        return f"Switched off: {channel.reason}. {channels.of(channel.kind).mend}"
     if any(alarm.kind is channel.kind for alarm in alarms):
         return "The provider refuses this installation's messages. An admin has to mend it, and has been told."
     if channel.takes_alerts and last and last.state is DeliveryState.FAILED:

@@ -5,11 +5,10 @@ Channels that come first get every alert at once; behind each of them are its st
 
 from collections.abc import Sequence
 
+from stormalert import channels as kinds
 from stormalert import words
 from stormalert.model import STAND_IN_MAX_MIN, Channel, ChannelKind, DeliveryState
 
-# What providers tell of a message that they took, the furthest first.
-_REPORTED = {ChannelKind.WHATSAPP: [DeliveryState.READ, DeliveryState.DELIVERED, DeliveryState.SENT]}
 _NOT_SO_FAR = {
     DeliveryState.READ: "is not read",
     DeliveryState.DELIVERED: "is not on the phone",
@@ -18,8 +17,9 @@ _NOT_SO_FAR = {
 _STEP_MIN = 5
 
 
-def reported(kind: ChannelKind) -> list[DeliveryState]:
-    return _REPORTED.get(kind, [DeliveryState.SENT])
+def reported(kind: ChannelKind) -> Sequence[DeliveryState]:
+    """What its provider tells of a message that it took, the furthest first."""
+    return kinds.of(kind).reports
 
 
 def in_order(channels: Sequence[Channel]) -> list[Channel]:
@@ -50,7 +50,7 @@ def possible_firsts(channel: Channel, channels: Sequence[Channel]) -> list[Chann
 
 
 def name(channel: Channel) -> str:
-    return f"{words.CHANNELS[channel.kind]} {channel.address}"
+    return f"{words.CHANNELS[channel.kind]} {kinds.shown(channel)}"
 
 
 def told(channel: Channel, channels: Sequence[Channel]) -> str:

@@ -3,10 +3,11 @@
 import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
-from dashboard.channels import addresses, book, order, rows, verification, wording
+from dashboard.channels import book, order, rows, verification, wording
+from stormalert import channels as kinds
 from stormalert.errors import InputError
 from stormalert.model import Channel, ChannelKind
-from stormalert.notify.send_requests import ErrandKind
+from stormalert.notify.send_requests import SendKind
 
 
 def show() -> None:
@@ -17,7 +18,7 @@ def show() -> None:
     _way(channels)
     rows.show(channels)
     st.subheader("Add a channel", anchor=False)
-    if ChannelKind.TELEGRAM in book.working_kinds(resources.config()):
+    if any(kinds.of(kind).has_link for kind in kinds.set_up(resources.config())):
         verification.link_telegram()
     _addition()
     wording.show(who)
@@ -32,7 +33,7 @@ def _way(channels: list[Channel]) -> None:
     elif channels:
         st.warning("Alerts go nowhere: no channel is both verified and on. They are in the history all the same.")
     else:
-        st.info("Alerts go nowhere yet. Add a channel below: Telegram, WhatsApp, e-mail or a webhook.")
+        st.info(f"Alerts go nowhere yet. Add a channel below: {kinds.nouns()}.")
 
 
 def _addition() -> None:
@@ -41,7 +42,7 @@ def _addition() -> None:
         kind = left.selectbox("Channel", list(ChannelKind), format_func=texts.CHANNEL_NAMES.__getitem__)
         address = right.text_input("Address", max_chars=254)
         is_sent = button.form_submit_button("Add channel", type="primary", width="stretch")
-    st.caption("  \n".join(f"**{texts.CHANNEL_NAMES[it]}** – {text}" for it, text in addresses.HELP.items()))
+    st.caption("  \n".join(f"**{texts.CHANNEL_NAMES[it]}** – {kinds.of(it).address_help}" for it in ChannelKind))
     if not is_sent or kind is None:
         return
     try:
@@ -49,6 +50,6 @@ def _addition() -> None:
     except InputError as error:
         st.error(str(error))
         return
-    verification.ask(channel, ErrandKind.CODE)
+    verification.ask(channel, SendKind.CODE)
     flash.leave(f"{texts.CHANNEL_NAMES[kind]} added; a code is on its way to it.")
     st.rerun()

@@ -1,7 +1,7 @@
 """What Twilio reports of a message, and what that makes of its delivery. Pure."""
 
+from stormalert.channels import whatsapp
 from stormalert.model import Delivery, DeliveryState
-from stormalert.notify import twilio_codes
 
 _ORDER = (DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ)
 _FAILED = ("failed", "undelivered")
@@ -27,7 +27,7 @@ def after(delivery: Delivery, sid: str, status: str, code: int, *, has_template:
     if status in _FAILED:
         if not is_open:
             return None
-        reason = twilio_codes.reason_of(code, has_template=has_template)
+        reason = whatsapp.reason_of(code, has_template=has_template)
         is_tried_again = _may_do_better(code, has_template) and delivery.attempts < MOST_ATTEMPTS
         state = DeliveryState.QUEUED if is_tried_again else DeliveryState.FAILED
         return delivery.moved(changes | {"state": state, "reason": reason})
@@ -41,5 +41,5 @@ def after(delivery: Delivery, sid: str, status: str, code: int, *, has_template:
 
 
 def _may_do_better(code: int, has_template: bool) -> bool:
-    row = twilio_codes.meaning(code)
-    return row is twilio_codes.UNKNOWN or row.after_s is not None or (row.wants_template and has_template)
+    meaning = whatsapp.CHANNEL.meaning(code)
+    return meaning.is_retried or (meaning.wants_template and has_template)

@@ -7,17 +7,11 @@ import streamlit as st
 from dashboard import flash, resources, texts, viewer
 from dashboard.channels import book, health, order, preferences, verification
 from dashboard.web.html import render
+from stormalert import channels as kinds
 from stormalert.errors import Conflict
-from stormalert.model import Channel, ChannelKind, Delivery
+from stormalert.model import Channel, Delivery
 from stormalert.notify import alarms
-from stormalert.notify.send_requests import ErrandKind
-
-_ICONS = {
-    ChannelKind.TELEGRAM: ":material/send:",
-    ChannelKind.WHATSAPP: ":material/chat:",
-    ChannelKind.EMAIL: ":material/mail:",
-    ChannelKind.WEBHOOK: ":material/webhook:",
-}
+from stormalert.notify.send_requests import SendKind
 
 
 def show(channels: Sequence[Channel]) -> None:
@@ -29,12 +23,13 @@ def show(channels: Sequence[Channel]) -> None:
 
 
 def _row(channel: Channel, channels: Sequence[Channel], last: Delivery | None, raised: Sequence[alarms.Alarm]) -> None:
-    is_set_up = channel.kind in book.working_kinds(resources.config())
+    kind = kinds.of(channel.kind)
+    is_set_up = kind.is_set_up(resources.config())
     with st.container(border=True, key=f"channel-{channel.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{_ICONS[channel.kind]} **{texts.CHANNEL_NAMES[channel.kind]}**", width="content")
+            st.markdown(f"{kind.icon} **{kind.name}**", width="content")
             # As code: an address is never read as Markdown.
-            st.code(channel.address, language=None, wrap_lines=True)
+            st.code(kinds.shown(channel), language=None, wrap_lines=True)
         if not channel.is_verified:
             st.badge("Not verified", color="orange", icon=":material/hourglass_top:")
         elif channel.is_on:
@@ -50,7 +45,7 @@ def _row(channel: Channel, channels: Sequence[Channel], last: Delivery | None, r
         with st.container(horizontal=True, vertical_alignment="center"):
             _actions(channel, channels, is_set_up)
         if channel.is_verified:
-            verification.show_errand(channel)
+            verification.show_request(channel)
         else:
             verification.enter_code(channel)
 
@@ -64,11 +59,11 @@ def _actions(channel: Channel, channels: Sequence[Channel], is_set_up: bool) -> 
     if channel.is_verified:
         _switch(channel)
         if st.button("Test", icon=":material/send:", key=f"test-{channel.id}", help="Sends a message there now"):
-            verification.ask(channel, ErrandKind.TEST)
+            verification.ask(channel, SendKind.TEST)
         if changed := preferences.ask(channel, channels):
             _save([changed], "saved")
         _moves(channel, channels)
-    if channel.kind is ChannelKind.WEBHOOK and is_set_up:
+    if kinds.of(channel.kind).is_signed and is_set_up:
         with st.popover("Secret", icon=":material/key:"):
             st.caption("Each message is signed with it, as standardwebhooks.com says, so that you know that it is ours.")
             st.code(book.secret_of(channel, resources.config()), language=None)
@@ -77,8 +72,7 @@ def _actions(channel: Channel, channels: Sequence[Channel], is_set_up: bool) -> 
 
 
 def _switch(channel: Channel) -> None:
-    # Only Telegram sends without a sound.
-    choices = ["On", "Silent", "Off"] if channel.kind is ChannelKind.TELEGRAM else ["On", "Off"]
+    choices = ["On", "Silent", "Off"] if kinds.of(channel.kind).can_be_silent else ["On", "Off"]
     before = "Off" if not channel.is_on else "Silent" if channel.is_silent and "Silent" in choices else "On"
     choice = st.segmented_control(
         "Messages",
@@ -108,7 +102,7 @@ def _moves(channel: Channel, channels: Sequence[Channel]) -> None:
 @st.dialog("Remove channel")
 def _confirm_removal(channel: Channel) -> None:
     st.write("No more alerts go to this address. What was sent stays in the history.")
-    st.code(channel.address, language=None, wrap_lines=True)
+    st.code(kinds.shown(channel), language=None, wrap_lines=True)
     if st.button("Remove", type="primary", key="confirm-removal"):
         who = viewer.required()
         if channel.user == who.user.id:

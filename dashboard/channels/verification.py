@@ -5,16 +5,17 @@ import time
 import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
+from stormalert import channels as kinds
 from stormalert.config import policy
 from stormalert.errors import InputError, StormError
-from stormalert.model import Channel, ChannelKind
+from stormalert.model import Channel
 from stormalert.notify import linking, send_requests
 from stormalert.notify.linking import Linking
-from stormalert.notify.send_requests import ErrandKind, ErrandState, Outcome
+from stormalert.notify.send_requests import SendKind, SendResult, SendState
 from stormalert.process import REDIS_ERRORS
 from stormalert.redis import keys
 
-# After this it is likely that nobody runs errands.
+# After this it is likely that nobody runs send requests.
 LONG_S = 20
 _LINK = "telegram-link"
 _AWAY = "Redis does not answer; try again in a moment."
@@ -25,20 +26,20 @@ def links() -> Linking:
     return Linking(resources.thread_redis(), resources.config())
 
 
-def ask(channel: Channel, kind: ErrandKind) -> None:
-    """Has it sent; `show_errand` tells what became of it."""
+def ask(channel: Channel, kind: SendKind) -> None:
+    """Has it sent; `show_request` tells what became of it."""
     try:
-        errand = send_requests.ask(resources.thread_redis(), kind, channel.id)
+        request = send_requests.ask(resources.thread_redis(), kind, channel.id)
     except REDIS_ERRORS:
         st.error(_AWAY)
         return
-    st.session_state[_key(channel)] = (errand, kind, time.monotonic())
+    st.session_state[_key(channel)] = (request, kind, time.monotonic())
 
 
-def show_errand(channel: Channel) -> None:
-    """What became of the channel's newest errand of this session."""
+def show_request(channel: Channel) -> None:
+    """What became of the channel's newest request of this session."""
     if _key(channel) in st.session_state:
-        _errand(channel)
+        _request(channel)
 
 
 def enter_code(channel: Channel) -> None:
@@ -48,8 +49,8 @@ def enter_code(channel: Channel) -> None:
         code = field.text_input("Code", max_chars=16, placeholder="six digits", autocomplete="one-time-code")
         is_entered = button.form_submit_button("Verify", type="primary", width="stretch")
     if st.button("Send a new code", key=f"recode-{channel.id}"):
-        ask(channel, ErrandKind.CODE)
-    show_errand(channel)
+        ask(channel, SendKind.CODE)
+    show_request(channel)
     if is_entered:
         _check(channel, code)
 
@@ -65,30 +66,30 @@ def link_telegram() -> None:
 
 
 @st.fragment(run_every=1.0)
-def _errand(channel: Channel) -> None:
+def _request(channel: Channel) -> None:
     asked = st.session_state.get(_key(channel))
     if asked is None:
         return
-    errand, kind, asked_s = asked
-    noun = "The code" if kind is ErrandKind.CODE else "The test message"
+    request, kind, asked_s = asked
+    noun = "The code" if kind is SendKind.CODE else "The test message"
     try:
-        outcome = send_requests.outcome(resources.thread_redis(), errand)
+        result = send_requests.result(resources.thread_redis(), request)
     except REDIS_ERRORS:
         st.caption(_AWAY)
         return
-    _told(noun, outcome, time.monotonic() - asked_s)
+    _told(noun, result, time.monotonic() - asked_s)
 
 
-def _told(noun: str, outcome: Outcome | None, waited_s: float) -> None:
-    if outcome is None:
+def _told(noun: str, result: SendResult | None, waited_s: float) -> None:
+    if result is None:
         return
-    if outcome.state is ErrandState.WAITING:
+    if result.state is SendState.WAITING:
         st.caption(_NOBODY if waited_s > LONG_S else f"{noun} is on its way …")
-    elif outcome.state is ErrandState.SENT:
+    elif result.state is SendState.SENT:
         st.caption(f"{noun} was sent.")
     else:
         # As text: the reason may be a provider's words.
-        st.text(f"{noun} was not sent: {outcome.reason}.")
+        st.text(f"{noun} was not sent: {result.reason}.")
 
 
 def _check(channel: Channel, code: str) -> None:
@@ -149,8 +150,8 @@ def _link(token: str, before: set[tuple[str, int]]) -> None:
 def _linked() -> set[tuple[str, int]]:
     """The user's chats, each with its revision: one that is linked again is the same channel, changed."""
     channels = resources.store().channels_of(viewer.required().user.id)
-    return {(it.id, it.revision) for it in channels if it.kind is ChannelKind.TELEGRAM and it.is_verified}
+    return {(it.id, it.revision) for it in channels if kinds.of(it.kind).has_link and it.is_verified}
 
 
 def _key(channel: Channel) -> str:
-    return f"errand-{channel.id}"
+    return f"request-{channel.id}"

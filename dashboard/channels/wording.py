@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import flash, resources, viewer
-from dashboard.channels.looks import looks
+from dashboard.channels.looks import looks, notes
 from stormalert.access.sessions import SignedIn
 from stormalert.errors import InputError
 from stormalert.notify import preferences, templates
@@ -37,7 +37,7 @@ def _wording(who: SignedIn) -> None:
         st.error(str(error).replace("{", "\\{"))
         return
     st.html(looks(example, resources.config().mail_from))
-    st.caption("An example. WhatsApp puts it into its template when you have not written to our number for 24 hours.")
+    st.caption(" ".join(["An example.", *notes()]))
     if st.button("Save wording", disabled=(text or "").strip() == stored):
         _save(text or "")
 

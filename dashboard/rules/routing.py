@@ -4,20 +4,21 @@ import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
 from dashboard.rules.choice import Chosen
+from stormalert import channels as kinds
 from stormalert import words
 from stormalert.notify import preferences
-from stormalert.notify.preferences import Loudness, RuleWish
+from stormalert.notify.preferences import Loudness, RulePreferences
 
 _NAMES = {Loudness.ON: "As usual", Loudness.SILENT: "Without a sound", Loudness.OFF: "None, history only"}
 
 
-def told(wish: RuleWish) -> str:
+def told(wanted: RulePreferences) -> str:
     """For the table; empty where nothing is special."""
-    if wish.loudness is Loudness.OFF:
+    if wanted.loudness is Loudness.OFF:
         return "no messages"
-    parts = ["silent"] if wish.loudness is Loudness.SILENT else []
-    if wish.channels:
-        parts.append("some channels" if len(wish.channels) > 1 else "one channel")
+    parts = ["silent"] if wanted.loudness is Loudness.SILENT else []
+    if wanted.channels:
+        parts.append("some channels" if len(wanted.channels) > 1 else "one channel")
     return ", ".join(parts)
 
 
@@ -34,7 +35,7 @@ def ask(chosen: Chosen) -> None:
         format_func=_NAMES.__getitem__,
         help="Telegram can send without a sound; other channels send as usual then.",
     )
-    channels = {it.id: f"{texts.CHANNEL_NAMES[it.kind]} {it.address}" for it in resources.store().channels_of(who.user.id)}
+    channels = {it.id: f"{texts.CHANNEL_NAMES[it.kind]} {kinds.shown(it)}" for it in resources.store().channels_of(who.user.id)}
     picked = st.multiselect(
         "Channels",
         list(channels),
@@ -44,12 +45,12 @@ def ask(chosen: Chosen) -> None:
         disabled=loudness is Loudness.OFF,
     )
     if st.button("Save messages", type="primary", width="stretch"):
-        wish = RuleWish(loudness=loudness, channels=tuple(picked))
+        wanted = RulePreferences(loudness=loudness, channels=tuple(picked))
         bar = st.progress(0.0)
         done = 0
         for batch in chosen.batches(resources.store()):
             for rule in batch:
-                preferences.save_of_rule(resources.store(), rule.id, wish)
+                preferences.save_of_rule(resources.store(), rule.id, wanted)
             done += len(batch)
             bar.progress(min(done / chosen.size, 1.0))
         flash.leave("Messages saved." if done == 1 else f"Messages of {words.grouped(done)} rules saved.")

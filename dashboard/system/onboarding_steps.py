@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from stormalert import channels
+
 
 @dataclass(frozen=True)
 class OnboardingFacts:
@@ -45,9 +47,7 @@ def steps(facts: OnboardingFacts) -> list[OnboardingStep]:
             facts.has_instruments,
             "What is watched runs on the Live page. Kite's list of instruments comes by itself after the login.",
         ),
-        OnboardingStep(
-            "A first channel", facts.channels > 0, True, "Where your alerts go: Telegram, WhatsApp, e-mail or a webhook."
-        ),
+        OnboardingStep("A first channel", facts.channels > 0, True, f"Where your alerts go: {channels.nouns()}."),
         OnboardingStep("A first rule", facts.rules > 0, facts.watched > 0, "From now on it is looked at with every price."),
     ]
 

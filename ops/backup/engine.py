@@ -7,6 +7,7 @@ from redis import Redis
 
 from ops.backup.archive import Row
 from stormalert.batches import batched
+from stormalert.redis import keys
 from stormalert.redis.keys import Shard
 from stormalert.rules.engine import RuleText, export
 
@@ -15,15 +16,16 @@ AT_ONCE = 1_000
 
 def read_engine(client: Redis, shards: Sequence[Shard]) -> Iterator[Row]:
     """Rows of the keys of all instruments and their rules."""
-    by_prefix = {shard.prefix: shard for shard in shards}
     tokens: dict[Shard, set[int]] = defaultdict(set)
     rules: dict[Shard, list[str]] = defaultdict(list)
-    for name in client.scan_iter(match="storm:{*", count=AT_ONCE):
-        prefix, noun, rest = _parts(name.decode())
-        if noun == "state" and prefix in by_prefix:
-            tokens[by_prefix[prefix]].add(int(rest))
-        if noun == "rule" and prefix in by_prefix:
-            rules[by_prefix[prefix]].append(rest)
+    for name in client.scan_iter(match=keys.ALL, count=AT_ONCE):
+        at = keys.of_shard(name.decode())
+        if at is None or at.shard not in shards:
+            continue
+        if at.noun == Shard.state.noun:
+            tokens[at.shard].add(int(at.rest))
+        if at.noun == Shard.rule.noun:
+            rules[at.shard].append(at.rest)
     for shard in shards:
         of_token = _by_token(client, shard, rules[shard])
         for token in tokens[shard] | set(of_token):
@@ -43,10 +45,3 @@ def _by_token(client: Redis, shard: Shard, rules: Sequence[str]) -> dict[int, li
                 if text:
                     found[RuleText.read(text).token].append(rule)
     return found
-
-
-def _parts(name: str) -> tuple[str, str, str]:
-    """The prefix of a shard's key, its noun, and what follows it."""
-    tag, _, behind = name.partition("}:")
-    noun, _, rest = behind.partition(":")
-    return f"{tag}}}:", noun, rest

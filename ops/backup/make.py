@@ -14,7 +14,7 @@ from stormalert.access.security import sealer
 from stormalert.batches import batched
 from stormalert.config.settings import Settings
 from stormalert.redis import keys
-from stormalert.redis.keys import ENGINE_NOUNS, Backup, all_shards
+from stormalert.redis.keys import Backup, Shard, all_shards
 from stormalert.store import Store
 from stormalert.units import now_ms
 
@@ -24,8 +24,8 @@ SEALED = "stormalert"
 # By ordinary commands, key by key.
 PLAIN = tuple(
     family
-    for family in keys.TABLE
-    if family.backup is Backup.KEPT and family.type != "stream" and family.noun not in (*ENGINE_NOUNS, "instrument")
+    for family in keys.FAMILIES
+    if family.backup is Backup.KEPT and family.type != "stream" and family not in (*keys.ENGINE, Shard.instrument)
 )
 
 
@@ -36,7 +36,7 @@ def rows(config: Settings, store: Store, client: Redis) -> Iterator[Row]:
     place = "MongoDB" if config.mongodb_uri else "SQLite"
     yield ["header", {"format": FORMAT, "made_ms": now_ms(), "shards": config.shards, "store": place, "seal": seal}]
     # Here and again below: on which instruments a watchlist's rule is, before and after the rules are read.
-    yield from _plain(client, f"{keys.spread('')}*")
+    yield from _plain(client, keys.spread.glob())
     yield from read_engine(client, shards)
     for stream in (*(shard.alerts for shard in shards), keys.GAPS):
         if client.exists(stream):
@@ -44,7 +44,7 @@ def rows(config: Settings, store: Store, client: Redis) -> Iterator[Row]:
     for collection, fields in store.dump():
         yield ["record", collection, fields]
     # Behind the store: what it has as queued has its mark here if it went out meanwhile.
-    yield from _plain(client, "storm:*")
+    yield from _plain(client, keys.ALL)
 
 
 class BackedUp:

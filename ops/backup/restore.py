@@ -93,15 +93,15 @@ def _check_place(store: Store, client: Redis, is_forced: bool) -> None:
 
 def _names(client: Redis) -> Iterator[bytes]:
     """Of all keys but those of a moment."""
-    passing = [family.pattern for family in keys.TABLE if family.backup is not Backup.KEPT]
-    for name in client.scan_iter(match="storm:*", count=AT_ONCE):
+    passing = [family.pattern for family in keys.FAMILIES if family.backup is not Backup.KEPT]
+    for name in client.scan_iter(match=keys.ALL, count=AT_ONCE):
         if not any(pattern.fullmatch(name.decode()) for pattern in passing):
             yield name
 
 
 def _empty(client: Redis) -> None:
     # Key by key: those of a cluster lie on several nodes.
-    for name in client.scan_iter(match="storm:*", count=AT_ONCE):
+    for name in client.scan_iter(match=keys.ALL, count=AT_ONCE):
         client.unlink(name)
 
 
@@ -124,14 +124,13 @@ def _write(client: Redis, path: Path) -> Armed:
 
 def _armed(row: archive.Row) -> Armed:
     _, name, kind, _, fields = row
-    tag, _, noun = name.partition("}:")
-    if kind != "hash" or not noun.startswith("rule:"):
+    at = keys.of_shard(name)
+    if kind != "hash" or at is None or at.noun != Shard.rule.noun:
         return {}
     found = read_armed(dict(zip(fields[::2], fields[1::2], strict=True)))
     if found is None or found.state != "armed":
         return {}
-    rule = noun.removeprefix("rule:")
-    return {f"{rule}-{found.epoch}": (Shard(tag.removeprefix("storm:{")), found.text.token, rule, found.epoch)}
+    return {f"{at.rest}-{found.epoch}": (at.shard, found.text.token, at.rest, found.epoch)}
 
 
 def _let_rest(client: Redis, path: Path, armed: Armed) -> int:

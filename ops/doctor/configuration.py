@@ -6,7 +6,9 @@ from urllib.parse import urlsplit
 
 from ops.doctor.case import Case
 from ops.doctor.finding import Finding, bad, good, wait
+from stormalert import channels
 from stormalert.access.security import Sealer, sealer
+from stormalert.channels import ChannelKind
 from stormalert.config.settings import Settings
 from stormalert.config.stored import SEALED
 from stormalert.errors import StormError
@@ -26,12 +28,15 @@ def check_settings(case: Case) -> Iterator[Finding]:
     if config.market_hours == "always" and not is_local(config.kite_api_root):
         advice = "remove STORM_MARKET_HOURS; `always` is for the demo and for recordings"
         yield wait("settings", "ticks count while the exchanges are closed", advice)
-    if not (config.telegram_bot_token.get_secret_value() or config.twilio_sid or config.smtp_url):
-        advice = "set TELEGRAM_BOT_TOKEN, TWILIO_SID or SMTP_URL, or in the dashboard: Admin, Keys"
-        yield wait("settings", "no channel is set up but webhooks", advice)
-    if config.twilio_sid and not (config.twilio_auth_token.get_secret_value() and config.twilio_from_number):
-        yield bad("settings", "TWILIO_SID without its token or sender", "set TWILIO_AUTH_TOKEN and TWILIO_FROM_NUMBER")
-    if not config.public_url and (config.twilio_sid or config.smtp_url):
+    providers = [it for it in map(channels.of, ChannelKind) if not it.is_owners_server]
+    # Half an account is a mistake; without any, one may not want the channel.
+    if not any(set(it.missing(config)) < set(it.needs) for it in providers):
+        advice = f"set {' or '.join(it.needs[0] for it in providers)}, or in the dashboard: Admin, Keys"
+        yield wait("settings", "no channel is set up but users' own servers", advice)
+    for missing in (it.missing(config) for it in providers if set(it.missing(config)) < set(it.needs)):
+        if missing:
+            yield bad("settings", f"half an account: no {' and no '.join(missing)}", f"set {' and '.join(missing)}")
+    if not config.public_url and any("STORM_PUBLIC_URL" in it.options and it.is_set_up(config) for it in providers):
         advice = (
             "set it to the dashboard's https address; without it Twilio cannot report, and mails have no link that ends them"
         )

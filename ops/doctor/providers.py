@@ -1,11 +1,11 @@
-"""Whoever is asked over the internet: Kite, Telegram, Twilio, the mail server, and our own public address."""
+"""Whoever is asked over the internet: Kite, the channels' providers, and our own public address."""
 
 import contextlib
 import smtplib
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import unquote, urlsplit
 
 from ops.doctor.case import Case
@@ -13,7 +13,11 @@ from ops.doctor.clock import SECOND_MS, judge_clock
 from ops.doctor.configuration import is_local
 from ops.doctor.finding import Finding, bad, good, place, wait
 from ops.doctor.web import ASK_S, ask, basic, reason_of
+from stormalert import channels
+from stormalert.channels import ChannelKind
+from stormalert.config.settings import Settings
 from stormalert.errors import StormError
+from stormalert.notify.description import ChannelDescription, Question
 
 
 def _way(url: str) -> str:
@@ -59,76 +63,58 @@ def _socket(url: str) -> Finding:
     return good("kite's socket", f"{place(url)} takes connections, in {(time.monotonic() - began_s) * 1_000:.0f} ms")
 
 
-def check_telegram(case: Case) -> Iterator[Finding]:
-    config = case.config
-    token = config.telegram_bot_token.get_secret_value()
-    if not token:
-        yield good("telegram", "not set up")
-        return
+def channel_checks() -> list[Callable[[Case], Iterator[Finding]]]:
+    """One for each kind whose provider can be asked."""
+    return [_check(channel, it) for channel in map(channels.of, ChannelKind) if (it := channel.question)]
+
+
+def _check(channel: ChannelDescription, question: Question) -> Callable[[Case], Iterator[Finding]]:
+    def check(case: Case) -> Iterator[Finding]:
+        if channel.needs[0] in channel.missing(case.config):
+            yield good(question.subject, "not set up")
+        elif question.root(case.config).startswith("smtp"):
+            yield from _ask_mail(question.subject, question.root(case.config))
+        else:
+            yield _ask(question, case.config)
+
+    check.__name__ = f"check_{question.subject}"
+    return check
+
+
+def _ask(question: Question, config: Settings) -> Finding:
+    root, login = question.root(config), question.login(config)
     try:
-        answer = ask(f"{config.telegram_api_root}/bot{token}/getMe")
+        answer = ask(f"{root}{question.path(config)}", basic(*login) if login else None)
     except StormError as error:
-        yield bad("telegram", f"no answer from {place(config.telegram_api_root)}: {error}", _way(config.telegram_api_root))
-        return
-    if answer.status in (401, 404):
-        yield bad("telegram", "the bot's token is refused", "ask @BotFather for it, then TELEGRAM_BOT_TOKEN or Admin, Keys")
-    elif answer.status != 200:
-        yield bad("telegram", f"answers with status {answer.status}", "wait, then look again")
-    else:
-        name = (answer.fields.get("result") or {}).get("username", "?")
-        yield good("telegram", f"the bot is @{name}, answered in {answer.took_ms} ms")
+        return bad(question.subject, f"no answer from {place(root)}: {error}", _way(root))
+    judgement = question.judge(answer.status, answer.fields)
+    if judgement.advice:
+        return bad(question.subject, *judgement)
+    return good(question.subject, f"{judgement.found}, answered in {answer.took_ms} ms")
 
 
-def check_twilio(case: Case) -> Iterator[Finding]:
-    config = case.config
-    if not config.twilio_sid:
-        yield good("twilio", "not set up")
-        return
-    url = f"{config.twilio_api_root}/2010-04-01/Accounts/{config.twilio_sid}.json"
-    try:
-        answer = ask(url, basic(config.twilio_sid, config.twilio_auth_token.get_secret_value()))
-    except StormError as error:
-        yield bad("twilio", f"no answer from {place(config.twilio_api_root)}: {error}", _way(config.twilio_api_root))
-        return
-    status = str(answer.fields.get("status", ""))
-    if answer.status in (401, 403, 404):
-        yield bad(
-            "twilio", "the account or its token is refused", "compare TWILIO_SID and TWILIO_AUTH_TOKEN with Twilio's console"
-        )
-    elif answer.status != 200:
-        yield bad("twilio", f"answers with status {answer.status}", "wait, then look again")
-    elif status != "active":
-        yield bad("twilio", f"the account is {status or 'in no known state'}", "Twilio's console says why")
-    else:
-        yield good("twilio", f"the account is active, answered in {answer.took_ms} ms")
-
-
-def check_mail(case: Case) -> Iterator[Finding]:
-    url = case.config.smtp_url
-    if not url:
-        yield good("mail", "not set up")
-        return
+def _ask_mail(subject: str, url: str) -> Iterator[Finding]:
     began_s = time.monotonic()
     try:
         with mail_client(url, ssl.create_default_context()) as client:
             parts = urlsplit(url)
             if parts.username and not (is_local(url) or _is_encrypted(client)):
                 yield wait(
-                    "mail", f"{place(url)} offers no TLS, so the password would go in the clear", "smtps://, or port 587"
+                    subject, f"{place(url)} offers no TLS, so the password would go in the clear", "smtps://, or port 587"
                 )
                 return
             if parts.username:
                 client.login(unquote(parts.username), unquote(parts.password or ""))
             how = "over TLS" if _is_encrypted(client) else "without TLS"
-            yield good("mail", f"{place(url)} takes us, {how}, in {(time.monotonic() - began_s) * 1_000:.0f} ms")
+            yield good(subject, f"{place(url)} takes us, {how}, in {(time.monotonic() - began_s) * 1_000:.0f} ms")
     except smtplib.SMTPAuthenticationError:
-        yield bad("mail", f"{place(url)} refuses our user or password", "correct SMTP_URL, or Admin, Keys")
+        yield bad(subject, f"{place(url)} refuses our user or password", "correct SMTP_URL, or Admin, Keys")
     except smtplib.SMTPNotSupportedError:
-        yield bad("mail", f"{place(url)} takes no sign-in", "remove user and password from SMTP_URL, or use its TLS port")
+        yield bad(subject, f"{place(url)} takes no sign-in", "remove user and password from SMTP_URL, or use its TLS port")
     except smtplib.SMTPException as error:
-        yield bad("mail", f"{place(url)} refuses us: {type(error).__name__}", "its administrator can say why")
+        yield bad(subject, f"{place(url)} refuses us: {type(error).__name__}", "its administrator can say why")
     except OSError as error:
-        yield bad("mail", f"no answer from {place(url)}: {reason_of(error)}", f"correct SMTP_URL, or {_way(url)}")
+        yield bad(subject, f"no answer from {place(url)}: {reason_of(error)}", f"correct SMTP_URL, or {_way(url)}")
 
 
 @contextlib.contextmanager

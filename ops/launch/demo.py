@@ -1,9 +1,10 @@
-"""What the demo puts into an empty store: a user, four channels, a watchlist, rules. All of it can be done twice."""
+"""What the demo puts into an empty store: a user, a channel of each kind, a watchlist, rules. All of it can be done twice."""
 
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from ops.launch.plan import LOOPBACK
+from stormalert import channels
 from stormalert.config.settings import Settings
 from stormalert.model import Channel, ChannelKind, Direction, Instrument, Kind, Rule, User
 from stormalert.store import Store
@@ -25,20 +26,13 @@ def is_stand_in(url: str) -> bool:
 
 def ensure_channels(store: Store, user: User, config: Settings) -> int:
     """One for each stand-in; a channel with an account of its own would write to real people."""
-    channels = [
-        Channel(id=f"{user.id}-{kind}", user=user.id, kind=kind, address=address)
-        for kind, address, root in (
-            (ChannelKind.TELEGRAM, "700000001", config.telegram_api_root),
-            (ChannelKind.WHATSAPP, "+919800000001", config.twilio_api_root),
-            (ChannelKind.EMAIL, "trader@example.com", config.smtp_url),
-            (ChannelKind.WEBHOOK, f"{config.kite_api_root}/webhook/demo", config.kite_api_root),
-        )
-        if is_stand_in(root)
-    ]
-    for channel in channels:
+    found = {kind: channels.of(kind).demo(config) for kind in ChannelKind}
+    played = {kind: it.address for kind, it in found.items() if is_stand_in(it.root)}
+    for kind, address in played.items():
+        channel = Channel(id=f"{user.id}-{kind}", user=user.id, kind=kind, address=address)
         if store.channel(channel.id) is None:
             store.save_channel(channel)
-    return len(channels)
+    return len(played)
 
 
 def listed(store: Store) -> list[Instrument]:

@@ -7,8 +7,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ops.launch.password import memorable_password
+from stormalert import channels
+from stormalert.channels import ChannelKind
 from stormalert.config import settings
 from stormalert.config.settings import Settings
+from stormalert.notify.description import SandboxPlaces
 from stormalert.redis import acl
 
 LOOPBACK = "127.0.0.1"
@@ -18,14 +21,10 @@ UNLIMITED = "100000"
 DEMO_PASSWORD = "DEMO_PASSWORD"  # noqa: S105 - a name, not a password
 # What a recording is played with is always the launcher's own: nothing of it may reach real people or servers.
 OWN_IN_REPLAY = (
-    "STORM_TELEGRAM_BOT_RATE", "STORM_TELEGRAM_CHAT_RATE", "STORM_WHATSAPP_SENDER_RATE", "STORM_WHATSAPP_RECIPIENT_RATE",
-    "STORM_SMTP_RATE", "STORM_ALERTS_PER_HOUR",
     "STORM_VAR", "STORM_REDIS_URL", "STORM_QUEUE_URL", "STORM_SQLITE_PATH", "MONGODB_URI", "STORM_MARKET_HOURS",
     "KITE_API_KEY", "KITE_API_SECRET", "KITE_ACCESS_TOKEN",
-    "STORM_KITE_API_ROOT", "STORM_KITE_WS_ROOT", "STORM_KITE_LOGIN_ROOT",
-    "TELEGRAM_BOT_TOKEN", "STORM_TELEGRAM_API_ROOT", "STORM_TELEGRAM_WEBHOOK_URL", "SMTP_URL",
-    "TWILIO_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM_NUMBER", "STORM_TWILIO_API_ROOT",
-    "STORM_TWILIO_CONTENT_SID", "STORM_PUBLIC_URL", "STORM_WEBHOOK_PRIVATE",
+    "STORM_KITE_API_ROOT", "STORM_KITE_WS_ROOT", "STORM_KITE_LOGIN_ROOT", "STORM_ALERTS_PER_HOUR",
+    *dict.fromkeys(name for kind in ChannelKind for name in channels.of(kind).settings),
 )  # fmt: skip
 
 
@@ -144,33 +143,14 @@ def _stand_ins(asked: Settings, theirs: Mapping[str, str]) -> dict[str, str]:
         "STORM_KITE_WS_ROOT": f"ws://{LOOPBACK}:{asked.sandbox_ws_port}",
         "STORM_KITE_LOGIN_ROOT": http,
         "STORM_MARKET_HOURS": "always",
-        # The receiver of webhooks is the sandbox too.
-        "STORM_WEBHOOK_PRIVATE": "allow",
         # The generated market moves more than anybody would want to be told of; here each alert is to be seen.
         "STORM_ALERTS_PER_HOUR": UNLIMITED,
         "STORM_BURST_ALERTS": UNLIMITED,
     }
-    if "TELEGRAM_BOT_TOKEN" not in theirs:
-        found |= {
-            "TELEGRAM_BOT_TOKEN": "1000001:sandbox-telegram-token",
-            "STORM_TELEGRAM_API_ROOT": http,
-            "STORM_TELEGRAM_BOT_RATE": UNLIMITED,
-            "STORM_TELEGRAM_CHAT_RATE": UNLIMITED,
-        }
-    if "TWILIO_SID" not in theirs:
-        found |= {
-            "TWILIO_SID": "ACsandbox00000000000000000000000000",
-            "TWILIO_AUTH_TOKEN": "sandbox-twilio-token",
-            "TWILIO_FROM_NUMBER": "+14155238886",
-            "STORM_TWILIO_API_ROOT": http,
-            # The real Twilio would refuse it: nobody else can reach it.
-            "STORM_PUBLIC_URL": _dashboard_url(asked),
-            "STORM_TWILIO_CONTENT_SID": f"HX{'5a' * 16}",
-            "STORM_WHATSAPP_SENDER_RATE": UNLIMITED,
-            "STORM_WHATSAPP_RECIPIENT_RATE": UNLIMITED,
-        }
-    if "SMTP_URL" not in theirs:
-        found |= {"SMTP_URL": f"smtp://{LOOPBACK}:{asked.sandbox_smtp_port}", "STORM_SMTP_RATE": UNLIMITED}
+    places = SandboxPlaces(http, f"smtp://{LOOPBACK}:{asked.sandbox_smtp_port}", _dashboard_url(asked), UNLIMITED)
+    for channel in map(channels.of, ChannelKind):
+        if not any(name in theirs for name in channel.needs[:1] if name in channel.account):
+            found |= channel.in_sandbox(places)
     return found
 
 

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 from pydantic import SecretStr, ValidationError
 
+from stormalert import channels
 from stormalert.access.security import new_id, sealer
-from stormalert.config.settings import Settings
+from stormalert.channels import ChannelKind
+from stormalert.config.settings import Settings, value_of
 from stormalert.config.stored import OVERRIDE, OVERRIDES_REVISION
 from stormalert.errors import InputError, StormError
 from stormalert.store import Store
@@ -20,17 +22,7 @@ log = logging.getLogger("stormalert")
 # Accounts at Kite and at the channels' providers, and who messages come from: what changes without the machine changing. Where
 # servers are, and the secrets that open the store's own, stay with whoever runs the machine.
 KITE = ("KITE_API_KEY", "KITE_API_SECRET")
-CHANNELS = (
-    "TELEGRAM_BOT_TOKEN",
-    "TWILIO_SID",
-    "TWILIO_AUTH_TOKEN",
-    "TWILIO_FROM_NUMBER",
-    "STORM_TWILIO_CONTENT_SID",
-    "STORM_TWILIO_CONTENT_VARIABLES",
-    "SMTP_URL",
-    "STORM_MAIL_FROM",
-    "STORM_PUBLIC_URL",
-)
+CHANNELS = tuple(dict.fromkeys(name for kind in ChannelKind for name in channels.of(kind).account))
 NAMES = (*KITE, *CHANNELS)
 # Beside those whose type says so: a URL with a password in it, and half of Kite's sign-in.
 _SECRET = frozenset({"SMTP_URL", "KITE_API_KEY"})
@@ -99,7 +91,7 @@ def _shown(name: str, config: Settings, *, is_set_here: bool) -> Shown:
     field = _field(name)
     info, value = Settings.model_fields[field], getattr(config, field)
     is_secret = isinstance(info.default, SecretStr) or name in _SECRET
-    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    text = value_of(config, name)
     tail = text if not is_secret else text[-_TAIL:] if len(text) >= _LONG_ENOUGH else ""
     source = "panel" if is_set_here else "environment" if value != info.default else ""
     return Shown(name, info.description or "", is_secret, source, tail)

@@ -94,7 +94,7 @@ class Settings(BaseModel):
     twilio_api_root: HttpUrl = Field("https://api.twilio.com", alias="STORM_TWILIO_API_ROOT", description="root of the Twilio API")
     smtp_url: Annotated[str, _one_of_schemes("smtp", "smtps")] = Field("", alias="SMTP_URL", repr=False, description="smtp://user:password@host:587 (STARTTLS when offered) or smtps:// (TLS); empty: no e-mail")
     mail_from: str = Field("StormAlert <alerts@localhost>", alias="STORM_MAIL_FROM", description="sender of e-mails")
-    webhook_private: Literal["refuse", "allow"] = Field("refuse", alias="STORM_WEBHOOK_PRIVATE", description="outgoing webhooks to private and loopback addresses and over plain http (development, one's own network)")
+    webhook_private: Literal["refuse", "allow"] = Field("refuse", alias="STORM_WEBHOOK_PRIVATE", description="servers that users choose, such as webhooks, at private and loopback addresses and over plain http (development, one's own network)")
     public_url: HttpUrl = Field("", alias="STORM_PUBLIC_URL", description="the dashboard's address on the internet, for Twilio's call-backs and the links in e-mails; empty: none of both")
 
     telegram_bot_rate: Rate = Field(30, alias="STORM_TELEGRAM_BOT_RATE", description="Telegram messages in any second, all chats together")
@@ -102,6 +102,7 @@ class Settings(BaseModel):
     telegram_group_rate: Rate = Field(20, alias="STORM_TELEGRAM_GROUP_RATE", description="Telegram messages in any minute to one group")
     whatsapp_sender_rate: Rate = Field(80, alias="STORM_WHATSAPP_SENDER_RATE", description="WhatsApp messages in any second, all recipients together")
     whatsapp_recipient_rate: Rate = Field(1, alias="STORM_WHATSAPP_RECIPIENT_RATE", description="WhatsApp messages in any second to one recipient")
+    ntfy_rate: Rate = Field(60, alias="STORM_NTFY_RATE", description="ntfy messages in any five minutes to one server")
     smtp_rate: Rate = Field(100, alias="STORM_SMTP_RATE", description="e-mails in any second that the mail server takes")
 
     alerts_per_hour: Rate = Field(60, alias="STORM_ALERTS_PER_HOUR", description="alerts that a user is sent one by one in any hour; more are told together")
@@ -236,6 +237,13 @@ def _trusting(url: str, authority: str) -> str:
 
 def names() -> tuple[str, ...]:
     return tuple(str(field.alias) for field in Settings.model_fields.values())
+
+
+def value_of(config: Settings, name: str) -> str:
+    """The value of the setting of that name as text, a secret's too."""
+    field = next(field for field, info in Settings.model_fields.items() if info.alias == name)
+    value = getattr(config, field)
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def env_example() -> str:

@@ -43,7 +43,7 @@ class Loudness(StrEnum):
     OFF = "off"
 
 
-class RuleWish(Record):
+class RulePreferences(Record):
     """What its owner wants of a rule's messages."""
 
     loudness: Loudness = Loudness.ON
@@ -118,13 +118,13 @@ INSTRUMENTS_REFRESH = Stored(
 ONBOARDING_CLOSED = Stored("firststeps.closed", str, "there when no admin wants to be led any more", (_DASHBOARD,))
 TEMPLATE = Stored("template.<user>", str, "the user's own wording of alerts; empty: the usual one", (_WORKER, _DASHBOARD))
 RULE_PREFERENCES = Stored(
-    "wish.<rule>", RuleWish, "what its owner wants of a rule's messages; empty: the usual", (_WORKER, _BOT, _DASHBOARD)
+    "wish.<rule>", RulePreferences, "what its owner wants of a rule's messages; empty: the usual", (_WORKER, _BOT, _DASHBOARD)
 )
 BURST = Stored("burst.<user>", Burst, "when the user has many alerts told together; empty: as for all", (_WORKER, _DASHBOARD))
 ALARM = Stored("alarm.<channel>", AlarmNote, "what only an admin can mend; empty: it is mended", (_BOT, _DASHBOARD))
 
 STORED: tuple[
-    Stored[KiteRequest] | Stored[KiteLogin] | Stored[RuleWish] | Stored[Burst] | Stored[AlarmNote] | Stored[str], ...
+    Stored[KiteRequest] | Stored[KiteLogin] | Stored[RulePreferences] | Stored[Burst] | Stored[AlarmNote] | Stored[str], ...
 ] = (
     KITE_REQUEST,
     KITE_LOGIN,

@@ -10,6 +10,7 @@ import secrets
 
 from redis import Redis
 
+from stormalert import channels
 from stormalert.access.security import new_id
 from stormalert.config.settings import Settings
 from stormalert.errors import Conflict, InputError, StormError
@@ -92,7 +93,7 @@ def link_chat(store: Store, user: str, chat: str) -> Channel:
 
 def verify(store: Store, channel: Channel) -> Channel:
     """The channel as its user's proven address."""
-    if channel.kind is ChannelKind.TELEGRAM:
+    if channels.of(channel.kind).has_link:
         # A chat gives orders to the bot, so it speaks for one account: the one that proved it last.
         for other in store.channels_at(channel.kind, channel.address):
             if other.id != channel.id and other.is_verified:

@@ -1,6 +1,6 @@
-"""What the workers are asked to send to one channel beside alerts: a code or a test message, or a notice to an admin.
+"""What the workers are asked to send to one channel beside alerts: a code or a test message, or a notice.
 
-An errand says what and where; neither a code nor an address is in it.
+A request says what and where; neither a code nor an address is in it.
 """
 
 from collections.abc import Mapping
@@ -17,46 +17,46 @@ KEPT_S = 600
 _LENGTH_MAX = 10_000
 
 
-class ErrandKind(StrEnum):
+class SendKind(StrEnum):
     CODE = "code"
     TEST = "test"
     NOTICE = "notice"
 
 
-class ErrandState(StrEnum):
+class SendState(StrEnum):
     WAITING = "waiting"
     SENT = "sent"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    state: ErrandState
+class SendResult:
+    state: SendState
     reason: str = ""
 
 
-def ask(client: Redis, kind: ErrandKind, channel: str) -> str:
-    """The errand's id."""
-    errand = new_id()
-    client.hset(keys.errand(errand), mapping={"state": ErrandState.WAITING.value, "reason": ""})
-    client.expire(keys.errand(errand), KEPT_S)
-    fields: dict[Any, Any] = {"errand": errand, "kind": kind.value, "channel": channel}
+def ask(client: Redis, kind: SendKind, channel: str) -> str:
+    """The request's id."""
+    request = new_id()
+    client.hset(keys.errand(request), mapping={"state": SendState.WAITING.value, "reason": ""})
+    client.expire(keys.errand(request), KEPT_S)
+    fields: dict[Any, Any] = {"errand": request, "kind": kind.value, "channel": channel}
     client.xadd(keys.ERRANDS, fields, maxlen=_LENGTH_MAX, approximate=True)
-    return errand
+    return request
 
 
 def ask_notice(client: Redis, channel: str, notice: Mapping[str, str]) -> None:
     """`notice` has an id, headline, details, ... as text. Asked twice under one id it goes out once; nobody waits for it."""
-    fields: dict[Any, Any] = {"kind": ErrandKind.NOTICE.value, "channel": channel, **notice}
+    fields: dict[Any, Any] = {"kind": SendKind.NOTICE.value, "channel": channel, **notice}
     client.xadd(keys.ERRANDS, fields, maxlen=_LENGTH_MAX, approximate=True)
 
 
-def settle(client: Redis, errand: str, outcome: Outcome) -> None:
-    client.hset(keys.errand(errand), mapping={"state": outcome.state.value, "reason": outcome.reason})
-    client.expire(keys.errand(errand), KEPT_S)
+def settle(client: Redis, request: str, result: SendResult) -> None:
+    client.hset(keys.errand(request), mapping={"state": result.state.value, "reason": result.reason})
+    client.expire(keys.errand(request), KEPT_S)
 
 
-def outcome(client: Redis, errand: str) -> Outcome | None:
+def result(client: Redis, request: str) -> SendResult | None:
     """What became of it; None when that is forgotten."""
-    state, reason = client.hmget(keys.errand(errand), ["state", "reason"])
-    return Outcome(ErrandState(str(state)), str(reason or "")) if state else None
+    state, reason = client.hmget(keys.errand(request), ["state", "reason"])
+    return SendResult(SendState(str(state)), str(reason or "")) if state else None

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from stormalert.errors import InputError
 from stormalert.redis import keys
+from stormalert.redis.keys import Family, Shard
 
 # What every client says to introduce itself, and what a cluster's client asks to find its way. Of CLIENT only what concerns
 # the connection itself is left by `-@dangerous`.
@@ -47,22 +48,15 @@ QUEUE = (
 ADMIN = "admin"
 
 
-def _shard(*nouns: str) -> tuple[str, ...]:
-    """The patterns of families that every shard has, by their noun."""
-    return tuple(f"storm:{{s*}}:{noun}" for noun in nouns)
-
-
-def _each(*nouns: str) -> tuple[str, ...]:
-    return _shard(*(f"{noun}:*" for noun in nouns))
-
-
-ARMED = (*_each("instrument", *keys.ENGINE_NOUNS), *_shard("cursor", "counters"))
+# What the evaluator makes for its rules.
+ENGINES = (Shard.instrument, *keys.ENGINE, Shard.cursor, Shard.counters)
 # What the status page and the notices are made of.
-CONDITION = (*_shard("ticks", "alerts"), "storm:alive:*", keys.BEATS, keys.FEED, keys.GAPS)
-QUOTA = ("storm:{limits}:user:*", "storm:{limits}:recent:*")
-RATES = ("storm:{limits}:window:*", "storm:{limits}:line:*")
-RQ = ("rq:*",)
-CANDLES = "storm:candles:*"
+CONDITION = (Shard.ticks, Shard.alerts, keys.alive, keys.BEATS, keys.FEED, keys.GAPS)
+RATES = (keys.window, keys.line)
+RQ = "rq:*"
+
+# Of ours by their family; a pattern for what others name.
+Keys = Family | str
 
 
 @dataclass(frozen=True)
@@ -71,25 +65,29 @@ class User:
     # What the process is there for; it is why it may do so much.
     why: str
     commands: tuple[str, ...]
-    writes: tuple[str, ...] = ()
+    writes: tuple[Keys, ...] = ()
     # Keys that it fills, but may not read.
-    adds: tuple[str, ...] = ()
-    reads: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ()
+    adds: tuple[Keys, ...] = ()
+    reads: tuple[Keys, ...] = ()
+    channels: tuple[Keys, ...] = ()
 
     def line(self, password_digest: str) -> str:
         """As a line of the server's ACL file."""
-        patterns = [f"~{key}" for key in self.writes]
-        patterns += [f"%W~{key}" for key in self.adds]
-        patterns += [f"%R~{key}" for key in self.reads]
-        channels = [f"&{channel}" for channel in self.channels]
+        patterns = [f"~{_glob(each)}" for each in self.writes]
+        patterns += [f"%W~{_glob(each)}" for each in self.adds]
+        patterns += [f"%R~{_glob(each)}" for each in self.reads]
+        channels = [f"&{_glob(each)}" for each in self.channels]
         rights = " ".join(("resetkeys", *patterns, "resetchannels", *channels, "-@all", *self.commands))
         return f"user {self.name} on #{password_digest} {rights}"
 
 
-def _process(name: str, why: str, *commands: str, writes: Iterable[str] = (), **keys_of: tuple[str, ...]) -> User:
+def _glob(keys_of: Keys) -> str:
+    return keys_of.glob() if isinstance(keys_of, Family) else keys_of
+
+
+def _process(name: str, why: str, *commands: str, writes: Iterable[Keys] = (), **keys_of: tuple[Keys, ...]) -> User:
     """One that beats, and whose health check looks for the beat."""
-    beat = (f"storm:alive:{name}:*", keys.BEATS, keys.STARTS)
+    beat = (keys.alive.glob(name), keys.BEATS, keys.STARTS)
     return User(name, why, (CONNECTION, BEAT, HEALTHY, *commands), writes=(*beat, *writes), **keys_of)
 
 
@@ -100,8 +98,8 @@ USERS = (
         SCRIPT,
         "+get +set +xadd +hset +hmget +exists +pexpire +publish +brpop +lpush +expire",
         writes=(
-            *(*_shard("ticks"), *_each("appended", "quote", "bars"), keys.FEED, keys.GAPS, *_each("instrument")),
-            *(keys.CANDLES_ASKED, CANDLES),
+            *(Shard.ticks, Shard.appended, Shard.quote, Shard.bars, keys.FEED, keys.GAPS, Shard.instrument),
+            *(keys.CANDLES_ASKED, keys.candles),
         ),
         channels=(keys.QUOTES_TOPIC,),
     ),
@@ -111,9 +109,9 @@ USERS = (
         SCRIPT,
         ENGINE,
         "+xread +xreadgroup +xtrim +sadd +srem +smembers +scan +unlink",
-        writes=(*_shard("ticks", "alerts", "rulebook"), *ARMED, "storm:spread:*"),
+        writes=(Shard.ticks, Shard.alerts, Shard.rule_sync, *ENGINES, keys.spread),
         # The previous close, for day rules.
-        reads=_each("quote"),
+        reads=(Shard.quote,),
     ),
     _process(
         "dispatch",
@@ -123,8 +121,8 @@ USERS = (
         QUEUE,
         TRANSACTION,
         "+xreadgroup +xack +xautoclaim +xgroup|create +xgroup|delconsumer +xinfo|groups +xinfo|consumers",
-        writes=(*_shard("alerts"), *QUOTA, *RQ),
-        reads=("storm:alive:worker:*",),
+        writes=(Shard.alerts, keys.user_window, keys.user_recent, RQ),
+        reads=(keys.alive.glob("worker"),),
     ),
     _process(
         "worker",
@@ -134,7 +132,7 @@ USERS = (
         QUEUE,
         TRANSACTION,
         "+subscribe +unsubscribe",
-        writes=("storm:sent:*", "storm:inbound:*", *RATES, *RQ),
+        writes=(keys.sent, keys.inbound, *RATES, RQ),
         adds=(keys.ERRANDS,),
         channels=("rq:pubsub:*",),
     ),
@@ -149,8 +147,8 @@ USERS = (
         "+xadd +xreadgroup +xack +xautoclaim +xgroup|create",
         writes=(
             *(keys.ERRANDS, keys.BOT_NAME, keys.BOT_LOCK, keys.NOTICES, keys.NOTICES_LOCK, keys.ROLL),
-            *("storm:errand:*", "storm:link:*", "storm:code:*", "storm:codetries:*", "storm:codesasked:*"),
-            *("storm:listed:*", "storm:stranger:*", "storm:sent:*", "storm:inbound:*", *RATES),
+            *(keys.errand, keys.link, keys.code, keys.code_tries, keys.codes_asked),
+            *(keys.listed, keys.stranger, keys.sent, keys.inbound, *RATES),
         ),
         reads=CONDITION,
     ),
@@ -163,12 +161,12 @@ USERS = (
         TRANSACTION,
         "+get +set +incrby +expire +pttl +hmget +scard +smembers +xadd +time +cluster|info +llen +lpush +blpop",
         writes=(
-            *("storm:revoked:*", "storm:codeused:*", "storm:signins:*", "storm:signinpause:*", "storm:inbound:*"),
-            *("storm:errand:*", "storm:link:*", "storm:code:*", "storm:codetries:*"),
-            *(keys.CANDLES_ASKED, CANDLES),
+            *(keys.revoked, keys.code_used, keys.sign_ins, keys.sign_in_pause, keys.inbound),
+            *(keys.errand, keys.link, keys.code, keys.code_tries),
+            *(keys.CANDLES_ASKED, keys.candles),
         ),
-        adds=(keys.ERRANDS, "storm:sent:*"),
-        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:spread:*", keys.BOT_NAME, keys.NOTICES, keys.ROLL),
+        adds=(keys.ERRANDS, keys.sent),
+        reads=(*CONDITION, *ENGINES, Shard.quote, Shard.bars, keys.spread, keys.BOT_NAME, keys.NOTICES, keys.ROLL),
     ),
     _process(
         "relay",
@@ -177,7 +175,7 @@ USERS = (
         ENGINE_READ,
         STATUS,
         "+xread +hmget +subscribe +unsubscribe",
-        reads=(*CONDITION, *ARMED, *_each("quote", "bars"), "storm:revoked:*", keys.NOTICES),
+        reads=(*CONDITION, *ENGINES, Shard.quote, Shard.bars, keys.revoked, keys.NOTICES),
         channels=(keys.QUOTES_TOPIC,),
     ),
     _process(
@@ -185,8 +183,8 @@ USERS = (
         "rq-dashboard, for admins: the queues, their jobs and workers",
         QUEUE,
         TRANSACTION,
-        writes=RQ,
-        reads=("storm:revoked:*",),
+        writes=(RQ,),
+        reads=(keys.revoked,),
     ),
     User("health", "the server's own health check: whether it answers", ("+ping",)),
     User(

@@ -1,26 +1,141 @@
-"""Every Redis key StormAlert owns.
+"""Every Redis key StormAlert owns, a declaration a family: from it come the key itself, its row in docs/ARCHITECTURE.md, the
+patterns of the ACL, and what a backup takes.
 
 A key is `storm:{tag}:noun[:id]`. Keys of a shard carry the shard's hash tag, so that a shard lies whole on one node of a
 Redis Cluster; the few keys that belong to no shard carry none. The scripts in lua/ make the names of their own indexes from
-the same prefix; a test holds every key that the engine writes against the table below.
+the same prefix; a test holds every key that the engine writes against the declarations.
 """
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
+from typing import Any, Generic, NamedTuple, Self, TypeVarTuple, overload
 from zlib import crc32
 
-# What the engine keeps besides the hash of an instrument.
-ENGINE_NOUNS = (
-    *("state", "lows", "highs", "families", "moves", "levels"),
-    *("cohort", "extremes", "newest", "triggers", "smallest", "pending", "rule"),
-)
 # The consumer groups of the two streams.
 EVALUATOR_GROUP = "evaluator"
 DISPATCH_GROUP = "dispatch"
 # And of the errands.
 ERRANDS_GROUP = "errands"
+
+# What matches all of them, for SCAN.
+ALL = "storm:*"
+_TAG = "{s0}:"
+_ID = re.compile(r"<\w+>")
+_OF_SHARD = re.compile(r"storm:\{([^}]+)\}:(\w+)(?::(.*))?")
+
+Ids = TypeVarTuple("Ids")
+
+
+class Backup(StrEnum):
+    """Whether a backup holds the keys of a family."""
+
+    KEPT = "kept"
+    # By the processes, or from the store.
+    REMADE = "made again"
+    PASSING = "only true now"
+
+
+_declared: "list[Family]" = []
+
+
+class Family:
+    """Keys of one pattern. `name`: such as `storm:sent:<delivery>`, with `{s0}` for the tag of any shard; `is_engines`: made by
+    lua/, for one instrument each, and to be made again from the store at the cost of windows and peaks.
+    """
+
+    def __init__(
+        self, noun: str, type: str, *, holds: str, writer: str, bound: str, backup: Backup, is_engines: bool = False
+    ) -> None:
+        self.name = f"storm:{noun}"
+        self.type = type
+        self.holds = holds
+        self.writer = writer
+        self.bound = bound
+        self.backup = backup
+        self.is_engines = is_engines
+        _declared.append(self)
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """What the names of its keys match, whatever the shard."""
+        any_shard = re.escape(self.name).replace(r"\{s0\}", r"\{s\d+\}")
+        # What comes last may have colons in it, such as the name of a limit.
+        return re.compile(_ID.sub(r"[^:]+", re.sub(r"<\w+>$", ".+", any_shard)))
+
+    @property
+    def noun(self) -> str:
+        return self.name.removeprefix("storm:").removeprefix(_TAG).partition(":")[0]
+
+    def glob(self, *known: object, shard: "Shard | None" = None) -> str:
+        """As SCAN and the ACL take it: of all shards or of one, with the first ids where they are known."""
+        pieces = _ID.split(self.name.replace(_TAG, f"{{{shard.tag if shard else 's*'}}}:"))
+        begun = "".join(f"{piece}{id}" for piece, id in zip(pieces, known, strict=False)) + pieces[len(known)]
+        return f"{begun}*" if len(known) < len(pieces) - 1 else begun
+
+    @cached_property
+    def _template(self) -> str:
+        return _ID.sub("%s", self.name)
+
+
+class Key(str, Family):
+    """The only one of its family."""
+
+    def __new__(cls, noun: str, *_: Any, **described: Any) -> Self:
+        return super().__new__(cls, f"storm:{noun}")
+
+
+class KeysBy(Family, Generic[*Ids]):
+    """A key for each id; called with it."""
+
+    def __call__(self, *ids: *Ids) -> str:
+        # Refuses too few and too many.
+        return self._template % ids
+
+
+class _DigestsOf(KeysBy[str]):
+    """Keys from which nobody reads whose they are."""
+
+    def __call__(self, id: str) -> str:
+        return super().__call__(hashlib.blake2b(id.encode(), digest_size=12).hexdigest())
+
+
+class _OfShards(Family):
+    def __init__(self, noun: str, type: str, **described: Any) -> None:
+        super().__init__(f"{_TAG}{noun}", type, **described)
+
+    @cached_property
+    def _template(self) -> str:
+        return _ID.sub("%s", self.name.removeprefix(f"storm:{_TAG}"))
+
+
+class ShardKey(_OfShards):
+    """One of each shard: `shard.ticks`; `Shard.ticks` is the family."""
+
+    @overload
+    def __get__(self, shard: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, shard: "Shard", owner: type) -> str: ...
+    def __get__(self, shard: "Shard | None", owner: type) -> Self | str:
+        return self if shard is None else shard.prefix + self._template
+
+
+class ShardKeysBy(_OfShards, Generic[*Ids]):
+    """A key for each id in a shard: `shard.rule("r1")`; `Shard.rule` is the family."""
+
+    @overload
+    def __get__(self, shard: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, shard: "Shard", owner: type) -> Callable[[*Ids], str]: ...
+    def __get__(self, shard: "Shard | None", owner: type) -> Self | Callable[[*Ids], str]:
+        if shard is None:
+            return self
+
+        template = shard.prefix + self._template
+        return lambda *ids: template % ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,44 +148,209 @@ class Shard:
     def prefix(self) -> str:
         return f"storm:{{{self.tag}}}:"
 
-    @property
-    def ticks(self) -> str:
-        return f"{self.prefix}ticks"
+    ticks = ShardKey(
+        "ticks",
+        "stream",
+        holds="token price time, and via day_high or day_low where the print was not seen",
+        writer="ingest",
+        bound="trimmed a minute behind the evaluator group by the pump; ingest's MAXLEN is the last resort",
+        backup=Backup.PASSING,
+    )
+    appended = ShardKeysBy[str](
+        "appended:<publisher>",
+        "string",
+        holds="number of the newest batch of ticks that this run of ingest appended",
+        writer="ingest",
+        bound="one per run of ingest; expires after an hour",
+        backup=Backup.PASSING,
+    )
+    alerts = ShardKey(
+        "alerts",
+        "stream",
+        holds="alert rule user token symbol kind direction price reference percent window time",
+        writer="lua/evaluate",
+        bound="MAXLEN ~ 1,000,000",
+        backup=Backup.KEPT,
+    )
+    instrument = ShardKeysBy[int](
+        "instrument:<token>",
+        "hash",
+        holds="last price and time, band, windows",
+        writer="lua/evaluate, lua/arm; ingest a symbol that changed",
+        bound="one per instrument",
+        backup=Backup.KEPT,
+    )
+    rule = ShardKeysBy[str](
+        "rule:<rule>",
+        "hash",
+        holds="its state with the arm epoch; and the rule: token direction amount how pause user revision",
+        writer="lua/arm, lua/evaluate",
+        bound="one per rule; deleted by lua/disarm",
+        backup=Backup.KEPT,
+        is_engines=True,
+    )
+    cursor = ShardKey(
+        "cursor",
+        "string",
+        holds="stream id of the newest tick that was evaluated",
+        writer="lua/evaluate",
+        bound="one per shard",
+        backup=Backup.PASSING,
+    )
+    state = ShardKeysBy[int](
+        "state:<token>",
+        "string",
+        holds="the engine's numbers for the instrument, 17 doubles, and the newest records of its lows and highs",
+        writer="lua/evaluate, lua/arm",
+        bound="one per instrument, at most 904 bytes",
+        backup=Backup.KEPT,
+        is_engines=True,
+    )
+    lows = ShardKeysBy[int](
+        "lows:<token>",
+        "string",
+        holds="monotonic deque of lows, 16 bytes a record; the newest lie in the state",
+        writer="lua/evaluate",
+        bound="one record per rising price of the last 24 h",
+        backup=Backup.KEPT,
+        is_engines=True,
+    )
+    highs = ShardKeysBy[int](
+        "highs:<token>",
+        "string",
+        holds="monotonic deque of highs, 16 bytes a record; the newest lie in the state",
+        writer="lua/evaluate",
+        bound="one record per falling price of the last 24 h",
+        backup=Backup.KEPT,
+        is_engines=True,
+    )
+    families = ShardKeysBy[int](
+        "families:<token>",
+        "hash",
+        holds="side and window in use -> smallest percent",
+        writer="lua/evaluate, lua/arm, lua/disarm",
+        bound="one field per side and window with rules",
+        backup=Backup.KEPT,
+        is_engines=True,
+    )
+    moves = ShardKeysBy[int, str, str](
+        "moves:<token>:<side>:<span>",
+        "sorted set",
+        holds="armed rolling (span: window in ms) and day rules by percent",
+        writer="lua/evaluate, lua/arm, lua/disarm",
+        bound="one member per armed rule and side",
+        backup=Backup.KEPT,
+        is_engines=True,
+    )
+    levels = ShardKeysBy[int, str](
+        "levels:<token>:<side>",
+        "sorted set",
+        holds="armed level rules by price x 10,000",
+        writer="lua/evaluate, lua/arm, lua/disarm",
+        bound="one member per armed rule and side",
+        backup=Backup.KEPT,
+        is_engines=True,
+    )
+    cohort = ShardKeysBy[int, str, str](
+        "cohort:<token>:<side>:<cohort>",
+        "sorted set",
+        holds="armed trailing rules that share their extreme, by percent",
+        writer="lua/evaluate, lua/arm, lua/disarm",
+        bound="one member per armed rule and side",
+        backup=Backup.KEPT,
+        is_engines=True,
+    )
+    extremes = ShardKeysBy[int, str](
+        "extremes:<token>:<side>",
+        "sorted set",
+        holds="cohorts by peak or trough",
+        writer="lua/evaluate",
+        bound="one member per cohort",
+        backup=Backup.KEPT,
+        is_engines=True,
+    )
+    newest = ShardKeysBy[int, str](
+        "newest:<token>:<side>",
+        "sorted set",
+        holds="cohorts by highest arm number",
+        writer="lua/evaluate",
+        bound="one member per cohort",
+        backup=Backup.KEPT,
+        is_engines=True,
+    )
+    triggers = ShardKeysBy[int, str](
+        "triggers:<token>:<side>",
+        "sorted set",
+        holds="cohorts by first price to fire",
+        writer="lua/evaluate",
+        bound="one member per cohort",
+        backup=Backup.KEPT,
+        is_engines=True,
+    )
+    smallest = ShardKeysBy[int, str](
+        "smallest:<token>:<side>",
+        "sorted set",
+        holds="cohorts by smallest percent",
+        writer="lua/evaluate",
+        bound="one member per cohort",
+        backup=Backup.KEPT,
+        is_engines=True,
+    )
+    pending = ShardKeysBy[int](
+        "pending:<token>",
+        "sorted set",
+        holds="rules that wait or cool down, by the time they are armed",
+        writer="lua/evaluate, lua/arm, lua/disarm",
+        bound="one member per waiting rule",
+        backup=Backup.KEPT,
+        is_engines=True,
+    )
+    counters = ShardKey(
+        "counters",
+        "hash",
+        holds="malformed entries of the ticks stream, and the last one's fault",
+        writer="lua/evaluate",
+        bound="one",
+        backup=Backup.KEPT,
+    )
+    rule_sync = ShardKey(
+        "rulebook",
+        "string",
+        holds="there as long as Redis holds the rules that were brought over; the version of the engine's layout",
+        writer="evaluator",
+        bound="one",
+        backup=Backup.KEPT,
+    )
+    quote = ShardKeysBy[int](
+        "quote:<token>",
+        "hash",
+        holds="for screens: last open high low close volume change time",
+        writer="ingest",
+        bound="one per instrument",
+        backup=Backup.KEPT,
+    )
+    bars = ShardKeysBy[int](
+        "bars:<token>",
+        "stream",
+        holds="for charts: open high low close of a minute; an entry's id is the minute's start in epoch ms",
+        writer="ingest",
+        bound="MAXLEN ~ 900 an instrument; expires after 4 days without a tick",
+        backup=Backup.PASSING,
+    )
 
-    @property
-    def alerts(self) -> str:
-        return f"{self.prefix}alerts"
 
-    @property
-    def counters(self) -> str:
-        return f"{self.prefix}counters"
+class OfShard(NamedTuple):
+    """What the name of a shard's key says; `rest`: what follows the noun."""
 
-    @property
-    def rulebook(self) -> str:
-        return f"{self.prefix}rulebook"
+    shard: Shard
+    noun: str
+    rest: str
 
-    @property
-    def engine_patterns(self) -> tuple[str, ...]:
-        """What the engine can make again from the store, at the cost of its windows and peaks."""
-        return tuple(f"{self.prefix}{noun}:*" for noun in ENGINE_NOUNS)
 
-    def instrument(self, token: int) -> str:
-        return f"{self.prefix}instrument:{token}"
-
-    def rule(self, rule: str) -> str:
-        return f"{self.prefix}rule:{rule}"
-
-    def pending(self, token: int) -> str:
-        return f"{self.prefix}pending:{token}"
-
-    def quote(self, token: int) -> str:
-        return f"{self.prefix}quote:{token}"
-
-    def bars(self, token: int) -> str:
-        return f"{self.prefix}bars:{token}"
-
-    def appended(self, publisher: str) -> str:
-        return f"{self.prefix}appended:{publisher}"
+def of_shard(name: str) -> OfShard | None:
+    """None for a key that belongs to no shard."""
+    match = _OF_SHARD.fullmatch(name)
+    return OfShard(Shard(match[1]), match[2], match[3] or "") if match else None
 
 
 def shard_of(token: int, shards: int) -> Shard:
@@ -83,559 +363,265 @@ def all_shards(shards: int) -> tuple[Shard, ...]:
     return tuple(Shard(f"s{i}") for i in range(shards))
 
 
-def alive(process: str, host: str, pid: int) -> str:
-    return f"storm:alive:{process}:{host}-{pid}"
-
-
-def spread(rule: str) -> str:
-    return f"storm:spread:{rule}"
-
-
-def revoked(session: str) -> str:
-    return f"storm:revoked:{session}"
-
-
-def code_used(user: str, step: int) -> str:
-    return f"storm:codeused:{user}-{step}"
-
-
-def sign_ins(subject: str) -> str:
-    return f"storm:signins:{subject}"
-
-
-def sign_in_pause(subject: str) -> str:
-    return f"storm:signinpause:{subject}"
-
-
-def sent(delivery: str) -> str:
-    return f"storm:sent:{delivery}"
-
-
-def inbound(number: str) -> str:
-    return f"storm:inbound:{hashlib.blake2b(number.encode(), digest_size=12).hexdigest()}"
-
-
-def window(limit: str) -> str:
-    """With a hash tag of its own: one script reads the windows of all limits of a message."""
-    return f"storm:{{limits}}:window:{limit}"
-
-
-def user_window(user: str) -> str:
-    return f"storm:{{limits}}:user:{user}"
-
-
-def user_recent(user: str) -> str:
-    return f"storm:{{limits}}:recent:{user}"
-
-
-def errand(errand: str) -> str:
-    return f"storm:errand:{errand}"
-
-
-def candles(request: str) -> str:
-    return f"storm:candles:{request}"
-
-
-def link(digest: str) -> str:
-    return f"storm:link:{digest}"
-
-
-def code(channel: str) -> str:
-    return f"storm:code:{channel}"
-
-
-def code_tries(channel: str) -> str:
-    return f"storm:codetries:{channel}"
-
-
-def codes_asked(user: str) -> str:
-    return f"storm:codesasked:{user}"
-
-
-def listed(chat: str) -> str:
-    return f"storm:listed:{chat}"
-
-
-def stranger(chat: str) -> str:
-    return f"storm:stranger:{chat}"
-
-
-# What the dashboard asks the workers to send.
-ERRANDS = "storm:errands"
-# Candles that the dashboard asks ingest for.
-CANDLES_ASKED = "storm:candlesasked"
-# What admins were told, and which processes were there: only what was there can be missing.
-NOTICES = "storm:notices"
-ROLL = "storm:roll"
-NOTICES_LOCK = "storm:noticeslock"
-# The name of the Telegram bot that is listening, and which process listens.
-BOT_NAME = "storm:bot"
-BOT_LOCK = "storm:botlock"
-# Who beats: the `alive` keys by their last beat, so that nobody has to scan a million keys for them.
-BEATS = "storm:beats"
-# How often processes were started, by name.
-STARTS = "storm:starts"
-# The state of the Kite feed, in words, written by ingest.
-FEED = "storm:feed"
-# Stretches in which prices were lost.
-GAPS = "storm:gaps"
-# Pub/sub: coalesced price changes for screens, as a JSON object {token: [last, change percent, time_ms]}.
-QUOTES_TOPIC = "storm:quotes"
-
-
-class Backup(StrEnum):
-    """Whether a backup holds the keys of a family."""
-
-    KEPT = "kept"
-    # By the processes, or from the store.
-    REMADE = "made again"
-    PASSING = "only true now"
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """One row of the key table in docs/ARCHITECTURE.md."""
-
-    key: str
-    type: str
-    holds: str
-    writer: str
-    bound: str
-    backup: Backup
-
-    @property
-    def pattern(self) -> re.Pattern[str]:
-        """What the names of its keys match, whatever the shard."""
-        return re.compile(re.sub(r"<\w+>", r"[^:]+", re.escape(self.key)).replace(r"\{s0\}", r"\{s\d+\}"))
-
-    @property
-    def noun(self) -> str:
-        return self.key.removeprefix("storm:").removeprefix("{s0}:").partition(":")[0]
-
-
-TABLE = (
-    Family(
-        "storm:{s0}:ticks",
-        "stream",
-        "token price time, and via day_high or day_low where the print was not seen",
-        "ingest",
-        "trimmed a minute behind the evaluator group by the pump; ingest's MAXLEN is the last resort",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:{s0}:appended:<publisher>",
-        "string",
-        "number of the newest batch of ticks that this run of ingest appended",
-        "ingest",
-        "one per run of ingest; expires after an hour",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:{s0}:alerts",
-        "stream",
-        "alert rule user token symbol kind direction price reference percent window time",
-        "lua/evaluate",
-        "MAXLEN ~ 1,000,000",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:instrument:<token>",
-        "hash",
-        "last price and time, band, windows",
-        "lua/evaluate, lua/arm; ingest a symbol that changed",
-        "one per instrument",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:rule:<rule>",
-        "hash",
-        "its state with the arm epoch; and the rule: token direction amount how pause user revision",
-        "lua/arm, lua/evaluate",
-        "one per rule; deleted by lua/disarm",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:cursor",
-        "string",
-        "stream id of the newest tick that was evaluated",
-        "lua/evaluate",
-        "one per shard",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:{s0}:state:<token>",
-        "string",
-        "the engine's numbers for the instrument, 17 doubles, and the newest records of its lows and highs",
-        "lua/evaluate, lua/arm",
-        "one per instrument, at most 904 bytes",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:lows:<token>",
-        "string",
-        "monotonic deque of lows, 16 bytes a record; the newest lie in the state",
-        "lua/evaluate",
-        "one record per rising price of the last 24 h",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:highs:<token>",
-        "string",
-        "monotonic deque of highs, 16 bytes a record; the newest lie in the state",
-        "lua/evaluate",
-        "one record per falling price of the last 24 h",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:families:<token>",
-        "hash",
-        "side and window in use -> smallest percent",
-        "lua/evaluate, lua/arm, lua/disarm",
-        "one field per side and window with rules",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:moves:<token>:<side>:<span>",
-        "sorted set",
-        "armed rolling (span: window in ms) and day rules by percent",
-        "lua/evaluate, lua/arm, lua/disarm",
-        "one member per armed rule and side",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:levels:<token>:<side>",
-        "sorted set",
-        "armed level rules by price x 10,000",
-        "lua/evaluate, lua/arm, lua/disarm",
-        "one member per armed rule and side",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:cohort:<token>:<side>:<cohort>",
-        "sorted set",
-        "armed trailing rules that share their extreme, by percent",
-        "lua/evaluate, lua/arm, lua/disarm",
-        "one member per armed rule and side",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:extremes:<token>:<side>",
-        "sorted set",
-        "cohorts by peak or trough",
-        "lua/evaluate",
-        "one member per cohort",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:newest:<token>:<side>",
-        "sorted set",
-        "cohorts by highest arm number",
-        "lua/evaluate",
-        "one member per cohort",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:triggers:<token>:<side>",
-        "sorted set",
-        "cohorts by first price to fire",
-        "lua/evaluate",
-        "one member per cohort",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:smallest:<token>:<side>",
-        "sorted set",
-        "cohorts by smallest percent",
-        "lua/evaluate",
-        "one member per cohort",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:pending:<token>",
-        "sorted set",
-        "rules that wait or cool down, by the time they are armed",
-        "lua/evaluate, lua/arm, lua/disarm",
-        "one member per waiting rule",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:counters",
-        "hash",
-        "malformed entries of the ticks stream, and the last one's fault",
-        "lua/evaluate",
-        "one",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:rulebook",
-        "string",
-        "there as long as Redis holds the rules that were brought over; the version of the engine's layout",
-        "evaluator",
-        "one",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:quote:<token>",
-        "hash",
-        "for screens: last open high low close volume change time",
-        "ingest",
-        "one per instrument",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{s0}:bars:<token>",
-        "stream",
-        "for charts: open high low close of a minute; an entry's id is the minute's start in epoch ms",
-        "ingest",
-        "MAXLEN ~ 900 an instrument; expires after 4 days without a tick",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:alive:<process>:<host>-<pid>",
-        "hash",
-        "started_ms, beat_ms, version, rss_bytes, cpu_s, late_ms (its event loop's), how its store did, and its own counters",
-        "every process",
-        "expires 10 s after the last beat",
-        Backup.REMADE,
-    ),
-    Family(
-        "storm:beats",
-        "sorted set",
-        "keys of the processes by their last beat",
-        "every process",
-        "one member per process",
-        Backup.REMADE,
-    ),
-    Family(
-        "storm:starts",
-        "hash",
-        "how often a process was started",
-        "every process",
-        "one field per kind of process",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:feed",
-        "hash",
-        "state of the Kite feed: state, reason, since_ms, frame_ms, trouble, troubles, opens_ms, instruments, counts by reason",
-        "ingest",
-        "one",
-        Backup.REMADE,
-    ),
-    Family(
-        "storm:gaps",
-        "stream",
-        "from to reason lost: stretches in which prices were lost",
-        "ingest",
-        "MAXLEN 1,000",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:spread:<rule>",
-        "set",
-        "tokens on which a watchlist's rule was armed",
-        "evaluator",
-        "one per watchlist's rule; deleted with it",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:revoked:<session>",
-        "string",
-        "a session that was ended",
-        "dashboard",
-        "expires with the session",
-        Backup.REMADE,
-    ),
-    Family(
-        "storm:codeused:<user>-<step>",
-        "string",
-        "the code of a second factor that was used: each is good once",
-        "dashboard",
-        "expires after 2 minutes",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:signins:<subject>",
-        "string",
-        "sign-ins tried in a row without success, for a digest of a name or an address",
-        "dashboard",
-        "expires after 15 minutes",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:signinpause:<subject>",
-        "string",
-        "no sign-in is tried while it is there",
-        "dashboard",
-        "expires after at most 5 minutes",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:sent:<delivery>",
-        "string",
-        "the provider's id of what went out; `sending` while a worker is at it",
-        "workers; dashboard deletes it when it must go out again: the provider reports so, or its user asks",
-        "expires after 7 days; `sending` after 11 s",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:inbound:<number>",
-        "string",
-        "there while WhatsApp takes free text for the number, a digest of it; when its owner wrote last, in ms",
-        "dashboard; workers delete it when Twilio says that it is over",
-        "expires after 24 hours",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{limits}:window:<limit>",
-        "sorted set",
-        "messages that count against a limit of a provider, by when they stop to",
-        "lua/permit, lua/settle",
-        "as many as the limit allows; expires when none counts",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:{limits}:line:<limit>",
-        "sorted set",
-        "deliveries that wait for the limit, by their turn",
-        "lua/permit",
-        "one member per waiting delivery; expires 30 s after the last turn",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:{limits}:user:<user>",
-        "sorted set",
-        "alerts of the last hour that the user was sent one by one",
-        "lua/quota",
-        "as many as an hour allows; expires after an hour",
-        Backup.KEPT,
-    ),
-    Family(
-        "storm:{limits}:recent:<user>",
-        "sorted set",
-        "all alerts of the user's last seconds, to know a burst by",
-        "lua/quota",
-        "those of STORM_BURST_S or the user's own; expires with them",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:errands",
-        "stream",
-        "errand kind channel: a code, a test message or a notice with its text",
-        "dashboard, bot; workers when they switched an address off",
-        "MAXLEN ~ 10,000",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:errand:<errand>",
-        "hash",
-        "what became of it: state reason",
-        "dashboard, bot",
-        "expires after 10 minutes",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:candlesasked",
-        "list",
-        "requests for Kite's minute candles as JSON: id token from to asked",
-        "dashboard; ingest takes them away",
-        "at most some 200",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:candles:<request>",
-        "list",
-        "one answer as JSON: minute candles of at most 60 days, or the reason that there are none",
-        "ingest; dashboard takes it away",
-        "expires after a minute",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:link:<digest>",
-        "string",
-        "the user whose chat the link's token links",
-        "dashboard, bot",
-        "expires after 15 minutes",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:code:<channel>",
-        "string",
-        "HMAC of the code that was sent",
-        "bot",
-        "expires after 10 minutes",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:codetries:<channel>",
-        "string",
-        "how often a code was tried",
-        "dashboard, bot",
-        "expires after 10 minutes",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:codesasked:<user>",
-        "string",
-        "how many codes were sent",
-        "bot",
-        "expires after an hour",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:listed:<chat>",
-        "list",
-        "rules as /list numbered them",
-        "bot",
-        "expires after a day",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:stranger:<chat>",
-        "string",
-        "a chat without a user was told so",
-        "bot",
-        "expires after an hour",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:bot",
-        "string",
-        "name of the Telegram bot that listens",
-        "bot",
-        "expires after 30 s",
-        Backup.REMADE,
-    ),
-    Family(
-        "storm:botlock",
-        "string",
-        "the process that asks Telegram for updates",
-        "bot",
-        "expires after 15 s",
-        Backup.PASSING,
-    ),
-    Family(
-        "storm:notices",
-        "hash",
-        "what is wrong, by name, as JSON: since when, whether admins were told, since when it is well again",
-        "bot",
-        "one field per thing that is wrong; deleted when it is over",
-        Backup.REMADE,
-    ),
-    Family(
-        "storm:roll",
-        "set",
-        "names of the processes that have beaten",
-        "bot",
-        "one member per kind of process",
-        Backup.REMADE,
-    ),
-    Family(
-        "storm:noticeslock",
-        "string",
-        "the process that looks what is wrong",
-        "bot",
-        "expires after 15 s",
-        Backup.PASSING,
-    ),
+alive = KeysBy[str, str, int](
+    "alive:<process>:<host>-<pid>",
+    "hash",
+    holds="started_ms, beat_ms, version, rss_bytes, cpu_s, late_ms (its event loop's), how its store did, and its own counters",
+    writer="every process",
+    bound="expires 10 s after the last beat",
+    backup=Backup.REMADE,
 )
+BEATS = Key(
+    "beats",
+    "sorted set",
+    holds="keys of the processes by their last beat",
+    writer="every process",
+    bound="one member per process",
+    backup=Backup.REMADE,
+)
+STARTS = Key(
+    "starts",
+    "hash",
+    holds="how often a process was started",
+    writer="every process",
+    bound="one field per kind of process",
+    backup=Backup.PASSING,
+)
+FEED = Key(
+    "feed",
+    "hash",
+    holds="state of the Kite feed: state, reason, since_ms, frame_ms, trouble, troubles, opens_ms, instruments, "
+    "counts by reason",
+    writer="ingest",
+    bound="one",
+    backup=Backup.REMADE,
+)
+GAPS = Key(
+    "gaps",
+    "stream",
+    holds="from to reason lost: stretches in which prices were lost",
+    writer="ingest",
+    bound="MAXLEN 1,000",
+    backup=Backup.KEPT,
+)
+spread = KeysBy[str](
+    "spread:<rule>",
+    "set",
+    holds="tokens on which a watchlist's rule was armed",
+    writer="evaluator",
+    bound="one per watchlist's rule; deleted with it",
+    backup=Backup.KEPT,
+)
+revoked = KeysBy[str](
+    "revoked:<session>",
+    "string",
+    holds="a session that was ended",
+    writer="dashboard",
+    bound="expires with the session",
+    backup=Backup.REMADE,
+)
+code_used = KeysBy[str, int](
+    "codeused:<user>-<step>",
+    "string",
+    holds="the code of a second factor that was used: each is good once",
+    writer="dashboard",
+    bound="expires after 2 minutes",
+    backup=Backup.PASSING,
+)
+sign_ins = KeysBy[str](
+    "signins:<subject>",
+    "string",
+    holds="sign-ins tried in a row without success, for a digest of a name or an address",
+    writer="dashboard",
+    bound="expires after 15 minutes",
+    backup=Backup.PASSING,
+)
+sign_in_pause = KeysBy[str](
+    "signinpause:<subject>",
+    "string",
+    holds="no sign-in is tried while it is there",
+    writer="dashboard",
+    bound="expires after at most 5 minutes",
+    backup=Backup.PASSING,
+)
+sent = KeysBy[str](
+    "sent:<delivery>",
+    "string",
+    holds="the provider's id of what went out; `sending` while a worker is at it",
+    writer="workers; dashboard deletes it when it must go out again: the provider reports so, or its user asks",
+    bound="expires after 7 days; `sending` after 11 s",
+    backup=Backup.KEPT,
+)
+inbound = _DigestsOf(
+    "inbound:<number>",
+    "string",
+    holds="there while WhatsApp takes free text for the number, a digest of it; when its owner wrote last, in ms",
+    writer="dashboard; workers delete it when Twilio says that it is over",
+    bound="expires after 24 hours",
+    backup=Backup.KEPT,
+)
+# These lie on one node: one script reads the windows of all limits of a message.
+window = KeysBy[str](
+    "{limits}:window:<limit>",
+    "sorted set",
+    holds="messages that count against a limit of a provider, by when they stop to",
+    writer="lua/permit, lua/settle",
+    bound="as many as the limit allows; expires when none counts",
+    backup=Backup.PASSING,
+)
+line = KeysBy[str, int](
+    "{limits}:line:<limit>:<priority>",
+    "sorted set",
+    holds="messages of one priority that wait for the limit, by their turn",
+    writer="lua/permit",
+    bound="one member per waiting message; expires 30 s after the last turn",
+    backup=Backup.PASSING,
+)
+user_window = KeysBy[str](
+    "{limits}:user:<user>",
+    "sorted set",
+    holds="alerts of the last hour that the user was sent one by one",
+    writer="lua/quota",
+    bound="as many as an hour allows; expires after an hour",
+    backup=Backup.KEPT,
+)
+user_recent = KeysBy[str](
+    "{limits}:recent:<user>",
+    "sorted set",
+    holds="all alerts of the user's last seconds, to know a burst by",
+    writer="lua/quota",
+    bound="those of STORM_BURST_S or the user's own; expires with them",
+    backup=Backup.PASSING,
+)
+ERRANDS = Key(
+    "errands",
+    "stream",
+    holds="errand kind channel: a code, a test message or a notice with its text",
+    writer="dashboard, bot; workers when they switched an address off",
+    bound="MAXLEN ~ 10,000",
+    backup=Backup.PASSING,
+)
+errand = KeysBy[str](
+    "errand:<errand>",
+    "hash",
+    holds="what became of it: state reason",
+    writer="dashboard, bot",
+    bound="expires after 10 minutes",
+    backup=Backup.PASSING,
+)
+CANDLES_ASKED = Key(
+    "candlesasked",
+    "list",
+    holds="requests for Kite's minute candles as JSON: id token from to asked",
+    writer="dashboard; ingest takes them away",
+    bound="at most some 200",
+    backup=Backup.PASSING,
+)
+candles = KeysBy[str](
+    "candles:<request>",
+    "list",
+    holds="one answer as JSON: minute candles of at most 60 days, or the reason that there are none",
+    writer="ingest; dashboard takes it away",
+    bound="expires after a minute",
+    backup=Backup.PASSING,
+)
+link = KeysBy[str](
+    "link:<digest>",
+    "string",
+    holds="the user whose chat the link's token links",
+    writer="dashboard, bot",
+    bound="expires after 15 minutes",
+    backup=Backup.PASSING,
+)
+code = KeysBy[str](
+    "code:<channel>",
+    "string",
+    holds="HMAC of the code that was sent",
+    writer="bot",
+    bound="expires after 10 minutes",
+    backup=Backup.PASSING,
+)
+code_tries = KeysBy[str](
+    "codetries:<channel>",
+    "string",
+    holds="how often a code was tried",
+    writer="dashboard, bot",
+    bound="expires after 10 minutes",
+    backup=Backup.PASSING,
+)
+codes_asked = KeysBy[str](
+    "codesasked:<user>",
+    "string",
+    holds="how many codes were sent",
+    writer="bot",
+    bound="expires after an hour",
+    backup=Backup.PASSING,
+)
+listed = KeysBy[str](
+    "listed:<chat>",
+    "list",
+    holds="rules as /list numbered them",
+    writer="bot",
+    bound="expires after a day",
+    backup=Backup.PASSING,
+)
+stranger = KeysBy[str](
+    "stranger:<chat>",
+    "string",
+    holds="a chat without a user was told so",
+    writer="bot",
+    bound="expires after an hour",
+    backup=Backup.PASSING,
+)
+BOT_NAME = Key(
+    "bot",
+    "string",
+    holds="name of the Telegram bot that listens",
+    writer="bot",
+    bound="expires after 30 s",
+    backup=Backup.REMADE,
+)
+BOT_LOCK = Key(
+    "botlock",
+    "string",
+    holds="the process that asks Telegram for updates",
+    writer="bot",
+    bound="expires after 15 s",
+    backup=Backup.PASSING,
+)
+NOTICES = Key(
+    "notices",
+    "hash",
+    holds="what is wrong, by name, as JSON: since when, whether admins were told, since when it is well again",
+    writer="bot",
+    bound="one field per thing that is wrong; deleted when it is over",
+    backup=Backup.REMADE,
+)
+ROLL = Key(
+    "roll",
+    "set",
+    holds="names of the processes that have beaten",
+    writer="bot",
+    bound="one member per kind of process",
+    backup=Backup.REMADE,
+)
+NOTICES_LOCK = Key(
+    "noticeslock",
+    "string",
+    holds="the process that looks what is wrong",
+    writer="bot",
+    bound="expires after 15 s",
+    backup=Backup.PASSING,
+)
+QUOTES_TOPIC = Key(
+    "quotes",
+    "topic",
+    holds="coalesced price changes for screens as JSON: last, change percent and time_ms by token",
+    writer="ingest",
+    bound="kept nowhere",
+    backup=Backup.PASSING,
+)
+
+FAMILIES = tuple(_declared)
+# What the engine keeps besides the hash of an instrument.
+ENGINE = tuple(family for family in FAMILIES if family.is_engines)

@@ -10,6 +10,7 @@ from stormalert.access.security import is_password
 from stormalert.config import policy
 from stormalert.config.policy import Policy
 from stormalert.model import RuleState
+from stormalert.redis import keys
 from tests.browser.running import NAME, PASSWORD, USER, Running
 from tests.browser.watching import PHONE, Watched
 
@@ -82,10 +83,12 @@ def test_a_password_that_is_asked_for_again_cannot_be_guessed(product: Running, 
     change("wrong", "The password is wrong.")
     assert [(it.user, it.action) for it in product.store.audit(limit=1)] == [(USER, "sign-in refused")]
     # The pause made long, so that a slow machine sees the same.
-    while not [pause for pause in product.redis.scan_iter("storm:signinpause:*") if product.redis.pexpire(pause, 60_000)]:
+    while not [pause for pause in product.redis.scan_iter(keys.sign_in_pause.glob()) if product.redis.pexpire(pause, 60_000)]:
         change("wrong", "The password is wrong.")
     change(PASSWORD, "Too many sign-ins were tried.")
-    product.redis.delete(*product.redis.scan_iter("storm:signin*"))
+    product.redis.delete(
+        *(key for family in (keys.sign_ins, keys.sign_in_pause) for key in product.redis.scan_iter(family.glob()))
+    )
     asha = product.store.user(USER)
     assert asha and is_password(PASSWORD, asha.password_hash)
 

@@ -27,9 +27,10 @@ from stormalert.model import Alert, Channel, ChannelKind, Direction, Kind, Repea
 from stormalert.notify import send_requests
 from stormalert.notify.linking import Linking
 from stormalert.notify.preferences import Burst
-from stormalert.notify.send_requests import ErrandKind, ErrandState, Outcome
+from stormalert.notify.send_requests import SendKind, SendResult, SendState
 from stormalert.process import Heartbeat
-from stormalert.redis.keys import FEED, all_shards, shard_of
+from stormalert.redis import keys
+from stormalert.redis.keys import FEED, Shard, all_shards, shard_of
 from stormalert.redis.streams import read_alert
 from stormalert.rules import engine
 from stormalert.rules.engine import read_armed
@@ -40,10 +41,10 @@ from tests.evaluator.oracle import Expected, expected_alerts
 from tests.evaluator.test_engine import make_rule
 from workers.bot.numbers import Numbers
 from workers.bot.polling import Lock
-from workers.bot.send_requests import Errands
+from workers.bot.send_requests import SendRequests
 from workers.fanout import Share
-from workers.limits import Limits, Permit
-from workers.markers import Marks
+from workers.limits import Limits, Permit, Priority
+from workers.pipeline.dedup import DedupMarkers
 from workers.quota import Quota
 
 # redis-py leaves connections of a node that went away to the garbage collector.
@@ -211,22 +212,22 @@ async def test_what_the_other_processes_ask_of_redis(cluster: Cluster) -> None:
         assert await throttle.take_a_try(redis, subjects) == 0
         await throttle.forget(redis, subjects)
         async with redis.pubsub() as topic:
-            await topic.subscribe("storm:quotes")
+            await topic.subscribe(keys.QUOTES_TOPIC)
             await topic.get_message(timeout=30)
-            await redis.publish("storm:quotes", "{}")
+            await redis.publish(keys.QUOTES_TOPIC, "{}")
             message = await topic.get_message(timeout=30)
         assert message and message["data"] == "{}"
     async with process.connect(cluster.url) as client:
-        marks = Marks(client)
-        assert await marks.claim("d1")
-        assert not await marks.claim("d1")
-        await marks.mark_sent("d1", "provider-1")
-        assert await marks.provider_ids(["d1", "d2"]) == {"d1": "provider-1"}
+        markers = DedupMarkers(client)
+        assert await markers.claim("d1")
+        assert not await markers.claim("d1")
+        await markers.mark_sent("d1", "provider-1")
+        assert await markers.provider_ids(["d1", "d2"]) == {"d1": "provider-1"}
         limits = Limits(client, parse({}))
-        permit = await limits.take("d1", ChannelKind.TELEGRAM, "-42")
+        permit = await limits.take("d1", ChannelKind.TELEGRAM, "-42", Priority.ALERT)
         assert isinstance(permit, Permit)
         await limits.settle(permit)
-        assert not isinstance(await limits.take("d2", ChannelKind.TELEGRAM, "-42"), Permit)
+        assert not isinstance(await limits.take("d2", ChannelKind.TELEGRAM, "-42", Priority.ALERT), Permit)
         alert = Alert(id="r1-1", rule="r1", user="u1", token=1, symbol="NSE:A", kind=Kind.DAY, direction=Direction.UP,
                       price_e4=1, reference_e4=1, percent_e2=1, window_ms=0, time_ms=1)  # fmt: skip
         assert await Quota(client).over([(alert, 1)], {alert.user: Share(Burst(most=9, within_s=9), per_hour=60)}) == {}
@@ -248,10 +249,10 @@ async def test_metrics_and_doctor_tell_of_every_node(cluster: Cluster, store: St
 
 
 async def test_a_script_that_reaches_for_another_shard_is_refused(cluster: Cluster) -> None:
-    text = '#!lua\nreturn redis.call("SET", "storm:{s1}:x", 1)\n'
+    text = f'#!lua\nreturn redis.call("SET", "{Shard("s1").ticks}", 1)\n'
     async with process.connect(cluster.url) as redis:
         with pytest.raises(ResponseError, match="slot"):
-            await redis.eval(text, 1, "storm:{s0}:x")
+            await redis.eval(text, 1, Shard("s0").ticks)
 
 
 async def test_a_cluster_whose_node_is_away_is_unreachable_and_no_refusal(cluster: Cluster, store: Store) -> None:
@@ -273,7 +274,7 @@ def test_a_cluster_without_a_redis_for_the_queue_is_a_problem_of_the_settings() 
         parse({"STORM_REDIS_URL": "redis+cluster://127.0.0.1:7000"})
 
 
-async def test_links_codes_numbers_and_errands_of_the_bot(cluster: Cluster, store: Store) -> None:
+async def test_links_codes_numbers_and_send_requests_of_the_bot(cluster: Cluster, store: Store) -> None:
     client, threads = process.connect(cluster.url), process.connect_in_thread(cluster.url)
     channel = store.save_channel(Channel(id="c1", user="u1", kind=ChannelKind.EMAIL, address="a@b.example", is_verified=False))
     links = Linking(threads, parse({"STORM_MASTER_SECRET": "m" * 32}))
@@ -283,13 +284,16 @@ async def test_links_codes_numbers_and_errands_of_the_bot(cluster: Cluster, stor
     rule = store.save_rule(make_rule("r1", Kind.DAY, 0, 200, token=1, direction=Direction.UP, revision=0))
     numbers.give("42", [rule])
     assert numbers.rule(rule.user, "42", "1") == rule
-    assert await Lock(client, "first").take()
+    lock = Lock(client, "first")
+    assert [await lock.take(), await lock.take()] == [True, True]
     stopping = asyncio.Event()
-    running = asyncio.create_task(Errands(client, threads, store, links, {}, Limits(client, parse({}))).run_until(stopping))
-    errand = send_requests.ask(threads, ErrandKind.TEST, "c1")
-    while send_requests.outcome(threads, errand) == Outcome(ErrandState.WAITING):
+    running = asyncio.create_task(
+        SendRequests(client, threads, store, links, {}, Limits(client, parse({}))).run_until(stopping)
+    )
+    request = send_requests.ask(threads, SendKind.TEST, "c1")
+    while send_requests.result(threads, request) == SendResult(SendState.WAITING):
         await asyncio.sleep(0.02)
-    assert send_requests.outcome(threads, errand) == Outcome(ErrandState.FAILED, "the channel is not verified")
+    assert send_requests.result(threads, request) == SendResult(SendState.FAILED, "the channel is not verified")
     stopping.set()
     await running
     await client.aclose()

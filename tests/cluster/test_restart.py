@@ -168,8 +168,8 @@ async def feed(add: object, ticks: list[Tick]) -> None:
 async def armed(redis: Redis, count: int) -> None:
     async with asyncio.timeout(180):
         while True:
-            names = [name async for name in redis.scan_iter(match="storm:{s*}:rule:*", count=1_000)]
-            if len(names) == count and all([await redis.get(shard.rulebook) for shard in all_shards(SHARDS)]):
+            names = [name async for name in redis.scan_iter(match=Shard.rule.glob(), count=1_000)]
+            if len(names) == count and all([await redis.get(shard.rule_sync) for shard in all_shards(SHARDS)]):
                 return
             await asyncio.sleep(0.1)
 

@@ -17,6 +17,7 @@ from redis import Redis
 from stormalert.access.security import hash_password
 from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.model import Instrument, Role, User
+from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from tests.conftest import free_port
 
@@ -75,7 +76,7 @@ def shut(rig: Rig, name: str, visitor: httpx.Client) -> None:
     with Redis.from_url(rig.redis_url) as client:
         for _ in range(12):
             post_login(visitor, name, "wrong")
-            if any(client.pexpire(pause, 60_000) for pause in client.scan_iter("storm:signinpause:*")):
+            if any(client.pexpire(pause, 60_000) for pause in client.scan_iter(keys.sign_in_pause.glob())):
                 return
     raise AssertionError(f"nobody has to wait before {name} is tried again")
 

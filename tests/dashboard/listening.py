@@ -116,7 +116,7 @@ class RelayRig:
     def facts(self) -> dict[str, str]:
         """What the relay itself says in its heartbeat."""
         with redis.Redis.from_url(self.redis_url, decode_responses=True) as client:
-            found = [client.hgetall(key) for key in client.scan_iter("storm:alive:relay:*")]
+            found = [client.hgetall(key) for key in client.scan_iter(keys.alive.glob("relay"))]
         return dict(found[0]) if found else {}  # type: ignore[arg-type]
 
     def write_alert(self, alert: Alert) -> Alert:

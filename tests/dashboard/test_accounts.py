@@ -20,7 +20,8 @@ from stormalert.config.policy import Plan, Policy, SecondFactor
 from stormalert.errors import InputError
 from stormalert.model import AuditEntry, OneTimeTokenKind, Role, RuleState, User
 from stormalert.notify import preferences
-from stormalert.notify.preferences import Loudness, RuleWish
+from stormalert.notify.preferences import Loudness, RulePreferences
+from stormalert.redis import keys
 from stormalert.store import open_store
 from tests.store.records import a_rule
 
@@ -231,7 +232,7 @@ def test_codes_are_not_guessed(rig: Rig) -> None:
         form = {"csrf": visitor.cookies["storm_csrf"], "step": code_field(asked.text, "step")}
         statuses = []
         # The first pause is a second: made long as soon as there is one, however late.
-        while not statuses or not any(client.pexpire(it, 60_000) for it in client.scan_iter("storm:signinpause:*")):
+        while not statuses or not any(client.pexpire(it, 60_000) for it in client.scan_iter(keys.sign_in_pause.glob())):
             assert len(statuses) < 12, statuses
             statuses.append(visitor.post("/login/code", data=form | {"code": f"{len(statuses):06d}"}).status_code)
         assert statuses[:4] == [401] * 4
@@ -333,8 +334,8 @@ def test_who_erases_oneself_leaves_nothing_but_the_audit_log(rig: Rig) -> None:
         ravi.put("/api/settings", json={"burst": {"most": 1, "within_s": 1}, "template": "hello {symbol}"})
         # Deleted by a StormAlert that did not forget how its alerts were told.
         rig.store.save_rule(a_rule("ravis-old", user=ravi.get("/api/auth/me").json()["id"], state=RuleState.DELETED))
-        preferences.save_of_rule(rig.store, "ravis-old", RuleWish(loudness=Loudness.OFF))
-        preferences.save_of_rule(rig.store, "minas", RuleWish(loudness=Loudness.OFF))
+        preferences.save_of_rule(rig.store, "ravis-old", RulePreferences(loudness=Loudness.OFF))
+        preferences.save_of_rule(rig.store, "minas", RulePreferences(loudness=Loudness.OFF))
         exported = ravi.get("/api/auth/export").json()
         assert exported["template"] == "hello {symbol}" and exported["burst"] == {"most": 1, "within_s": 1}
         assert exported["user"]["name"] == "ravi" and exported["rules"][0]["rule"]["id"] == made["id"]

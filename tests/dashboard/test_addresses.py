@@ -1,10 +1,24 @@
 import pytest
 
-from dashboard.channels.addresses import HELP, checked
+from dashboard.channels import book
+from stormalert import channels
+from stormalert.access.security import Sealer
+from stormalert.config import settings
 from stormalert.errors import InputError
 from stormalert.model import Channel, ChannelKind
 
-TELEGRAM, WHATSAPP, EMAIL, WEBHOOK = ChannelKind.TELEGRAM, ChannelKind.WHATSAPP, ChannelKind.EMAIL, ChannelKind.WEBHOOK
+CONFIG = settings.parse({"STORM_MASTER_SECRET": "m" * 32})
+TELEGRAM, WHATSAPP, EMAIL, WEBHOOK, NTFY = (
+    ChannelKind.TELEGRAM,
+    ChannelKind.WHATSAPP,
+    ChannelKind.EMAIL,
+    ChannelKind.WEBHOOK,
+    ChannelKind.NTFY,
+)
+
+
+def checked(kind: ChannelKind, text: str) -> str:
+    return book.checked(kind, text, CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -17,6 +31,7 @@ TELEGRAM, WHATSAPP, EMAIL, WEBHOOK = ChannelKind.TELEGRAM, ChannelKind.WHATSAPP,
         (EMAIL, "Asha.Rao@Example.COM", "Asha.Rao@example.com"),
         (EMAIL, "a+storm@mail.example.co.in", "a+storm@mail.example.co.in"),
         (WEBHOOK, " https://example.com/hook?key=1 ", "https://example.com/hook?key=1"),
+        (NTFY, " https://ntfy.sh/storm_Alerts-7 ", "https://ntfy.sh/storm_Alerts-7"),
     ],
 )
 def test_an_address_is_stored_as_its_provider_takes_it(kind: ChannelKind, typed: str, stored: str) -> None:
@@ -77,4 +92,42 @@ def test_nothing_is_no_address(kind: ChannelKind) -> None:
 
 
 def test_every_channel_says_what_an_address_looks_like() -> None:
-    assert set(HELP) == set(ChannelKind)
+    for kind in ChannelKind:
+        channel = channels.of(kind)
+        assert channel.address_help.endswith(".") and channel.mend.endswith("."), kind
+        example = channel.demo(settings.parse({"STORM_KITE_API_ROOT": "https://example.com"})).address
+        assert channel.shown(checked(kind, example)) == example
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "http://ntfy.sh/topic",
+        "https://ntfy.sh",
+        "https://ntfy.sh/",
+        "https://ntfy.sh/one/two",
+        "https://ntfy.sh/topic?auth=tk_hidden",
+        "https://ntfy.sh/topic#tk_hidden",
+        "https://ntfy.sh/to pic",
+        "https://ntfy.sh/" + "x" * 65,
+        "https://user:tk_hidden@ntfy.sh/topic",
+        "https://:tk_hidden@ntfy.sh/one/two",
+        "https://:tk_hidden@" + "n" * 60 + "." + "n" * 60 + "." + "n" * 20 + ".example/topic",
+    ],
+)
+def test_what_is_no_topic_is_refused_without_a_word_of_its_token(typed: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        checked(NTFY, typed)
+    assert "tk_hidden" not in str(refusal.value)
+    assert "https://ntfy.sh/your-topic" in str(refusal.value) or "too long" in str(refusal.value)
+
+
+@pytest.mark.parametrize("typed", ["https://:tk_hidden@ntfy.example.com/topic", "https://tk_hidden@ntfy.example.com/topic"])
+def test_an_access_token_is_sealed_in_the_address_and_shown_to_nobody(typed: str) -> None:
+    stored = checked(NTFY, typed)
+    assert stored.startswith("https://ntfy.example.com/topic#") and "tk_hidden" not in stored
+    channel = Channel(id="c", user="u", kind=NTFY, address=stored)
+    assert channels.shown(channel) == "https://ntfy.example.com/topic (with a token)"
+    anew = channels.of(NTFY).reencrypted(stored, Sealer("n" * 32, "m" * 32))
+    assert Sealer("n" * 32).unseal(anew.partition("#")[2]) == "tk_hidden"
+    assert channels.of(NTFY).reencrypted("https://ntfy.sh/topic", Sealer("n" * 32)) == "https://ntfy.sh/topic"

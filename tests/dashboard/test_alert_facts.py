@@ -128,7 +128,7 @@ def test_without_a_channel_it_says_where_to_add_one() -> None:
 def test_a_chart_has_the_nearest_of_ones_rules_and_what_they_measure_from() -> None:
     rolling = a_rule("r1", direction=Direction.BOTH, percent_e2=200)
     level = a_rule("r2", kind=Kind.LEVEL, direction=Direction.UP, percent_e2=0, price_e4=15_000_000, window_ms=0)
-    standings = {
+    statuses = {
         "r1": RuleStatus(
             "armed",
             price="1400.00",
@@ -136,7 +136,7 @@ def test_a_chart_has_the_nearest_of_ones_rules_and_what_they_measure_from() -> N
         ),
         "r2": RuleStatus("armed", price="1400.00", triggers=[At("up", "1500.00", "1500.00")]),
     }
-    assert levels.lines([rolling, level], standings) == [
+    assert levels.lines([rolling, level], statuses) == [
         PriceLine(13_900_000, "Low of 5 min", "reference"),
         PriceLine(14_100_000, "High of 5 min", "reference"),
         PriceLine(14_178_000, "Rises 2 % within 5 min", "up"),
@@ -147,11 +147,11 @@ def test_a_chart_has_the_nearest_of_ones_rules_and_what_they_measure_from() -> N
 
 def test_a_chart_leaves_out_what_is_far_or_has_no_price() -> None:
     rules = [a_rule(f"r{n}") for n in range(levels.MOST + 1)]
-    standings = {
+    statuses = {
         rule.id: RuleStatus("armed", price="100.00", triggers=[At("up", "100.00", f"{110 + n}.00")])
         for n, rule in enumerate(rules)
     }
-    drawn = [line.price_e4 for line in levels.lines(rules, standings) if line.tone == "up"]
+    drawn = [line.price_e4 for line in levels.lines(rules, statuses) if line.tone == "up"]
     assert drawn == [(110 + n) * 10_000 for n in range(levels.MOST)]
     by_all = {"r0": RuleStatus("armed", price="100.00", triggers=[At("down", "100.00", "0.00")])}
     assert levels.lines(rules, by_all) == []

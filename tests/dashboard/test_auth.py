@@ -150,7 +150,7 @@ def test_a_success_makes_the_tries_forgotten(rig: Rig) -> None:
             post_login(visitor, "mina", "wrong")
         assert post_login(visitor, "mina", PASSWORD).status_code == 303
     with redis.Redis.from_url(rig.redis_url) as client:
-        assert not list(client.scan_iter("storm:signin*"))
+        assert not [*client.scan_iter(keys.sign_ins.glob()), *client.scan_iter(keys.sign_in_pause.glob())]
 
 
 def session_id(access: str) -> str:

@@ -9,8 +9,9 @@ import redis
 from twilio.request_validator import RequestValidator
 
 from dashboard.web.bodies import FORM_MAX_BYTES
+from stormalert.channels import whatsapp
 from stormalert.model import ChannelKind, Delivery, DeliveryState, User
-from stormalert.notify import alarms, twilio_codes
+from stormalert.notify import alarms
 from stormalert.redis import keys
 from tests.store.records import a_channel, a_delivery
 
@@ -19,8 +20,8 @@ from .conftest import Rig, running
 PUBLIC_URL = "https://alerts.example.com"
 TOKEN = "twilio-token"
 NUMBER = "+919812345678"
-DEAD = [code for code, row in twilio_codes.TABLE.items() if row.is_address_dead]
-FOR_ADMINS = [code for code, row in twilio_codes.TABLE.items() if row.needs_admin]
+DEAD = [code for code, row in whatsapp.CHANNEL.errors.items() if row.is_address_dead]
+FOR_ADMINS = [code for code, row in whatsapp.CHANNEL.errors.items() if row.needs_admin]
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ def test_a_code_about_the_recipient_switches_the_channel_off(rig: Rig, delivery:
     assert report(rig, delivery, "undelivered", code).state is DeliveryState.FAILED
     channel = rig.store.channel(delivery.channel)
     assert channel is not None and not channel.is_on
-    assert channel.reason == f"{twilio_codes.TABLE[code].reason}: Twilio {code}"
+    assert channel.reason == f"{whatsapp.CHANNEL.errors[code].reason}: Twilio {code}"
 
 
 def test_an_address_that_its_owner_changed_meanwhile_stays_on(rig: Rig, delivery: Delivery) -> None:
@@ -160,7 +161,7 @@ def test_what_may_do_better_is_queued_again_without_the_mark_that_it_went_out(
         assert report(rig, delivery, "failed", code).state is DeliveryState.QUEUED
         assert not client.exists(keys.sent(delivery.id))
         # Its next try is a template.
-        assert bool(client.exists(keys.inbound(NUMBER))) is (code != twilio_codes.OUTSIDE_WINDOW)
+        assert bool(client.exists(keys.inbound(NUMBER))) is (code != whatsapp.OUTSIDE_WINDOW)
     assert is_on(rig, delivery)
 
 

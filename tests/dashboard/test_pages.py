@@ -44,7 +44,7 @@ def test_each_template_is_used_and_each_that_is_used_is_there() -> None:
 def test_a_template_escapes_all_and_has_no_style_and_no_script(name: str) -> None:
     text = (TEMPLATES / name).read_text()
     assert not re.search(r"\|\s*safe|autoescape|<style|<script|\son\w+=", text)
-    assert set(re.findall(r'style="([^"]*)"', text)) <= {"--tone:{{ it.colour }}"}
+    assert set(re.findall(r'style="([^"]*)"', text)) <= {"--tone:{{ it.colour }}", "{{ it.look.style }}"}
 
 
 def test_what_a_template_was_not_given_is_an_error() -> None:

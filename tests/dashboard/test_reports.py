@@ -5,8 +5,8 @@ from itertools import permutations, product
 import pytest
 
 from dashboard.channels.reports import MOST_ATTEMPTS, after, is_early
+from stormalert.channels import whatsapp
 from stormalert.model import Delivery, DeliveryState
-from stormalert.notify import twilio_codes
 from tests.store.records import a_delivery
 
 SENT, DELIVERED, READ, FAILED = DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ, DeliveryState.FAILED
@@ -53,14 +53,16 @@ def test_what_may_pass_and_what_nobody_knows_goes_out_again_and_is_shown_in_the_
 
 
 def test_outside_the_window_the_template_goes_out_and_without_one_the_reason_says_what_is_missing() -> None:
-    report = ("failed", twilio_codes.OUTSIDE_WINDOW)
+    report = ("failed", whatsapp.OUTSIDE_WINDOW)
     assert told(sent(), report).state is DeliveryState.QUEUED
     failed = told(sent(), report, has_template=False)
     assert failed.state is FAILED
     assert "STORM_TWILIO_CONTENT_SID" in failed.reason
 
 
-@pytest.mark.parametrize("code", [code for code, row in twilio_codes.TABLE.items() if row.is_address_dead or row.needs_admin])
+@pytest.mark.parametrize(
+    "code", [code for code, row in whatsapp.CHANNEL.errors.items() if row.is_address_dead or row.needs_admin]
+)
 def test_a_permanent_code_is_not_tried_again(code: int) -> None:
     assert told(sent(), ("failed", code)).state is FAILED
 

@@ -39,7 +39,7 @@ def test_what_the_provider_took_before_it_failed_is_not_taken_for_sent(store: St
     for delivery in (first, second):
         client.set(keys.sent(delivery.id), "SM1", ex=3_600)
     assert resend(store, client, [first, second]) == 2
-    assert client.keys("storm:sent:*") == []
+    assert client.keys(keys.sent.glob()) == []
     found = store.deliveries([first.id, second.id])
     assert {(it.state, it.reason) for it in found} == {(DeliveryState.QUEUED, "asked for again")}
 

@@ -10,7 +10,7 @@ from dashboard.rules.changes import in_state
 from dashboard.rules.choice import BATCH, Chosen, change, save
 from stormalert.model import Rule, RuleFilter, RuleState
 from stormalert.notify import preferences
-from stormalert.notify.preferences import Loudness, RuleWish
+from stormalert.notify.preferences import Loudness, RulePreferences
 from stormalert.store import Store, open_store
 from tests.store.records import a_rule
 
@@ -77,7 +77,7 @@ def test_one_that_somebody_changed_first_keeps_no_other_from_being_saved(store: 
 def test_how_alerts_are_told_is_forgotten_of_those_only_that_are_deleted(store: Store) -> None:
     first, second, third = store.save_rules([a_rule("a"), a_rule("b"), a_rule("c")])
     for rule in (first, second, third):
-        preferences.save_of_rule(store, rule.id, RuleWish(loudness=Loudness.OFF))
+        preferences.save_of_rule(store, rule.id, RulePreferences(loudness=Loudness.OFF))
     changed = store.save_rule(second.model_copy(update={"percent_e2": 900}))
     delete = in_state(RuleState.DELETED)
     gone = [it for rule in (first, second) if (it := delete(rule))]

@@ -22,10 +22,11 @@ from stormalert.model import Kind
 from stormalert.notify import queue_board
 from stormalert.redis import acl, keys
 from stormalert.redis.embedded import REDIS_CONF
-from stormalert.redis.keys import TABLE, Shard
+from stormalert.redis.keys import Family, Shard
 from tests.browser.watching import chromium, watched_page
 from tests.conftest import free_port
 from tests.e2e.product import Product
+from workers.bot.polling import Lock
 
 SHARD = Shard("s0")
 CODE = re.compile(r"\b\d{6}\b")
@@ -52,7 +53,7 @@ NEVER: tuple[tuple[Any, ...], ...] = (
     ("EVAL", "return 1", "0"),
     ("SWAPDB", "0", "1"),
     ("MIGRATE", "127.0.0.1", "1", "key", "0", "10"),
-    ("SORT", "storm:beats"),
+    ("SORT", keys.BEATS),
     ("RANDOMKEY",),
     ("CLUSTER", "RESET"),
 )
@@ -190,6 +191,16 @@ async def test_candles_go_from_who_asks_for_them_to_who_answers(server: int) -> 
             assert candles.wait(dashboard, asked, 1) == [bar]
 
 
+@pytest.mark.parametrize("key", [keys.BOT_LOCK, keys.NOTICES_LOCK])
+async def test_the_bot_takes_keeps_and_gives_back_its_locks(server: int, key: str) -> None:
+    async with redis.asyncio.Redis(port=server, username="bot", password=PASSWORDS["bot"], decode_responses=True) as client:
+        lock, other = Lock(client, "one", key), Lock(client, "another", key)
+        assert [await lock.take(), await lock.take(), await other.take()] == [True, True, False]
+        await lock.give_back()
+        assert await other.take()
+        await other.give_back()
+
+
 @pytest.mark.parametrize("name", ["health", "exporter", "backup"])
 def test_who_only_looks_writes_nothing(server: int, name: str) -> None:
     assert all(is_refused(server, name, command[0], key, *command[1:]) for key, command, _ in OWN)
@@ -221,19 +232,17 @@ def hears(port: int, name: str) -> bool:
 
 
 def test_the_writers_of_the_key_table_are_those_who_may_write() -> None:
-    for family in TABLE:
-        key = re.sub(r"<\w+>", "x", family.key)
+    for family in keys.FAMILIES:
         named = {name for name in PROCESSES if re.search(rf"\b{name}\b", family.writer)}
         named |= {name for word, names in RUNS.items() if re.search(rf"{word}\b", family.writer) for name in names}
-        may = {each.name for each in acl.USERS if each.name in PROCESSES and covers(each, key)}
-        assert named <= may, family.key
+        may = {each.name for each in acl.USERS if each.name in PROCESSES and covers(each, family)}
+        assert named <= may, family.name
 
 
-def covers(user: acl.User, key: str) -> bool:
-    patterns = [re.escape(pattern).replace(r"\*", ".*") for pattern in (*user.writes, *user.adds)]
-    return any(re.fullmatch(pattern, key.replace("<process>", user.name)) for pattern in patterns) or key.startswith(
-        "storm:alive:"
-    )
+def covers(user: acl.User, family: Family) -> bool:
+    if family is keys.alive:
+        return keys.alive.glob(user.name) in user.writes
+    return family in (*user.writes, *user.adds, *user.channels)
 
 
 def test_a_user_without_a_password_or_with_a_short_one_is_named() -> None:

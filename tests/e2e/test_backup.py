@@ -12,7 +12,7 @@ import pytest
 
 from ops.backup import archive
 from stormalert.model import Alert, Direction, Kind, Rule
-from stormalert.redis.keys import ENGINE_NOUNS
+from stormalert.redis.keys import ENGINE
 from stormalert.units import HOUR_MS, now_ms
 from tests.e2e import accounts
 from tests.e2e.accounts import SHARD
@@ -152,7 +152,7 @@ def engine(backup: Path) -> dict[str, Any]:
     """What a backup has of the engine's keys, sorted sets in one order."""
     found = {}
     for row in archive.rows(backup):
-        if row[0] == "key" and row[1].removeprefix(SHARD.prefix).split(":")[0] in ENGINE_NOUNS:
+        if row[0] == "key" and any(family.pattern.fullmatch(row[1]) for family in ENGINE):
             pairs = row[2] in ("hash", "zset")
             found[row[1]] = dict(zip(row[4][::2], row[4][1::2], strict=True)) if pairs else row[4]
     return found

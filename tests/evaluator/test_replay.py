@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from stormalert.model import Direction, Kind, Repeat, Rule, Tick
+from stormalert.redis.keys import Shard
 from stormalert.units import DAY_MS, HOUR_MS, format_price
 from tests.evaluator.oracle import Market
 
@@ -43,10 +44,11 @@ def test_replay_on_its_own_server_writes_the_alerts_in_firing_order(tmp_path: Pa
 
 def test_replay_on_a_given_server_leaves_nothing_behind_and_touches_nothing(tmp_path: Path, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        client.set("storm:{s0}:mine", "kept")
+        mine = Shard("s0").quote(1)
+        client.set(mine, "kept")
         done = run_replay(tmp_path, "--redis", redis_url)
         assert (done.returncode, done.stderr) == (0, "")
-        assert client.keys() == ["storm:{s0}:mine"]
+        assert client.keys() == [mine]
     assert (tmp_path / "A.csv").read_text().splitlines() == ALERTS
 
 

@@ -57,13 +57,13 @@ async def test_a_pass_without_changes_sends_nothing(redis_url: str, store: Store
         assert [await rule_sync.bring_over() for _ in range(3)] == [1, 0, 0]
 
 
-async def test_what_another_version_of_the_engine_left_is_made_anew(redis_url: str, store: Store) -> None:
+async def test_what_another_version_of_the_engine_left_is_forgotten_and_re_armed(redis_url: str, store: Store) -> None:
     async with process.connect(redis_url) as redis:
         store.save_rule(new_rule())
         await RuleSync(redis, store, 1).bring_over()
         await append(redis, ticks(100))
         assert await evaluate(redis) == []
-        await redis.set(SHARD.rulebook, "1")
+        await redis.set(SHARD.rule_sync, "1")
         await redis.set(f"{SHARD.prefix}state:1", "too short")
         await append(redis, ticks(100, 102, start_ms=5_000))
         with pytest.raises(ResponseError, match="too short"):
@@ -112,7 +112,7 @@ async def test_rules_lie_on_the_shard_of_their_instrument(redis_url: str, store:
         store.save_rule(new_rule(f"r{token}", token=token))
     async with process.connect(redis_url) as redis:
         assert await RuleSync(redis, store, 4).bring_over() == 20
-        rules = [key async for key in redis.scan_iter("storm:{s*}:rule:*")]
+        rules = [key async for key in redis.scan_iter(Shard.rule.glob())]
         shards = {key.split(":")[1] for key in rules}
     assert len(rules) == 20
     assert len(shards) > 1

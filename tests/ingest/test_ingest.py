@@ -48,15 +48,15 @@ def test_a_day_of_the_feed(open_desk: Callable[..., Desk]) -> None:
     assert list(first)[:3] == ["token", "price", "time"]
     assert int(first["token"]) in (INFY, NIFTY)
     assert int(first["time"]) >= desk.started_ms - 3_000
-    until(lambda: desk.redis.exists(f"storm:{{s0}}:quote:{INFY}"), "the quote")
-    quote = desk.redis.hgetall(f"storm:{{s0}}:quote:{INFY}")
+    until(lambda: desk.redis.exists(Shard("s0").quote(INFY)), "the quote")
+    quote = desk.redis.hgetall(Shard("s0").quote(INFY))
     assert float(quote["low"]) <= float(quote["last"]) <= float(quote["high"])
     until(lambda: desk.store.instrument_by_symbol("NSE:INFY"), "the instruments in the store")
 
     # A watchlist that changes is followed on the same connection.
     added = next(row for row in desk.store.search_instruments("NSE:", 30) if row.token not in (INFY, NIFTY))
     desk.store.save_watchlist("u", [INFY, NIFTY, added.token])
-    until(lambda: desk.redis.exists(f"storm:{{s0}}:quote:{added.token}"), "the added instrument's quote")
+    until(lambda: desk.redis.exists(Shard("s0").quote(added.token)), "the added instrument's quote")
     assert desk.control("handshakes") == 1
 
     # The token dies, as at 06:00 every day; the open socket streams on, and the next login is adopted by the running process.

@@ -57,3 +57,10 @@ def test_what_is_too_much_is_refused_only_when_told_so(clock: Clock) -> None:
         assert rates.twilio("whatsapp:+1", "whatsapp:+2") == 0.0
         clock.now_s += 0.25
         assert rates.twilio("whatsapp:+1", "whatsapp:+2") == after_s
+
+
+def test_ntfy_takes_sixty_in_five_minutes(clock: Clock) -> None:
+    rates = Rates(RateLimits(enforce=True), clock)
+    assert [rates.ntfy() for _ in range(60)] == [0.0] * 60
+    clock.now_s += 299
+    assert rates.ntfy() == 1.0

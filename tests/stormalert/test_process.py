@@ -21,6 +21,7 @@ import redis
 
 from stormalert.process import ALIVE_MS, connect
 from stormalert.redis import keys
+from stormalert.redis.keys import Shard
 from tests.conftest import free_port
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -240,5 +241,5 @@ def test_an_event_with_a_line_break_is_one_line_for_people_too(processes: Proces
 
 async def test_more_shards_than_redis_py_has_connections_by_itself_wait_at_once(redis_url: str) -> None:
     async with connect(redis_url) as client:
-        reads = [client.xread({f"storm:{{s{number}}}:ticks": "$"}, block=50) for number in range(150)]
+        reads = [client.xread({Shard(f"s{number}").ticks: "$"}, block=50) for number in range(150)]
         assert await asyncio.gather(*reads) == [await client.xread({"none": "$"}, block=1)] * 150

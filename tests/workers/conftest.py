@@ -11,11 +11,11 @@ import pytest
 from stormalert.config import settings
 from stormalert.model import Alert, Direction, Kind
 from tests.conftest import free_port
-from tests.workers.rig import SID, SMTP_PASSWORD, TOKEN, TWILIO_TOKEN, Sandbox, wait_until, written
+from tests.workers.rig import SID, SMTP_PASSWORD, TOKEN, TWILIO_TOKEN, Post, Sandbox, wait_until, written
 from tests.workers.talk import Talk
 from workers.channels import open_channels
 from workers.loop import Loop
-from workers.post import SEND_S, Post
+from workers.post import SEND_S
 from workers.render import Message
 
 

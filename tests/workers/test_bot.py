@@ -19,7 +19,7 @@ from stormalert.model import (
     User,
 )
 from stormalert.notify import send_requests
-from stormalert.notify.send_requests import ErrandKind, ErrandState, Outcome
+from stormalert.notify.send_requests import SendKind, SendResult, SendState
 from stormalert.redis import keys
 from stormalert.units import HOUR_MS, now_ms
 from tests.conftest import free_port
@@ -174,32 +174,32 @@ def test_codes_and_tests_are_sent_for_the_dashboard_and_no_code_is_left_anywhere
     mail = talk.store.save_channel(
         Channel(id="mail", user="u1", kind=ChannelKind.EMAIL, address="asha@storm.example", is_verified=False)
     )
-    errand = run(talk, ErrandKind.CODE, "mail")
-    assert errand == Outcome(ErrandState.SENT)
+    request = run(talk, SendKind.CODE, "mail")
+    assert request == SendResult(SendState.SENT)
     (message,) = talk.sandbox.outbox("email")
     code = message["subject"].rpartition(" ")[2]
     values = [value for key in talk.redis.scan_iter() for value in values_of(talk.redis, key)]
     assert not [value for value in values if code in value]
     assert "asha@storm.example" not in " ".join(values) + talk.log.read_text()
     assert code not in talk.log.read_text()
-    assert run(talk, ErrandKind.TEST, "mail") == Outcome(ErrandState.FAILED, "the channel is not verified")
+    assert run(talk, SendKind.TEST, "mail") == SendResult(SendState.FAILED, "the channel is not verified")
     talk.links.check_code(mail, code)
     talk.store.save_channel(mail.model_copy(update={"is_verified": True}))
-    assert run(talk, ErrandKind.TEST, "mail") == Outcome(ErrandState.SENT)
+    assert run(talk, SendKind.TEST, "mail") == SendResult(SendState.SENT)
     assert talk.sandbox.outbox("email")[-1]["subject"] == "This is a test."
-    assert run(talk, ErrandKind.CODE, "mail") == Outcome(ErrandState.FAILED, "the channel is verified already")
-    assert run(talk, ErrandKind.TEST, "nobody") == Outcome(ErrandState.FAILED, "the channel was removed")
+    assert run(talk, SendKind.CODE, "mail") == SendResult(SendState.FAILED, "the channel is verified already")
+    assert run(talk, SendKind.TEST, "nobody") == SendResult(SendState.FAILED, "the channel was removed")
     talk.store.save_channel(Channel(id="chat", user="u1", kind=ChannelKind.TELEGRAM, address=ADDRESSES[ChannelKind.TELEGRAM]))
     talk.sandbox.faults(telegram={"blocked": [ADDRESSES[ChannelKind.TELEGRAM]]})
-    refused = run(talk, ErrandKind.TEST, "chat")
-    assert refused.state is ErrandState.FAILED
+    refused = run(talk, SendKind.TEST, "chat")
+    assert refused.state is SendState.FAILED
     assert "blocked by the recipient" in refused.reason
 
 
 def test_only_one_of_several_processes_asks_telegram_and_another_takes_over(talk: Talk) -> None:
     first = talk.listening().processes[0]
     talk.start()
-    wait_until(lambda: len(talk.redis.keys("storm:alive:bot:*")) == 2, 90, "the second process")
+    wait_until(lambda: len(talk.redis.keys(keys.alive.glob("bot"))) == 2, 90, "the second process")
     talk.link()
     assert talk.log.read_text().count("listening to telegram") == 1
     assert "conflict" not in talk.log.read_text()
@@ -229,7 +229,7 @@ def test_telegram_may_be_away_and_come_back(talk: Talk) -> None:
     (process,) = talk.processes
     # Codes by mail do not wait for it.
     talk.store.save_channel(Channel(id="mail", user="u1", kind=ChannelKind.EMAIL, address="asha@storm.example"))
-    assert run(talk, ErrandKind.TEST, "mail") == Outcome(ErrandState.SENT)
+    assert run(talk, SendKind.TEST, "mail") == SendResult(SendState.SENT)
     assert process.poll() is None
     process.terminate()
     assert process.wait(20) == 0
@@ -244,11 +244,11 @@ def test_a_refused_token_is_said_without_the_token(talk: Talk) -> None:
     assert TWILIO_TOKEN not in talk.log.read_text()
 
 
-def test_without_a_token_only_errands_are_run(talk: Talk) -> None:
+def test_without_a_token_only_send_requests_are_run(talk: Talk) -> None:
     talk.start(TELEGRAM_BOT_TOKEN="")
     wait_until(lambda: "TELEGRAM_BOT_TOKEN is not set" in talk.log.read_text(), 90, "the sentence")
     talk.store.save_channel(Channel(id="mail", user="u1", kind=ChannelKind.EMAIL, address="asha@storm.example"))
-    assert run(talk, ErrandKind.TEST, "mail") == Outcome(ErrandState.SENT)
+    assert run(talk, SendKind.TEST, "mail") == SendResult(SendState.SENT)
 
 
 def test_by_webhook_only_telegram_is_heard(talk: Talk) -> None:
@@ -288,7 +288,7 @@ def test_redis_may_be_emptied_under_it(talk: Talk) -> None:
     talk.listening().link()
     talk.redis.flushall()
     talk.store.save_channel(Channel(id="mail", user="u1", kind=ChannelKind.EMAIL, address="asha@storm.example"))
-    assert run(talk, ErrandKind.TEST, "mail") == Outcome(ErrandState.SENT)
+    assert run(talk, SendKind.TEST, "mail") == SendResult(SendState.SENT)
     assert "No rules yet" in talk.ask("/list")
 
 
@@ -341,15 +341,15 @@ def press(talk: Talk, message: dict[str, Any], label: str, said: str) -> dict[st
     return changed()
 
 
-def run(talk: Talk, kind: ErrandKind, channel: str) -> Outcome:
-    errand = send_requests.ask(talk.redis, kind, channel)
+def run(talk: Talk, kind: SendKind, channel: str) -> SendResult:
+    request = send_requests.ask(talk.redis, kind, channel)
 
-    def outcome() -> Outcome | None:
-        found = send_requests.outcome(talk.redis, errand)
-        return found if found and found.state is not ErrandState.WAITING else None
+    def outcome() -> SendResult | None:
+        found = send_requests.result(talk.redis, request)
+        return found if found and found.state is not SendState.WAITING else None
 
-    wait_until(outcome, 90, f"the {kind} errand")
-    return outcome() or Outcome(ErrandState.WAITING)
+    wait_until(outcome, 90, f"the {kind} request")
+    return outcome() or SendResult(SendState.WAITING)
 
 
 def values_of(redis: Redis, key: str) -> list[str]:

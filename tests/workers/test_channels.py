@@ -1,22 +1,29 @@
 """One contract, held by every channel: against the sandbox, over real sockets, by the very libraries."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from stormalert.errors import Permanent, Retryable
 from stormalert.model import Alert, ChannelKind
 from tests.conftest import free_port
-from tests.workers.rig import SMTP_PASSWORD, Bench, Sandbox, refused, written
-from workers.channels import CHANNELS
-from workers.post import SEND_S, Post
+from tests.workers.rig import SMTP_PASSWORD, Bench, Post, Sandbox, demo_addresses, refused, written
+from workers.post import SEND_S
 from workers.render import Message
 
 # Their id of a message is the delivery's own.
 BY_DELIVERY = (ChannelKind.EMAIL, ChannelKind.WEBHOOK)
+# They do not say how long to wait.
+WITHOUT_A_TIME = (ChannelKind.EMAIL, ChannelKind.WHATSAPP)
 
 
-@pytest.fixture(params=list(CHANNELS), ids=str)
+def read(sent: dict[str, Any]) -> str:
+    """What its reader sees."""
+    return f"{sent.get('subject', '')} {sent['text']}"
+
+
+@pytest.fixture(params=list(ChannelKind), ids=str)
 def bench(
     request: pytest.FixtureRequest, sandbox: Sandbox, environment: dict[str, str], open_post: Callable[..., Post]
 ) -> Bench:
@@ -28,7 +35,7 @@ def test_success_carries_the_whole_alert_and_gives_the_providers_id(bench: Bench
     (sent,) = bench.sandbox.outbox(bench.kind)
     assert sent["to"].removeprefix("whatsapp:") in bench.address
     for part in ("NSE:INFY", "1,384.55", "2.13 %", "1,355.70", "5 min", "IST"):
-        assert part in sent["text"]
+        assert part in read(sent)
 
 
 def test_one_connection_serves_many_messages(bench: Bench, text: Message) -> None:
@@ -42,7 +49,7 @@ def test_a_rate_limit_is_retryable_after_the_time_it_names(bench: Bench, text: M
     assert isinstance(error, Retryable)
     assert error.after_s is not None
     assert error.after_s > 0
-    if bench.kind in (ChannelKind.TELEGRAM, ChannelKind.WEBHOOK):
+    if bench.kind not in WITHOUT_A_TIME:
         assert error.after_s == 7
 
 
@@ -68,7 +75,8 @@ def test_a_server_that_does_not_answer_is_retryable(
 
 
 def test_a_recipient_who_blocked_us_is_a_dead_address(bench: Bench, text: Message) -> None:
-    bench.fault(blocked=["trader" if bench.kind is ChannelKind.WEBHOOK else bench.address])
+    # The sandbox knows a server's places by their last name.
+    bench.fault(blocked=[bench.address.rpartition("/")[2]])
     error = refused(bench, text)
     assert isinstance(error, Permanent)
     assert error.is_address_dead
@@ -86,8 +94,7 @@ def test_a_server_that_is_away_is_retryable_and_tells_no_secret(
     nowhere = f"http://127.0.0.1:{free_port()}"
     roots = {"STORM_TELEGRAM_API_ROOT": nowhere, "STORM_TWILIO_API_ROOT": nowhere}
     away = environment | roots | {"SMTP_URL": f"smtp://storm:{SMTP_PASSWORD}@127.0.0.1:{free_port()}"}
-    addresses = {ChannelKind.WEBHOOK: f"{nowhere}/webhook/trader"}
-    error = refused(Bench(bench.kind, open_post(away), bench.sandbox), text, addresses.get(bench.kind, ""))
+    error = refused(Bench(bench.kind, open_post(away), bench.sandbox), text, demo_addresses(nowhere)[bench.kind])
     assert isinstance(error, Retryable)
 
 
@@ -111,12 +118,12 @@ def test_text_is_escaped_for_the_channel_and_cannot_inject(bench: Bench, alert: 
     nasty = alert.model_copy(update={"symbol": "NSE:<b>M&M</b>\r\nBcc: thief@storm.example"})
     bench.send(written(nasty))
     (sent,) = bench.sandbox.outbox(bench.kind)
-    assert "<b>M&M</b> Bcc: thief@storm.example" in sent["text"]
+    assert "<b>M&M</b> Bcc: thief@storm.example" in read(sent)
     assert "thief@storm.example" not in sent["to"]
 
 
 def test_every_channel_says_the_same_in_its_readers_own_words(bench: Bench, alert: Alert) -> None:
     bench.send(written(alert, template="{symbol} <now> {price}\nvon {reference}"))
     (sent,) = bench.sandbox.outbox(bench.kind)
-    assert "NSE:INFY <now> 1,384.55" in sent["text"]
-    assert "von 1,355.70" in sent["text"]
+    assert "NSE:INFY <now> 1,384.55" in read(sent)
+    assert "von 1,355.70" in read(sent)

@@ -10,7 +10,7 @@ from redis import Redis
 
 from stormalert.model import Alert, Delivery, Instrument, Rule, RuleState
 from stormalert.notify import preferences
-from stormalert.notify.preferences import Loudness, RuleWish
+from stormalert.notify.preferences import Loudness, RulePreferences
 from stormalert.store import Store, open_store
 from workers.bot.buttons import Button, Press, Verb, chart_url, find_rule, under
 from workers.bot.commands import PAGE, Commands, Said
@@ -50,7 +50,7 @@ def test_a_message_that_telegram_brings_twice_makes_one_rule(commands: Commands,
 
 def test_a_rule_that_is_deleted_takes_along_how_its_alerts_are_told(commands: Commands, store: Store) -> None:
     store.save_rule(a_rule())
-    preferences.save_of_rule(store, "r1", RuleWish(loudness=Loudness.OFF))
+    preferences.save_of_rule(store, "r1", RulePreferences(loudness=Loudness.OFF))
     commands.answer("list", said())
     assert commands.answer("pause", said("1")).startswith("Paused") and store.settings_like("wish.")
     assert commands.answer("delete", said("1")).startswith("Deleted")

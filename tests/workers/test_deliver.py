@@ -1,7 +1,6 @@
 """The stages of a delivery, with a real store, a real Redis and the sandbox's providers."""
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,22 +8,27 @@ from redis import Redis
 
 from stormalert import process
 from stormalert.config import settings
+from stormalert.errors import StormError
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Mute, MuteScope, QuietHours
-from stormalert.notify import alarms, channels, preferences, send_requests, templates
-from stormalert.notify.preferences import Loudness, RuleWish
+from stormalert.notify import alarms, preferences, send_requests, templates
+from stormalert.notify.preferences import Loudness, RulePreferences
 from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from stormalert.units import HOUR_MS, MINUTE_MS
 from tests.workers.rig import ADDRESSES, Sandbox
 from workers import digest
 from workers.channels import open_channels
-from workers.deliver import CLAIMED_PAUSE_S, LONGEST_PAUSE_S, Courier, pause_s
+from workers.deliver import BROKEN_S, PATIENCE, STORE_AWAY_S, Deliverer
 from workers.digest import Why
 from workers.limits import Limits
 from workers.loop import Loop
-from workers.markers import Marks
-from workers.post import Post
-from workers.stages import Done, Ended, Later, Outcome, Parked
+from workers.pipeline.answers import LONGEST_PAUSE_S, pause_s
+from workers.pipeline.collect import Collector, Steps
+from workers.pipeline.counters import Counters
+from workers.pipeline.dedup import DedupMarkers
+from workers.pipeline.outcome import Done, Ended, Later, Outcome, Parked
+from workers.pipeline.record import Recorder
+from workers.pipeline.send import CLAIMED_PAUSE_S, open_sending
 
 FIRED_MS = 1_700_000_000_456
 ID = "rule1-1-channel1"
@@ -71,42 +75,65 @@ def store(tmp_path: Path, alert: Alert) -> Iterator[Store]:
     store.close()
 
 
-class Rounds:
-    """A courier that takes one delivery at a time, as far as it goes, and has it recorded."""
+class Breaking(Collector):
+    """Finds nothing for a while, or never finds one of them."""
 
-    def __init__(self, courier: Courier, loop: Loop, marks: Marks) -> None:
-        self._courier = courier
+    error: Exception | None = None
+    poison = ""
+
+    async def alone(self, delivery_ids: Sequence[str]) -> Steps:
+        if self.error is not None:
+            raise self.error
+        if self.poison in delivery_ids:
+            raise LookupError("a record that nobody can read")
+        return await super().alone(delivery_ids)
+
+
+class Rounds:
+    """Takes one delivery at a time, as far as it goes, and has it recorded."""
+
+    def __init__(
+        self, collector: Breaking, deliverer: Deliverer, recorder: Recorder, loop: Loop, markers: DedupMarkers
+    ) -> None:
+        self.collector = collector
+        self._deliverer = deliverer
+        self._recorder = recorder
         self._loop = loop
-        self._marks = marks
+        self._markers = markers
 
     def deliver(self, delivery_id: str) -> Outcome:
-        ended: list[Ended] = []
-        self._loop.run(self._courier.deliver([delivery_id], ended.append))
-        self._courier.record(ended)
-        return ended[0].outcome
+        return self.deliver_all([delivery_id])[0].outcome
 
-    def summarize(self, summary_id: str) -> list[Ended]:
+    def deliver_all(self, delivery_ids: Sequence[str]) -> list[Ended]:
         ended: list[Ended] = []
-        self._loop.run(self._courier.summarize([summary_id], ended.append))
-        self._courier.record(ended)
+        self._loop.run(self._deliverer.deliver(delivery_ids, ended.append))
+        self._recorder.record(ended)
+        return ended
+
+    def digest(self, digest_id: str) -> list[Ended]:
+        ended: list[Ended] = []
+        self._loop.run(self._deliverer.digest([digest_id], ended.append))
+        self._recorder.record(ended)
         return ended
 
     def claim(self, delivery_id: str) -> bool:
-        return self._loop.run(self._marks.claim(delivery_id))
+        return self._loop.run(self._markers.claim(delivery_id))
 
     def mark_sent(self, delivery_id: str, provider_id: str) -> None:
-        self._loop.run(self._marks.mark_sent(delivery_id, provider_id))
+        self._loop.run(self._markers.mark_sent(delivery_id, provider_id))
 
 
 @pytest.fixture
-def courier(store: Store, redis_url: str, redis: Redis, sandbox: Sandbox, clock: Clock) -> Iterator[Rounds]:
+def rounds(store: Store, redis_url: str, redis: Redis, sandbox: Sandbox, clock: Clock) -> Iterator[Rounds]:
     config = settings.parse(sandbox.environment())
     with Loop() as loop:
         senders = loop.run(open_channels(config))
         client = process.connect(redis_url)
-        marks = Marks(client)
-        switch_off = partial(channels.switch_off, store, redis)
-        yield Rounds(Courier(store, marks, Limits(client, config), Post(senders, loop), switch_off, clock), loop, marks)
+        markers, counters = DedupMarkers(client), Counters()
+        sending = open_sending(client, redis, store, Limits(client, config), senders, PATIENCE, counters, clock)
+        collector = Breaking(store, markers, clock)
+        deliverer = Deliverer(collector, sending, clock)
+        yield Rounds(collector, deliverer, Recorder(store, counters, clock), loop, markers)
         for sender in senders.values():
             loop.run(sender.close())
         loop.run(client.aclose())
@@ -118,46 +145,46 @@ def stored(store: Store) -> Delivery:
     return delivery
 
 
-def test_a_delivery_that_goes_out_is_marked_and_recorded(courier: Rounds, store: Store, redis: Redis, sandbox: Sandbox) -> None:
-    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+def test_a_delivery_that_goes_out_is_marked_and_recorded(rounds: Rounds, store: Store, redis: Redis, sandbox: Sandbox) -> None:
+    assert rounds.deliver(ID) == Done(DeliveryState.SENT)
     (message,) = sandbox.outbox()
     delivery = stored(store)
     assert (delivery.state, delivery.attempts) == (DeliveryState.SENT, 1)
     assert delivery.provider_id == str(message["message_id"]) == redis.get(keys.sent(ID))
 
 
-def test_a_delivery_is_not_sent_twice(courier: Rounds, sandbox: Sandbox) -> None:
-    courier.deliver(ID)
-    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+def test_a_delivery_is_not_sent_twice(rounds: Rounds, sandbox: Sandbox) -> None:
+    rounds.deliver(ID)
+    assert rounds.deliver(ID) == Done(DeliveryState.SENT)
     assert len(sandbox.outbox()) == 1
 
 
 def test_what_went_out_before_its_worker_died_is_recorded_and_not_sent_again(
-    courier: Rounds, store: Store, redis: Redis, sandbox: Sandbox
+    rounds: Rounds, store: Store, redis: Redis, sandbox: Sandbox
 ) -> None:
-    courier.mark_sent(ID, "4711")
-    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    rounds.mark_sent(ID, "4711")
+    assert rounds.deliver(ID) == Done(DeliveryState.SENT)
     assert stored(store).provider_id == "4711"
     assert sandbox.outbox() == []
 
 
-def test_two_workers_do_not_send_at_the_same_time(courier: Rounds, store: Store, redis: Redis, sandbox: Sandbox) -> None:
-    assert courier.claim(ID)
-    outcome = courier.deliver(ID)
+def test_two_workers_do_not_send_at_the_same_time(rounds: Rounds, store: Store, redis: Redis, sandbox: Sandbox) -> None:
+    assert rounds.claim(ID)
+    outcome = rounds.deliver(ID)
     assert isinstance(outcome, Later)
     assert outcome.after_s == CLAIMED_PAUSE_S
     assert stored(store).attempts == 0
     assert sandbox.outbox() == []
 
 
-def test_a_claim_outlives_no_worker_by_long(courier: Rounds, redis: Redis) -> None:
-    courier.claim(ID)
+def test_a_claim_outlives_no_worker_by_long(rounds: Rounds, redis: Redis) -> None:
+    rounds.claim(ID)
     assert 0 < redis.pttl(keys.sent(ID)) <= 11_000
 
 
-def test_a_failed_try_is_recorded_and_leaves_no_claim(courier: Rounds, store: Store, redis: Redis, sandbox: Sandbox) -> None:
+def test_a_failed_try_is_recorded_and_leaves_no_claim(rounds: Rounds, store: Store, redis: Redis, sandbox: Sandbox) -> None:
     sandbox.faults(telegram={"server_error": 1.0})
-    assert isinstance(courier.deliver(ID), Later)
+    assert isinstance(rounds.deliver(ID), Later)
     delivery = stored(store)
     assert (delivery.state, delivery.attempts, delivery.reason) == (
         DeliveryState.QUEUED,
@@ -168,19 +195,19 @@ def test_a_failed_try_is_recorded_and_leaves_no_claim(courier: Rounds, store: St
 
 
 def test_a_delivery_is_given_up_when_the_next_try_would_be_no_news(
-    courier: Rounds, store: Store, sandbox: Sandbox, clock: Clock
+    rounds: Rounds, store: Store, sandbox: Sandbox, clock: Clock
 ) -> None:
     sandbox.faults(telegram={"too_many": 1.0, "retry_after_s": 120.0})
     clock.now_ms = FIRED_MS + HOUR_MS - MINUTE_MS
-    assert courier.deliver(ID) == Done(DeliveryState.FAILED, "gave up: rate limited")
+    assert rounds.deliver(ID) == Done(DeliveryState.FAILED, "gave up: rate limited")
     assert stored(store).state is DeliveryState.FAILED
 
 
-def test_a_failed_delivery_may_be_run_again_by_hand(courier: Rounds, store: Store, sandbox: Sandbox) -> None:
+def test_a_failed_delivery_may_be_run_again_by_hand(rounds: Rounds, store: Store, sandbox: Sandbox) -> None:
     sandbox.faults(telegram={"errors": {ADDRESSES[ChannelKind.TELEGRAM]: 401}})
-    assert courier.deliver(ID) == Done(DeliveryState.FAILED, "credentials refused: check TELEGRAM_BOT_TOKEN")
+    assert rounds.deliver(ID) == Done(DeliveryState.FAILED, "credentials refused: check TELEGRAM_BOT_TOKEN")
     sandbox.faults(telegram={"errors": {}})
-    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    assert rounds.deliver(ID) == Done(DeliveryState.SENT)
     assert (stored(store).state, stored(store).attempts, stored(store).reason) == (DeliveryState.SENT, 2, "")
     # What it went through stays known.
     assert [(step.state, step.reason) for step in stored(store).past] == [
@@ -189,20 +216,20 @@ def test_a_failed_delivery_may_be_run_again_by_hand(courier: Rounds, store: Stor
     ]
 
 
-def test_a_channel_that_was_switched_off_is_not_used_and_the_reason_is_told(courier: Rounds, store: Store) -> None:
+def test_a_channel_that_was_switched_off_is_not_used_and_the_reason_is_told(rounds: Rounds, store: Store) -> None:
     channel = store.channel("channel1")
     assert channel is not None
     store.save_channel(channel.model_copy(update={"is_on": False, "reason": "paused by its owner"}))
     why = "the channel is off: paused by its owner"
-    assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, why)
+    assert rounds.deliver(ID) == Done(DeliveryState.SUPPRESSED, why)
     assert stored(store).reason == why
 
 
-def test_a_channel_that_is_not_verified_gets_nothing(courier: Rounds, store: Store, sandbox: Sandbox) -> None:
+def test_a_channel_that_is_not_verified_gets_nothing(rounds: Rounds, store: Store, sandbox: Sandbox) -> None:
     channel = store.channel("channel1")
     assert channel is not None
     store.save_channel(channel.model_copy(update={"is_verified": False}))
-    assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, "the channel is not verified")
+    assert rounds.deliver(ID) == Done(DeliveryState.SUPPRESSED, "the channel is not verified")
     assert sandbox.outbox() == []
 
 
@@ -222,10 +249,10 @@ HALF_PAST_MS = FIRED_MS + 30 * MINUTE_MS
     ],
 )
 def test_what_its_owner_muted_is_not_sent_and_the_history_says_so(
-    courier: Rounds, store: Store, sandbox: Sandbox, mute: Mute, why: str
+    rounds: Rounds, store: Store, sandbox: Sandbox, mute: Mute, why: str
 ) -> None:
     store.save_mute(mute)
-    assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, why)
+    assert rounds.deliver(ID) == Done(DeliveryState.SUPPRESSED, why)
     assert (stored(store).state, stored(store).reason) == (DeliveryState.SUPPRESSED, why)
     assert sandbox.outbox() == []
 
@@ -239,14 +266,14 @@ def test_what_its_owner_muted_is_not_sent_and_the_history_says_so(
         Mute.of("user1", MuteScope.RULE, "rule"),
     ],
 )
-def test_what_others_or_other_mutes_silence_is_sent(courier: Rounds, store: Store, mute: Mute) -> None:
+def test_what_others_or_other_mutes_silence_is_sent(rounds: Rounds, store: Store, mute: Mute) -> None:
     store.save_mute(mute)
-    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    assert rounds.deliver(ID) == Done(DeliveryState.SENT)
 
 
-def test_only_the_address_that_is_dead_is_switched_off(courier: Rounds, store: Store, sandbox: Sandbox) -> None:
+def test_only_the_address_that_is_dead_is_switched_off(rounds: Rounds, store: Store, sandbox: Sandbox) -> None:
     sandbox.faults(telegram={"blocked": [ADDRESSES[ChannelKind.TELEGRAM]]})
-    outcome = courier.deliver(ID)
+    outcome = rounds.deliver(ID)
     assert isinstance(outcome, Done)
     assert outcome.is_failed
     channel = store.channel("channel1")
@@ -255,8 +282,8 @@ def test_only_the_address_that_is_dead_is_switched_off(courier: Rounds, store: S
     assert channel.reason == outcome.reason
 
 
-def test_a_delivery_that_nobody_knows_fails_in_words(courier: Rounds) -> None:
-    assert courier.deliver("nobody-1-channel1") == Done(DeliveryState.FAILED, "the delivery is not in the store")
+def test_a_delivery_that_nobody_knows_fails_in_words(rounds: Rounds) -> None:
+    assert rounds.deliver("nobody-1-channel1") == Done(DeliveryState.FAILED, "the delivery is not in the store")
 
 
 @pytest.mark.parametrize(
@@ -277,39 +304,39 @@ def test_pauses_double_and_are_never_shorter_than_asked_for(
     assert pause_s(attempts, after_s, jitter) == expected_s
 
 
-def test_a_group_that_moved_gets_its_new_address_and_then_the_message(courier: Courier, store: Store, sandbox: Sandbox) -> None:
+def test_a_group_that_moved_gets_its_new_address_and_then_the_message(rounds: Rounds, store: Store, sandbox: Sandbox) -> None:
     sandbox.faults(telegram={"migrated": {ADDRESSES[ChannelKind.TELEGRAM]: -1001}})
-    outcome = courier.deliver(ID)
+    outcome = rounds.deliver(ID)
     assert isinstance(outcome, Later)
     assert outcome.after_s <= 1
     channel = store.channel("channel1")
     assert channel is not None
     assert (channel.address, channel.is_on) == ("-1001", True)
-    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    assert rounds.deliver(ID) == Done(DeliveryState.SENT)
     assert [message["to"] for message in sandbox.outbox()] == ["-1001"]
 
 
 def test_what_only_an_admin_can_mend_raises_an_alarm_until_it_is_cleared(
-    courier: Courier, store: Store, sandbox: Sandbox
+    rounds: Rounds, store: Store, sandbox: Sandbox
 ) -> None:
     sandbox.faults(telegram={"errors": {ADDRESSES[ChannelKind.TELEGRAM]: 401}})
-    courier.deliver(ID)
+    rounds.deliver(ID)
     ((kind, reason, _time_ms),) = alarms.alarms(store)
     assert (kind, reason) == (ChannelKind.TELEGRAM, "credentials refused: check TELEGRAM_BOT_TOKEN")
     alarms.clear_alarm(store, kind)
     assert alarms.alarms(store) == []
 
 
-def test_the_message_is_in_the_words_of_its_reader(courier: Courier, store: Store, sandbox: Sandbox) -> None:
+def test_the_message_is_in_the_words_of_its_reader(rounds: Rounds, store: Store, sandbox: Sandbox) -> None:
     templates.save_template(store, "user1", "{symbol} kostet <{price}>")
-    courier.deliver(ID)
+    rounds.deliver(ID)
     assert [message["text"] for message in sandbox.outbox()] == ["NSE:INFY kostet <1,384.55>"]
 
 
 @pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.READ])
-def test_what_arrived_is_not_sent_again(courier: Courier, store: Store, sandbox: Sandbox, state: DeliveryState) -> None:
+def test_what_arrived_is_not_sent_again(rounds: Rounds, store: Store, sandbox: Sandbox, state: DeliveryState) -> None:
     store.save_delivery(stored(store).model_copy(update={"state": state}))
-    assert courier.deliver(ID) == Done(state)
+    assert rounds.deliver(ID) == Done(state)
     assert sandbox.outbox() == []
 
 
@@ -326,10 +353,10 @@ def park(store: Store, alert: Alert, number: int, **changes: str | int) -> Deliv
 
 
 def test_what_waits_for_a_summary_is_told_in_one_message_and_says_so(
-    courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert
+    rounds: Rounds, store: Store, sandbox: Sandbox, alert: Alert
 ) -> None:
     parked = [park(store, alert, number) for number in (2, 3, 4)]
-    (ended,) = courier.summarize(SUMMARY)
+    (ended,) = rounds.digest(SUMMARY)
     assert (ended.id, ended.outcome) == (SUMMARY, Done(DeliveryState.SENT, "told in a summary of 3"))
     (message,) = sandbox.outbox()
     assert message["text"].startswith("3 more alerts")
@@ -344,32 +371,32 @@ def test_what_waits_for_a_summary_is_told_in_one_message_and_says_so(
 
 
 def test_a_summary_is_not_sent_twice_but_tells_what_came_late_for_it(
-    courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert
+    rounds: Rounds, store: Store, sandbox: Sandbox, alert: Alert
 ) -> None:
     park(store, alert, 2)
-    courier.summarize(SUMMARY)
-    assert courier.summarize(SUMMARY)[0].outcome == Done(DeliveryState.SUPPRESSED, "nothing is left to tell")
+    rounds.digest(SUMMARY)
+    assert rounds.digest(SUMMARY)[0].outcome == Done(DeliveryState.SUPPRESSED, "nothing is left to tell")
     park(store, alert, 3)
-    courier.summarize(SUMMARY)
+    rounds.digest(SUMMARY)
     assert ["NSE:S3" in message["text"] for message in sandbox.outbox()] == [False, True]
 
 
 def test_a_summary_that_went_out_before_its_worker_died_is_recorded_and_not_sent_again(
-    courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert
+    rounds: Rounds, store: Store, sandbox: Sandbox, alert: Alert
 ) -> None:
     told = [(park(store, alert, number), alert) for number in (2, 3)]
-    courier.mark_sent(digest.message_id(SUMMARY, told), "4711")
-    courier.summarize(SUMMARY)
+    rounds.mark_sent(digest.message_id(SUMMARY, told), "4711")
+    rounds.digest(SUMMARY)
     assert [delivery.provider_id for delivery in store.deliveries([each.id for each, _ in told])] == ["4711", "4711"]
     assert sandbox.outbox() == []
 
 
 def test_a_summary_leaves_out_what_its_owner_muted_and_says_why(
-    courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert
+    rounds: Rounds, store: Store, sandbox: Sandbox, alert: Alert
 ) -> None:
     muted, told = park(store, alert, 2), park(store, alert, 3)
     store.save_mute(Mute.of("user1", MuteScope.RULE, "rule2", name="NSE:S2"))
-    courier.summarize(SUMMARY)
+    rounds.digest(SUMMARY)
     assert [delivery.state for delivery in (store.delivery(muted.id), store.delivery(told.id)) if delivery] == [
         DeliveryState.SUPPRESSED,
         DeliveryState.SENT,
@@ -378,12 +405,12 @@ def test_a_summary_leaves_out_what_its_owner_muted_and_says_why(
     assert "NSE:S2" not in message["text"]
 
 
-def test_a_summary_that_fails_is_tried_again_whole(courier: Rounds, store: Store, sandbox: Sandbox, alert: Alert) -> None:
+def test_a_summary_that_fails_is_tried_again_whole(rounds: Rounds, store: Store, sandbox: Sandbox, alert: Alert) -> None:
     parked = [park(store, alert, number) for number in (2, 3)]
     sandbox.faults(telegram={"server_error": 1.0})
-    assert isinstance(courier.summarize(SUMMARY)[0].outcome, Later)
+    assert isinstance(rounds.digest(SUMMARY)[0].outcome, Later)
     sandbox.faults(telegram={"server_error": 0.0})
-    courier.summarize(SUMMARY)
+    rounds.digest(SUMMARY)
     assert [delivery.attempts for delivery in store.deliveries([each.id for each in parked])] == [2, 2]
     assert len(sandbox.outbox()) == 1
 
@@ -402,29 +429,29 @@ SEVEN_MS = 1_700_011_800_000
 
 
 def test_in_quiet_hours_an_alert_waits_for_their_end_and_is_told_together_with_others(
-    courier: Rounds, store: Store, sandbox: Sandbox, clock: Clock, alert: Alert
+    rounds: Rounds, store: Store, sandbox: Sandbox, clock: Clock, alert: Alert
 ) -> None:
     change(store, quiet=QUIET)
-    quiet_digest = digest.summary_id(Why.QUIET, "channel1", SEVEN_MS)
+    quiet_digest = digest.digest_id(Why.QUIET, "channel1", SEVEN_MS)
     reason = "quiet hours until 07:00 IST: told together with others then"
-    assert courier.deliver(ID) == Parked(SEVEN_MS, reason, quiet_digest)
+    assert rounds.deliver(ID) == Parked(SEVEN_MS, reason, quiet_digest)
     waiting = stored(store)
     assert (waiting.state, waiting.due_ms, waiting.attempts) == (DeliveryState.QUEUED, SEVEN_MS, 0)
     # Those beyond the hour have a summary of their own, which waits too.
     park(store, alert, 2)
-    (moved,) = courier.summarize(SUMMARY)[:-1]
+    (moved,) = rounds.digest(SUMMARY)[:-1]
     assert moved.outcome == Parked(SEVEN_MS, reason, quiet_digest)
     assert sandbox.outbox() == []
     clock.now_ms = SEVEN_MS
-    courier.summarize(quiet_digest)
+    rounds.digest(quiet_digest)
     (message,) = sandbox.outbox()
     assert message["text"].startswith("2 alerts in your quiet hours")
     assert [delivery.state for delivery in store.deliveries([ID, "rule2-9-channel1"])] == [DeliveryState.SENT] * 2
 
 
-def test_outside_quiet_hours_nothing_waits(courier: Rounds, store: Store) -> None:
+def test_outside_quiet_hours_nothing_waits(rounds: Rounds, store: Store) -> None:
     change(store, quiet=QUIET.model_copy(update={"zone": "America/New_York"}))
-    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    assert rounds.deliver(ID) == Done(DeliveryState.SENT)
 
 
 @pytest.mark.parametrize(
@@ -432,33 +459,33 @@ def test_outside_quiet_hours_nothing_waits(courier: Rounds, store: Store) -> Non
     [(False, Loudness.ON, True), (True, Loudness.ON, False), (False, Loudness.SILENT, False)],
 )
 def test_a_channel_or_a_rule_may_be_silent(
-    courier: Rounds, store: Store, sandbox: Sandbox, is_silent: bool, loudness: Loudness, is_heard: bool
+    rounds: Rounds, store: Store, sandbox: Sandbox, is_silent: bool, loudness: Loudness, is_heard: bool
 ) -> None:
     change(store, is_silent=is_silent)
-    preferences.save_of_rule(store, "rule1", RuleWish(loudness=loudness))
-    courier.deliver(ID)
+    preferences.save_of_rule(store, "rule1", RulePreferences(loudness=loudness))
+    rounds.deliver(ID)
     silent = [str(message["raw"].get("disable_notification", False)).lower() for message in sandbox.outbox()]
     assert silent == [str(not is_heard).lower()]
 
 
-def test_a_rule_may_send_nothing_or_elsewhere(courier: Rounds, store: Store, sandbox: Sandbox) -> None:
-    preferences.save_of_rule(store, "rule1", RuleWish(loudness=Loudness.OFF))
-    assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, "the rule sends no messages")
+def test_a_rule_may_send_nothing_or_elsewhere(rounds: Rounds, store: Store, sandbox: Sandbox) -> None:
+    preferences.save_of_rule(store, "rule1", RulePreferences(loudness=Loudness.OFF))
+    assert rounds.deliver(ID) == Done(DeliveryState.SUPPRESSED, "the rule sends no messages")
     store.save_delivery(stored(store).model_copy(update={"state": DeliveryState.QUEUED}))
-    preferences.save_of_rule(store, "rule1", RuleWish(channels=("channel2",)))
-    assert courier.deliver(ID) == Done(DeliveryState.SUPPRESSED, "the rule sends to other channels")
+    preferences.save_of_rule(store, "rule1", RulePreferences(channels=("channel2",)))
+    assert rounds.deliver(ID) == Done(DeliveryState.SUPPRESSED, "the rule sends to other channels")
     store.save_delivery(stored(store).model_copy(update={"state": DeliveryState.QUEUED}))
-    preferences.save_of_rule(store, "rule1", RuleWish(channels=("channel1",)))
-    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    preferences.save_of_rule(store, "rule1", RulePreferences(channels=("channel1",)))
+    assert rounds.deliver(ID) == Done(DeliveryState.SENT)
     assert len(sandbox.outbox()) == 1
 
 
-def test_what_a_watchlists_rule_is_to_do_counts_on_every_instrument(courier: Rounds, store: Store, alert: Alert) -> None:
+def test_what_a_watchlists_rule_is_to_do_counts_on_every_instrument(rounds: Rounds, store: Store, alert: Alert) -> None:
     part = alert.model_copy(update={"id": f"rule7_{alert.token}-1", "rule": f"rule7_{alert.token}"})
     store.record_alert(part)
     store.save_delivery(stored(store).model_copy(update={"id": "of-a-part", "alert": part.id, "revision": 0}))
-    preferences.save_of_rule(store, "rule7", RuleWish(loudness=Loudness.OFF))
-    assert courier.deliver("of-a-part") == Done(DeliveryState.SUPPRESSED, "the rule sends no messages")
+    preferences.save_of_rule(store, "rule7", RulePreferences(loudness=Loudness.OFF))
+    assert rounds.deliver("of-a-part") == Done(DeliveryState.SUPPRESSED, "the rule sends no messages")
 
 
 def put_first(store: Store, **changes: object) -> Delivery:
@@ -470,15 +497,15 @@ def put_first(store: Store, **changes: object) -> Delivery:
 
 
 def test_a_stand_in_waits_and_goes_out_when_the_first_was_not_read(
-    courier: Rounds, store: Store, sandbox: Sandbox, clock: Clock
+    rounds: Rounds, store: Store, sandbox: Sandbox, clock: Clock
 ) -> None:
     first = put_first(store, stands_in_after_min=2)
     store.save_delivery(first.model_copy(update={"state": DeliveryState.DELIVERED}))
     due_ms = FIRED_MS + 2 * MINUTE_MS
-    assert courier.deliver(ID) == Parked(due_ms, "goes out 03:45 IST, unless it is read on WhatsApp before")
+    assert rounds.deliver(ID) == Parked(due_ms, "goes out 03:45 IST, unless it is read on WhatsApp before")
     assert stored(store).due_ms == due_ms
     clock.now_ms = due_ms
-    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    assert rounds.deliver(ID) == Done(DeliveryState.SENT)
     assert len(sandbox.outbox("telegram")) == 1
 
 
@@ -494,40 +521,71 @@ def test_a_stand_in_waits_and_goes_out_when_the_first_was_not_read(
     ],
 )
 def test_a_stand_in_is_needed_unless_the_first_came_so_far(
-    courier: Rounds, store: Store, unless: DeliveryState, state: DeliveryState, is_needed: bool
+    rounds: Rounds, store: Store, unless: DeliveryState, state: DeliveryState, is_needed: bool
 ) -> None:
     first = put_first(store, stands_in_unless=unless)
     store.save_delivery(first.model_copy(update={"state": state}))
     not_needed = Done(DeliveryState.SUPPRESSED, f"not needed: {state} on WhatsApp")
-    assert courier.deliver(ID) == (Done(DeliveryState.SENT) if is_needed else not_needed)
+    assert rounds.deliver(ID) == (Done(DeliveryState.SENT) if is_needed else not_needed)
 
 
-def test_a_stand_in_for_a_channel_that_got_nothing_does_not_wait(courier: Rounds, store: Store) -> None:
+def test_a_stand_in_for_a_channel_that_got_nothing_does_not_wait(rounds: Rounds, store: Store) -> None:
     change(store, stands_in_for="gone")
-    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    assert rounds.deliver(ID) == Done(DeliveryState.SENT)
 
 
 def test_when_the_first_fails_its_stand_in_is_called_at_once(
-    courier: Rounds, store: Store, sandbox: Sandbox, clock: Clock
+    rounds: Rounds, store: Store, sandbox: Sandbox, clock: Clock
 ) -> None:
     put_first(store)
-    assert isinstance(courier.deliver(ID), Parked)
+    assert isinstance(rounds.deliver(ID), Parked)
     sandbox.faults(twilio={"errors": {ADDRESSES[ChannelKind.WHATSAPP]: 21211}})
-    outcome = courier.deliver("rule1-1-first")
+    outcome = rounds.deliver("rule1-1-first")
     assert isinstance(outcome, Done)
     assert outcome.is_failed
     assert stored(store).due_ms == clock.now_ms
-    assert courier.deliver(ID) == Done(DeliveryState.SENT)
+    assert rounds.deliver(ID) == Done(DeliveryState.SENT)
 
 
-def test_who_blocks_a_channel_is_told_over_the_others(courier: Rounds, store: Store, redis: Redis, sandbox: Sandbox) -> None:
+def test_who_blocks_a_channel_is_told_over_the_others(rounds: Rounds, store: Store, redis: Redis, sandbox: Sandbox) -> None:
     store.save_channel(Channel(id="mail", user="user1", kind=ChannelKind.EMAIL, address=ADDRESSES[ChannelKind.EMAIL]))
     store.save_channel(Channel(id="off", user="user1", kind=ChannelKind.EMAIL, address="x@storm.example", is_on=False))
     sandbox.faults(telegram={"blocked": [ADDRESSES[ChannelKind.TELEGRAM]]})
-    courier.deliver(ID)
+    rounds.deliver(ID)
     ((_, asked),) = redis.xrange(keys.ERRANDS)
-    assert (asked["kind"], asked["channel"]) == (send_requests.ErrandKind.NOTICE, "mail")
+    assert (asked["kind"], asked["channel"]) == (send_requests.SendKind.NOTICE, "mail")
     assert asked["headline"] == "⚠ Telegram gets no alerts any more"
     channel = store.channel("channel1")
     assert channel is not None
     assert asked["details"].startswith(f"It was switched off: {channel.reason}.")
+
+
+def test_while_the_store_is_away_deliveries_go_back_into_the_queue(rounds: Rounds, store: Store, sandbox: Sandbox) -> None:
+    rounds.collector.error = StormError("the store does not answer")
+    outcome = rounds.deliver(ID)
+    assert outcome == Later(STORE_AWAY_S, "the store does not answer")
+    assert (stored(store).attempts, sandbox.outbox()) == (0, [])
+    rounds.collector.error = None
+    assert rounds.deliver(ID) == Done(DeliveryState.SENT)
+
+
+def test_a_record_that_nobody_can_read_stops_no_other(rounds: Rounds, sandbox: Sandbox) -> None:
+    rounds.collector.poison = "rule1-9-channel1"
+    ended = rounds.deliver_all(["rule1-9-channel1", ID])
+    assert {each.id: each.outcome for each in ended} == {
+        "rule1-9-channel1": Later(BROKEN_S, "unexpected error: LookupError"),
+        ID: Done(DeliveryState.SENT),
+    }
+    assert len(sandbox.outbox()) == 1
+
+
+def test_what_breaks_on_its_way_is_a_try_that_failed(rounds: Rounds, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def take(*_given: object) -> float:
+        raise LookupError("a script that is not there")
+
+    monkeypatch.setattr(Limits, "take", take)
+    outcome = rounds.deliver(ID)
+    assert isinstance(outcome, Later)
+    assert (stored(store).attempts, stored(store).reason) == (1, "unexpected error: LookupError")
+    monkeypatch.undo()
+    assert rounds.deliver(ID) == Done(DeliveryState.SENT)

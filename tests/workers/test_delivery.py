@@ -92,7 +92,7 @@ class Product:
 
     def start_worker(self) -> subprocess.Popen[bytes]:
         process = self.start("work")
-        wait_until(lambda: self.redis.keys(f"storm:alive:worker:*-{process.pid}"), 90, "the worker's first heartbeat")
+        wait_until(lambda: self.redis.keys(keys.alive.glob("worker", "*", process.pid)), 90, "the worker's first heartbeat")
         return process
 
     def fire(self, number: int = 1, rule: str = "rule1", entry_id: str = "*", **changes: str) -> str:
@@ -199,7 +199,7 @@ def test_a_worker_killed_while_it_sends_loses_nothing_and_repeats_nothing(produc
     victim = product.start_worker()
     product.sandbox.faults(telegram={"time_out": 1.0}, twilio={"time_out": 1.0}, smtp={"time_out": 1.0})
     alert = product.fire()
-    wait_until(lambda: product.redis.keys("storm:sent:*"), 90, "sending")
+    wait_until(lambda: product.redis.keys(keys.sent.glob()), 90, "sending")
     kill(victim)
     product.sandbox.faults(telegram={"time_out": 0.0}, twilio={"time_out": 0.0}, smtp={"time_out": 0.0})
     killed_s = time.monotonic()
@@ -538,5 +538,5 @@ def test_a_worker_takes_up_a_key_that_an_admin_set_and_stays_the_same_process(pr
     assert product.log.read_text().count("settings changed: starting anew") == 1, "the dispatcher has no use for it"
     product.wait_for(product.fire(2), DeliveryState.SENT)
     assert worker.poll() is None
-    wait_until(lambda: product.redis.keys(f"storm:alive:worker:*-{worker.pid}"), 90, "the same process's heartbeat")
+    wait_until(lambda: product.redis.keys(keys.alive.glob("worker", "*", worker.pid)), 90, "the same process's heartbeat")
     assert TOKEN not in product.log.read_text()

@@ -56,7 +56,7 @@ def test_a_summary_is_known_by_its_alerts_in_any_order(alert: Alert) -> None:
 def test_a_summary_is_due_at_the_end_of_its_minutes_and_says_why_it_is() -> None:
     assert [digest.due_after(now_ms, 5_000) for now_ms in (10_000, 14_999, 15_000)] == [15_000, 15_000, 20_000]
     for why in Why:
-        assert digest.why_of(digest.summary_id(why, "c-1", 15_000)) is why
+        assert digest.why_of(digest.digest_id(why, "c-1", 15_000)) is why
 
 
 def test_of_a_burst_the_top_movers_come_first(alert: Alert) -> None:

@@ -21,10 +21,9 @@ from stormalert.config import settings
 from stormalert.errors import DeliveryError, Permanent, Retryable
 from stormalert.model import ChannelKind
 from tests.conftest import free_port
-from tests.workers.rig import Bench, Sandbox, refused
+from tests.workers.rig import Bench, Post, Sandbox, refused
 from workers.channels import open_channels
 from workers.loop import Loop
-from workers.post import Post
 from workers.render import Message
 
 TEXT = Message("rule1-1-channel1", "▲ NSE:INFY 1,384.55", "from 1,355.70", useful_s=60)

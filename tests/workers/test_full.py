@@ -22,7 +22,7 @@ from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, Sandbox
 from workers.bot.full import HEADLINE, Full
 from workers.channels import open_channels
-from workers.markers import Marks
+from workers.pipeline.dedup import DedupMarkers
 
 
 @pytest.fixture
@@ -101,12 +101,12 @@ async def test_a_full_disk_is_as_good_as_a_server_that_is_away(tmp_path: Path) -
 
 
 async def test_what_went_out_is_kept_from_others_until_it_can_be_marked(client: Redis) -> None:
-    marks = Marks(client)
-    assert await marks.claim("d1")
+    markers = DedupMarkers(client)
+    assert await markers.claim("d1")
     await client.pexpire(keys.sent("d1"), 4_000)
     await client.config_set("maxmemory", 1)
     with pytest.raises(OutOfMemoryError):
-        await marks.mark_sent("d1", "provider's id")
+        await markers.mark_sent("d1", "provider's id")
     assert await client.pttl(keys.sent("d1")) > 5_000
 
 

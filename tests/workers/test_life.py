@@ -6,8 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stormalert.channels import whatsapp
 from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState
-from stormalert.notify import alarms, twilio_codes
+from stormalert.notify import alarms
 from stormalert.redis import keys
 from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, CONTENT_SID, Sandbox, wait_until
@@ -80,12 +81,12 @@ def test_a_recipient_who_blocked_us_is_switched_off_with_the_reason(product: Pro
 
 def test_every_code_that_comes_late_does_what_its_row_says(product: Product) -> None:
     """One alert to a channel for each code."""
-    codes = [code for code in (*twilio_codes.TABLE, UNKNOWN_CODE) if code > 63000]
+    codes = [code for code in (*whatsapp.CHANNEL.errors, UNKNOWN_CODE) if isinstance(code, int) and code > 63000]
     numbers = {code: f"+9190000{code}" for code in codes}
     for code, number in numbers.items():
         product.store.save_channel(Channel(id=f"c{code}", user="user1", kind=ChannelKind.WHATSAPP, address=number))
     # Free text, which turns out to be too late.
-    product.redis.set(keys.inbound(numbers[twilio_codes.OUTSIDE_WINDOW]), 1)
+    product.redis.set(keys.inbound(numbers[whatsapp.OUTSIDE_WINDOW]), 1)
     product.sandbox.faults(twilio={"errors": {number: code for code, number in numbers.items()}})
     alert = product.fire()
 
@@ -95,16 +96,18 @@ def test_every_code_that_comes_late_does_what_its_row_says(product: Product) -> 
 
     wait_until(lambda: all(came(code) for code in codes), 90, "a report of every code")
     for code in codes:
-        row, found = twilio_codes.meaning(code), product.deliveries(alert)[f"c{code}"]
+        row, found = whatsapp.CHANNEL.meaning(code), product.deliveries(alert)[f"c{code}"]
         assert is_on(product, code) is not row.is_address_dead, code
         if row.is_address_dead or row.needs_admin:
             assert found.state is DeliveryState.FAILED, code
     ((kind, reason, _time_ms),) = alarms.alarms(product.store)
-    assert kind is ChannelKind.WHATSAPP and any(str(code) in reason for code in codes if twilio_codes.meaning(code).needs_admin)
+    assert kind is ChannelKind.WHATSAPP and any(
+        str(code) in reason for code in codes if whatsapp.CHANNEL.meaning(code).needs_admin
+    )
 
     def is_settled() -> bool:
         found = product.deliveries(alert)
-        shown, template = found[f"c{UNKNOWN_CODE}"], found[f"c{twilio_codes.OUTSIDE_WINDOW}"]
+        shown, template = found[f"c{UNKNOWN_CODE}"], found[f"c{whatsapp.OUTSIDE_WINDOW}"]
         return shown.state is DeliveryState.FAILED and template.state is DeliveryState.READ
 
     wait_until(is_settled, 180, "the last try of the unknown code, and the template")

@@ -13,7 +13,7 @@ from stormalert import process
 from stormalert.config import settings
 from stormalert.model import ChannelKind
 from stormalert.redis import keys
-from workers.limits import MARGIN_MS, Limits, Permit, limits_of
+from workers.limits import MARGIN_MS, Limits, Permit, Priority, limits_of
 
 CHAT = "424242"
 TELEGRAM = ChannelKind.TELEGRAM
@@ -29,14 +29,18 @@ def limits(redis: Redis, **environment: str) -> Limits:
     return Limits(redis, settings.parse(environment))
 
 
-async def taken(limits: Limits, delivery: str, address: str = CHAT, kind: ChannelKind = TELEGRAM) -> Permit:
-    permit = await limits.take(delivery, kind, address)
+async def taken(
+    limits: Limits, message: str, address: str = CHAT, kind: ChannelKind = TELEGRAM, priority: Priority = Priority.ALERT
+) -> Permit:
+    permit = await limits.take(message, kind, address, priority)
     assert isinstance(permit, Permit), f"had to wait {permit} s"
     return permit
 
 
-async def refused(limits: Limits, delivery: str, address: str = CHAT, kind: ChannelKind = TELEGRAM) -> float:
-    wait_s = await limits.take(delivery, kind, address)
+async def refused(
+    limits: Limits, message: str, address: str = CHAT, kind: ChannelKind = TELEGRAM, priority: Priority = Priority.ALERT
+) -> float:
+    wait_s = await limits.take(message, kind, address, priority)
     assert not isinstance(wait_s, Permit), "was let go"
     return wait_s
 
@@ -58,10 +62,10 @@ class Provider:
         return max(sum(1 for other_s in times_s if 0 <= other_s - first_s < window_s) for first_s in times_s)
 
 
-async def send(limits: Limits, provider: Provider, delivery: str, address: str) -> int:
+async def send(limits: Limits, provider: Provider, message: str, address: str, priority: Priority = Priority.ALERT) -> int:
     """How often it was asked until it might go."""
     asked = 1
-    while not isinstance(permit := await limits.take(delivery, TELEGRAM, address), Permit):
+    while not isinstance(permit := await limits.take(message, TELEGRAM, address, priority), Permit):
         asked += 1
         await asyncio.sleep(permit)
     await provider.take()
@@ -95,7 +99,7 @@ async def test_waiting_messages_get_turns_one_after_the_other_and_keep_them(redi
     ours = limits(redis)
     await taken(ours, "d0")
     waits_s = [await refused(ours, f"d{number}") for number in range(1, 6)]
-    line = keys.window(limits_of(TELEGRAM, CHAT, settings.parse({}))[1].name).replace("window", "line")
+    line = keys.window(limits_of(TELEGRAM, CHAT, settings.parse({}))[1].name).replace("window", "line") + f":{Priority.ALERT}"
     turns_ms = [turn_ms for _, turn_ms in await redis.zrange(line, 0, -1, withscores=True)]
     assert all(1_000 <= later - sooner < 2_000 for sooner, later in pairwise(turns_ms))
     # Asking again too early moves nothing.
@@ -112,6 +116,57 @@ async def test_nobody_who_comes_later_goes_before_one_who_waits(redis: Redis) ->
     await asyncio.sleep(waited_s)
     assert await refused(ours, "d3", "chat3") > 0
     await send(ours, Provider(), "d2", "chat2")
+
+
+async def test_what_goes_first_does_not_wait_for_those_in_line_behind_it(redis: Redis) -> None:
+    ours = limits(redis)
+    first = await taken(ours, "a0")
+    for number in range(20):
+        await refused(ours, f"a{number + 1}")
+        await refused(ours, f"t{number}", priority=Priority.TEST)
+    await ours.settle(first)
+    # As soon as there is room, not behind twenty others.
+    assert await refused(ours, "notice", priority=Priority.NOTICE) < 2
+    assert await refused(ours, "code", priority=Priority.ANSWER) < 2
+    # And these behind all of them.
+    assert await refused(ours, "a21") > 19
+    assert await refused(ours, "t20", priority=Priority.TEST) > 21
+
+
+async def test_room_is_kept_for_who_goes_first_and_is_due(redis: Redis) -> None:
+    ours = limits(redis)
+    await ours.settle(await taken(ours, "a0"))
+    alert_s = await refused(ours, "a1")
+    code_s = await refused(ours, "code", priority=Priority.ANSWER)
+    await asyncio.sleep(max(alert_s, code_s))
+    # There is room for one. The alert's turn has come too, and it asks first.
+    assert await refused(ours, "a1") > 0.5
+    assert await taken(ours, "code", priority=Priority.ANSWER)
+
+
+async def test_a_turn_that_nobody_comes_for_keeps_others_waiting_for_a_moment_only(redis: Redis) -> None:
+    ours = limits(redis)
+    await ours.settle(await taken(ours, "a0"))
+    await asyncio.sleep(await refused(ours, "code", priority=Priority.ANSWER))
+    asked = await send(ours, Provider(), "a1", CHAT)
+    assert 1 < asked < 6
+
+
+@pytest.mark.parametrize("flood", [Priority.ALERT, Priority.TEST])
+async def test_a_flood_delays_none_that_goes_before_it(redis: Redis, flood: Priority) -> None:
+    ours, provider, rate = limits(redis, STORM_TELEGRAM_BOT_RATE="20"), Provider(), 20
+    many = [asyncio.create_task(send(ours, provider, f"f{number}", f"chat{number}", flood)) for number in range(100)]
+    await asyncio.sleep(1)
+    took_s = []
+    for number in range(5):
+        began_s = time.monotonic()
+        await send(ours, provider, f"first{number}", f"other{number}", Priority(flood - 1))
+        took_s.append(time.monotonic() - began_s)
+    # The flood takes five seconds; who goes before it waits for what is on its way at most.
+    assert not all(each.done() for each in many)
+    assert max(took_s) < 2.5
+    await asyncio.gather(*many)
+    assert provider.most_within(1.0) <= rate
 
 
 async def test_a_message_takes_a_place_with_all_of_its_limits_or_with_none(redis: Redis) -> None:

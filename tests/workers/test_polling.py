@@ -41,6 +41,19 @@ async def test_a_renewed_lock_lasts_as_long_again(client: Redis) -> None:
     assert await client.pttl(keys.BOT_LOCK) > 1_000
 
 
+async def test_a_lock_that_ended_is_taken_again_unless_another_has_it(client: Redis) -> None:
+    first, second = Lock(client, "first"), Lock(client, "second")
+    assert await first.take()
+    await client.delete(keys.BOT_LOCK)
+    assert await first.take()
+    assert await client.get(keys.BOT_LOCK) == "first"
+    await client.delete(keys.BOT_LOCK)
+    assert await second.take()
+    assert not await first.take()
+    await first.give_back()
+    assert await client.get(keys.BOT_LOCK) == "second"
+
+
 async def test_without_redis_a_lock_that_was_held_is_held_for_its_time_and_none_is_made() -> None:
     nowhere = process.connect("redis://127.0.0.1:1/0")
     assert not await Lock(nowhere, "first").take()
@@ -51,7 +64,7 @@ async def test_a_lock_whose_redis_went_away_is_held_while_nobody_else_can_have_i
     lock = Lock(client, "first")
     assert await lock.take()
     nowhere = process.connect("redis://127.0.0.1:1/0")
-    lock._client = nowhere
+    lock._lock.redis = nowhere
     assert await lock.take()
     lock._held_until_s = 0.0
     assert not await lock.take()

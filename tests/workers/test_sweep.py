@@ -44,7 +44,7 @@ def sweeper(store: Store, queue: Queue, redis: Redis) -> Sweeper:
 
 
 def a_sweeper(store: Store, queue: Queue, redis: Redis) -> Sweeper:
-    return Sweeper(store, queue, queues.open_summaries(queue.connection), redis)
+    return Sweeper(store, queue, queues.open_digests(queue.connection), redis)
 
 
 def delivery(age_ms: int = 2 * QUIET_MS) -> Delivery:
@@ -143,7 +143,7 @@ def test_a_summary_that_is_due_gets_a_job_and_its_alerts_get_none(sweeper: Sweep
     sweeper.sweep()
     sweeper.sweep()
     assert queue.job_ids == [ID]
-    assert queues.open_summaries(queue.connection).job_ids == ["sum-channel1-1"]
+    assert queues.open_digests(queue.connection).job_ids == ["sum-channel1-1"]
 
 
 def test_what_waited_by_itself_gets_a_job_when_it_is_due(sweeper: Sweeper, store: Store, queue: Queue) -> None:

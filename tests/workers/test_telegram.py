@@ -7,9 +7,8 @@ import pytest
 
 from stormalert.errors import Moved, Permanent
 from stormalert.model import ChannelKind
-from tests.workers.rig import Bench, Sandbox, refused
+from tests.workers.rig import Bench, Post, Sandbox, refused
 from workers.channels.telegram import html
-from workers.post import Post
 from workers.render import Message
 
 

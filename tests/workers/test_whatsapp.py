@@ -7,14 +7,13 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
+from stormalert.channels import whatsapp
 from stormalert.config import settings
 from stormalert.errors import Permanent, Retryable, SettingsError
 from stormalert.model import ChannelKind
-from stormalert.notify import twilio_codes
 from stormalert.redis import keys
-from tests.workers.rig import CONTENT_SID, Bench, Sandbox, refused
-from workers.channels.whatsapp import open_whatsapp
-from workers.post import Post
+from tests.workers.rig import CONTENT_SID, Bench, Post, Sandbox, refused
+from workers.channels.whatsapp import open_sender
 from workers.render import Message
 
 # The rows of Twilio's documentation: what is retried, after how long; what switches the address off; what admins must mend.
@@ -72,7 +71,7 @@ def test_who_wrote_in_the_last_24_hours_gets_free_text(bench: Bench, text: Messa
 
 def test_when_the_24_hours_turn_out_to_be_over_the_template_goes_out_at_once(bench: Bench, text: Message, redis: Redis) -> None:
     redis.set(keys.inbound(bench.address), 1, ex=100)
-    bench.fault(errors={bench.address: twilio_codes.OUTSIDE_WINDOW}, at_once=True)
+    bench.fault(errors={bench.address: whatsapp.OUTSIDE_WINDOW}, at_once=True)
     assert bench.send(text)
     (sent,) = bench.sandbox.outbox("whatsapp")
     assert sent["raw"]["ContentSid"] == CONTENT_SID
@@ -80,7 +79,7 @@ def test_when_the_24_hours_turn_out_to_be_over_the_template_goes_out_at_once(ben
 
 
 def test_without_a_template_free_text_is_tried_and_a_refusal_says_what_is_missing(plain: Bench, text: Message) -> None:
-    plain.fault(errors={plain.address: twilio_codes.OUTSIDE_WINDOW}, at_once=True)
+    plain.fault(errors={plain.address: whatsapp.OUTSIDE_WINDOW}, at_once=True)
     error = refused(plain, text)
     assert isinstance(error, Permanent)
     assert not error.is_address_dead
@@ -111,11 +110,16 @@ def test_a_template_has_the_variables_that_the_settings_name(
 
 def test_variables_that_are_none_are_told_before_anything_is_sent(environment: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=r"STORM_TWILIO_CONTENT_VARIABLES: expected some of headline, .* was 'prise'"):
-        open_whatsapp(settings.parse(environment | {"STORM_TWILIO_CONTENT_VARIABLES": "symbol,prise"}))
+        open_sender(settings.parse(environment | {"STORM_TWILIO_CONTENT_VARIABLES": "symbol,prise"}))
 
 
 def test_every_code_of_the_table_has_its_test() -> None:
-    assert set(twilio_codes.TABLE) <= {*RETRIED, *DEAD, *FOR_ADMINS, twilio_codes.OUTSIDE_WINDOW}
+    assert {code for code in whatsapp.CHANNEL.errors if isinstance(code, int)} <= {
+        *RETRIED,
+        *DEAD,
+        *FOR_ADMINS,
+        whatsapp.OUTSIDE_WINDOW,
+    }
 
 
 @pytest.mark.parametrize("code", RETRIED)

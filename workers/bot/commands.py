@@ -19,7 +19,7 @@ from stormalert.rules import line as rule_line
 from stormalert.store import Store
 from stormalert.units import HOUR_MS, MINUTE_MS, now_ms, parse_duration_ms
 from workers.bot.buttons import Press, Verb, find_rule
-from workers.bot.explain import CHANNEL_NAMES, explained
+from workers.bot.explain import explained
 from workers.bot.numbers import Numbers, whole
 
 SNOOZE_MS = HOUR_MS
@@ -134,7 +134,7 @@ class Commands:
         rules = self._rules(said.user)
         counts = [f"{sum(rule.state is state for rule in rules)} {name}" for state, name in _STATES.items()]
         channels = [
-            f"{CHANNEL_NAMES[it.kind]} {'on' if it.takes_alerts else 'off' if it.is_verified else 'not verified'}"
+            f"{words.CHANNELS[it.kind]} {'on' if it.takes_alerts else 'off' if it.is_verified else 'not verified'}"
             for it in self._store.channels_of(said.user)
         ]
         mutes = [words.mute(it) for it in self._store.mutes_of(said.user, now_ms())]

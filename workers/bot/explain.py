@@ -3,15 +3,9 @@
 from html import escape
 
 from stormalert import words
-from stormalert.model import Alert, ChannelKind, Delivery, DeliveryState, Direction
+from stormalert.model import Alert, Delivery, DeliveryState, Direction
 from stormalert.units import format_percent
 
-CHANNEL_NAMES = {
-    ChannelKind.TELEGRAM: "Telegram",
-    ChannelKind.WHATSAPP: "WhatsApp",
-    ChannelKind.EMAIL: "E-mail",
-    ChannelKind.WEBHOOK: "Webhook",
-}
 _FATES = {DeliveryState.QUEUED: "on its way since", DeliveryState.SUPPRESSED: "held back"}
 
 
@@ -24,4 +18,4 @@ def explained(alert: Alert, deliveries: list[Delivery]) -> str:
 
 def _fate(it: Delivery) -> str:
     reason = f": {escape(it.reason)}" if it.reason else ""
-    return f"{CHANNEL_NAMES[it.channel_kind]} {_FATES.get(it.state, it.state.value)} {words.moment(it.updated_ms)}{reason}"
+    return f"{words.CHANNELS[it.channel_kind]} {_FATES.get(it.state, it.state.value)} {words.moment(it.updated_ms)}{reason}"

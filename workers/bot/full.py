@@ -1,4 +1,4 @@
-"""Tells admins that Redis, or its disk, is full, past Redis: in this state it takes no errand, no mark and no count of a limit.
+"""Tells admins that Redis, or its disk, is full, past Redis: in this state it takes no request, no marker and no turn.
 
 Each process of the bot tells it once; one that is started anew tells it again.
 """

@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 
 from redis.asyncio import Redis
+from redis.exceptions import LockError
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError, TimedOut
 
 from stormalert.process import REDIS_ERRORS
@@ -27,29 +28,31 @@ class Lock:
     """Held by one process; lost when it cannot be renewed."""
 
     def __init__(self, client: Redis, owner: str, key: str = keys.BOT_LOCK) -> None:
-        self._client = client
+        self._lock = client.lock(key, timeout=LOCK_MS / 1000, blocking=False, thread_local=False)
         self._owner = owner
-        self._key = key
         self._held_until_s = 0.0
 
     async def take(self) -> bool:
         """Whether it is ours for the next seconds, renewed or new."""
         asked_s = time.monotonic()
         try:
-            is_ours = bool(await self._client.set(self._key, self._owner, nx=True, px=LOCK_MS))
-            if not is_ours and await self._client.get(self._key) == self._owner:
-                # Between the two another could take it only if ours ended just then; the next renewal notices.
-                is_ours = bool(await self._client.pexpire(self._key, LOCK_MS))
+            is_ours = await self._renew() or await self._lock.acquire(token=self._owner)
         except REDIS_ERRORS as error:
             log.debug("lock not renewed", extra={"reason": type(error).__name__})
             return time.monotonic() < self._held_until_s
         self._held_until_s = asked_s + LOCK_MS / 1000 - RENEW_S if is_ours else 0.0
         return is_ours
 
+    async def _renew(self) -> bool:
+        try:
+            return self._held_until_s > 0 and await self._lock.reacquire()
+        except LockError:
+            # It ended, and is another's or nobody's.
+            return False
+
     async def give_back(self) -> None:
         with contextlib.suppress(*REDIS_ERRORS):
-            if await self._client.get(self._key) == self._owner:
-                await self._client.delete(self._key)
+            await self._lock.release()
 
 
 class Outage:

@@ -1,4 +1,4 @@
-"""`python -m workers bot`: wires the errands, the watch and, where there is a bot, its polling or its webhook."""
+"""`python -m workers bot`: wires the send requests, the watch and, where there is a bot, its polling or its webhook."""
 
 import asyncio
 import logging
@@ -17,15 +17,19 @@ from stormalert.notify.linking import Linking
 from stormalert.process import REDIS_ERRORS
 from stormalert.redis import keys
 from stormalert.store import open_store
+from stormalert.units import now_ms
 from workers.bot import polling
 from workers.bot.full import Full
 from workers.bot.polling import Lock, Poller
-from workers.bot.send_requests import Errands
+from workers.bot.send_requests import PATIENCE, SendRequests
 from workers.bot.talk import App, Talk
 from workers.bot.watch import Watch
 from workers.bot.webhook import Webhook
 from workers.channels import open_channels
 from workers.limits import Limits
+from workers.pipeline.counters import Counters
+from workers.pipeline.requested import RequestCollector
+from workers.pipeline.send import open_sending
 
 log = logging.getLogger("stormalert")
 
@@ -52,20 +56,22 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
             closing.push_async_callback(sender.close)
         links = Linking(thread_client, config)
         limits = Limits(client, config)
-        errands = Errands(client, thread_client, store, links, channels, limits)
+        collector = RequestCollector(thread_client, store, links, now_ms)
+        sending = open_sending(client, thread_client, store, limits, channels, PATIENCE, Counters())
+        requests = SendRequests(client, thread_client, collector, sending)
         owner = f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"
         watch = Watch(client, thread_client, store, config, owner, Full(client, store, channels))
         talk = Talk(store, thread_client, links, limits)
         async with process.Tasks(stopping) as tasks:
             tasks.create_task(heartbeat.beat_until(stopping))
-            tasks.create_task(errands.run_until(stopping))
+            tasks.create_task(requests.run_until(stopping))
             tasks.create_task(watch.run_until(stopping))
             if config.telegram_bot_token.get_secret_value():
                 tasks.create_task(_listen(config, talk, Lock(client, owner), client, heartbeat, stopping))
             else:
                 heartbeat.facts |= {"telegram": "off"}
-                log.info("no telegram bot: TELEGRAM_BOT_TOKEN is not set; errands only")
-            tasks.create_task(_facts(heartbeat, errands, talk, stopping))
+                log.info("no telegram bot: TELEGRAM_BOT_TOKEN is not set; send requests only")
+            tasks.create_task(_facts(heartbeat, requests, talk, stopping))
 
 
 async def _listen(
@@ -107,9 +113,9 @@ async def _tell_name(application: App, client: Redis, stopping: asyncio.Event, p
         await _wait(stopping, NAME_S / 6 if is_listening else SOON_S)
 
 
-async def _facts(heartbeat: process.Heartbeat, errands: Errands, talk: Talk, stopping: asyncio.Event) -> None:
+async def _facts(heartbeat: process.Heartbeat, requests: SendRequests, talk: Talk, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
-        heartbeat.facts |= {"errands": errands.done, **talk.counts}
+        heartbeat.facts |= {"errands": requests.done, **talk.counts}
         await _wait(stopping, FACTS_S)
 
 

@@ -1,6 +1,6 @@
 """Looks every few seconds what is wrong, and has every admin told; one process at a time does.
 
-It asks for errands and sends nothing itself, but for full.py. It runs beside those who run them, so that admins are told of a
+It asks for sends and sends nothing itself, but for full.py. It runs beside those who run them, so that admins are told of a
 dispatcher or a worker that is gone; of a bot that is gone the status page tells.
 """
 

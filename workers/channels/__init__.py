@@ -1,18 +1,16 @@
-"""The channels: one file and one row each.
+"""The senders: one file each, named as the description in `stormalert/channels/` that it stands beside.
 
 A channel sends over its provider's own library and turns what the provider answers into two kinds of errors, so that
 delivering knows no provider: Retryable may succeed later, Permanent will not.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from importlib import import_module
+from typing import Protocol, cast
 
+from stormalert import channels
+from stormalert.channels import ChannelKind
 from stormalert.config.settings import Settings
-from stormalert.model import ChannelKind
-from workers.channels.email import open_email
-from workers.channels.telegram import open_telegram
-from workers.channels.webhook import open_webhook
-from workers.channels.whatsapp import open_whatsapp
 from workers.render import Message
 
 
@@ -24,16 +22,12 @@ class Sender(Protocol):
     async def close(self) -> None: ...
 
 
-# A row opens its channel, or gives None when its settings are empty. All live in one event loop, opened inside it.
-CHANNELS: dict[ChannelKind, Callable[[Settings], Sender | None]] = {
-    ChannelKind.TELEGRAM: open_telegram,
-    ChannelKind.WHATSAPP: open_whatsapp,
-    ChannelKind.EMAIL: open_email,
-    ChannelKind.WEBHOOK: open_webhook,
+# Each file's `open_sender`, which is asked only where the channel is set up.
+_OPENERS: dict[ChannelKind, Callable[[Settings], Sender]] = {
+    kind: cast(Callable[[Settings], Sender], import_module(f"{__name__}.{kind}").open_sender) for kind in ChannelKind
 }
 
 
 async def open_channels(config: Settings) -> dict[ChannelKind, Sender]:
-    """Those that are set up, with their connections still to be made."""
-    opened = {kind: open_channel(config) for kind, open_channel in CHANNELS.items()}
-    return {kind: sender for kind, sender in opened.items() if sender is not None}
+    """Those that are set up, with their connections still to be made; all live in the event loop that runs this."""
+    return {kind: open_sender(config) for kind, open_sender in _OPENERS.items() if channels.of(kind).is_set_up(config)}

@@ -22,15 +22,15 @@ from aiosmtplib import (
 )
 
 from stormalert.access.security import unsubscribe_token
+from stormalert.channels.email import CHANNEL
 from stormalert.config.settings import Settings
-from stormalert.errors import DeliveryError, Permanent, Retryable
+from stormalert.errors import DeliveryError
+from stormalert.notify.description import UNKNOWN
 from workers.render import Message, cut
 
 _TIMEOUT_S = 6.0
 # Servers drop a connection that is idle for longer, the strict ones after some ten seconds.
 _IDLE_S = 8.0
-_RATE_PAUSE_S = 15.0
-_RATE_CODES = (421, 450)
 # RFC 3463: what refuses us or this mail and not the address: the sender's address, a full mailbox or too long a mail, their
 # system, the protocol, the content, the policy.
 _NOT_THE_ADDRESS = re.compile(r"5\.(?:1\.[78]\b|2\.[23]\b|[3567]\.\d)")
@@ -87,30 +87,26 @@ class EmailSender:
     def _translated(self, error: SMTPException | OSError) -> DeliveryError:
         match error:
             case SMTPTimeoutError():
-                return Retryable("timed out")
+                return CHANNEL.meaning("time-out").error()
             case SMTPAuthenticationError(code=code) if code >= 500:
-                return Permanent("credentials refused", "check SMTP_URL", needs_admin=True)
+                return CHANNEL.meaning("login refused").error()
             case SMTPRecipientsRefused():
                 refusal = error.recipients[0]
                 return self._answer(refusal.code, refusal.message, is_about_address=True)
             case SMTPResponseException():
                 return self._answer(error.code, error.message, is_about_address=False)
             case _:
-                return Retryable("provider error", type(error).__name__)
+                return UNKNOWN.error(type(error).__name__)
 
     def _answer(self, code: int, text: str, is_about_address: bool) -> DeliveryError:
         text = " ".join(text.split())
         detail = f"{code} {text.replace(self._password, '***') if self._password else text}"
-        if code in _RATE_CODES:
-            return Retryable("rate limited", detail, after_s=_RATE_PAUSE_S)
-        if code < 500:
-            return Retryable("provider error", detail)
-        is_dead = is_about_address and not _NOT_THE_ADDRESS.match(text)
-        return Permanent("address refused" if is_dead else "refused", detail, is_address_dead=is_dead)
+        is_dead = code >= 500 and is_about_address and not _NOT_THE_ADDRESS.match(text)
+        return CHANNEL.meaning("5xx to the recipient" if is_dead else code).error(detail)
 
 
-def open_email(config: Settings) -> EmailSender | None:
-    return EmailSender(config) if config.smtp_url else None
+def open_sender(config: Settings) -> EmailSender:
+    return EmailSender(config)
 
 
 def compose(sender: str, address: str, message: Message, unsubscribe_url: str = "") -> EmailMessage:
@@ -119,7 +115,7 @@ def compose(sender: str, address: str, message: Message, unsubscribe_url: str = 
     try:
         mail["To"] = Address(addr_spec=address)
     except (MessageError, ValueError, IndexError):
-        raise Permanent("not an e-mail address", is_address_dead=True) from None
+        raise CHANNEL.meaning("not an address").error() from None
     mail["From"] = sender
     # In one line, and so are all other headers: EmailMessage takes no line break in one.
     mail["Subject"] = cut(" ".join(message.headline.split()), _SUBJECT_MAX)

@@ -8,19 +8,17 @@ from html import escape
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
-from telegram.constants import MessageLimit, ParseMode
+from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError, TimedOut
 from telegram.request import HTTPXRequest
 
+from stormalert.channels.telegram import CHANNEL
 from stormalert.config.settings import Settings
-from stormalert.errors import DeliveryError, Moved, Permanent, Retryable
+from stormalert.errors import DeliveryError, Moved, Retryable
 from stormalert.model import Alert
 from workers.bot import buttons
 from workers.bot.buttons import Button, Press, Verb
 from workers.render import Message, cut
-
-# What Telegram says of a chat that will never take a message again.
-_DEAD_CHAT = ("chat not found", "user is deactivated", "user not found", "peer_id_invalid", "group chat was deactivated")
 
 
 class TelegramSender:
@@ -56,33 +54,33 @@ class TelegramSender:
         match error:
             case RetryAfter():
                 after = error.retry_after
-                return Retryable("rate limited", after_s=after.total_seconds() if isinstance(after, timedelta) else after)
+                return CHANNEL.meaning(429).error(after_s=after.total_seconds() if isinstance(after, timedelta) else after)
             case ChatMigrated():
                 return Moved(str(error.new_chat_id))
             case Forbidden():
-                return Permanent("blocked by the recipient", detail, is_address_dead=True)
+                return CHANNEL.meaning(403).error(detail)
             case InvalidToken():
-                return Permanent("credentials refused", "check TELEGRAM_BOT_TOKEN", needs_admin=True)
+                return CHANNEL.meaning(401).error()
             case BadRequest():
-                is_dead = any(words in detail.lower() for words in _DEAD_CHAT)
-                return Permanent("refused", detail, is_address_dead=is_dead)
+                # Its words, where they are listed; else what any refusal is.
+                said = (words for words in CHANNEL.errors if isinstance(words, str) and words in detail.lower())
+                return CHANNEL.meaning(next(said, 400)).error(detail)
             case TimedOut():
-                return Retryable("timed out")
+                return CHANNEL.meaning("time-out").error()
             case NetworkError():
-                return Retryable("provider error", _cause(error))
+                return CHANNEL.meaning(500).error(_cause(error))
             case _:
                 return Retryable("unexpected answer", type(error).__name__)
 
 
-def open_telegram(config: Settings) -> TelegramSender | None:
-    token = config.telegram_bot_token.get_secret_value()
-    return TelegramSender(token, config.telegram_api_root.rstrip("/")) if token else None
+def open_sender(config: Settings) -> TelegramSender:
+    return TelegramSender(config.telegram_bot_token.get_secret_value(), config.telegram_api_root.rstrip("/"))
 
 
 def html(message: Message) -> str:
     """Bold headline and details, within Telegram's limit, which counts what is left after the markup is parsed."""
     # Cut first, then escaped: a cut never falls into an entity or a tag.
-    text = cut(message.text, MessageLimit.MAX_TEXT_LENGTH)
+    text = cut(message.text, CHANNEL.longest)
     headline, rest = text[: len(message.headline)], text[len(message.headline) :]
     return f"<b>{escape(headline)}</b>{escape(rest)}"
 

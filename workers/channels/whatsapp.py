@@ -14,16 +14,17 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from stormalert import process
+from stormalert.channels.whatsapp import CHANNEL, RATE_LIMITED, error_of
 from stormalert.config.settings import Settings
-from stormalert.errors import DeliveryError, Retryable, SettingsError
-from stormalert.notify import templates, twilio_codes
+from stormalert.errors import DeliveryError, SettingsError
+from stormalert.notify import templates
+from stormalert.notify.description import UNKNOWN
 from stormalert.process import REDIS_ERRORS
 from stormalert.redis import keys
 from workers.render import Message, cut
 
 # Of each step of the connection; the library's default is to wait for ever.
 _TIMEOUT_S = 6.0
-_BODY_MAX = 1600
 # WhatsApp takes 1,024 characters, those of the template's own text included.
 _VARIABLES_MAX = 900
 _VALIDITY_MAX_S = 14_400
@@ -48,7 +49,7 @@ class WhatsAppSender:
         try:
             return await self._create(address, message, is_template)
         except TwilioRestException as error:
-            if not self._template or is_template or not twilio_codes.meaning(error.code or 0).wants_template:
+            if not self._template or is_template or not CHANNEL.meaning(error.code or 0).wants_template:
                 raise self._translated(error) from None
         await self._forget(address)
         try:
@@ -75,7 +76,7 @@ class WhatsAppSender:
             return
 
     async def _create(self, address: str, message: Message, is_template: bool) -> str:
-        content = self._content(message) if is_template else {"body": cut(message.text, _BODY_MAX)}
+        content = self._content(message) if is_template else {"body": cut(message.text, CHANNEL.longest)}
         if self._public_url:
             content["status_callback"] = f"{self._public_url}/callbacks/twilio/{message.delivery}"
         # In a thread: Twilio's asynchronous client makes its connection anew for each event loop and message.
@@ -102,22 +103,21 @@ class WhatsAppSender:
         except TwilioRestException:
             raise
         except requests.Timeout:
-            raise Retryable("timed out") from None
+            raise CHANNEL.meaning("time-out").error() from None
         except (requests.RequestException, TwilioException) as error:
-            raise Retryable("provider error", type(error).__name__) from None
+            raise UNKNOWN.error(type(error).__name__) from None
         return str(sent.sid)
 
     def _translated(self, error: TwilioRestException) -> DeliveryError:
         detail = f"Twilio {error.code or error.status}: {error.msg}".replace(self._auth_token, "***")
-        if error.status == _TOO_MANY and error.code not in twilio_codes.TABLE:
-            return twilio_codes.error_of(twilio_codes.RATE_LIMITED, detail)
-        return twilio_codes.error_of(error.code or 0, detail)
+        if error.status == _TOO_MANY and error.code not in CHANNEL.errors:
+            return error_of(RATE_LIMITED, detail)
+        return error_of(error.code or 0, detail)
 
 
-def open_whatsapp(config: Settings) -> WhatsAppSender | None:
+def open_sender(config: Settings) -> WhatsAppSender:
     """Raises SettingsError when the template's variables are none."""
-    is_set_up = config.twilio_sid and config.twilio_auth_token.get_secret_value() and config.twilio_from_number
-    return WhatsAppSender(config) if is_set_up else None
+    return WhatsAppSender(config)
 
 
 def _whatsapp(number: str) -> str:

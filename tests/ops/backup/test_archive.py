@@ -9,7 +9,7 @@ from ops.backup import archive
 from stormalert.errors import InputError, StormError
 
 HEADER = ["header", {"format": archive.FORMAT, "made_ms": 1}]
-ROWS = [HEADER, ["record", "users", {"name": "आशा"}], ["key", b"storm:x", "string", 0, b"\xff\x00\x80"]]
+ROWS = [HEADER, ["record", "users", {"name": "आशा"}], ["key", b"x", "string", 0, b"\xff\x00\x80"]]
 
 
 @pytest.fixture

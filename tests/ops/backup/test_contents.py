@@ -7,10 +7,11 @@ import pytest
 from redis import Redis
 
 from ops.backup import archive, contents
+from stormalert.redis.keys import Shard
 from stormalert.units import HOUR_MS, now_ms
 from tests.evaluator.test_servers import installed_server  # noqa: F401 - a fixture
 
-ALERTS = "storm:{s0}:alerts"
+ALERTS = Shard("s0").alerts
 
 
 @pytest.fixture(params=["valkey", "installed"])

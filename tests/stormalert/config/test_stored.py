@@ -22,7 +22,7 @@ from stormalert.config.stored import (
     KiteLogin,
     KiteRequest,
     Loudness,
-    RuleWish,
+    RulePreferences,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -84,7 +84,7 @@ def test_what_is_sealed_is_known_by_how_it_begins() -> None:
     [
         (KITE_REQUEST, '{"request_token": "r", "time_ms": 5}', KiteRequest(request_token="r", time_ms=5)),
         (KITE_LOGIN, '{"access_token": "a", "login_ms": 5}', KiteLogin(access_token="a", login_ms=5)),
-        (RULE_PREFERENCES, '{"loudness":"off","channels":["c1"]}', RuleWish(loudness=Loudness.OFF, channels=("c1",))),
+        (RULE_PREFERENCES, '{"loudness":"off","channels":["c1"]}', RulePreferences(loudness=Loudness.OFF, channels=("c1",))),
         (BURST, '{"most":5,"within_s":60}', Burst(most=5, within_s=60)),
         (ALARM, '{"reason": "401", "time_ms": 7}', AlarmNote(reason="401", time_ms=7)),
         (TEMPLATE, "hello {symbol}", "hello {symbol}"),

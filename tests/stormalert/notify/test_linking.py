@@ -11,7 +11,7 @@ from stormalert.errors import InputError, StormError
 from stormalert.model import Channel, ChannelKind
 from stormalert.notify import linking, send_requests
 from stormalert.notify.linking import CODES_PER_HOUR, TRIES, Linking, link_chat, owner_of_chat
-from stormalert.notify.send_requests import ErrandKind, ErrandState, Outcome
+from stormalert.notify.send_requests import SendKind, SendResult, SendState
 from stormalert.redis import keys
 from stormalert.store import Store, open_store
 
@@ -153,11 +153,11 @@ def test_a_chat_that_two_users_named_before_there_were_proofs_speaks_for_nobody(
     assert owner_of_chat(store, "43") is None
 
 
-def test_an_errand_is_asked_for_and_settled(redis: Redis) -> None:
-    errand = send_requests.ask(redis, ErrandKind.TEST, "c1")
-    assert send_requests.outcome(redis, errand) == Outcome(ErrandState.WAITING)
-    assert [fields for _, fields in redis.xrange(keys.ERRANDS)] == [{"errand": errand, "kind": "test", "channel": "c1"}]
-    send_requests.settle(redis, errand, Outcome(ErrandState.FAILED, "timed out"))
-    assert send_requests.outcome(redis, errand) == Outcome(ErrandState.FAILED, "timed out")
-    assert 0 < redis.ttl(keys.errand(errand)) <= send_requests.KEPT_S
-    assert send_requests.outcome(redis, "unknown") is None
+def test_a_send_request_is_asked_for_and_settled(redis: Redis) -> None:
+    request = send_requests.ask(redis, SendKind.TEST, "c1")
+    assert send_requests.result(redis, request) == SendResult(SendState.WAITING)
+    assert [fields for _, fields in redis.xrange(keys.ERRANDS)] == [{"errand": request, "kind": "test", "channel": "c1"}]
+    send_requests.settle(redis, request, SendResult(SendState.FAILED, "timed out"))
+    assert send_requests.result(redis, request) == SendResult(SendState.FAILED, "timed out")
+    assert 0 < redis.ttl(keys.errand(request)) <= send_requests.KEPT_S
+    assert send_requests.result(redis, "unknown") is None

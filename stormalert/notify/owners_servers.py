@@ -1,8 +1,11 @@
-"""What may be a webhook's address; where its name leads to is checked when it is used."""
+"""What may be the address of a server that a user chose; where its name leads to is checked when it is used."""
 
 from urllib.parse import urlsplit
 
+from stormalert.notify.description import Meaning
+
 LONGEST = 254
+ADDRESS_REFUSED = Meaning("address refused", is_address_dead=True)
 
 
 def checked_url(text: str, *, allows_private: bool) -> str:

@@ -1,0 +1,73 @@
+"""E-mail, over a mail server of one's own or a provider's."""
+
+import re
+from collections.abc import Mapping
+from html import escape
+
+from stormalert.config.settings import Settings
+from stormalert.errors import InputError
+from stormalert.notify.description import (
+    TIMED_OUT,
+    UNKNOWN,
+    ChannelDescription,
+    DemoAddress,
+    Look,
+    Meaning,
+    Preview,
+    Question,
+    RateLimit,
+    SandboxPlaces,
+)
+from stormalert.units import SECOND_MS
+
+_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}")
+_RATE_LIMITED = Meaning("rate limited", is_retried=True, after_s=15.0)
+
+
+def _checked(text: str, _config: Settings) -> str:
+    if not _EMAIL.fullmatch(text) or len(text) > 254 or ".." in text:
+        raise InputError(f"An e-mail address looks like you@example.com, was {text!r}.")
+    local, _, domain = text.rpartition("@")
+    return f"{local}@{domain.lower()}"
+
+
+def _html(it: Preview) -> str:
+    head = f'<div class="head">{escape(it.sender)}\n<b>{escape(" ".join(it.headline.split()))}</b></div>'
+    return f"{head}<b>{escape(it.headline)}</b>" + (f"\n{escape(it.details)}" if it.details else "")
+
+
+def _in_sandbox(places: SandboxPlaces) -> Mapping[str, str]:
+    return {"SMTP_URL": places.smtp, "STORM_SMTP_RATE": places.unlimited}
+
+
+CHANNEL = ChannelDescription(
+    name="E-mail",
+    noun="e-mail",
+    icon=":material/mail:",
+    needs=("SMTP_URL",),
+    options=("STORM_MAIL_FROM", "STORM_PUBLIC_URL"),
+    machine=("STORM_SMTP_RATE",),
+    set_up="A mailbox at any provider, or a mail server of your own: its address, user and password in one URL.",
+    address_help="Such as you@example.com.",
+    mend="See that the address is right and its mailbox takes mail; then switch it on again.",
+    check=_checked,
+    # Nobody refuses a mail for its length that holds one alert; it is cut where a person stops to read.
+    longest=100_000,
+    limits=lambda _address, config: (RateLimit(config.smtp_rate, SECOND_MS),),
+    errors={
+        421: _RATE_LIMITED,
+        450: _RATE_LIMITED,
+        "4xx": UNKNOWN,
+        "time-out": TIMED_OUT,
+        "5xx": Meaning("refused"),
+        # Unless its status is about sender, size, system, protocol, content or policy.
+        "5xx to the recipient": Meaning("address refused", is_address_dead=True),
+        "not an address": Meaning("not an e-mail address", is_address_dead=True),
+        "login refused": Meaning("credentials refused", needs_admin=True, hint="check SMTP_URL"),
+    },
+    look=Look("E-mail", _html, "background:#fff;border:1px solid #c5ccd6"),
+    question=Question("mail", lambda config: config.smtp_url),
+    in_sandbox=_in_sandbox,
+    demo=lambda config: DemoAddress("trader@example.com", config.smtp_url),
+    remarks="a 5xx to the recipient that is about sender, size, system, protocol, content or policy leaves the address on",
+)
