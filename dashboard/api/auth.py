@@ -14,7 +14,7 @@ from dashboard.api.guard import Guarded, Who, access
 from dashboard.api.models import Input, Output, RecordId, SessionOut, Text, UserOut, Whole, not_found
 from dashboard.web import sessions
 from dashboard.web.access_rules import AccessRule
-from dashboard.web.problems import Refused
+from dashboard.web.problems import RequestRefused
 from stormalert.access import second_factor
 from stormalert.access.security import sealer
 from stormalert.access.sessions import SignedIn
@@ -111,7 +111,7 @@ async def login(request: Request, response: Response, asked: SignIn) -> UserOut:
         begun = await authentication.begin(request, user)
     except NotSignedIn as refusal:
         headers = {"Retry-After": str(refusal.wait_s)} if refusal.wait_s else {}
-        raise Refused(refusal.status, refusal.sentence, headers=headers) from None
+        raise RequestRefused(refusal.status, refusal.sentence, headers=headers) from None
     is_https = sessions.is_https(request.scope)
     sessions.set_cookies(response, begun, is_https=is_https)
     authentication.set_device(response, user, is_https=is_https)
@@ -162,7 +162,7 @@ async def change_password(request: Request, who: Who, asked: NewPassword) -> Non
 def offer_second_factor(who: Who) -> Offer:
     """A secret for an authenticator app; it counts when its first code was sent back."""
     if who.user.has_second_factor:
-        raise Refused(409, "There is a second factor already; remove it first.")
+        raise RequestRefused(409, "There is a second factor already; remove it first.")
     secret = second_factor.new_secret()
     sealed = sealer(resources.config()).seal(secret)
     offer = resources.sessions().keyring.sign(who.user.id, _OFFER_S, _OFFER, secret=sealed)
@@ -174,10 +174,10 @@ def accept_second_factor(who: Who, asked: Accept) -> RecoveryCodes:
     """Add the second factor that was offered."""
     claims = resources.sessions().keyring.read(asked.offer, _OFFER)
     if claims is None or claims["sub"] != who.user.id or who.user.has_second_factor:
-        raise Refused(409, "This offer is over; ask for a new one.")
+        raise RequestRefused(409, "This offer is over; ask for a new one.")
     secret = sealer(resources.config()).unseal(claims["secret"])
     if not authentication.has_app(who.user, secret, asked.code):
-        raise Refused(422, authentication.WRONG_CODE)
+        raise RequestRefused(422, authentication.WRONG_CODE)
     return RecoveryCodes(recovery_codes=authentication.enrol(who.user, secret)[1])
 
 
@@ -185,10 +185,10 @@ def accept_second_factor(who: Who, asked: Accept) -> RecoveryCodes:
 async def remove_second_factor(request: Request, who: Who, asked: SecondFactorCode) -> None:
     """Remove it, with a code of it."""
     if not who.user.has_second_factor:
-        raise Refused(409, "There is no second factor.")
+        raise RequestRefused(409, "There is no second factor.")
     rules = await asyncio.to_thread(policy.read, resources.store())
     if rules.demands_second_factor(who.user):
-        raise Refused(403, "Here everybody of your role has a second factor, so it cannot be removed.")
+        raise RequestRefused(403, "Here everybody of your role has a second factor, so it cannot be removed.")
     try:
         await authentication.check_code(authentication.caller_of(request), who.user, asked.code)
     except NotSignedIn as refusal:
@@ -219,7 +219,7 @@ def make_token(request: Request, who: Who, asked: NewToken) -> Token:
     """A token for a script of one's own."""
     scopes = tuple(dict.fromkeys(asked.scopes))
     if Scope.ADMIN in scopes and not who.is_admin:
-        raise Refused(403, "Only admins may give a token the scope admin.")
+        raise RequestRefused(403, "Only admins may give a token the scope admin.")
     address = authentication.address(request)
     begun = resources.sessions().begin_script(who.user, asked.label, address, scopes, asked.days * DAY_MS)
     authentication.record(who.user.id, "token made", f"{asked.label}: {', '.join(scopes)}")
@@ -246,10 +246,10 @@ async def _check_again(request: Request, who: SignedIn, password: str) -> User:
         raise _again(refusal) from None
 
 
-def _again(refusal: NotSignedIn) -> Refused:
+def _again(refusal: NotSignedIn) -> RequestRefused:
     """Signed in they are: what is wrong is what they typed."""
     headers = {"Retry-After": str(refusal.wait_s)} if refusal.wait_s else {}
-    return Refused(403 if refusal.status == 401 else refusal.status, refusal.sentence, headers=headers)
+    return RequestRefused(403 if refusal.status == 401 else refusal.status, refusal.sentence, headers=headers)
 
 
 def _use(
@@ -257,6 +257,6 @@ def _use(
 ) -> UserOut:
     token = one_time_links.find(resources.store(), secret, kind)
     if token is None:
-        raise Refused(410, "This link was used already, or is too old.")
+        raise RequestRefused(410, "This link was used already, or is too old.")
     passwords.check_new(new)
     return UserOut.of(one_time_links.use(token, name, new, authentication.address(request)))

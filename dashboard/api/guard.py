@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 
 from dashboard.web.access_rules import AccessRule
 from dashboard.web.bodies import API_MAX_BYTES, limited
-from dashboard.web.problems import MEDIA_TYPE, Refused
+from dashboard.web.problems import MEDIA_TYPE, RequestRefused
 from stormalert.access.sessions import SignedIn
 from stormalert.model import Scope, SessionKind
 
@@ -67,12 +67,12 @@ class Guarded(APIRoute):
             return
         who: SignedIn | None = request.scope["state"]["signed_in"]
         if who is None:
-            raise Refused(401, "Sign in first.", headers={"WWW-Authenticate": "Bearer"})
+            raise RequestRefused(401, "Sign in first.", headers={"WWW-Authenticate": "Bearer"})
         if who.session.kind is SessionKind.SCRIPT and not (self.scope and who.session.allows(self.scope)):
             needed = f"a token with the scope {self.scope}" if self.scope else "a person who is signed in"
-            raise Refused(403, f"This needs {needed}.")
+            raise RequestRefused(403, f"This needs {needed}.")
         if self.rule is AccessRule.ADMIN and not who.is_admin:
-            raise Refused(403, "Only admins may do this.")
+            raise RequestRefused(403, "Only admins may do this.")
 
 
 def _who(request: Request) -> SignedIn:

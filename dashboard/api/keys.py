@@ -16,7 +16,7 @@ from stormalert.model import Scope
 router = APIRouter(prefix="/admin/keys", tags=["admin"], route_class=Guarded)
 
 
-class Key(Output):
+class KeyOut(Output):
     name: str
     help: str
     is_secret: bool
@@ -29,13 +29,13 @@ class NewKey(Input):
 
 
 @router.get("", **access(AccessRule.ADMIN, Scope.ADMIN))
-def list_keys() -> list[Key]:
+def list_keys() -> list[KeyOut]:
     """Keys and senders that can be set here; what is set here goes before the environment."""
     return [_key(shown) for shown in overrides.shown(settings.load(), resources.store())]
 
 
 @router.put("/{name}", **access(AccessRule.ADMIN, None, 404))
-def set_key(who: Who, name: str, asked: NewKey) -> Key:
+def set_key(who: Who, name: str, asked: NewKey) -> KeyOut:
     """The processes take it up within seconds."""
     _check_key(name)
     overrides.save(resources.config(), resources.store(), name, asked.value)
@@ -58,5 +58,5 @@ def _check_key(name: str) -> None:
         raise not_found("key")
 
 
-def _key(shown: overrides.Shown) -> Key:
-    return Key(name=shown.name, help=shown.help, is_secret=shown.is_secret, source=shown.source, shown=shown.tail)
+def _key(shown: overrides.Shown) -> KeyOut:
+    return KeyOut(name=shown.name, help=shown.help, is_secret=shown.is_secret, source=shown.source, shown=shown.tail)

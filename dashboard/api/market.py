@@ -9,7 +9,7 @@ from dashboard import resources, watchlists
 from dashboard.api.guard import Guarded, Who, access
 from dashboard.api.models import Input, InstrumentOut, Output, SymbolText, not_found
 from dashboard.web.access_rules import AccessRule
-from dashboard.web.problems import Found, Refused, shown
+from dashboard.web.problems import Found, RequestRefused, shown
 from stormalert.access.sessions import SignedIn
 from stormalert.model import Scope
 
@@ -66,7 +66,7 @@ def set_watchlist(who: Who, watchlist: str, asked: Symbols) -> Watchlist:
     found = {symbol: store.instrument_by_symbol(symbol) for symbol in dict.fromkeys(asked.symbols)}
     if unknown := [symbol for symbol, instrument in found.items() if instrument is None]:
         errors = [Found(place="body.symbols", found=shown(symbol), expected="one that Kite lists") for symbol in unknown]
-        raise Refused(422, f"Nothing was changed: {len(unknown)} symbols are not listed.", errors)
+        raise RequestRefused(422, f"Nothing was changed: {len(unknown)} symbols are not listed.", errors)
     store.save_watchlist(who.user.id, list(dict.fromkeys(it.token for it in found.values() if it)))
     return _watchlist(who)
 

@@ -30,7 +30,7 @@ from dashboard.api.models import (
 )
 from dashboard.rules import upload
 from dashboard.web.access_rules import AccessRule
-from dashboard.web.problems import Found, Refused, shown
+from dashboard.web.problems import Found, RequestRefused, shown
 from stormalert.access.security import new_id
 from stormalert.access.sessions import SignedIn
 from stormalert.config import policy
@@ -157,7 +157,7 @@ def import_rules(
             Found(place=f"line {row.line}, {row.column}", found=shown(row.found), expected=row.expected) for row in bad.rows
         ]
         count = "1 thing is" if len(errors) == 1 else f"{len(errors)} things are"
-        raise Refused(422, f"Nothing was imported: {count} wrong in the table.", errors) from None
+        raise RequestRefused(422, f"Nothing was imported: {count} wrong in the table.", errors) from None
     return ImportReport(new=imported.new, changed=imported.changed, is_dry_run=dry_run)
 
 
@@ -169,7 +169,7 @@ def bulk(who: Who, asked: Bulk) -> BulkReport:
     for rule_id in dict.fromkeys(asked.ids):
         try:
             _act(_own(who, rule_id), asked.act)
-        except Refused:
+        except RequestRefused:
             not_done[rule_id] = "there is no such rule"
         except (Conflict, InputError) as error:
             not_done[rule_id] = str(error)
@@ -188,7 +188,7 @@ def change_rule(who: Who, rule: RecordId, asked: ChangedRule) -> RuleOut:
     """Another condition on the same instrument; the rule is armed anew."""
     before = _own(who, rule)
     if asked.state is RuleState.DELETED:
-        raise Refused(422, "body.state: expected active, paused or spent; to delete a rule there is DELETE.")
+        raise RequestRefused(422, "body.state: expected active, paused or spent; to delete a rule there is DELETE.")
     fields = {"id": before.id, "user": before.user, "token": before.token, "symbol": before.symbol}
     changed = _rule(asked, **fields, state=asked.state, revision=asked.revision, updated_ms=before.updated_ms)
     return RuleOut.of(resources.store().save_rule(changed))

@@ -35,7 +35,7 @@ _HEIGHT_PX = 220
 _slots = threading.BoundedSemaphore(_AT_ONCE)
 
 
-class Preview(NamedTuple):
+class RulePreview(NamedTuple):
     """`fired` says by their places which of the rules that were tried it was; `tried_on` is the instrument of each."""
 
     day_ms: int
@@ -64,7 +64,7 @@ def show(rules: Sequence[Rule]) -> None:
     st.caption(f"By minutes until {_clock(until)} IST, each taken as four prices; live there may be some more.{more}")
 
 
-def sentence(found: Preview) -> str:
+def sentence(found: RulePreview) -> str:
     """Would have fired 3 times today, at 09:31, 10:02 and 13:47."""
     when = "today" if found.day_ms == day_began_ms() else f"on {ist(found.day_ms):%-d %b}"
     if not found.fired:
@@ -96,7 +96,7 @@ def _placed(rules: Sequence[Rule]) -> tuple[list[tuple[Rule, Instrument]], int]:
     return [each for each in placed if each[1].token in kept], len(tokens) - len(kept)
 
 
-def _preview(placed: list[tuple[Rule, Instrument]], day_ms: int) -> Preview:
+def _preview(placed: list[tuple[Rule, Instrument]], day_ms: int) -> RulePreview:
     """Raises InputError, StormError, Stopped and RedisError."""
     days = list(prices.days(list({instrument.token: instrument for _, instrument in placed}.values()), day_ms))
     symbols = {day.instrument.symbol for day in days}
@@ -107,7 +107,7 @@ def _preview(placed: list[tuple[Rule, Instrument]], day_ms: int) -> Preview:
         if instrument.symbol in symbols
     ]
     conditions = tuple(rule.model_dump_json(exclude={"id", "user", "state", "revision", "updated_ms"}) for rule in tried)
-    return Preview(day_ms, days, _fired(conditions, _marks(days), tried, days, day_ms), [rule.symbol for rule in tried])
+    return RulePreview(day_ms, days, _fired(conditions, _marks(days), tried, days, day_ms), [rule.symbol for rule in tried])
 
 
 # The same while the form's other fields change, and until the next minute is over.
@@ -134,7 +134,7 @@ def _marks(days: Iterable[Day]) -> tuple[int, ...]:
     return tuple(number for day in days for number in (day.instrument.token, len(day.bars), *day.bars[-1], day.close_e4 or 0))
 
 
-def _chart(found: Preview, rules: Sequence[Rule]) -> None:
+def _chart(found: RulePreview, rules: Sequence[Rule]) -> None:
     lines = [PriceLine(rule.price_e4, "level", "reference") for rule in rules if rule.kind is Kind.LEVEL]
     marks = [Mark(it.time_ms, it.direction, _clock(it.time_ms)) for it in found.fired[:_MARKS_MAX]]
     chart("preview", found.days[0].bars, lines, marks, height_px=_HEIGHT_PX)

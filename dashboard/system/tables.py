@@ -20,7 +20,7 @@ _COLUMNS = frozenset(("name", "process", "version", "rss_bytes", "late_ms", "sta
 _NUMBER, _WIDE = "number", "wide soft"
 
 
-class Table(NamedTuple):
+class PartTable(NamedTuple):
     """`columns`: titles and classes; `note` is said below the rows, or instead of them."""
 
     columns: tuple[tuple[str, str], ...] = ()
@@ -31,7 +31,7 @@ class Table(NamedTuple):
 def page(system: dict[str, Any]) -> str:
     findings = system["findings"]
 
-    def section(title: str, part: str, table: Table) -> dict[str, Any]:
+    def section(title: str, part: str, table: PartTable) -> dict[str, Any]:
         return {"title": title, "level": worst([it["level"] for it in findings if it["part"] == part]), "table": table}
 
     level = worst([it["level"] for it in findings])
@@ -53,7 +53,7 @@ def page(system: dict[str, Any]) -> str:
     )
 
 
-def _processes(system: dict[str, Any]) -> Table:
+def _processes(system: dict[str, Any]) -> PartTable:
     now_ms = system["time_ms"]
     rows = [
         (
@@ -69,7 +69,7 @@ def _processes(system: dict[str, Any]) -> Table:
         for it in system["processes"]
     ]
     if not rows:
-        return Table(note="None beats.")
+        return PartTable(note="None beats.")
     columns = (
         ("Process", "strong"),
         ("Host and number", "soft nowrap"),
@@ -80,7 +80,7 @@ def _processes(system: dict[str, Any]) -> Table:
         ("Beat", _NUMBER),
         ("Its own counters", _WIDE),
     )
-    return Table(columns, rows)
+    return PartTable(columns, rows)
 
 
 def _counters(process: dict[str, Any]) -> str:
@@ -95,10 +95,10 @@ def _told(value: Any) -> str:
     return words.grouped(value) if isinstance(value, int) else str(value)
 
 
-def _feed(system: dict[str, Any]) -> Table:
+def _feed(system: dict[str, Any]) -> PartTable:
     feed = system["feed"]
     if not feed:
-        return Table(note="Not reported yet.")
+        return PartTable(note="Not reported yet.")
     since = f" since {words.moment(int(feed['since_ms']))} IST" if feed.get("since_ms") else ""
     because = f": {feed['reason']}" if feed.get("reason") else ""
     rows = [("State", f"{texts.feed_state(str(feed.get('state', '')))}{because}{since}")]
@@ -112,10 +112,10 @@ def _feed(system: dict[str, Any]) -> Table:
     if refused := texts.refusals({name: str(value) for name, value in feed.items()}):
         rows.append(("Packets that are no ticks", refused))
     rows += [("Gap" if number else "Newest gap", texts.gap(gap)) for number, gap in enumerate(system["gaps"][:5])]
-    return Table((("", "name"), ("", "")), rows)
+    return PartTable((("", "name"), ("", "")), rows)
 
 
-def _streams(system: dict[str, Any]) -> Table:
+def _streams(system: dict[str, Any]) -> PartTable:
     rows = [
         (
             it["shard"],
@@ -127,19 +127,19 @@ def _streams(system: dict[str, Any]) -> Table:
         for it in system["streams"]
     ]
     numbers = (("Entries kept", _NUMBER), ("Unread", _NUMBER), ("The oldest waits for", _NUMBER))
-    return Table((("Shard", ""), ("Stream", ""), *numbers), rows)
+    return PartTable((("Shard", ""), ("Stream", ""), *numbers), rows)
 
 
-def _queue(queue: dict[str, Any]) -> Table:
+def _queue(queue: dict[str, Any]) -> PartTable:
     if not queue:
-        return Table(note="dispatch, which counts it, is not running.")
+        return PartTable(note="dispatch, which counts it, is not running.")
     oldest = texts.lasted(queue.get("oldest_ms", 0)) if queue.get("queued") else "–"
     counts = (words.grouped(queue.get(name, 0)) for name in ("queued", "waiting_to_retry", "failed"))
     titles = ("Wait for a worker", "Wait for their turn", "Failed", "The next waits for")
-    return Table(tuple((title, _NUMBER) for title in titles), [(*counts, oldest)])
+    return PartTable(tuple((title, _NUMBER) for title in titles), [(*counts, oldest)])
 
 
-def _servers(servers: list[dict[str, Any]], latency_ms: float) -> Table:
+def _servers(servers: list[dict[str, Any]], latency_ms: float) -> PartTable:
     rows: list[tuple[str, ...]] = []
     for it in servers:
         if not it["is_told"]:
@@ -159,20 +159,20 @@ def _servers(servers: list[dict[str, Any]], latency_ms: float) -> Table:
         ("Thrown away", _NUMBER),
         ("Clients", _NUMBER),
     )
-    return Table(columns, rows, f"The first one answered in {latency_ms} ms.")
+    return PartTable(columns, rows, f"The first one answered in {latency_ms} ms.")
 
 
-def _store(store: dict[str, Any]) -> Table:
+def _store(store: dict[str, Any]) -> PartTable:
     if not store["is_there"]:
-        return Table(note=f"{store['kind']}, away.")
+        return PartTable(note=f"{store['kind']}, away.")
     size = texts.size(store["size_bytes"]) if "size_bytes" in store else "–"
     row = (store["kind"], size, words.grouped(store["users"]), f"{store['latency_ms']} ms")
-    return Table((("Kind", ""), ("Size", _NUMBER), ("Users", _NUMBER), ("Answers in", _NUMBER)), [row])
+    return PartTable((("Kind", ""), ("Size", _NUMBER), ("Users", _NUMBER), ("Answers in", _NUMBER)), [row])
 
 
-def _notices(system: dict[str, Any]) -> Table:
+def _notices(system: dict[str, Any]) -> PartTable:
     if not system["notices"]:
-        return Table(note="None: the bot, which looks for trouble, finds none.")
+        return PartTable(note="None: the bot, which looks for trouble, finds none.")
     rows = [
         (
             str(it["headline"] or it["name"]),
@@ -181,4 +181,4 @@ def _notices(system: dict[str, Any]) -> Table:
         )
         for it in system["notices"]
     ]
-    return Table((("What", ""), ("Since", ""), ("Admins", "")), rows)
+    return PartTable((("What", ""), ("Since", ""), ("Admins", "")), rows)
