@@ -24,6 +24,7 @@ test: .venv/dev       ## every check that the public CI runs
 	@deploy/system-packages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	DENO_NO_UPDATE_CHECK=1 $(BIN)/deno fmt --check --quiet && $(BIN)/deno lint --quiet
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@if command -v luacheck >/dev/null; then luacheck --quiet lua; fi
@@ -34,6 +35,7 @@ bench: .venv/dev      ## measure, print a table and write bench/results.json
 
 fmt: .venv/dev        ## put code into its form
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+	@DENO_NO_UPDATE_CHECK=1 $(BIN)/deno fmt --quiet && $(BIN)/deno lint --quiet --fix
 
 docs: .venv/run       ## make .env.example and the tables of the architecture anew
 	@$(BIN)/python -m stormalert docs

@@ -8,7 +8,7 @@ import streamlit as st
 _AFTER = "after"
 
 
-class Trail:
+class Paging:
     """Of one list; `name` tells it from others of the session."""
 
     def __init__(self, name: str) -> None:

@@ -1,7 +1,6 @@
 """The front page: what runs where, and every lever with an example."""
 
 from dataclasses import fields
-from html import escape
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -47,22 +46,9 @@ class IndexPage:
         return [Route("/", self._show, methods=["GET"])]
 
     async def _show(self, request: Request) -> Response:
-        body = f"""
-            <h1>StormAlert sandbox</h1>
-            <p>Stand-ins that speak the real protocols. <a href="/outbox">Open the outbox</a></p>
-            <h2>What runs where</h2>{_table(self._places)}
-            <h2>Levers</h2>{_table(list(LEVERS))}
-            <h2>Faults</h2>
-            <p class="faint">For POST /control/faults, by part. A share is a number from 0 to 1.</p>
-            {"".join(self._section(it.name) for it in fields(self._faults))}"""
-        return page("What runs where", body)
+        faults = [self._part(it.name) for it in fields(self._faults)]
+        return page("index.html", places=self._places, levers=LEVERS, faults=faults)
 
-    def _section(self, part: str) -> str:
+    def _part(self, part: str) -> list[tuple[str, str]]:
         section = getattr(self._faults, part)
-        rows = [(f"{part}.{it.name}", str(it.metadata["help"])) for it in fields(section)]
-        return _table(rows)
-
-
-def _table(rows: list[tuple[str, str]]) -> str:
-    lines = "".join(f"<tr><td><code>{escape(left)}</code></td><td>{escape(right)}</td></tr>" for left, right in rows)
-    return f'<div class="card scroll"><table>{lines}</table></div>'
+        return [(f"{part}.{it.name}", str(it.metadata["help"])) for it in fields(section)]

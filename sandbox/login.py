@@ -1,6 +1,5 @@
 """Kite's login page: one button; the browser comes back to the application with a request token."""
 
-from html import escape
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -27,15 +26,7 @@ class Login:
         refusal = self._refusal(request)
         if refusal is not None:
             return refusal
-        url = escape(self._redirect_url.split("?")[0])
-        body = f"""
-            <form class="card narrow" method="post">
-              <h1>Kite sandbox</h1>
-              <p>An application asks to see the market in your name. It will be called at<br><code>{url}</code></p>
-              <button>Log in</button>
-              <p class="faint">A stand-in: no account, no password.</p>
-            </form>"""
-        return page("Log in", body)
+        return page("login.html", url=self._redirect_url.split("?")[0])
 
     async def _log_in(self, request: Request) -> Response:
         refusal = self._refusal(request)
@@ -51,10 +42,4 @@ class Login:
         api_key = request.query_params.get("api_key", "")
         if api_key == self._sessions.api_key:
             return None
-        body = f"""
-            <div class="card narrow">
-              <h1>Invalid api_key</h1>
-              <p>This exchange does not know the application <code>{escape(api_key or "(none)")}</code>.
-              The key it knows was given to it with <code>--kite-api-key</code>.</p>
-            </div>"""
-        return page("Invalid api_key", body, 400)
+        return page("login_refused.html", 400, api_key=api_key)

@@ -1,8 +1,8 @@
-"""The frame that all pages of the sandbox share."""
+"""The pages of the sandbox, from the templates beside; every value is escaped."""
 
-from html import escape
 from pathlib import Path
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
@@ -10,28 +10,20 @@ from starlette.routing import Route
 STYLE = Path(__file__).with_name("style.css")
 # Pages show what others wrote: even if some of it slipped through as a script, the browser would not run it.
 POLICY = "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; connect-src 'self'; img-src data:"
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+)
 
 
-def page(title: str, body: str, status: int = 200, script: str = "") -> HTMLResponse:
-    """Put a body, already escaped, into a whole page; `script` is the address of one of ours."""
-    scripts = f'<script src="{escape(script)}" defer></script>' if script else ""
-    return HTMLResponse(
-        f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)} · StormAlert sandbox</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="/style.css">
-{scripts}
-</head>
-<body><main>{body}</main></body>
-</html>
-""",
-        status,
-        headers={"Content-Security-Policy": POLICY},
-    )
+def page(template: str, status: int = 200, **values: object) -> HTMLResponse:
+    """A whole page, whose template extends page.html."""
+    text = _templates.get_template(template).render(values)
+    return HTMLResponse(text, status, headers={"Content-Security-Policy": POLICY})
 
 
 def asset(path: str, file: Path) -> Route:

@@ -96,7 +96,7 @@ class SessionKind(StrEnum):
     SCRIPT = "script"
 
 
-class TicketKind(StrEnum):
+class OneTimeTokenKind(StrEnum):
     """INVITATION: to make an account; RESET: to choose a new password for an account."""
 
     INVITATION = "invitation"
@@ -170,11 +170,11 @@ class Session(Record):
         return scope in self.scopes or (scope is Scope.READ and Scope.WRITE in self.scopes)
 
 
-class Ticket(Record):
+class OneTimeToken(Record):
     """A one-time link; `id` is the digest of what is in the link."""
 
     id: Id
-    kind: TicketKind
+    kind: OneTimeTokenKind
     made_by: str
     # Of the account that it makes, or whose password it resets.
     role: Role = Role.MEMBER

@@ -72,7 +72,7 @@ class Caller(NamedTuple):
     device: str
 
 
-class _Lane:
+class _HashingThread:
     """Hashes passwords one after another, behind everything else that this machine does."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ def _be_humble() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
 
 
-_strangers, _known = _Lane(), _Lane()
+_strangers, _known = _HashingThread(), _HashingThread()
 
 
 def _counted(wrong: str) -> Callable[[Callable[P, Checking[T]]], Callable[P, Checking[T]]]:

@@ -10,153 +10,156 @@ from starlette.responses import RedirectResponse, Response
 
 from dashboard import resources
 from dashboard.accounts import authentication, passwords
-from dashboard.web.html import account_page, sentence_page
+from dashboard.web.html import page, sentence_page
 from stormalert.access.security import hash_password, new_id
 from stormalert.errors import Conflict, InputError
-from stormalert.model import Role, Ticket, TicketKind, User, sentences
+from stormalert.model import OneTimeToken, OneTimeTokenKind, Role, User, sentences
 from stormalert.store import Store
 from stormalert.units import DAY_MS, HOUR_MS, now_ms
 
-LASTS_MS = {TicketKind.INVITATION: 7 * DAY_MS, TicketKind.RESET: DAY_MS}
+LASTS_MS = {OneTimeTokenKind.INVITATION: 7 * DAY_MS, OneTimeTokenKind.RESET: DAY_MS}
 FIRST_LASTS_MS = 24 * HOUR_MS
-# The maker of the ticket for the first admin.
+# The maker of the token for the first admin.
 NOBODY = ""
-PATHS = {TicketKind.INVITATION: "join", TicketKind.RESET: "reset"}
+PATHS = {OneTimeTokenKind.INVITATION: "join", OneTimeTokenKind.RESET: "reset"}
 _GONE = "This link was used already, or is too old. Ask an admin for a new one."
 
 
-def make(store: Store, kind: TicketKind, made_by: str, *, lasts_ms: int = 0, **fields: str) -> tuple[Ticket, str]:
-    """The ticket and the path of its link, which nobody can make again."""
-    token = secrets.token_urlsafe(32)
+def make(store: Store, kind: OneTimeTokenKind, made_by: str, *, lasts_ms: int = 0, **fields: str) -> tuple[OneTimeToken, str]:
+    """The token and the path of its link, which nobody can make again."""
+    secret = secrets.token_urlsafe(32)
     now = now_ms()
-    ticket = Ticket(
-        id=_digest(token),
+    token = OneTimeToken(
+        id=_digest(secret),
         kind=kind,
         made_by=made_by,
         created_ms=now,
         expires_ms=now + (lasts_ms or LASTS_MS[kind]),
         **fields,  # type: ignore[arg-type]
     )
-    store.save_ticket(ticket)
-    return ticket, f"/{PATHS[kind]}/{token}"
+    store.save_one_time_token(token)
+    return token, f"/{PATHS[kind]}/{secret}"
 
 
 def offer_first_admin(store: Store) -> str:
     """The path of a link to the first account, in the place of those that were offered before; empty when there is a user."""
     if store.users():
         return ""
-    for old in store.tickets():
+    for old in store.one_time_tokens():
         if old.made_by == NOBODY:
-            store.take_ticket(old.id)
-    return make(store, TicketKind.INVITATION, NOBODY, lasts_ms=FIRST_LASTS_MS, role=Role.ADMIN)[1]
+            store.take_one_time_token(old.id)
+    return make(store, OneTimeTokenKind.INVITATION, NOBODY, lasts_ms=FIRST_LASTS_MS, role=Role.ADMIN)[1]
 
 
 async def get_join(request: Request) -> Response:
-    return await _page(request, TicketKind.INVITATION)
+    return await _page(request, OneTimeTokenKind.INVITATION)
 
 
 async def get_reset(request: Request) -> Response:
-    return await _page(request, TicketKind.RESET)
+    return await _page(request, OneTimeTokenKind.RESET)
 
 
 async def post_join(request: Request) -> Response:
-    return await _use(request, TicketKind.INVITATION)
+    return await _use(request, OneTimeTokenKind.INVITATION)
 
 
 async def post_reset(request: Request) -> Response:
-    return await _use(request, TicketKind.RESET)
+    return await _use(request, OneTimeTokenKind.RESET)
 
 
-def join(store: Store, ticket: Ticket, name: str, password: str) -> User:
-    """The new account; the ticket is used up. Raises InputError, and Conflict when the name or the ticket is gone."""
+def join(store: Store, token: OneTimeToken, name: str, password: str) -> User:
+    """The new account; the token is used up. Raises InputError, and Conflict when the name or the token is gone."""
     fields = {"id": new_id(), "name": name.strip().lower(), "password_hash": "", "created_ms": now_ms()}
     try:
-        user = User.model_validate(fields | {"role": ticket.role, "plan": ticket.plan})
+        user = User.model_validate(fields | {"role": token.role, "plan": token.plan})
     except ValidationError as error:
         raise InputError("; ".join(sentences(error))) from None
     if store.user_by_name(user.name):
         raise InputError("This name is taken; choose another one.")
     user = user.model_copy(update={"password_hash": hash_password(password)})
-    _take(store, ticket)
+    _take(store, token)
     try:
         return store.save_user(user)
     except Conflict:
         # Somebody else took the name at the same moment.
-        store.save_ticket(ticket)
+        store.save_one_time_token(token)
         raise InputError("This name is taken; choose another one.") from None
 
 
-def reset(store: Store, ticket: Ticket, password: str) -> User:
-    """The account with its new password; all of its sessions end. Raises Conflict when the ticket is gone, and InputError,
+def reset(store: Store, token: OneTimeToken, password: str) -> User:
+    """The account with its new password; all of its sessions end. Raises Conflict when the token is gone, and InputError,
     which leaves it, when the account changed at the same moment.
     """
-    user = store.user(ticket.user)
+    user = store.user(token.user)
     if user is None:
         raise Conflict(_GONE)
     password_hash = hash_password(password)
-    _take(store, ticket)
+    _take(store, token)
     try:
         saved = store.save_user(user.model_copy(update={"password_hash": password_hash}))
     except Conflict:
         # An admin changed the role, say; the link is still good.
-        store.save_ticket(ticket)
+        store.save_one_time_token(token)
         raise InputError("The account changed at the same moment; set the password once more.") from None
     resources.sessions().end_all(user.id)
     return saved
 
 
-async def _page(request: Request, kind: TicketKind, refusal: str = "", status: int = 200) -> Response:
-    ticket = await asyncio.to_thread(find, resources.store(), request.path_params["token"], kind)
-    user = await asyncio.to_thread(resources.store().user, ticket.user) if ticket and ticket.user else None
-    if ticket is None or (kind is TicketKind.RESET and user is None):
+async def _page(request: Request, kind: OneTimeTokenKind, refusal: str = "", status: int = 200) -> Response:
+    token = await asyncio.to_thread(find, resources.store(), request.path_params["token"], kind)
+    user = await asyncio.to_thread(resources.store().user, token.user) if token and token.user else None
+    if token is None or (kind is OneTimeTokenKind.RESET and user is None):
         return sentence_page("Link not valid", _GONE, 410, "/login", "To the sign-in")
     if user:
-        return account_page("New password", passwords.RULE, user.name, "Set the password", refusal, status)
-    role = "an admin's account" if ticket.role is Role.ADMIN else "your account"
-    return account_page("Welcome to StormAlert", f"Make {role}. {passwords.RULE}", "", "Make the account", refusal, status)
+        told = {"title": "New password", "sentence": passwords.RULE, "name": user.name, "button": "Set the password"}
+    else:
+        role = "an admin's account" if token.role is Role.ADMIN else "your account"
+        sentence = f"Make {role}. {passwords.RULE}"
+        told = {"title": "Welcome to StormAlert", "sentence": sentence, "name": "", "button": "Make the account"}
+    return page("accounts/account.html", status, refusal=refusal, **told)
 
 
-async def _use(request: Request, kind: TicketKind) -> Response:
+async def _use(request: Request, kind: OneTimeTokenKind) -> Response:
     form = await request.form()
     name, password, again = (str(form.get(field, "")) for field in ("name", "password", "again"))
     try:
-        ticket = await asyncio.to_thread(find, resources.store(), request.path_params["token"], kind)
-        if ticket is None:
+        token = await asyncio.to_thread(find, resources.store(), request.path_params["token"], kind)
+        if token is None:
             return await _page(request, kind)
         passwords.check_new(password, again)
-        await asyncio.to_thread(use, ticket, name, password, authentication.address(request))
+        await asyncio.to_thread(use, token, name, password, authentication.address(request))
     except InputError as error:
         return await _page(request, kind, str(error), 422)
     except Conflict:
         return await _page(request, kind, "Somebody else used this link just now.", 409)
-    return RedirectResponse(f"/login?said={'joined' if kind is TicketKind.INVITATION else 'reset'}", 303)
+    return RedirectResponse(f"/login?said={'joined' if kind is OneTimeTokenKind.INVITATION else 'reset'}", 303)
 
 
-def use(ticket: Ticket, name: str, password: str, from_address: str) -> User:
+def use(token: OneTimeToken, name: str, password: str, from_address: str) -> User:
     """Raises InputError or Conflict."""
     store = resources.store()
-    if ticket.kind is TicketKind.INVITATION:
-        user = join(store, ticket, name, password)
+    if token.kind is OneTimeTokenKind.INVITATION:
+        user = join(store, token, name, password)
         authentication.record(user.id, "account made", f"as {user.name}, {user.role}, from {from_address}")
     else:
-        user = reset(store, ticket, password)
+        user = reset(store, token, password)
         authentication.record(user.id, "password reset", from_address)
     return user
 
 
-def find(store: Store, token: str, kind: TicketKind) -> Ticket | None:
+def find(store: Store, secret: str, kind: OneTimeTokenKind) -> OneTimeToken | None:
     """The one that the link's token stands for, unless it is over."""
-    ticket = store.ticket(_digest(token))
-    if ticket is None or ticket.kind is not kind or ticket.expires_ms <= now_ms():
+    token = store.one_time_token(_digest(secret))
+    if token is None or token.kind is not kind or token.expires_ms <= now_ms():
         return None
     # The first admin's is over when there is anybody.
-    return None if ticket.made_by == NOBODY and store.users() else ticket
+    return None if token.made_by == NOBODY and store.users() else token
 
 
-def _take(store: Store, ticket: Ticket) -> None:
-    if store.take_ticket(ticket.id) is None:
+def _take(store: Store, token: OneTimeToken) -> None:
+    if store.take_one_time_token(token.id) is None:
         raise Conflict(_GONE)
 
 
-def _digest(token: str) -> str:
-    return hashlib.blake2b(token.encode(), digest_size=20).hexdigest()
+def _digest(secret: str) -> str:
+    return hashlib.blake2b(secret.encode(), digest_size=20).hexdigest()

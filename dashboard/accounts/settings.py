@@ -6,6 +6,7 @@ from dashboard import flash, resources, viewer
 from dashboard.accounts import authentication, passwords
 from dashboard.accounts.authentication import Caller, NotSignedIn
 from dashboard.accounts.sign_in import qr
+from dashboard.web.html import render
 from stormalert import words
 from stormalert.access import second_factor
 from stormalert.access.sessions import SignedIn
@@ -29,7 +30,7 @@ def show(who: SignedIn) -> None:
     st.subheader("Tokens for scripts", anchor=False)
     _new_token(who)
     st.subheader("Your data", anchor=False)
-    st.html('<a href="/api/auth/export" download>Download all that is kept about you</a>')
+    st.html(render("accounts/export.html"))
 
 
 def _password() -> None:
@@ -70,7 +71,7 @@ def _second_factor(who: SignedIn) -> None:
             st.rerun()
         return
     left, right = st.columns([1, 2], vertical_alignment="center")
-    left.image(qr(second_factor.uri(secret, who.user.name)), width=180)
+    left.image(str(qr(second_factor.uri(secret, who.user.name))), width=180)
     with right:
         st.write("Scan this with an authenticator app, or enter this key by hand:")
         st.code(secret, language=None)

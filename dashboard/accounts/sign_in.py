@@ -7,6 +7,7 @@ import json
 import secrets
 
 import segno
+from markupsafe import Markup
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -16,7 +17,7 @@ from dashboard.accounts import authentication
 from dashboard.accounts.authentication import NotSignedIn
 from dashboard.web import sessions
 from dashboard.web.auth import signed_in
-from dashboard.web.html import code_page, enrolment_page, recovery_page, sentence_page, sign_in_page
+from dashboard.web.html import page, sentence_page
 from stormalert.access import second_factor
 from stormalert.access.security import sealer
 from stormalert.errors import Conflict, InputError, StormError
@@ -104,7 +105,9 @@ async def post_logout(request: Request) -> Response:
 
 async def _let_in(request: Request, user: User, codes: list[str] | None = None) -> Response:
     begun = await authentication.begin(request, user)
-    response: Response = recovery_page(codes) if codes else RedirectResponse("/", 303)
+    response: Response = (
+        page("accounts/recovery.html", title="Recovery codes", codes=codes) if codes else RedirectResponse("/", 303)
+    )
     is_https = sessions.is_https(request.scope)
     sessions.set_cookies(response, begun, is_https=is_https)
     authentication.set_device(response, user, is_https=is_https)
@@ -144,7 +147,16 @@ def _mark(user: User) -> str:
 def _form(request: Request, refusal: str = "", name: str = "", status: int = 200) -> Response:
     notice = _NOTICES.get(request.query_params.get("said", ""), "")
     csrf = _csrf(request)
-    return _with_csrf(request, sign_in_page(csrf, refusal, name[: authentication.NAME_MAX], status, notice), csrf)
+    asked = page(
+        "accounts/sign_in.html",
+        status,
+        title="Sign in",
+        csrf=csrf,
+        name=name[: authentication.NAME_MAX],
+        notice=notice,
+        refusal=refusal,
+    )
+    return _with_csrf(request, asked, csrf)
 
 
 _NOTICES = {"joined": "Your account is made. Sign in with it now.", "reset": "The new password is set. Sign in with it now."}
@@ -152,20 +164,30 @@ _NOTICES = {"joined": "Your account is made. Sign in with it now.", "reset": "Th
 
 def _code_form(request: Request, user: User, refusal: str = "", status: int = 200) -> Response:
     csrf = _csrf(request)
-    return _with_csrf(request, code_page(csrf, _make_step(user), refusal, status), csrf)
+    asked = page("accounts/code.html", status, title="Second factor", csrf=csrf, step=_make_step(user), refusal=refusal)
+    return _with_csrf(request, asked, csrf)
 
 
 def _enrolment_form(request: Request, user: User, secret: str, refusal: str = "", status: int = 200) -> Response:
     csrf, step = _csrf(request), _make_step(user, secret=sealer(resources.config()).seal(secret))
-    qr_svg = qr(second_factor.uri(secret, user.name))
-    return _with_csrf(request, enrolment_page(csrf, step, secret, qr_svg, refusal, status), csrf)
+    asked = page(
+        "accounts/enrolment.html",
+        status,
+        title="Second factor",
+        csrf=csrf,
+        step=step,
+        secret=secret,
+        qr_svg=qr(second_factor.uri(secret, user.name)),
+        refusal=refusal,
+    )
+    return _with_csrf(request, asked, csrf)
 
 
-def qr(text: str) -> str:
-    """As SVG markup, dark on whatever lies behind it."""
+def qr(text: str) -> Markup:
+    """As SVG, dark on whatever lies behind it."""
     drawn = io.BytesIO()
     segno.make(text, error="m").save(drawn, kind="svg", xmldecl=False, svgns=True, omitsize=True, border=1)
-    return drawn.getvalue().decode()
+    return Markup(drawn.getvalue().decode())  # noqa: S704 - markup of our own
 
 
 def _refused(response: Response, refusal: NotSignedIn) -> Response:

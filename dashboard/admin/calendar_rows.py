@@ -58,7 +58,7 @@ def with_tables(
         "hours": [_hours(it) for it in hours if it["opens"] is not None or it["closes"] is not None],
     }
     made = json.dumps({name: rows for name, rows in found.items() if rows}) if any(found.values()) else ""
-    # Refused with every problem, before anything is saved.
+    # RequestRefused with every problem, before anything is saved.
     read_calendar(made)
     return made
 

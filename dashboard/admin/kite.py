@@ -1,7 +1,6 @@
 """Kite: its key, the daily login, the instruments it lists, and the feed that comes from it."""
 
 from datetime import datetime, timedelta
-from html import escape
 from typing import cast
 
 import streamlit as st
@@ -11,6 +10,7 @@ from dashboard.accounts import authentication
 from dashboard.admin import keys as overrides_form
 from dashboard.admin.access import admin, attempt, link
 from dashboard.system import status
+from dashboard.web.html import render
 from stormalert import words
 from stormalert.config import overrides
 from stormalert.config.stored import INSTRUMENTS_REFRESH
@@ -120,6 +120,5 @@ def _feed() -> None:
     if refused := texts.refusals(feed):
         st.caption(f"Packets that are no ticks: {refused}.")
     if gaps := [status.gap_of(gap) for gap in gaps_of(entries)]:
-        rows = "".join(f"<li>{escape(texts.gap(gap))}</li>" for gap in gaps)
         with st.expander(f"Gaps: newest {texts.gap(gaps[0])}"):
-            st.html(f"<ul>{rows}</ul>")
+            st.html(render("list.html", texts=map(texts.gap, gaps)))

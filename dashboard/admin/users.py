@@ -9,7 +9,7 @@ from stormalert import words
 from stormalert.access.sessions import SignedIn
 from stormalert.config import policy
 from stormalert.config.policy import USUAL_PLAN
-from stormalert.model import Role, Ticket, TicketKind, User
+from stormalert.model import OneTimeToken, OneTimeTokenKind, Role, User
 from stormalert.units import now_ms
 
 _LINK = "admin-link"
@@ -41,12 +41,12 @@ def show() -> None:
         is_sent = button.form_submit_button("Make an invitation", type="primary", width="stretch")
     if is_sent and role and plan:
         attempt(lambda: _invite(role, plan), "The invitation is made.")
-    for ticket in (it for it in resources.store().tickets() if it.expires_ms > now_ms()):
+    for token in (it for it in resources.store().one_time_tokens() if it.expires_ms > now_ms()):
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            what = f"new {ticket.role}" if ticket.kind is TicketKind.INVITATION else "new password"
-            st.text(f"{what} · until {words.moment(ticket.expires_ms)} IST", width="stretch")
-            if st.button("Withdraw", key=f"withdraw-{ticket.id}"):
-                attempt(lambda gone=ticket: _withdraw(gone), "The link is not good any more.")  # type: ignore[misc]
+            what = f"new {token.role}" if token.kind is OneTimeTokenKind.INVITATION else "new password"
+            st.text(f"{what} · until {words.moment(token.expires_ms)} IST", width="stretch")
+            if st.button("Withdraw", key=f"withdraw-{token.id}"):
+                attempt(lambda gone=token: _withdraw(gone), "The link is not good any more.")  # type: ignore[misc]
 
 
 def _change_user(who: SignedIn, user: User, plans: list[str]) -> None:
@@ -76,18 +76,20 @@ def _confirm_erasure(user: User) -> None:
 
 def _invite(role: Role, plan: str) -> None:
     own_plan = "" if plan == USUAL_PLAN else plan
-    _show_link(one_time_links.make(resources.store(), TicketKind.INVITATION, admin().user.id, role=role, plan=own_plan)[1])
+    _show_link(
+        one_time_links.make(resources.store(), OneTimeTokenKind.INVITATION, admin().user.id, role=role, plan=own_plan)[1]
+    )
     authentication.record(admin().user.id, "invited", role)
 
 
 def _offer_reset(user: User) -> None:
-    _show_link(one_time_links.make(resources.store(), TicketKind.RESET, admin().user.id, user=user.id)[1])
+    _show_link(one_time_links.make(resources.store(), OneTimeTokenKind.RESET, admin().user.id, user=user.id)[1])
     authentication.record(admin().user.id, "password reset offered", user.name)
 
 
-def _withdraw(ticket: Ticket) -> None:
-    resources.store().take_ticket(ticket.id)
-    authentication.record(admin().user.id, "invitation withdrawn", ticket.id[:8])
+def _withdraw(token: OneTimeToken) -> None:
+    resources.store().take_one_time_token(token.id)
+    authentication.record(admin().user.id, "invitation withdrawn", token.id[:8])
 
 
 def _show_link(path: str) -> None:

@@ -7,10 +7,10 @@ import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
 from dashboard.alerts import facts
-from dashboard.alerts.facts import DeliveryHistory
 from dashboard.alerts.resend import resend
 from dashboard.chart import Mark, bars, chart
 from dashboard.rules import mutes
+from dashboard.web.html import render
 from stormalert import words
 from stormalert.errors import InputError
 from stormalert.market.bars import Bar
@@ -21,23 +21,7 @@ from stormalert.units import MINUTE_MS, now_ms
 
 # A minute without a print has no bar; one so near shows that its time is kept.
 _NEAR_MS = 30 * MINUTE_MS
-_STYLE = """<style>
-.alert-head{display:flex;flex-wrap:wrap;gap:.2rem .9rem;align-items:baseline;font-size:1.05rem}
-dl.alert-facts{display:flex;flex-wrap:wrap;gap:.5rem 1.8rem;margin:.3rem 0 .6rem;padding:0;font-variant-numeric:tabular-nums}
-.alert-facts div{margin:0;padding:0}.alert-facts dt{font-size:.75rem;opacity:.65}.alert-facts dd{margin:0;font-weight:550}
-.alert-head .up{color:color-mix(in srgb,#009e73 80%,currentColor)}
-.alert-head .down{color:color-mix(in srgb,#d55e00 85%,currentColor)}
-.alert-head .soft,.trail .soft{opacity:.65}
-ul.trail{list-style:none;margin:0;padding:0;font-variant-numeric:tabular-nums;font-size:.92rem}
-.trail>li{margin:0;padding:.5rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 13%,transparent)}
-.trail b{font-weight:600;overflow-wrap:anywhere}
-.trail b::before{content:"○";margin-right:.45rem}.trail .sent b::before,.trail .delivered b::before{content:"✓";color:#009e73}
-.trail .read b::before{content:"✓✓";color:#009e73}.trail .failed b::before{content:"✕";color:#d55e00}
-.trail .suppressed b::before,.trail .absent b::before{content:"–"}
-ul.trail ol{list-style:none;margin:.15rem 0 0;padding:0 0 0 1.4rem}ul.trail ol li{margin:0}
-.trail time{display:inline-block;min-width:4.6rem;opacity:.65;margin-right:.5rem}
-.ways a{color:inherit}
-</style>"""
+_ALL = ("/alerts", "All alerts")
 
 
 def show(user: str, alert_id: str) -> None:
@@ -46,26 +30,23 @@ def show(user: str, alert_id: str) -> None:
     if alert is None or alert.user != user:
         st.title("Alert", anchor=False)
         st.warning("There is no such alert among yours. It may be older than what is kept.")
-        st.html('<p class="ways"><a href="/alerts" target="_self">All alerts</a></p>')
+        st.html(render("links.html", lead="", links=[_ALL]))
         return
     st.title(escape(alert.symbol), anchor=False)
-    side = texts.side(alert)
-    arrow = f'<span class="{side}">{"▲" if side == "up" else "▼"}</span>'
-    head = f"<span>{arrow} {escape(texts.what_happened(alert))}</span>"
-    when = f'<span class="soft">{words.moment(alert.time_ms)} IST</span>'
-    pairs = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.facts(alert))
-    st.html(f'{_STYLE}<div class="alert-head">{head}{when}</div><dl class="alert-facts">{pairs}</dl>')
+    told = {"side": texts.side(alert), "happened": texts.what_happened(alert), "facts": facts.facts(alert)}
+    st.html(render("alerts/head.html", time_ms=alert.time_ms, **told))
     _chart(alert)
     left, right = st.columns(2, gap="large")
     with left:
         _messages(user, alert)
     with right:
         _rule(user, alert)
-    st.html(
-        '<p class="ways"><a href="/alerts" target="_self">All alerts</a> · '
-        f'<a href="/alerts?rule={quote(alert.owners_rule)}" target="_self">Those of this rule</a> · '
-        f'<a href="/instrument?symbol={quote(alert.symbol)}" target="_self">Show {escape(alert.symbol)}</a></p>'
-    )
+    links = [
+        _ALL,
+        (f"/alerts?rule={quote(alert.owners_rule)}", "Those of this rule"),
+        (f"/instrument?symbol={quote(alert.symbol)}", f"Show {alert.symbol}"),
+    ]
+    st.html(render("links.html", lead="", links=links))
 
 
 def _chart(alert: Alert) -> None:
@@ -108,7 +89,7 @@ def _messages(user: str, alert: Alert) -> None:
     deliveries = resources.store().deliveries_of(alert.id)
     found = facts.histories(alert, deliveries, resources.store().channels_of(user))
     st.text(facts.verdict(found))
-    st.html(f'<ul class="trail">{"".join(map(_history, found))}</ul>')
+    st.html(render("alerts/histories.html", histories=found))
     if failed := [it for it in deliveries if it.state is DeliveryState.FAILED]:
         offer_again(failed)
 
@@ -130,15 +111,6 @@ def _resent(count: int) -> str:
     if not count:
         return "Nothing was sent again: it changed meanwhile, or is no news any more."
     return f"{count} on {'its' if count == 1 else 'their'} way again, within some seconds."
-
-
-def _history(it: DeliveryHistory) -> str:
-    steps = "".join(
-        f"<li>{f'<time>{words.moment(step.time_ms)}</time>' if step.time_ms else ''}{escape(step.text)}</li>"
-        for step in it.steps
-    )
-    address = f' <span class="soft">{escape(it.address)}</span>' if it.address else ""
-    return f'<li class="{it.state}"><b>{escape(it.channel)}</b>{address}<ol>{steps}</ol></li>'
 
 
 def _rule(user: str, alert: Alert) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dashboard import texts
-from dashboard.chart import Line, levels
+from dashboard.chart import PriceLine, levels
 from stormalert import channels as kinds
 from stormalert import words
 from stormalert.model import Alert, Channel, Delivery, DeliveryState, Direction
@@ -22,7 +22,7 @@ _STATES = {
 }
 
 
-class Step(NamedTuple):
+class HistoryStep(NamedTuple):
     """`time_ms`: 0 where there was no moment."""
 
     time_ms: int
@@ -35,7 +35,7 @@ class DeliveryHistory(NamedTuple):
     channel: str
     address: str
     state: str
-    steps: tuple[Step, ...]
+    steps: tuple[HistoryStep, ...]
 
 
 def threshold_e4(alert: Alert) -> int:
@@ -71,12 +71,12 @@ def facts(alert: Alert) -> list[tuple[str, str]]:
     return found
 
 
-def lines(alert: Alert) -> list[Line]:
-    found = [Line(alert.price_e4, "Fired", texts.side(alert))]
+def lines(alert: Alert) -> list[PriceLine]:
+    found = [PriceLine(alert.price_e4, "Fired", texts.side(alert))]
     if threshold_e4(alert) != alert.price_e4:
-        found.append(Line(threshold_e4(alert), "Threshold", texts.side(alert)))
+        found.append(PriceLine(threshold_e4(alert), "Threshold", texts.side(alert)))
     if not KINDS[alert.kind].is_at_price:
-        found.append(Line(alert.reference_e4, reference(alert), "reference"))
+        found.append(PriceLine(alert.reference_e4, reference(alert), "reference"))
     return found
 
 
@@ -89,7 +89,7 @@ def histories(alert: Alert, deliveries: Sequence[Delivery], channels: Sequence[C
         for it in tried
     ]
     for channel in texts.without(deliveries, channels):
-        step = Step(0, f"not sent: {texts.why_not_sent(channel)}")
+        step = HistoryStep(0, f"not sent: {texts.why_not_sent(channel)}")
         found.append(DeliveryHistory(texts.CHANNEL_NAMES[channel.kind], kinds.shown(channel), "absent", (step,)))
     return found
 
@@ -110,18 +110,19 @@ def verdict(found: Sequence[DeliveryHistory]) -> str:
     return " ".join(told)
 
 
-def _steps(alert: Alert, it: Delivery) -> tuple[Step, ...]:
+def _steps(alert: Alert, it: Delivery) -> tuple[HistoryStep, ...]:
     """Since it was queued, in order of time."""
     states = [(past.state, past.time_ms, past.reason) for past in it.past] + [(it.state, it.updated_ms, it.reason)]
     queued, *later = states if states[0][0] is DeliveryState.QUEUED else [(DeliveryState.QUEUED, 0, ""), *states]
-    steps = [Step(it.queued_ms, f"queued{_why(queued[2])}")]
+    steps = [HistoryStep(it.queued_ms, f"queued{_why(queued[2])}")]
     steps += [
-        Step(time_ms, f"{_STATES[state]}{_after(alert, state, time_ms)}{_why(reason)}") for state, time_ms, reason in later
+        HistoryStep(time_ms, f"{_STATES[state]}{_after(alert, state, time_ms)}{_why(reason)}")
+        for state, time_ms, reason in later
     ]
     if it.state is DeliveryState.QUEUED and it.due_ms:
-        steps.append(Step(0, f"due {words.clock(it.due_ms)}"))
+        steps.append(HistoryStep(0, f"due {words.clock(it.due_ms)}"))
     if it.attempts > 1:
-        steps.append(Step(0, f"{it.attempts} attempts in all"))
+        steps.append(HistoryStep(0, f"{it.attempts} attempts in all"))
     return tuple(steps)
 
 

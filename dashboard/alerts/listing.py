@@ -10,7 +10,7 @@ from datetime import datetime
 import streamlit as st
 
 from dashboard import texts
-from dashboard.paging import Trail
+from dashboard.paging import Paging
 from stormalert import words
 from stormalert.model import Alert, AlertFilter, Direction
 from stormalert.store import Cursor, Store
@@ -20,7 +20,7 @@ PAGE = 25
 _KINDS = {name: kind for kind, name in texts.KIND_NAMES.items()}
 _DIRECTIONS = {"Rose": Direction.UP, "Fell": Direction.DOWN}
 _RULE = "rule"
-_TRAIL = Trail("alerts")
+_PAGING = Paging("alerts")
 _LONGEST = 64
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CURSOR = re.compile(r"([0-9]{1,15})~([A-Za-z0-9_-]{1,130})")
@@ -32,13 +32,13 @@ def draw() -> AlertFilter:
     with st.container(horizontal=True, vertical_alignment="bottom", key="alerts-filter"):
         text = st.text_input(
             "Find", key="find", type="search", max_chars=_LONGEST, placeholder="Symbol or name", live=True,
-            bind="query-params", on_change=_TRAIL.restart, width=190,
+            bind="query-params", on_change=_PAGING.restart, width=190,
         )  # fmt: skip
         kind = _choice("Kind", "kind", list(_KINDS), 190)
         direction = _choice("Direction", "direction", list(_DIRECTIONS), 120)
         since = _moment("From (IST)", "from")
         until = _moment("Before (IST)", "to")
-        has_failed = st.toggle("A message failed", key="failed", bind="query-params", on_change=_TRAIL.restart)
+        has_failed = st.toggle("A message failed", key="failed", bind="query-params", on_change=_PAGING.restart)
         if rule:
             st.button("Of any rule", icon=":material/close:", on_click=_of_any_rule, help="Now only those of one rule.")
     return AlertFilter(
@@ -55,24 +55,24 @@ def draw() -> AlertFilter:
 def page(store: Store, user: str, only: AlertFilter) -> tuple[list[Alert], bool]:
     """The alerts from the address's place on, and whether there are more behind them."""
     # One more than shown says whether there is a next page.
-    found = store.alerts_of(user, asked_cursor(_TRAIL.after), PAGE + 1, only)
+    found = store.alerts_of(user, asked_cursor(_PAGING.after), PAGE + 1, only)
     return found[:PAGE], len(found) > PAGE
 
 
 def turn(shown: Sequence[Alert], *, has_more: bool) -> None:
     """The way to other pages."""
-    is_newest = not _TRAIL.after
+    is_newest = not _PAGING.after
     with st.container(horizontal=True, vertical_alignment="center", key="alerts-pages"):
-        st.button("Newest", icon=":material/first_page:", disabled=is_newest, on_click=_TRAIL.restart)
-        st.button("Newer", icon=":material/chevron_left:", disabled=is_newest, on_click=_TRAIL.back)
+        st.button("Newest", icon=":material/first_page:", disabled=is_newest, on_click=_PAGING.restart)
+        st.button("Newer", icon=":material/chevron_left:", disabled=is_newest, on_click=_PAGING.back)
         last = f"{shown[-1].time_ms}~{shown[-1].id}" if shown else ""
-        st.button("Older", icon=":material/chevron_right:", disabled=not has_more, on_click=_TRAIL.on, args=(last,))
+        st.button("Older", icon=":material/chevron_right:", disabled=not has_more, on_click=_PAGING.on, args=(last,))
         if shown:
             st.caption(f"{words.moment(shown[0].time_ms)} back to {words.moment(shown[-1].time_ms)} IST")
 
 
 def is_first() -> bool:
-    return not _TRAIL.after
+    return not _PAGING.after
 
 
 def moment_ms(clock: datetime | None) -> int:
@@ -92,16 +92,16 @@ def asked_cursor(text: str) -> Cursor | None:
 
 def _choice(label: str, key: str, options: list[str], width: int) -> str | None:
     return st.selectbox(
-        label, options, index=None, key=key, placeholder="All", bind="query-params", on_change=_TRAIL.restart, width=width
+        label, options, index=None, key=key, placeholder="All", bind="query-params", on_change=_PAGING.restart, width=width
     )
 
 
 def _moment(label: str, key: str) -> datetime | None:
     return st.datetime_input(
-        label, None, key=key, bind="query-params", on_change=_TRAIL.restart, width=200, format="DD/MM/YYYY"
+        label, None, key=key, bind="query-params", on_change=_PAGING.restart, width=200, format="DD/MM/YYYY"
     )
 
 
 def _of_any_rule() -> None:
-    _TRAIL.restart()
+    _PAGING.restart()
     st.query_params.pop(_RULE, None)

@@ -10,9 +10,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from dashboard.api import admin, alerts, auth, channels, keys, market, preferences, rules
-from dashboard.api.guard import BEARER_SCHEME, COOKIE_SCHEME, Guarded, door
-from dashboard.web.access_rules import Door
-from dashboard.web.problems import Found, Problem, Refused, problem, shown
+from dashboard.api.guard import BEARER_SCHEME, COOKIE_SCHEME, Guarded, access
+from dashboard.web.access_rules import AccessRule
+from dashboard.web.problems import Found, Problem, RequestRefused, problem, shown
 from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.config.policy import LimitReached
 from stormalert.errors import Conflict, InputError, StormError
@@ -41,7 +41,7 @@ def make_api() -> FastAPI:
     for router in ROUTERS:
         api.include_router(router)
 
-    @api.get("/openapi.json", include_in_schema=False, **door(Door.ANYBODY))
+    @api.get("/openapi.json", include_in_schema=False, **access(AccessRule.ANYBODY))
     def document() -> JSONResponse:
         """This document."""
         return JSONResponse(_document(api))
@@ -74,7 +74,7 @@ def _document(api: FastAPI) -> dict[str, Any]:
 
 def _explain_errors(api: FastAPI) -> None:
     async def refused(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, Refused)
+        assert isinstance(error, RequestRefused)
         return error.response
 
     async def not_acceptable(_request: Request, error: Exception) -> Response:
@@ -104,7 +104,7 @@ def _explain_errors(api: FastAPI) -> None:
         log.warning("request not served", extra={"reason": type(error).__name__})
         return problem(503, "Redis does not answer; try again in a moment.")
 
-    api.add_exception_handler(Refused, refused)
+    api.add_exception_handler(RequestRefused, refused)
     api.add_exception_handler(RequestValidationError, not_acceptable)
     api.add_exception_handler(HTTPException, http_error)
     api.add_exception_handler(StormError, storm_error)

@@ -9,7 +9,7 @@ from pydantic import Field, StrictBool
 from dashboard import resources
 from dashboard.accounts import authentication, one_time_links
 from dashboard.accounts.portable import portable
-from dashboard.api.guard import Guarded, Who, door
+from dashboard.api.guard import Guarded, Who, access
 from dashboard.api.models import (
     IDS,
     CursorText,
@@ -26,19 +26,19 @@ from dashboard.api.models import (
     write_cursor,
 )
 from dashboard.system.depth import read_system
-from dashboard.web.access_rules import Door
+from dashboard.web.access_rules import AccessRule
 from stormalert.config import policy
 from stormalert.config.policy import PlanName, Policy, SecondFactor
 from stormalert.config.stored import CALENDAR
 from stormalert.errors import InputError
 from stormalert.market.calendar import Segment, read_calendar
-from stormalert.model import Role, Scope, Ticket, TicketKind, User
+from stormalert.model import OneTimeToken, OneTimeTokenKind, Role, Scope, User
 from stormalert.units import now_ms
 
 router = APIRouter(prefix="/admin", tags=["admin"], route_class=Guarded)
 
-READ, WRITE = door(Door.ADMIN, Scope.ADMIN), door(Door.ADMIN, Scope.ADMIN, 409)
-FIND, CHANGE = door(Door.ADMIN, Scope.ADMIN, 404), door(Door.ADMIN, Scope.ADMIN, 404, 409)
+READ, WRITE = access(AccessRule.ADMIN, Scope.ADMIN), access(AccessRule.ADMIN, Scope.ADMIN, 409)
+FIND, CHANGE = access(AccessRule.ADMIN, Scope.ADMIN, 404), access(AccessRule.ADMIN, Scope.ADMIN, 404, 409)
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _CLOCK = r"^[0-9]{2}:[0-9]{2}$"
 
@@ -63,7 +63,7 @@ class NewInvitation(Input):
 
 class Invitation(Output):
     id: str
-    kind: TicketKind
+    kind: OneTimeTokenKind
     role: Role
     plan: str
     made_by: str
@@ -71,7 +71,7 @@ class Invitation(Output):
     expires_ms: int
 
 
-class Link(Output):
+class LinkOut(Output):
     link: str = Field(description="good once; it is not shown again")
     expires_ms: int
 
@@ -89,19 +89,19 @@ class PolicyIn(Input):
     keep_audit_days: Annotated[Whole, Field(ge=1, le=3650)]
 
 
-class Holiday(Input):
+class HolidayIn(Input):
     day: Day
     segments: Segments | None = None
 
 
-class Special(Input):
+class SpecialIn(Input):
     day: Day
     opens: Clock
     closes: Clock
     segments: Segments | None = None
 
 
-class Hours(Input):
+class HoursIn(Input):
     opens: Clock
     closes: Clock
     since: Day | None = None
@@ -109,12 +109,12 @@ class Hours(Input):
     segments: Segments | None = None
 
 
-class Calendar(Input):
+class CalendarIn(Input):
     """Holidays of a year stand in the place of those built in; special sessions and hours are added."""
 
-    holidays: list[Holiday] = Field([], max_length=10_000)
-    special: list[Special] = Field([], max_length=10_000)
-    hours: list[Hours] = Field([], max_length=1_000)
+    holidays: list[HolidayIn] = Field([], max_length=10_000)
+    special: list[SpecialIn] = Field([], max_length=10_000)
+    hours: list[HoursIn] = Field([], max_length=1_000)
 
 
 class Entry(Output):
@@ -159,11 +159,11 @@ def export_user(who: Who, user: RecordId) -> Response:
 
 
 @router.post("/users/{user}/reset", status_code=201, **FIND)
-def make_reset(request: Request, who: Who, user: RecordId) -> Link:
+def make_reset(request: Request, who: Who, user: RecordId) -> LinkOut:
     """A one-time link by which they choose a new password."""
     found = _user(user)
     authentication.record(who.user.id, "password reset offered", found.name)
-    return _link(request, *one_time_links.make(resources.store(), TicketKind.RESET, who.user.id, user=found.id))
+    return _link(request, *one_time_links.make(resources.store(), OneTimeTokenKind.RESET, who.user.id, user=found.id))
 
 
 @router.post("/users/{user}/drop-second-factor", status_code=204, **CHANGE)
@@ -189,16 +189,16 @@ def end_sessions(who: Who, user: RecordId) -> None:
 def list_invitations() -> list[Invitation]:
     """Links that were not used yet, those for new passwords too."""
     now = now_ms()
-    waiting = [ticket for ticket in resources.store().tickets() if ticket.expires_ms > now]
-    return [Invitation.model_validate(ticket.model_dump(include=set(Invitation.model_fields))) for ticket in waiting]
+    waiting = [token for token in resources.store().one_time_tokens() if token.expires_ms > now]
+    return [Invitation.model_validate(token.model_dump(include=set(Invitation.model_fields))) for token in waiting]
 
 
 @router.post("/invitations", status_code=201, **WRITE)
-def invite(request: Request, who: Who, asked: NewInvitation) -> Link:
+def invite(request: Request, who: Who, asked: NewInvitation) -> LinkOut:
     """A one-time link to a new account."""
     if asked.plan:
         _check_plan(asked.plan)
-    made = one_time_links.make(resources.store(), TicketKind.INVITATION, who.user.id, role=asked.role, plan=asked.plan)
+    made = one_time_links.make(resources.store(), OneTimeTokenKind.INVITATION, who.user.id, role=asked.role, plan=asked.plan)
     authentication.record(who.user.id, "invited", asked.role)
     return _link(request, *made)
 
@@ -206,7 +206,7 @@ def invite(request: Request, who: Who, asked: NewInvitation) -> Link:
 @router.delete("/invitations/{invitation}", status_code=204, **FIND)
 def withdraw(who: Who, invitation: RecordId) -> None:
     """Its link is not good any more."""
-    if resources.store().take_ticket(invitation) is None:
+    if resources.store().take_one_time_token(invitation) is None:
         raise not_found("invitation")
     authentication.record(who.user.id, "invitation withdrawn", invitation[:8])
 
@@ -232,14 +232,14 @@ async def system_status() -> dict[str, Any]:
 
 
 @router.get("/calendar", **READ)
-def get_calendar() -> Calendar:
+def get_calendar() -> CalendarIn:
     """What was added to the built-in calendar of the exchanges."""
     text = resources.store().setting(CALENDAR.name)
-    return Calendar.model_validate(_spelled_out(json.loads(text))) if text else Calendar(holidays=[], special=[], hours=[])
+    return CalendarIn.model_validate(_spelled_out(json.loads(text))) if text else CalendarIn(holidays=[], special=[], hours=[])
 
 
 @router.put("/calendar", **WRITE)
-def set_calendar(who: Who, asked: Calendar) -> Calendar:
+def set_calendar(who: Who, asked: CalendarIn) -> CalendarIn:
     """In the place of what was added before."""
     text = asked.model_dump_json(exclude_none=True)
     read_calendar(text)
@@ -275,9 +275,9 @@ def _check_plan(name: str) -> None:
         raise InputError(f"found the plan {name!r}, expected one of {', '.join(sorted(plans))}")
 
 
-def _link(request: Request, ticket: Ticket, path: str) -> Link:
+def _link(request: Request, token: OneTimeToken, path: str) -> LinkOut:
     root = resources.config().public_url.rstrip("/") or str(request.base_url).removesuffix("/").removesuffix("/api")
-    return Link(link=f"{root}{path}", expires_ms=ticket.expires_ms)
+    return LinkOut(link=f"{root}{path}", expires_ms=token.expires_ms)
 
 
 def _spelled_out(calendar: dict[str, Any]) -> dict[str, Any]:

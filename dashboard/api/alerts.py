@@ -11,7 +11,7 @@ from pydantic import Field
 
 from dashboard import resources
 from dashboard.alerts.resend import resend
-from dashboard.api.guard import Guarded, Who, door
+from dashboard.api.guard import Guarded, Who, access
 from dashboard.api.models import (
     IDS,
     LATEST_MS,
@@ -25,7 +25,7 @@ from dashboard.api.models import (
     read_cursor,
     write_cursor,
 )
-from dashboard.web.access_rules import Door
+from dashboard.web.access_rules import AccessRule
 from stormalert import words
 from stormalert.access.sessions import SignedIn
 from stormalert.model import Alert, AlertFilter, DeliveryState, Direction, Kind, Scope
@@ -73,7 +73,7 @@ def _asked(
 Only = Annotated[AlertFilter | None, Depends(_asked)]
 
 
-@router.get("", **door(Door.MEMBER, Scope.READ))
+@router.get("", **access(AccessRule.MEMBER, Scope.READ))
 def list_alerts(who: Who, only: Only, limit: Limit = 50, cursor: CursorText = "") -> Page[AlertOut]:
     """One's alerts, newest first."""
     found = resources.store().alerts_of(who.user.id, read_cursor(cursor), limit + 1, only) if only else []
@@ -82,20 +82,20 @@ def list_alerts(who: Who, only: Only, limit: Limit = 50, cursor: CursorText = ""
     return Page(items=[AlertOut.of(alert) for alert in page], next=following)
 
 
-@router.get("/export", response_class=StreamingResponse, **door(Door.MEMBER, Scope.READ))
+@router.get("/export", response_class=StreamingResponse, **access(AccessRule.MEMBER, Scope.READ))
 def export_alerts(who: Who, only: Only) -> StreamingResponse:
     """The same as CSV, all of them."""
     headers = {"Content-Disposition": 'attachment; filename="alerts.csv"', "Cache-Control": "no-store"}
     return StreamingResponse(_table(who, only), headers=headers, media_type="text/csv")
 
 
-@router.get("/{alert}", **door(Door.MEMBER, Scope.READ, 404))
+@router.get("/{alert}", **access(AccessRule.MEMBER, Scope.READ, 404))
 def get_alert(who: Who, alert: AlertId) -> FullAlert:
     """With what became of its messages."""
     return _full(_own(who, alert))
 
 
-@router.post("/{alert}/resend", **door(Door.MEMBER, Scope.WRITE, 404))
+@router.post("/{alert}/resend", **access(AccessRule.MEMBER, Scope.WRITE, 404))
 def resend_alert(who: Who, alert: AlertId) -> Resent:
     """Send again what failed, unless it is more than an hour old: then it is no news any more, and stays failed."""
     found = _own(who, alert)

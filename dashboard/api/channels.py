@@ -6,10 +6,10 @@ from fastapi import APIRouter, Response
 from pydantic import Field, StrictBool, ValidationError
 
 from dashboard import resources
-from dashboard.api.guard import Guarded, Who, door
+from dashboard.api.guard import Guarded, Who, access
 from dashboard.api.models import BodyId, ChannelOut, Input, Output, RecordId, Whole, not_found
 from dashboard.channels import book, order
-from dashboard.web.access_rules import Door
+from dashboard.web.access_rules import AccessRule
 from stormalert.access.sessions import SignedIn
 from stormalert.errors import InputError
 from stormalert.model import FALLBACK_MAX_MIN, Channel, ChannelKind, DeliveryState, QuietHours, Scope, sentences
@@ -55,12 +55,12 @@ class Secret(Output):
     secret: str = Field(description="signs the webhook's messages, see standardwebhooks.com")
 
 
-@router.get("", **door(Door.MEMBER, Scope.READ))
+@router.get("", **access(AccessRule.MEMBER, Scope.READ))
 def list_channels(who: Who) -> list[ChannelOut]:
     return [ChannelOut.of(channel) for channel in resources.store().channels_of(who.user.id)]
 
 
-@router.post("", status_code=201, **door(Door.MEMBER, Scope.WRITE, 409))
+@router.post("", status_code=201, **access(AccessRule.MEMBER, Scope.WRITE, 409))
 def add_channel(who: Who, response: Response, asked: NewChannel) -> ChannelOut:
     """A new address; a code is sent to it, and alerts when that was entered."""
     channel = book.add(resources.store(), who.user, asked.kind, asked.address, resources.config())
@@ -69,12 +69,12 @@ def add_channel(who: Who, response: Response, asked: NewChannel) -> ChannelOut:
     return ChannelOut.of(channel)
 
 
-@router.get("/{channel}", **door(Door.MEMBER, Scope.READ, 404))
+@router.get("/{channel}", **access(AccessRule.MEMBER, Scope.READ, 404))
 def get_channel(who: Who, channel: RecordId) -> ChannelOut:
     return ChannelOut.of(_own(who, channel))
 
 
-@router.put("/{channel}", **door(Door.MEMBER, Scope.WRITE, 404, 409))
+@router.put("/{channel}", **access(AccessRule.MEMBER, Scope.WRITE, 404, 409))
 def change_channel(who: Who, channel: RecordId, asked: ChangedChannel) -> ChannelOut:
     """Whether and when it gets alerts."""
     before = _own(who, channel)
@@ -92,19 +92,19 @@ def change_channel(who: Who, channel: RecordId, asked: ChangedChannel) -> Channe
     return ChannelOut.of(resources.store().save_channel(changed))
 
 
-@router.delete("/{channel}", status_code=204, **door(Door.MEMBER, Scope.WRITE, 404))
+@router.delete("/{channel}", status_code=204, **access(AccessRule.MEMBER, Scope.WRITE, 404))
 def delete_channel(who: Who, channel: RecordId) -> None:
     """No more alerts go there; what was sent stays in the history."""
     resources.store().delete_channel(_own(who, channel).id)
 
 
-@router.post("/{channel}/code", status_code=202, **door(Door.MEMBER, Scope.WRITE, 404))
+@router.post("/{channel}/code", status_code=202, **access(AccessRule.MEMBER, Scope.WRITE, 404))
 def send_code(who: Who, channel: RecordId) -> Errand:
     """Send another code to it."""
     return _ask(_own(who, channel), SendKind.CODE)
 
 
-@router.post("/{channel}/verify", **door(Door.MEMBER, Scope.WRITE, 404))
+@router.post("/{channel}/verify", **access(AccessRule.MEMBER, Scope.WRITE, 404))
 def verify_channel(who: Who, channel: RecordId, asked: ChannelCode) -> ChannelOut:
     """With the code that was sent to it."""
     found = _own(who, channel)
@@ -112,13 +112,13 @@ def verify_channel(who: Who, channel: RecordId, asked: ChannelCode) -> ChannelOu
     return ChannelOut.of(linking.verify(resources.store(), found))
 
 
-@router.post("/{channel}/test", status_code=202, **door(Door.MEMBER, Scope.WRITE, 404, 409))
+@router.post("/{channel}/test", status_code=202, **access(AccessRule.MEMBER, Scope.WRITE, 404, 409))
 def test_channel(who: Who, channel: RecordId) -> Errand:
     """Send a test message to it."""
     return _ask(book.verified(_own(who, channel)), SendKind.TEST)
 
 
-@router.get("/{channel}/errands/{errand}", **door(Door.MEMBER, Scope.READ, 404))
+@router.get("/{channel}/errands/{errand}", **access(AccessRule.MEMBER, Scope.READ, 404))
 def get_errand(who: Who, channel: RecordId, errand: RecordId) -> Errand:
     """What became of a code or a test message, for ten minutes."""
     _own(who, channel)
@@ -128,7 +128,7 @@ def get_errand(who: Who, channel: RecordId, errand: RecordId) -> Errand:
     return Errand(id=errand, state=result.state, reason=result.reason)
 
 
-@router.get("/{channel}/secret", **door(Door.MEMBER, None, 404, 409))
+@router.get("/{channel}/secret", **access(AccessRule.MEMBER, None, 404, 409))
 def get_secret(who: Who, channel: RecordId) -> Secret:
     """What a webhook's receiver checks its messages with."""
     return Secret(secret=book.secret_of(_own(who, channel), resources.config()))

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
-from dashboard.web.access_rules import Door
+from dashboard.web.access_rules import AccessRule
 from dashboard.web.bodies import API_MAX_BYTES, limited
-from dashboard.web.problems import MEDIA_TYPE, Refused
+from dashboard.web.problems import MEDIA_TYPE, RequestRefused
 from stormalert.access.sessions import SignedIn
 from stormalert.model import Scope, SessionKind
 
-DOOR, SCOPE = "x-door", "x-scope"
+# As the OpenAPI document names them; whoever reads it relies on these.
+RULE, SCOPE = "x-door", "x-scope"
 COOKIE_SCHEME, BEARER_SCHEME = "cookie", "bearer"
 _TOLD = {
     401: "Nobody is signed in, or the sign-in was refused",
@@ -27,26 +28,26 @@ _TOLD = {
 }
 
 
-def door(who: Door, scope: Scope | None = None, *more: int) -> dict[str, Any]:
+def access(rule: AccessRule, scope: Scope | None = None, *more: int) -> dict[str, Any]:
     """What a route's decorator needs: who may come in, with which scope of a script's token (None: only people, in a browser),
     and which statuses beyond the usual it may answer with."""
-    usual = (413, 422, 503) if who is Door.ANYBODY else (401, 403, 413, 422, 503)
-    schemes = () if who is Door.ANYBODY else (COOKIE_SCHEME, BEARER_SCHEME) if scope else (COOKIE_SCHEME,)
+    usual = (413, 422, 503) if rule is AccessRule.ANYBODY else (401, 403, 413, 422, 503)
+    schemes = () if rule is AccessRule.ANYBODY else (COOKIE_SCHEME, BEARER_SCHEME) if scope else (COOKIE_SCHEME,)
     security: list[dict[str, list[str]]] = [{scheme: []} for scheme in schemes]
     return {
-        "openapi_extra": {DOOR: who.value, SCOPE: scope.value if scope else None, "security": security},
+        "openapi_extra": {RULE: rule.value, SCOPE: scope.value if scope else None, "security": security},
         "responses": {status: _answer(status) for status in sorted({*usual, *more})},
     }
 
 
 class Guarded(APIRoute):
-    """A route that was not given a door cannot be made."""
+    """A route without an access rule cannot be made."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         declared = options.get("openapi_extra") or {}
-        if DOOR not in declared:
+        if RULE not in declared:
             raise TypeError(f"{path} does not say who may call it")
-        self.door = Door(declared[DOOR])
+        self.rule = AccessRule(declared[RULE])
         self.scope = Scope(declared[SCOPE]) if declared[SCOPE] else None
         super().__init__(path, endpoint, **options)
 
@@ -62,16 +63,16 @@ class Guarded(APIRoute):
         return guarded
 
     def _check(self, request: Request) -> None:
-        if self.door is Door.ANYBODY:
+        if self.rule is AccessRule.ANYBODY:
             return
         who: SignedIn | None = request.scope["state"]["signed_in"]
         if who is None:
-            raise Refused(401, "Sign in first.", headers={"WWW-Authenticate": "Bearer"})
+            raise RequestRefused(401, "Sign in first.", headers={"WWW-Authenticate": "Bearer"})
         if who.session.kind is SessionKind.SCRIPT and not (self.scope and who.session.allows(self.scope)):
             needed = f"a token with the scope {self.scope}" if self.scope else "a person who is signed in"
-            raise Refused(403, f"This needs {needed}.")
-        if self.door is Door.ADMIN and not who.is_admin:
-            raise Refused(403, "Only admins may do this.")
+            raise RequestRefused(403, f"This needs {needed}.")
+        if self.rule is AccessRule.ADMIN and not who.is_admin:
+            raise RequestRefused(403, "Only admins may do this.")
 
 
 def _who(request: Request) -> SignedIn:

@@ -7,16 +7,16 @@ from pydantic import Field
 
 from dashboard import resources
 from dashboard.accounts import authentication
-from dashboard.api.guard import Guarded, Who, door
+from dashboard.api.guard import Guarded, Who, access
 from dashboard.api.models import Input, Output, not_found
-from dashboard.web.access_rules import Door
+from dashboard.web.access_rules import AccessRule
 from stormalert.config import overrides, settings
 from stormalert.model import Scope
 
 router = APIRouter(prefix="/admin/keys", tags=["admin"], route_class=Guarded)
 
 
-class Key(Output):
+class KeyOut(Output):
     name: str
     help: str
     is_secret: bool
@@ -28,14 +28,14 @@ class NewKey(Input):
     value: Annotated[str, Field(min_length=1, max_length=4096)]
 
 
-@router.get("", **door(Door.ADMIN, Scope.ADMIN))
-def list_keys() -> list[Key]:
+@router.get("", **access(AccessRule.ADMIN, Scope.ADMIN))
+def list_keys() -> list[KeyOut]:
     """Keys and senders that can be set here; what is set here goes before the environment."""
     return [_key(shown) for shown in overrides.shown(settings.load(), resources.store())]
 
 
-@router.put("/{name}", **door(Door.ADMIN, None, 404))
-def set_key(who: Who, name: str, asked: NewKey) -> Key:
+@router.put("/{name}", **access(AccessRule.ADMIN, None, 404))
+def set_key(who: Who, name: str, asked: NewKey) -> KeyOut:
     """The processes take it up within seconds."""
     _check_key(name)
     overrides.save(resources.config(), resources.store(), name, asked.value)
@@ -44,7 +44,7 @@ def set_key(who: Who, name: str, asked: NewKey) -> Key:
     return next(key for key in list_keys() if key.name == name)
 
 
-@router.delete("/{name}", status_code=204, **door(Door.ADMIN, None, 404))
+@router.delete("/{name}", status_code=204, **access(AccessRule.ADMIN, None, 404))
 def forget_key(who: Who, name: str) -> None:
     """The environment's counts again."""
     _check_key(name)
@@ -58,5 +58,5 @@ def _check_key(name: str) -> None:
         raise not_found("key")
 
 
-def _key(shown: overrides.Shown) -> Key:
-    return Key(name=shown.name, help=shown.help, is_secret=shown.is_secret, source=shown.source, shown=shown.tail)
+def _key(shown: overrides.Shown) -> KeyOut:
+    return KeyOut(name=shown.name, help=shown.help, is_secret=shown.is_secret, source=shown.source, shown=shown.tail)

@@ -5,7 +5,7 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Path, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from dashboard.web.problems import Refused
+from dashboard.web.problems import RequestRefused
 from stormalert import channels as kinds
 from stormalert.model import (
     Alert,
@@ -234,6 +234,6 @@ def write_cursor(time_ms: int, record: str) -> str:
     return f"{time_ms}-{record}"
 
 
-def not_found(noun: str) -> Refused:
+def not_found(noun: str) -> RequestRefused:
     """The same for what is not there and for what is somebody else's."""
-    return Refused(404, f"There is no such {noun}.")
+    return RequestRefused(404, f"There is no such {noun}.")

@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from dashboard import resources
-from dashboard.api.guard import Guarded, Who, door
+from dashboard.api.guard import Guarded, Who, access
 from dashboard.api.models import LATEST_MS, Input, Output, Whole, not_found
-from dashboard.web.access_rules import Door
+from dashboard.web.access_rules import AccessRule
 from stormalert.access.sessions import SignedIn
 from stormalert.model import Mute, MuteScope, RuleState, Scope
 from stormalert.notify import preferences, templates
@@ -45,7 +45,7 @@ class MuteOut(Output):
     until_ms: int
 
 
-@router.get("/settings", **door(Door.MEMBER, Scope.READ))
+@router.get("/settings", **access(AccessRule.MEMBER, Scope.READ))
 def get_settings(who: Who) -> NotificationPreferences:
     """How one's messages are worded, and when many are told together."""
     store = resources.store()
@@ -54,7 +54,7 @@ def get_settings(who: Who) -> NotificationPreferences:
     return NotificationPreferences(burst=own, template=templates.template_of(store, who.user.id))
 
 
-@router.put("/settings", **door(Door.MEMBER, Scope.WRITE))
+@router.put("/settings", **access(AccessRule.MEMBER, Scope.WRITE))
 def set_settings(who: Who, asked: NotificationPreferences) -> NotificationPreferences:
     store = resources.store()
     templates.save_template(store, who.user.id, asked.template)
@@ -62,13 +62,13 @@ def set_settings(who: Who, asked: NotificationPreferences) -> NotificationPrefer
     return get_settings(who)
 
 
-@router.get("/mutes", **door(Door.MEMBER, Scope.READ))
+@router.get("/mutes", **access(AccessRule.MEMBER, Scope.READ))
 def list_mutes(who: Who) -> list[MuteOut]:
     """What one does not want to hear of now."""
     return [MuteOut.model_validate(mute.model_dump(exclude={"user"})) for mute in _held(who)]
 
 
-@router.post("/mutes", status_code=201, **door(Door.MEMBER, Scope.WRITE, 404))
+@router.post("/mutes", status_code=201, **access(AccessRule.MEMBER, Scope.WRITE, 404))
 def mute(who: Who, asked: NewMute) -> MuteOut:
     """Rules go on firing and alerts stay in the history; no message is sent."""
     subject, name = _subject(who, asked)
@@ -77,7 +77,7 @@ def mute(who: Who, asked: NewMute) -> MuteOut:
     return MuteOut.model_validate(made.model_dump(exclude={"user"}))
 
 
-@router.delete("/mutes/{mute}", status_code=204, **door(Door.MEMBER, Scope.WRITE, 404))
+@router.delete("/mutes/{mute}", status_code=204, **access(AccessRule.MEMBER, Scope.WRITE, 404))
 def unmute(who: Who, mute: str) -> None:
     if not any(held.id == mute for held in _held(who)):
         raise not_found("mute")

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from dashboard import resources
 from dashboard.accounts.portable import rules_of
-from dashboard.api.guard import Guarded, Who, door
+from dashboard.api.guard import Guarded, Who, access
 from dashboard.api.models import (
     BodyId,
     CursorText,
@@ -29,8 +29,8 @@ from dashboard.api.models import (
     write_cursor,
 )
 from dashboard.rules import upload
-from dashboard.web.access_rules import Door
-from dashboard.web.problems import Found, Refused, shown
+from dashboard.web.access_rules import AccessRule
+from dashboard.web.problems import Found, RequestRefused, shown
 from stormalert.access.security import new_id
 from stormalert.access.sessions import SignedIn
 from stormalert.config import policy
@@ -106,7 +106,7 @@ class Messages(Input):
     channels: Annotated[list[BodyId], Field(max_length=100)] = Field([], description="empty: all of one's own")
 
 
-@router.get("", **door(Door.MEMBER, Scope.READ))
+@router.get("", **access(AccessRule.MEMBER, Scope.READ))
 def list_rules(
     who: Who,
     limit: Limit = 100,
@@ -124,20 +124,20 @@ def list_rules(
     return Page(items=[RuleOut.of(rule) for rule in page], next=following)
 
 
-@router.post("", status_code=201, **door(Door.MEMBER, Scope.WRITE, 409))
+@router.post("", status_code=201, **access(AccessRule.MEMBER, Scope.WRITE, 409))
 def make_rule(who: Who, response: Response, asked: NewRule) -> RuleOut:
     """A new rule; it is armed within a second."""
     return _added(who, response, _rule(asked, id=new_id(), user=who.user.id, **_subject(asked.symbol)))
 
 
-@router.post("/line", status_code=201, **door(Door.MEMBER, Scope.WRITE, 409))
+@router.post("/line", status_code=201, **access(AccessRule.MEMBER, Scope.WRITE, 409))
 def make_rule_of_line(who: Who, response: Response, asked: RuleLine) -> RuleOut:
     """A new rule from one line of text, as in a chat."""
     find = resources.store().instrument_by_symbol
     return _added(who, response, rule_line.read(asked.line, find, id=new_id(), user=who.user.id))
 
 
-@router.get("/export", response_class=StreamingResponse, **door(Door.MEMBER, Scope.READ))
+@router.get("/export", response_class=StreamingResponse, **access(AccessRule.MEMBER, Scope.READ))
 def export_rules(who: Who) -> StreamingResponse:
     """All of one's rules as CSV, which /rules/import takes back."""
     lines = rule_table.write(rules_of(resources.store(), who.user.id))
@@ -145,7 +145,7 @@ def export_rules(who: Who) -> StreamingResponse:
     return StreamingResponse(lines, headers=headers, media_type=CSV)
 
 
-@router.post("/import", **door(Door.MEMBER, Scope.WRITE, 409))
+@router.post("/import", **access(AccessRule.MEMBER, Scope.WRITE, 409))
 def import_rules(
     who: Who,
     table: Annotated[bytes, Body(media_type=CSV)],
@@ -159,11 +159,11 @@ def import_rules(
             Found(place=f"line {row.line}, {row.column}", found=shown(row.found), expected=row.expected) for row in bad.rows
         ]
         count = "1 thing is" if len(errors) == 1 else f"{len(errors)} things are"
-        raise Refused(422, f"Nothing was imported: {count} wrong in the table.", errors) from None
+        raise RequestRefused(422, f"Nothing was imported: {count} wrong in the table.", errors) from None
     return ImportReport(new=imported.new, changed=imported.changed, is_dry_run=dry_run)
 
 
-@router.post("/bulk", **door(Door.MEMBER, Scope.WRITE))
+@router.post("/bulk", **access(AccessRule.MEMBER, Scope.WRITE))
 def bulk(who: Who, asked: Bulk) -> BulkReport:
     """The same with many rules; each is done or not done by itself."""
     done: list[str] = []
@@ -171,7 +171,7 @@ def bulk(who: Who, asked: Bulk) -> BulkReport:
     for rule_id in dict.fromkeys(asked.ids):
         try:
             _act(_own(who, rule_id), asked.act)
-        except Refused:
+        except RequestRefused:
             not_done[rule_id] = "there is no such rule"
         except (Conflict, InputError) as error:
             not_done[rule_id] = str(error)
@@ -180,53 +180,53 @@ def bulk(who: Who, asked: Bulk) -> BulkReport:
     return BulkReport(done=done, not_done=not_done)
 
 
-@router.get("/{rule}", **door(Door.MEMBER, Scope.READ, 404))
+@router.get("/{rule}", **access(AccessRule.MEMBER, Scope.READ, 404))
 def get_rule(who: Who, rule: RecordId) -> RuleOut:
     return RuleOut.of(_own(who, rule))
 
 
-@router.put("/{rule}", **door(Door.MEMBER, Scope.WRITE, 404, 409))
+@router.put("/{rule}", **access(AccessRule.MEMBER, Scope.WRITE, 404, 409))
 def change_rule(who: Who, rule: RecordId, asked: ChangedRule) -> RuleOut:
     """Another condition on the same instrument; the rule is armed anew."""
     before = _own(who, rule)
     if asked.state is RuleState.DELETED:
-        raise Refused(422, "body.state: expected active, paused or spent; to delete a rule there is DELETE.")
+        raise RequestRefused(422, "body.state: expected active, paused or spent; to delete a rule there is DELETE.")
     fields = {"id": before.id, "user": before.user, "token": before.token, "symbol": before.symbol}
     changed = _rule(asked, **fields, state=asked.state, revision=asked.revision, updated_ms=before.updated_ms)
     return RuleOut.of(resources.store().save_rule(changed))
 
 
-@router.delete("/{rule}", status_code=204, **door(Door.MEMBER, Scope.WRITE, 404, 409))
+@router.delete("/{rule}", status_code=204, **access(AccessRule.MEMBER, Scope.WRITE, 404, 409))
 def delete_rule(who: Who, rule: RecordId) -> None:
     """It stops watching; its alerts stay."""
     _act(_own(who, rule), Act.DELETE)
 
 
-@router.post("/{rule}/pause", **door(Door.MEMBER, Scope.WRITE, 404, 409))
+@router.post("/{rule}/pause", **access(AccessRule.MEMBER, Scope.WRITE, 404, 409))
 def pause_rule(who: Who, rule: RecordId) -> RuleOut:
     """It waits until it is resumed."""
     return RuleOut.of(_act(_own(who, rule), Act.PAUSE))
 
 
-@router.post("/{rule}/resume", **door(Door.MEMBER, Scope.WRITE, 404, 409))
+@router.post("/{rule}/resume", **access(AccessRule.MEMBER, Scope.WRITE, 404, 409))
 def resume_rule(who: Who, rule: RecordId) -> RuleOut:
     return RuleOut.of(_act(_own(who, rule), Act.RESUME))
 
 
-@router.post("/{rule}/rearm", **door(Door.MEMBER, Scope.WRITE, 404, 409))
+@router.post("/{rule}/rearm", **access(AccessRule.MEMBER, Scope.WRITE, 404, 409))
 def rearm_rule(who: Who, rule: RecordId) -> RuleOut:
     """It starts over at the next tick, whatever happened before."""
     return RuleOut.of(_act(_own(who, rule), Act.REARM))
 
 
-@router.get("/{rule}/messages", **door(Door.MEMBER, Scope.READ, 404))
+@router.get("/{rule}/messages", **access(AccessRule.MEMBER, Scope.READ, 404))
 def get_messages(who: Who, rule: RecordId) -> Messages:
     """How the rule's alerts are told."""
     wanted = preferences.of_rule(resources.store(), _own(who, rule).id)
     return Messages(loudness=wanted.loudness, channels=list(wanted.channels))
 
 
-@router.put("/{rule}/messages", **door(Door.MEMBER, Scope.WRITE, 404))
+@router.put("/{rule}/messages", **access(AccessRule.MEMBER, Scope.WRITE, 404))
 def set_messages(who: Who, rule: RecordId, asked: Messages) -> Messages:
     """How the rule's alerts shall be told; the rule stays armed."""
     own = {channel.id for channel in resources.store().channels_of(who.user.id)}

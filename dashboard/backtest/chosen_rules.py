@@ -17,27 +17,29 @@ OFFERED_MAX = 500
 _TYPED, _MINE, _ALL = "Typed here", "Some of my rules", "All my rules"
 
 
-class Asked(NamedTuple):
+class RulesChoice(NamedTuple):
     choice: str
     chosen: list[Rule]
     # A rule a line.
     text: str
 
 
-def ask(user: str) -> Asked:
+def ask(user: str) -> RulesChoice:
     choice = st.radio("Rules", [_TYPED, _MINE, _ALL], horizontal=True)
     if choice == _TYPED:
-        return Asked(choice, [], _ask_lines("Rules, one a line", f"{rule_line.EXAMPLE}\nNSE:INFY rolling up 1% 3m", "typed"))
+        return RulesChoice(
+            choice, [], _ask_lines("Rules, one a line", f"{rule_line.EXAMPLE}\nNSE:INFY rolling up 1% 3m", "typed")
+        )
     count = resources.store().count_rules(user)
     if not count:
         st.info("You have no rules yet. Type one here, or make some under **Rules**.")
-        return Asked(choice, [], "")
+        return RulesChoice(choice, [], "")
     if choice == _ALL:
         paused = resources.store().count_rules(user, RuleFilter(state=RuleState.PAUSED))
         st.caption(
             words.count_of(count - paused, "rule") + (f", without {words.grouped(paused)} that are paused" if paused else "")
         )
-        return Asked(choice, [], "")
+        return RulesChoice(choice, [], "")
     chosen = st.multiselect(
         "My rules",
         resources.store().rules_by_symbol(user, limit=OFFERED_MAX),
@@ -47,14 +49,14 @@ def ask(user: str) -> Asked:
     )
     if count > OFFERED_MAX:
         st.caption(f"The first {OFFERED_MAX} of {words.count_of(count, 'rule')} are offered; others can be typed.")
-    return Asked(choice, chosen, _ask_lines("Compare with, one rule a line", rule_line.EXAMPLE, "beside"))
+    return RulesChoice(choice, chosen, _ask_lines("Compare with, one rule a line", rule_line.EXAMPLE, "beside"))
 
 
-def variants(asked: Asked, user: str, *, is_file: bool) -> list[Variant]:
+def variants(wanted: RulesChoice, user: str, *, is_file: bool) -> list[Variant]:
     """Raises InputError with every line that is wrong."""
-    if asked.choice == _ALL:
+    if wanted.choice == _ALL:
         return _all(user)
-    found = [Variant(_name(rule, is_file), (rule,)) for rule in [*asked.chosen, *_typed(asked.text, user, is_file)]]
+    found = [Variant(_name(rule, is_file), (rule,)) for rule in [*wanted.chosen, *_typed(wanted.text, user, is_file)]]
     if not found:
         raise InputError(f"Write a rule first, such as: {rule_line.EXAMPLE}")
     if len(found) > COMPARED_MAX:

@@ -20,7 +20,7 @@ _TODAY, _FILE, _KITE = "Today's minutes", "A file", "Kite's candles"
 _USUAL_DAYS = 30
 
 
-class Asked(NamedTuple):
+class PricesChoice(NamedTuple):
     choice: str
     file: UploadedFile | None
     first: date
@@ -31,7 +31,7 @@ class Asked(NamedTuple):
         return self.choice == _FILE
 
 
-def ask() -> Asked:
+def ask() -> PricesChoice:
     choice = st.radio("Prices", [_TODAY, _FILE, _KITE], horizontal=True)
     today = date_of(now_ms())
     file, first, last = None, today - timedelta(days=_USUAL_DAYS), today
@@ -51,10 +51,10 @@ def ask() -> Asked:
             "A minute is tried as four prices: open, low and high, close. What was between them nobody knows, so live there "
             "may be some more alerts."
         )
-    return Asked(choice, file, first, last)
+    return PricesChoice(choice, file, first, last)
 
 
-def trial_over(asked: Asked, variants: list[Variant], user: str) -> Trial:
+def trial_over(asked: PricesChoice, variants: list[Variant], user: str) -> Trial:
     """Raises InputError when there is nothing to run over, and RedisError."""
     if asked.is_file:
         if asked.file is None:
@@ -72,7 +72,7 @@ def trial_over(asked: Asked, variants: list[Variant], user: str) -> Trial:
     return over(asked, variants, wanted, frozenset(watched.values()))
 
 
-def _over_today(_asked: Asked, variants: list[Variant], wanted: Sequence[Instrument], watched: frozenset[str]) -> Trial:
+def _over_today(_prices: PricesChoice, variants: list[Variant], wanted: Sequence[Instrument], watched: frozenset[str]) -> Trial:
     day_ms = prices.newest_day_ms(wanted)
     if day_ms is None:
         raise InputError("There are no minutes of these instruments yet; they come with the feed, while the market is open.")
@@ -80,7 +80,7 @@ def _over_today(_asked: Asked, variants: list[Variant], wanted: Sequence[Instrum
     return Trial(variants, partial(prices.of_day, wanted, day_ms), told=told, watched=watched, armed_at_ms=day_ms)
 
 
-def _over_candles(asked: Asked, variants: list[Variant], wanted: Sequence[Instrument], watched: frozenset[str]) -> Trial:
+def _over_candles(asked: PricesChoice, variants: list[Variant], wanted: Sequence[Instrument], watched: frozenset[str]) -> Trial:
     first_ms, last_ms = (_began_ms(day) for day in (asked.first, asked.last))
     if first_ms > last_ms:
         raise InputError(f"The first day must not be after the last; found {_day(first_ms)} and {_day(last_ms)}.")

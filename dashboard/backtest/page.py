@@ -1,12 +1,11 @@
 """Backtest: which alerts would rules have given over prices that were recorded?"""
 
-from html import escape
-
 import streamlit as st
 
 from dashboard import viewer
 from dashboard.backtest import chosen_rules, market, result, trial
 from dashboard.backtest.trial import State
+from dashboard.web.html import render
 from stormalert.errors import InputError
 from stormalert.process import REDIS_ERRORS
 
@@ -16,12 +15,6 @@ _DOING = {
     State.READING: "Reading the prices",
     State.RUNNING: "Trying the rules",
 }
-
-_STYLE = """<style>
-.refused{white-space:pre-line;overflow-wrap:anywhere;border-left:5px solid #d9534a;border-radius:.5rem;padding:.7rem 1rem;
-background:color-mix(in srgb,#d9534a 10%,transparent)}
-.refused::before{content:"⚠ ";font-weight:650}
-</style>"""
 
 
 def show() -> None:
@@ -38,7 +31,7 @@ def show() -> None:
     _show_newest(user)
 
 
-def _run(user: str, rules: chosen_rules.Asked, over: market.Asked) -> None:
+def _run(user: str, rules: chosen_rules.RulesChoice, over: market.PricesChoice) -> None:
     try:
         variants = chosen_rules.variants(rules, user, is_file=over.is_file)
         trial.start(user, market.trial_over(over, variants, user))
@@ -75,5 +68,4 @@ def _progress(user: str) -> None:
 
 
 def _refuse(reason: str) -> None:
-    """As text: a file's own words may be in it."""
-    st.html(f'{_STYLE}<div class="refused" role="alert">{escape(reason)}</div>')
+    st.html(render("backtest/refused.html", reason=reason))

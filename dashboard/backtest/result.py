@@ -4,15 +4,15 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import texts
-from dashboard.backtest.trial import Found, Trial
+from dashboard.backtest.trial import FoundAlert, Trial
 from dashboard.chart import Mark, chart
+from dashboard.web.html import render
 from stormalert import words
 from stormalert.market.bars import Bar
 from stormalert.market.days import day_began_ms, ist
@@ -28,21 +28,12 @@ _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 _BY_ID: dict[str | type[Any], Callable[[Any], Any]] = {Trial: lambda trial: trial.id}
 _COLUMNS = ("time_ist", "rule", "instrument", "direction", "price", "reference")
 
-_STYLE = """<style>
-.tried{display:grid;grid-template-columns:repeat(auto-fit,minmax(220px,1fr));gap:.75rem;margin:.25rem 0}
-.tried div{border:1px solid color-mix(in srgb,currentColor 16%,transparent);border-left:5px solid var(--tone);
-border-radius:.5rem;padding:.6rem .9rem}
-.tried b{font-size:1.5rem;font-weight:650;font-variant-numeric:tabular-nums}
-.over{font-size:.88rem;opacity:.75;margin:.4rem 0 0}
-.tried span{display:block;font-size:.88rem;opacity:.8;overflow-wrap:anywhere}
-</style>"""
-
 
 def show(trial: Trial) -> None:
     names = _names(trial)
     instruments = words.count_of(len(trial.symbols), "instrument")
     over = f"Over {trial.told}: {words.grouped(trial.prices)} prices of {instruments}."
-    st.html(f'{_STYLE}{_cards(trial, names)}<p class="over">{escape(over)}</p>')
+    st.html(render("backtest/counts.html", cards=_cards(trial, names), over=over))
     if trial.left_out:
         st.warning(trial.left_out, icon=":material/info:")
     if not trial.found:
@@ -60,13 +51,13 @@ def _names(trial: Trial) -> list[str]:
     return [f"{number} · {name}" for number, name in enumerate(names, 1)] if len(names) > 1 else names
 
 
-def _cards(trial: Trial, names: list[str]) -> str:
-    cards = (
-        f'<div style="--tone:{colour}"><b>{words.grouped(trial.count(number))}</b> {_noun(trial.count(number))}'
-        f"<span>{escape(name)}</span></div>"
-        for number, (name, colour) in enumerate(zip(names, _COLOURS, strict=False))
-    )
-    return f'<div class="tried">{"".join(cards)}</div>'
+def _cards(trial: Trial, names: list[str]) -> list[dict[str, object]]:
+    """As backtest/counts.html shows them."""
+    counts = [trial.count(number) for number in range(len(names))]
+    return [
+        {"count": count, "noun": _noun(count), "name": name, "colour": colour}
+        for count, name, colour in zip(counts, names, _COLOURS, strict=False)
+    ]
 
 
 def _by_time(trial: Trial, names: list[str]) -> None:
@@ -155,7 +146,7 @@ def _table(trial: Trial, names: list[str]) -> None:
     st.dataframe(rows, hide_index=True, height=min(36 * (len(rows) + 1) + 2, 480), column_config=right)
 
 
-def _rule(it: Found, names: list[str]) -> str:
+def _rule(it: FoundAlert, names: list[str]) -> str:
     """With the number of what it is compared with."""
     number = f"{it.variant + 1} · " if len(names) > 1 else ""
     return f"{number}{texts.condition(it.rule)}"

@@ -58,7 +58,7 @@ class Variant(NamedTuple):
     rules: tuple[Rule, ...]
 
 
-class Found(NamedTuple):
+class FoundAlert(NamedTuple):
     """One alert that would have been."""
 
     time_ms: int
@@ -92,7 +92,7 @@ class Trial:
         self.symbols: tuple[str, ...] = ()
         # When the Indian days began that there are prices of, without a previous close.
         self.days_ms: set[int] = set()
-        self.found: list[Found] = []
+        self.found: list[FoundAlert] = []
         # What could not be tried, in words.
         self.left_out = ""
         self._read: ReadPrices | None = read
@@ -165,7 +165,7 @@ class Trial:
             within_s=LASTS_MAX_S,
             on_progress=self._tell,
         )
-        self.found = [Found(it.time_ms, *placed[it.rule][:2], placed[it.rule][2].symbol, it) for it in fired]
+        self.found = [FoundAlert(it.time_ms, *placed[it.rule][:2], placed[it.rule][2].symbol, it) for it in fired]
         self.found.sort(key=lambda it: (it.time_ms, it.variant, it.fired.rule))
 
     def _write_prices(self) -> None:

@@ -1,12 +1,12 @@
 """One's channels one by one: what each gets, and the ways to change, test and remove it."""
 
 from collections.abc import Sequence
-from html import escape
 
 import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
 from dashboard.channels import book, health, order, preferences, verification
+from dashboard.web.html import render
 from stormalert import channels as kinds
 from stormalert.errors import Conflict
 from stormalert.model import Channel, Delivery
@@ -52,7 +52,7 @@ def _row(channel: Channel, channels: Sequence[Channel], last: Delivery | None, r
 
 def _soft(text: str) -> None:
     """Addresses and providers' words are never read as Markdown."""
-    st.html(f'<div style="font-size:.88rem;opacity:.75">{escape(text)}</div>')
+    st.html(render("note.html", text=text))
 
 
 def _actions(channel: Channel, channels: Sequence[Channel], is_set_up: bool) -> None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from dashboard import resources
 from dashboard.accounts import authentication
-from dashboard.web.html import question_page, sentence_page
+from dashboard.web.html import page, sentence_page
 from stormalert.access.security import is_unsubscribe_token
 from stormalert.errors import StormError
 from stormalert.model import Channel
@@ -40,7 +40,8 @@ async def _answered(request: Request, *, is_meant: bool) -> Response:
         if not channel.is_on:
             return sentence_page(_TITLE, f"No more alerts go to {channel.address}. Sign in to switch them on again.", 200)
         if not is_meant:
-            return question_page(_TITLE, f"Shall no more alerts go to {channel.address}?", "No more alerts")
+            question = f"Shall no more alerts go to {channel.address}?"
+            return page("question.html", title=_TITLE, question=question, button="No more alerts")
         await asyncio.to_thread(_switch_off, channel)
     except StormError as error:
         log.warning("unsubscribing failed", extra={"reason": str(error)})

@@ -15,7 +15,7 @@ _HERE = Path(__file__).parent
 _mount = v2.component("chart", js=(_HERE / "chart.js").read_text(), css=(_HERE / "chart.css").read_text())
 
 
-class Line(NamedTuple):
+class PriceLine(NamedTuple):
     """A price across the whole chart; `tone`: up, down or reference."""
 
     price_e4: int
@@ -34,7 +34,7 @@ class Mark(NamedTuple):
 def chart(
     key: str,
     bars: Sequence[Bar],
-    lines: Sequence[Line] = (),
+    lines: Sequence[PriceLine] = (),
     marks: Sequence[Mark] = (),
     *,
     height_px: int = 360,
@@ -56,7 +56,7 @@ def chart(
     _mount(key=key, data=data)
 
 
-def alternative(bars: Sequence[Bar], lines: Sequence[Line] = (), marks: Sequence[Mark] = ()) -> str:
+def alternative(bars: Sequence[Bar], lines: Sequence[PriceLine] = (), marks: Sequence[Mark] = ()) -> str:
     """The chart in words, for who does not see it."""
     if not bars:
         said = "Chart without prices yet."

@@ -2,8 +2,8 @@
 // Whatever comes from outside goes into the page as text, never as markup.
 
 const asset = (name) => import(new URL(`/assets/${name}`, location.origin).href);
-const assets = ["lightweight-charts-5.2.1.mjs", "elements.mjs", "relay.mjs"];
-const [draw, { element }, { Relay, addressOf }] = await Promise.all(assets.map(asset));
+const assets = ["lightweight-charts-5.2.1.mjs", "elements.mjs", "formats.mjs", "relay.mjs"];
+const [draw, { element }, { rupees }, { Relay, addressOf }] = await Promise.all(assets.map(asset));
 
 // The library draws UTC: moved by this much it shows India's clocks, wherever the reader is.
 const IST_S = 19800;
@@ -20,9 +20,14 @@ const NARROW_PX = 560;
 const BEYOND_MAX = 3;
 const ARROWS = { up: "▲", down: "▼", reference: "◆" };
 
-const rupees = new Intl.NumberFormat("en-IN", { minimumFractionDigits: 2, maximumFractionDigits: 4 });
 // Of moved times.
-const moment = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const moment = new Intl.DateTimeFormat("en-GB", {
+  timeZone: "UTC",
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+});
 
 const charts = new WeakMap();
 
@@ -53,8 +58,18 @@ class Chart {
     this.chart = draw.createChart(this.canvas, {
       autoSize: true,
       layout: { attributionLogo: true, fontSize: 12 },
-      localization: { locale: "en-IN", priceFormatter: (price) => rupees.format(price), timeFormatter: (time) => moment.format(time * 1000) },
-      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 3, minBarSpacing: 0.1, lockVisibleTimeRangeOnResize: true },
+      localization: {
+        locale: "en-IN",
+        priceFormatter: (price) => rupees.format(price),
+        timeFormatter: (time) => moment.format(time * 1000),
+      },
+      timeScale: {
+        timeVisible: true,
+        secondsVisible: false,
+        rightOffset: 3,
+        minBarSpacing: 0.1,
+        lockVisibleTimeRangeOnResize: true,
+      },
       crosshair: { mode: draw.CrosshairMode.Normal },
       // The page scrolls by wheel and by finger; the chart by dragging sideways, and zooms by pinching.
       handleScroll: { mouseWheel: false, vertTouchDrag: false },
@@ -121,7 +136,7 @@ class Chart {
         lineWidth: 1,
         lineStyle: tone === "reference" ? draw.LineStyle.Solid : draw.LineStyle.Dashed,
         title: isNarrow ? ARROWS[tone] : `${ARROWS[tone]} ${text}`,
-      }),
+      })
     );
     this.rescale();
   }
@@ -146,7 +161,13 @@ class Chart {
         if (!alike.length) continue;
         const isUp = tone === "up";
         const text = alike.length > 1 ? `${alike.length}` : hasRoom ? alike[0].text : "";
-        drawn.push({ time, position: isUp ? "belowBar" : "aboveBar", shape: isUp ? "arrowUp" : "arrowDown", color: this.colour(tone), text });
+        drawn.push({
+          time,
+          position: isUp ? "belowBar" : "aboveBar",
+          shape: isUp ? "arrowUp" : "arrowDown",
+          color: this.colour(tone),
+          text,
+        });
       }
     }
     this.markers.setMarkers(drawn);
@@ -207,7 +228,9 @@ class Chart {
   // The candle under the pointer, or the newest, in words above the chart.
   say(time) {
     const bar = (time && this.bars.find((it) => it.time === time)) ?? this.bars.at(-1);
-    if (!bar) return this.said.replaceChildren(element("span", "soft", "No prices yet. The chart begins with the next minute."));
+    if (!bar) {
+      return this.said.replaceChildren(element("span", "soft", "No prices yet. The chart begins with the next minute."));
+    }
     const side = bar.close < bar.open ? "down" : "up";
     const names = { open: "Open", high: "High", low: "Low", close: "Close" };
     const facts = Object.entries(names).map(([field, name]) => {
@@ -216,7 +239,11 @@ class Chart {
     });
     const marks = this.marked?.get(bar.time) ?? [];
     const told = marks.map((mark) => element("span", mark.tone, `${ARROWS[mark.tone]} ${mark.text}`));
-    this.said.replaceChildren(element("span", "soft", `${moment.format(bar.time * 1000)} IST`), ...facts, ...told.slice(0, BEYOND_MAX));
+    this.said.replaceChildren(
+      element("span", "soft", `${moment.format(bar.time * 1000)} IST`),
+      ...facts,
+      ...told.slice(0, BEYOND_MAX),
+    );
   }
 
   follow(token) {
@@ -225,7 +252,12 @@ class Chart {
     this.isLive = token !== null && token !== undefined;
     if (!this.isLive) return;
     const query = { topics: "quotes", tokens: token };
-    this.relay = new Relay(addressOf(this.shown.relay), query, (frame) => frame.quotes?.[token] && this.grow(...frame.quotes[token]), () => {});
+    this.relay = new Relay(
+      addressOf(this.shown.relay),
+      query,
+      (frame) => frame.quotes?.[token] && this.grow(...frame.quotes[token]),
+      () => {},
+    );
   }
 
   grow(last, _change, time_ms) {
@@ -247,7 +279,14 @@ class Chart {
   }
 
   paint() {
-    const [text, ground, line, up, down, soft] = ["--st-text-color", "--st-background-color", "--line", "--up", "--down", "--soft"].map(
+    const [text, ground, line, up, down, soft] = [
+      "--st-text-color",
+      "--st-background-color",
+      "--line",
+      "--up",
+      "--down",
+      "--soft",
+    ].map(
       (name) => this.computed(`var(${name})`),
     );
     const fontFamily = getComputedStyle(this.view).fontFamily;
@@ -256,11 +295,20 @@ class Chart {
       grid: { vertLines: { color: line }, horzLines: { color: line } },
       rightPriceScale: { borderColor: line },
       timeScale: { borderColor: line },
-      crosshair: { vertLine: { color: soft, labelBackgroundColor: soft }, horzLine: { color: soft, labelBackgroundColor: soft } },
+      crosshair: {
+        vertLine: { color: soft, labelBackgroundColor: soft },
+        horzLine: { color: soft, labelBackgroundColor: soft },
+      },
     });
     // Rising candles are hollow and falling ones filled: the colour is not all that tells.
     this.series.applyOptions({
-      upColor: ground, borderUpColor: up, wickUpColor: up, downColor: down, borderDownColor: down, wickDownColor: down, priceLineColor: soft,
+      upColor: ground,
+      borderUpColor: up,
+      wickUpColor: up,
+      downColor: down,
+      borderDownColor: down,
+      wickDownColor: down,
+      priceLineColor: soft,
     });
     // For tests: what is on a canvas cannot be asked.
     this.canvas.dataset.ground = ground;
@@ -327,7 +375,7 @@ function extend(bar, { high, low, close }) {
 
 function beyond(lines, where) {
   const named = lines.slice(0, BEYOND_MAX).map(({ price_e4: price, text, tone }) =>
-    element("span", tone, `${where === "above" ? "↑" : "↓"} ${rupees.format(price / E4)} ${text}`),
+    element("span", tone, `${where === "above" ? "↑" : "↓"} ${rupees.format(price / E4)} ${text}`)
   );
   const more = lines.length - named.length;
   return more > 0 ? [...named, element("span", "", `and ${more} more ${where}`)] : named;

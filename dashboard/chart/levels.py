@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from dashboard import texts
-from dashboard.chart import Line
+from dashboard.chart import PriceLine
 from dashboard.rules.status import RuleStatus
 from stormalert import words
 from stormalert.model import Direction, Kind, Rule
@@ -15,15 +15,15 @@ from stormalert.rules.kinds import KINDS
 MOST = 8
 
 
-def lines(rules: Sequence[Rule], statuses: Mapping[str, RuleStatus]) -> list[Line]:
+def lines(rules: Sequence[Rule], statuses: Mapping[str, RuleStatus]) -> list[PriceLine]:
     """Where the rules fire that are nearest to it, and the extremes from which they measure."""
     found = [(rule, statuses[rule.id], it) for rule in rules if rule.id in statuses for it in statuses[rule.id].triggers]
     # A fall by all of the price has no price.
     priced = [(rule, it, abs(_e4(it.trigger) - _e4(at.price))) for rule, at, it in found if _e4(it.trigger) > 0]
     nearest = sorted(priced, key=lambda it: it[2])[:MOST]
-    triggers = [Line(_e4(it.trigger), _fires(rule, it), it.side) for rule, it, _ in nearest]
+    triggers = [PriceLine(_e4(it.trigger), _fires(rule, it), it.side) for rule, it, _ in nearest]
     references = [
-        Line(_e4(it.reference), reference(rule.kind, it.side, rule.window_ms), "reference")
+        PriceLine(_e4(it.reference), reference(rule.kind, it.side, rule.window_ms), "reference")
         for rule, it, _ in nearest
         if not KINDS[rule.kind].is_at_price
     ]

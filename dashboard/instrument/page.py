@@ -12,6 +12,7 @@ from dashboard import flash, instruments, resources, texts, viewer, watchlists
 from dashboard.chart import Mark, bars, chart, levels
 from dashboard.rules import dialog, status
 from dashboard.rules.status import RuleStatus
+from dashboard.web.html import render
 from stormalert import words
 from stormalert.errors import InputError
 from stormalert.model import Alert, AlertFilter, Direction, Instrument, Rule
@@ -28,23 +29,6 @@ FIGURES_EVERY_S = 2
 RULES_EVERY_S = 4
 _LOOKED = "instrument-looked"
 _AWAY = "Redis does not answer, so what is only known there is not shown now."
-_STYLE = """<style>
-.quote{font-variant-numeric:tabular-nums;margin-bottom:.4rem}
-.quote .last{font-size:1.7rem;font-weight:650;line-height:1.2}
-.quote dl{display:grid;grid-template-columns:1fr 1fr;gap:.45rem 1rem;margin:.7rem 0 0;padding:0}
-.quote dl div{margin:0;padding:0}
-.quote dt{font-size:.75rem;opacity:.65}.quote dd{margin:0;font-weight:550}
-.quote .soft,.on .soft{opacity:.65;font-size:.8rem}
-.on{width:100%;border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
-.on th{text-align:left;font-weight:500;opacity:.65;font-size:.8rem}
-.on th,.on td{padding:.4rem .7rem .4rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 13%,transparent)}
-.on a{color:inherit}.on .n{white-space:nowrap}
-.quote .up,.on .up{color:color-mix(in srgb,#009e73 80%,currentColor)}
-.quote .down,.on .down{color:color-mix(in srgb,#d55e00 85%,currentColor)}
-@media(max-width:640px){.quote dl{grid-template-columns:1fr 1fr 1fr}.on thead{display:none}.on,.on tbody{display:block}
-.on tr{display:block;padding:.45rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 13%,transparent)}
-.on td{display:inline;border:0;padding:0 .5rem 0 0}}
-</style>"""
 
 
 def show() -> None:
@@ -60,7 +44,6 @@ def show() -> None:
     if instrument is None:
         _nothing(user, asked)
         return
-    st.html(_STYLE)
     watched = instrument.token in resources.store().watchlist(user)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(" · ".join(part for part in (instrument.name, instrument.segment) if part), width="stretch")
@@ -91,8 +74,8 @@ def _nothing(user: str, asked: str) -> None:
         st.info("Find an instrument above, by its symbol or its name.")
     watched = list(instruments.symbols(resources.store().watchlist(user)[:20]).values())
     if watched:
-        links = " · ".join(f'<a href="/instrument?symbol={quote(it)}" target="_self">{escape(it)}</a>' for it in watched)
-        st.html(f"<p>On your watchlist: {links}</p>")
+        links = [(f"/instrument?symbol={quote(it)}", it) for it in watched]
+        st.html(render("links.html", lead="On your watchlist:", links=links))
 
 
 def _buttons(user: str, instrument: Instrument, *, is_watched: bool) -> None:
@@ -148,9 +131,8 @@ def _rules(instrument: Instrument) -> None:
         statuses = status.read(resources.thread_redis(), resources.config().shards, rules)
     except REDIS_ERRORS:
         st.warning(_AWAY)
-    heads = "".join(f"<th>{head}</th>" for head in ("Condition", "State", "To firing", "Fires"))
-    body = "".join(_rule_row(rule, statuses.get(rule.id, RuleStatus())) for rule in rules)
-    st.html(f'<table class="on"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>')
+    told = [_rule_row(rule, statuses.get(rule.id, RuleStatus())) for rule in rules]
+    st.html(render("instrument/rules.html", rules=told))
 
 
 @st.fragment(run_every=RULES_EVERY_S)
@@ -161,9 +143,7 @@ def _alerts(instrument: Instrument) -> None:
     if not found:
         st.caption("None of your rules has fired on it yet.")
         return
-    rows = "".join(_alert_row(alert) for alert in found)
-    more = f'<p><a href="/alerts?find={quote(instrument.symbol)}" target="_self">All of them</a></p>'
-    st.html(f'<table class="on"><tbody>{rows}</tbody></table>{more}')
+    st.html(render("instrument/alerts.html", alerts=map(_alert_row, found), symbol=instrument.symbol))
 
 
 def rules_on(user: str, instrument: Instrument) -> list[Rule]:
@@ -179,26 +159,20 @@ def rules_on(user: str, instrument: Instrument) -> list[Rule]:
 
 
 def quoted(fields: Mapping[str, str]) -> str:
-    """The quote as ingest keeps it for screens."""
-    if not fields.get("last"):
-        told = "No price yet. It comes with the first tick, while the market is open."
-        return f'<p class="quote"><span class="soft">{told}</span></p>'
+    """The quote as ingest keeps it for screens, as HTML."""
     change = fields.get("change", "")
-    side = "down" if change.startswith("-") else "up" if change.strip("0.") else ""
-    arrow = {"up": "▲ +", "down": "▼ "}.get(side, "")
-    told = f'<span class="{side}">{arrow}{escape(change)} %</span>' if change else ""
-    names = ("open", "high", "low", "close")
     facts = [
         ("Previous close" if name == "close" else name.capitalize(), _rupees(fields[name]))
-        for name in names
+        for name in ("open", "high", "low", "close")
         if fields.get(name)
     ]
     if fields.get("volume", "").isdigit():
         facts.append(("Volume", words.grouped(int(fields["volume"]))))
     if fields.get("time", "").isdigit():
         facts.append(("Last price at", f"{words.moment(int(fields['time']))} IST"))
-    listed = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
-    return f'<div class="quote"><div class="last">{escape(_rupees(fields["last"]))}</div>{told}<dl>{listed}</dl></div>'
+    last = _rupees(fields["last"]) if fields.get("last") else ""
+    side = "down" if change.startswith("-") else "up" if change.strip("0.") else ""
+    return render("instrument/quote.html", last=last, change=change, side=side, facts=facts)
 
 
 def _rupees(price: str) -> str:
@@ -208,26 +182,19 @@ def _rupees(price: str) -> str:
         return "–"
 
 
-def _rule_row(rule: Rule, at: RuleStatus) -> str:
-    told = status.row(rule, at, None, ())
-    arrow = {"up": "▲", "down": "▼"}.get(told["side"], "")
-    source = ' <span class="soft">from the watchlist</span>' if rule.id.endswith(f"_{rule.token}") else ""
-    away = f'<span class="{told["side"]}">{arrow}</span> {escape(told["away"])}' if told["away"] else ""
-    return (
-        f"<tr><td>{escape(told['condition'])}{source}</td><td>{escape(told['said'])}</td>"
-        f'<td class="n">{away}</td><td>{escape(told["fires"])}</td></tr>'
-    )
+def _rule_row(rule: Rule, at: RuleStatus) -> dict[str, object]:
+    return {**status.row(rule, at, None, ()), "is_of_watchlist": rule.id.endswith(f"_{rule.token}")}
 
 
-def _alert_row(alert: Alert) -> str:
-    side = _side(alert)
-    arrow = f'<span class="{side}">{"▲" if side == "up" else "▼"}</span>'
-    opened = f'<a href="/alerts?alert={quote(alert.id)}" target="_self">{escape(texts.what_happened(alert))}</a>'
-    came = f'<span class="soft">from {texts.rupees(alert.reference_e4)}</span>'
-    return (
-        f'<tr><td class="n soft">{words.moment(alert.time_ms)}</td><td>{arrow} {opened}</td>'
-        f'<td class="n">{texts.rupees(alert.price_e4)} {came}</td></tr>'
-    )
+def _alert_row(alert: Alert) -> dict[str, object]:
+    return {
+        "id": alert.id,
+        "time_ms": alert.time_ms,
+        "side": _side(alert),
+        "happened": texts.what_happened(alert),
+        "price": texts.rupees(alert.price_e4),
+        "reference": texts.rupees(alert.reference_e4),
+    }
 
 
 def _side(alert: Alert) -> str:

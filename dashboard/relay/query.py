@@ -12,7 +12,7 @@ TOKENS_MAX = 500
 _PLACE = re.compile(r"(s[0-9]{1,4}):([0-9]{1,18}-[0-9]{1,18})")
 
 
-class Asked(NamedTuple):
+class Query(NamedTuple):
     """`tokens`: the instruments, None for those of the watchlist; `after`: by shard, the entry up to which alerts are known."""
 
     topics: frozenset[str]
@@ -20,7 +20,7 @@ class Asked(NamedTuple):
     after: dict[str, str]
 
 
-def read(path: str) -> Asked:
+def read(path: str) -> Query:
     """`/ws?topics=alerts,quotes&tokens=408065,738561&after=s0:1700000000000-0`, each part as one likes. Raises InputError."""
     try:
         query = parse_qs(urlsplit(path).query, max_num_fields=10)
@@ -35,7 +35,7 @@ def read(path: str) -> Asked:
     places = [_PLACE.fullmatch(place) for place in _list(query, "after")]
     if not all(places):
         raise InputError("after is a shard and the id of an entry, such as s0:1700000000000-0")
-    return Asked(
+    return Query(
         frozenset(topics or TOPICS),
         tuple(map(int, tokens)) if tokens else None,
         {place[1]: place[2] for place in places if place},

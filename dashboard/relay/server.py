@@ -31,7 +31,7 @@ from dashboard.relay import query
 from dashboard.relay.outlook import Outlook, Trends, Triggers
 from dashboard.relay.query import ALERTS, QUOTES, STATUS, TRIGGERS
 from dashboard.relay.strip import figures, health_report
-from dashboard.relay.subscribers import Audience, Listener
+from dashboard.relay.subscribers import Listener, Subscribers
 from dashboard.system.status import Status, for_everyone, status_of
 from dashboard.web import sessions
 from stormalert.config.settings import Settings
@@ -83,7 +83,7 @@ AWAY: Status = {
 
 class Relay:
     def __init__(self, redis: Redis, store: Store, config: Settings, heart: Heartbeat) -> None:
-        self.audience = Audience()
+        self.subscribers = Subscribers()
         self._redis = redis
         self._store = store
         self._config = config
@@ -135,7 +135,7 @@ class Relay:
         except InputError as error:
             return connection.respond(HTTPStatus.BAD_REQUEST, f"{error}\n")
         listener = cast(Listener, connection)
-        listener.session, listener.asked, listener.owed, listener.held_since_s = signed_in.session, wanted, set(), 0.0
+        listener.session, listener.query, listener.owed, listener.held_since_s = signed_in.session, wanted, set(), 0.0
         return None
 
     async def listen(self, connection: ServerConnection) -> None:
@@ -144,11 +144,11 @@ class Relay:
         try:
             async with self._asking:
                 watched = await asyncio.to_thread(self._store.watchlist, user)
-                tokens: Sequence[int] = watched if listener.asked.tokens is None else listener.asked.tokens
+                tokens: Sequence[int] = watched if listener.query.tokens is None else listener.query.tokens
                 stored = await asyncio.to_thread(self._store.alerts_of, user, None, ALERTS_SHOWN)
-                missed = await self._missed(user, listener.asked.after)
+                missed = await self._missed(user, listener.query.after)
                 found = await self._look_up(token for token in tokens if token not in self._quotes)
-                trends = await self._trends.of(tokens) if QUOTES in listener.asked.topics else {}
+                trends = await self._trends.of(tokens) if QUOTES in listener.query.topics else {}
         except UNREACHABLE:
             await listener.close(CLOSE_TRY_LATER, "Redis does not answer")
             return
@@ -161,18 +161,18 @@ class Relay:
         self._quotes = found | self._quotes
         # Nothing is awaited between the snapshot and what follows it, so that nothing falls between them.
         broadcast([listener], self._snapshot(listener, stored, missed, trends))
-        self.audience.add(listener)
+        self.subscribers.add(listener)
         try:
             with contextlib.suppress(ConnectionClosed):
                 await listener.recv()
                 await listener.close(CLOSE_NOT_ASKED, "only the relay speaks")
         finally:
-            self.audience.remove(listener)
+            self.subscribers.remove(listener)
 
     def _snapshot(self, listener: Listener, stored: list[Alert], missed: list[Alert], trends: dict[int, list[float]]) -> str:
-        user, topics, tokens = listener.session.user, listener.asked.topics, listener.tokens
+        user, topics, tokens = listener.session.user, listener.query.topics, listener.tokens
         frame: dict[str, Any] = {"type": "snapshot", "at": self._at}
-        if reason := self.audience.reason(listener):
+        if reason := self.subscribers.reason(listener):
             frame["dropped"] = reason
         if STATUS in topics:
             frame["status"] = self._status
@@ -230,9 +230,9 @@ class Relay:
             # Dispatch says so.
             return
         self._alerts[alert.user].append(alert)
-        if self.audience.of(alert.user):
+        if self.subscribers.of(alert.user):
             frame = {"type": "alert", "alert": _alert(alert), "at": {shard.tag: entry_id}}
-            self.audience.tell_user(alert.user, ALERTS, json.dumps(frame))
+            self.subscribers.tell_user(alert.user, ALERTS, json.dumps(frame))
 
     async def _tell_quotes(self) -> None:
         async with self._redis.pubsub() as topic:
@@ -240,16 +240,16 @@ class Relay:
             while await topic.get_message(timeout=BLOCK_MS / 1_000) is None:
                 pass
             # From here on nothing is missed, but what was published while nobody listened was: it is looked up.
-            missed = await self._look_up({*self._quotes, *self.audience.tokens()})
+            missed = await self._look_up({*self._quotes, *self.subscribers.tokens()})
             self._quotes |= missed
-            self.audience.tell_quotes(missed, self._quotes)
+            self.subscribers.tell_quotes(missed, self._quotes)
             while True:
                 message = await topic.get_message(ignore_subscribe_messages=True, timeout=BLOCK_MS / 1_000)
                 if message is None:
                     continue
                 changed = {int(token): quote for token, quote in json.loads(message["data"]).items()}
                 self._quotes |= changed
-                self.audience.tell_quotes(changed, self._quotes)
+                self.subscribers.tell_quotes(changed, self._quotes)
 
     async def _look_up(self, tokens: Iterable[int]) -> dict[int, list[Any]]:
         """What was last quoted, whether or not this process heard it."""
@@ -272,9 +272,13 @@ class Relay:
             if self._is_away:
                 log.info("redis back")
         self._is_away = self._status is AWAY
-        counts = {"listeners": len(self.audience), "dropped": self.audience.dropped, "held_back": self.audience.held_back}
+        counts = {
+            "listeners": len(self.subscribers),
+            "dropped": self.subscribers.dropped,
+            "held_back": self.subscribers.held_back,
+        }
         self._heart.stats.update(counts)
-        self.audience.tell_everyone(STATUS, json.dumps({"type": "status", "status": self._status, "at": self._at}))
+        self.subscribers.tell_everyone(STATUS, json.dumps({"type": "status", "status": self._status, "at": self._at}))
         await asyncio.sleep(STATUS_EVERY_S)
 
     def _told(self, facts: Facts) -> Status:
@@ -288,12 +292,12 @@ class Relay:
         return seen | {"health": health_report(report(facts))}
 
     async def _tell_triggers(self) -> None:
-        seen = {token for listener in self.audience if TRIGGERS in listener.asked.topics for token in listener.tokens}
+        seen = {token for listener in self.subscribers if TRIGGERS in listener.query.topics for token in listener.tokens}
         for user, changed in (await self._outlook.look(seen)).items():
-            for listener in self.audience.of(user):
+            for listener in self.subscribers.of(user):
                 triggers: Triggers = {token: found for token, found in changed.items() if token in listener.tokens}
                 if triggers:
-                    self.audience.tell(TRIGGERS, [listener], json.dumps({"type": "triggers", "triggers": triggers}))
+                    self.subscribers.tell(TRIGGERS, [listener], json.dumps({"type": "triggers", "triggers": triggers}))
         await asyncio.sleep(TRIGGERS_EVERY_S)
 
     async def _read_calendar(self) -> None:
@@ -303,7 +307,7 @@ class Relay:
 
     async def _check_sessions(self) -> None:
         await asyncio.sleep(SESSIONS_EVERY_S)
-        listeners = list(self.audience)
+        listeners = list(self.subscribers)
         async with self._redis.pipeline(transaction=False) as pipe:
             for listener in listeners:
                 pipe.exists(keys.revoked(listener.session.id))

@@ -9,7 +9,7 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection, broadcast
 
-from dashboard.relay.query import QUOTES, Asked
+from dashboard.relay.query import QUOTES, Query
 from stormalert.model import Session
 
 log = logging.getLogger("stormalert")
@@ -26,14 +26,14 @@ class Listener(ServerConnection):
     """A browser's connection; the handshake says whose it is, the start which tokens it sees."""
 
     session: Session
-    asked: Asked
+    query: Query
     tokens: frozenset[int]
     # Prices that were held back.
     owed: set[int]
     held_since_s: float
 
 
-class Audience:
+class Subscribers:
     """Nothing here waits for a listener."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Audience:
 
     def add(self, listener: Listener) -> None:
         self._by_user[listener.session.user].add(listener)
-        if QUOTES in listener.asked.topics:
+        if QUOTES in listener.query.topics:
             self._by_tokens[listener.tokens].add(listener)
 
     def remove(self, listener: Listener) -> None:
@@ -82,7 +82,7 @@ class Audience:
         self.tell(topic, self, frame)
 
     def tell(self, topic: str, listeners: Iterable[Listener], frame: str) -> None:
-        self._tell((it for it in listeners if topic in it.asked.topics), frame)
+        self._tell((it for it in listeners if topic in it.query.topics), frame)
 
     def tell_quotes(self, changed: Collection[int], quotes: Mapping[int, list[Any]]) -> None:
         """To each watchlist what changed on it."""

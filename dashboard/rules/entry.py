@@ -1,12 +1,12 @@
 """A new rule in one line: what it means is said while it is typed, and what does not fit is said in one sentence."""
 
 from collections.abc import Sequence
-from html import escape
 
 import streamlit as st
 
 from dashboard import flash, resources, texts, viewer
 from dashboard.rules import preview
+from dashboard.web.html import render
 from stormalert import words
 from stormalert.access.security import new_id
 from stormalert.config import policy
@@ -29,10 +29,6 @@ _HELP = (
     "Behind that in any order: a percent or a price, a time such as 5m, **up**, **down** or **both**, **once** or **every**, "
     "and `cooldown 10m`."
 )
-_STYLE = """<style>.meaning{margin:0;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}.meaning b{font-weight:600}
-.meaning::before{font-weight:700}.meaning.bad::before{content:"! ";color:#d55e00}
-.meaning.good::before{content:"✓ ";color:#009e73}
-</style>"""
 
 
 def read(line: str, store: Store, user: str) -> list[Rule]:
@@ -106,7 +102,7 @@ def offer(watched: Sequence[str], *, has_preview: bool) -> None:
             _offer_symbols(_begun(line or ""))
         else:
             what, where = meaning(rules)
-            st.html(f'{_STYLE}<p class="meaning good" role="status"><b>{escape(what)}</b> {escape(where)}</p>')
+            st.html(render("rules/meaning.html", level="good", what=what, more=where))
             if has_preview:
                 preview.show(rules)
 
@@ -122,7 +118,7 @@ def _make(rules: list[Rule]) -> None:
 
 def _say(sentence: str) -> None:
     told = f"{sentence[0].upper()}{sentence[1:]}."
-    st.html(f'{_STYLE}<p class="meaning bad" role="status">{escape(told)}</p>')
+    st.html(render("rules/meaning.html", level="bad", what="", more=told))
 
 
 def _begun(line: str) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from dashboard import texts
-from dashboard.paging import Trail
+from dashboard.paging import Paging
 from stormalert.model import Direction, Rule, RuleFilter, RuleState
 from stormalert.store import Store
 
@@ -18,7 +18,7 @@ BY_SYMBOL, NEWEST = "By instrument", "Newest change"
 STATES = {"Watching": RuleState.ACTIVE, "Paused": RuleState.PAUSED, "Fired, done": RuleState.SPENT}
 _KINDS = {name: kind for kind, name in texts.KIND_NAMES.items()}
 _DIRECTIONS = {"Rises": Direction.UP, "Falls": Direction.DOWN, "Either way": Direction.BOTH}
-_TRAIL = Trail("rules")
+_PAGING = Paging("rules")
 _LONGEST = 64
 
 
@@ -36,13 +36,13 @@ def draw() -> Looked:
     with st.container(horizontal=True, vertical_alignment="bottom", key="rules-filter"):
         text = st.text_input(
             "Find", key="find", type="search", max_chars=_LONGEST, placeholder="Find a symbol", live=True, bind="query-params",
-            on_change=_TRAIL.restart, width=190, label_visibility="collapsed",
+            on_change=_PAGING.restart, width=190, label_visibility="collapsed",
         )  # fmt: skip
         kind = _choice("Kind", "kind", "All kinds", list(_KINDS), 200)
         direction = _choice("Direction", "direction", "All directions", list(_DIRECTIONS), 150)
         state = _choice("State", "state", "All states", list(STATES), 140)
         order = st.selectbox(
-            "Order", [BY_SYMBOL, NEWEST], key="order", bind="query-params", on_change=_TRAIL.restart, width=160,
+            "Order", [BY_SYMBOL, NEWEST], key="order", bind="query-params", on_change=_PAGING.restart, width=160,
             label_visibility="collapsed",
         )  # fmt: skip
     only = RuleFilter(
@@ -56,7 +56,7 @@ def draw() -> Looked:
 
 def page(store: Store, user: str, looked: Looked) -> tuple[list[Rule], bool]:
     """The rules from the address's place on, and whether there are more behind them."""
-    after = _read(_TRAIL.after)
+    after = _read(_PAGING.after)
     # One more than shown says whether there is a next page.
     if looked.is_by_symbol:
         found = store.rules_by_symbol(user, after, PAGE + 1, looked.only)
@@ -67,16 +67,16 @@ def page(store: Store, user: str, looked: Looked) -> tuple[list[Rule], bool]:
 
 def turn(shown: Sequence[Rule], looked: Looked, *, has_more: bool, count: str) -> None:
     """The way to other pages."""
-    is_first = not _TRAIL.after
+    is_first = not _PAGING.after
     with st.container(horizontal=True, vertical_alignment="center", key="rules-pages"):
         if not is_first or has_more:
-            st.button("First", icon=":material/first_page:", disabled=is_first, on_click=_TRAIL.restart)
-            st.button("Previous", icon=":material/chevron_left:", disabled=is_first, on_click=_TRAIL.back)
+            st.button("First", icon=":material/first_page:", disabled=is_first, on_click=_PAGING.restart)
+            st.button("Previous", icon=":material/chevron_left:", disabled=is_first, on_click=_PAGING.back)
             st.button(
                 "Next",
                 icon=":material/chevron_right:",
                 disabled=not has_more,
-                on_click=_TRAIL.on,
+                on_click=_PAGING.on,
                 args=(_written(shown[-1], looked) if shown else "",),
             )
         st.caption(count)
@@ -84,12 +84,12 @@ def turn(shown: Sequence[Rule], looked: Looked, *, has_more: bool, count: str) -
 
 def place() -> str:
     """Of the page in the list, for what is kept page by page."""
-    return _TRAIL.after
+    return _PAGING.after
 
 
 def _choice(label: str, key: str, none: str, options: list[str], width: int) -> str | None:
     return st.selectbox(
-        label, options, index=None, key=key, placeholder=none, bind="query-params", on_change=_TRAIL.restart, width=width,
+        label, options, index=None, key=key, placeholder=none, bind="query-params", on_change=_PAGING.restart, width=width,
         label_visibility="collapsed",
     )  # fmt: skip
 

@@ -18,24 +18,6 @@ EVERY_S = 4
 # Of the watchlist, for examples.
 _WATCHED = 3
 _ALL, _OPENED = "rules-all", "rules-opened"
-_STYLE = """<style>
-/* What can be done stays in sight while one marks further down, on the colours of .streamlit/config.toml. */
-div:has(>.st-key-rules-bar){position:sticky;top:3.75rem;z-index:90}
-.st-key-rules-bar{padding:.35rem 0;min-height:2.9rem}
-div:has(>.st-key-rules-bar)::before{content:"";position:absolute;inset:0 -.5rem;z-index:-1;
-background:light-dark(#fff,#0e1420)}
-.st-key-rules-bar button{padding:.15rem .6rem;min-height:2.1rem}
-@media(max-width:640px){
-.st-key-rules-bar{flex-wrap:nowrap;overflow-x:auto}.st-key-rules-bar>div{flex-shrink:0}
-.st-key-rules-filter>div{flex:1 1 40%}
-.st-key-rules-filter>div:first-child{flex-basis:100%}
-.st-key-rules-filter>div>div{width:100%!important}
-.st-key-rule-examples>div:nth-child(n+4){display:none}
-.st-key-rule-entry,.st-key-rule-examples,.st-key-rules-filter{gap:.5rem}}
-.st-key-rule-examples button,.st-key-rule-symbols button{min-height:1.6rem}
-.st-key-rule-examples button p,.st-key-rule-symbols button p{font-variant-numeric:tabular-nums;text-decoration:underline;
-text-decoration-color:color-mix(in srgb,currentColor 35%,transparent);text-underline-offset:.2em}
-</style>"""
 
 
 def show() -> None:
@@ -43,7 +25,6 @@ def show() -> None:
     user = who.user.id
     flash.show()
     act = acts.asked()
-    st.html(_STYLE)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title("Rules", anchor=False)
         if st.button("Snooze all", icon=":material/notifications_off:"):

@@ -4,7 +4,6 @@ import csv
 import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import NamedTuple
 
 import streamlit as st
@@ -14,7 +13,8 @@ from dashboard.backtest import prices
 from dashboard.backtest.prices import Day
 from dashboard.backtest.recording import TICK_HEADER
 from dashboard.backtest.replay import Fired, Replay, Stopped, unnamed_file
-from dashboard.chart import Line, Mark, chart
+from dashboard.chart import Mark, PriceLine, chart
+from dashboard.web.html import render
 from stormalert import words
 from stormalert.errors import InputError, StormError
 from stormalert.market.days import day_began_ms, ist
@@ -36,7 +36,7 @@ _HEIGHT_PX = 220
 _slots = threading.BoundedSemaphore(_AT_ONCE)
 
 
-class Preview(NamedTuple):
+class RulePreview(NamedTuple):
     """`fired` says by their places which of the rules that were tried it was; `tried_on` is the instrument of each."""
 
     day_ms: int
@@ -57,7 +57,7 @@ def show(rules: Sequence[Rule]) -> None:
     except (*REDIS_ERRORS, StormError, Stopped) as error:
         st.caption(f"How often it would have fired cannot be said now: {_why(error)}.")
         return
-    st.html(f'<div role="status"><b>{escape(sentence(found))}</b></div>')
+    st.html(render("rules/preview.html", sentence=sentence(found)))
     if len(found.days) == 1:
         _chart(found, rules)
     until = max(day.bars[-1].time_ms for day in found.days)
@@ -65,7 +65,7 @@ def show(rules: Sequence[Rule]) -> None:
     st.caption(f"By minutes until {_clock(until)} IST, each taken as four prices; live there may be some more.{more}")
 
 
-def sentence(found: Preview) -> str:
+def sentence(found: RulePreview) -> str:
     """Would have fired 3 times today, at 09:31, 10:02 and 13:47."""
     when = "today" if found.day_ms == day_began_ms() else f"on {ist(found.day_ms):%-d %b}"
     if not found.fired:
@@ -97,7 +97,7 @@ def _placed(rules: Sequence[Rule]) -> tuple[list[tuple[Rule, Instrument]], int]:
     return [each for each in placed if each[1].token in kept], len(tokens) - len(kept)
 
 
-def _preview(placed: list[tuple[Rule, Instrument]], day_ms: int) -> Preview:
+def _preview(placed: list[tuple[Rule, Instrument]], day_ms: int) -> RulePreview:
     """Raises InputError, StormError, Stopped and RedisError."""
     days = list(prices.days(list({instrument.token: instrument for _, instrument in placed}.values()), day_ms))
     symbols = {day.instrument.symbol for day in days}
@@ -108,7 +108,7 @@ def _preview(placed: list[tuple[Rule, Instrument]], day_ms: int) -> Preview:
         if instrument.symbol in symbols
     ]
     conditions = tuple(rule.model_dump_json(exclude={"id", "user", "state", "revision", "updated_ms"}) for rule in tried)
-    return Preview(day_ms, days, _fired(conditions, _marks(days), tried, days, day_ms), [rule.symbol for rule in tried])
+    return RulePreview(day_ms, days, _fired(conditions, _marks(days), tried, days, day_ms), [rule.symbol for rule in tried])
 
 
 # The same while the form's other fields change, and until the next minute is over.
@@ -135,8 +135,8 @@ def _marks(days: Iterable[Day]) -> tuple[int, ...]:
     return tuple(number for day in days for number in (day.instrument.token, len(day.bars), *day.bars[-1], day.close_e4 or 0))
 
 
-def _chart(found: Preview, rules: Sequence[Rule]) -> None:
-    lines = [Line(rule.price_e4, str(rule.kind), "reference") for rule in rules if KINDS[rule.kind].is_at_price]
+def _chart(found: RulePreview, rules: Sequence[Rule]) -> None:
+    lines = [PriceLine(rule.price_e4, str(rule.kind), "reference") for rule in rules if KINDS[rule.kind].is_at_price]
     marks = [Mark(it.time_ms, it.direction, _clock(it.time_ms)) for it in found.fired[:_MARKS_MAX]]
     chart("preview", found.days[0].bars, lines, marks, height_px=_HEIGHT_PX)
 

@@ -1,4 +1,4 @@
-"""Who may come in where: declared beside each route, and asked by the gate."""
+"""Who may come in where: declared beside each route, and asked by dashboard.web.auth."""
 
 import functools
 import logging
@@ -9,8 +9,9 @@ from enum import StrEnum
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Mount, Route
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dashboard.web.bodies import FORM_MAX_BYTES, limited
 from dashboard.web.html import sentence_page
 from stormalert import model
 from stormalert.errors import StormError
@@ -21,9 +22,9 @@ log = logging.getLogger("stormalert")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Door(StrEnum):
+class AccessRule(StrEnum):
     """ANYBODY: strangers too; SIGNED: whoever has the secret or the signature that the request carries; INSIDE: an application
-    with doors of its own."""
+    with rules of its own."""
 
     ANYBODY = "anybody"
     SIGNED = "signed"
@@ -32,21 +33,26 @@ class Door(StrEnum):
     INSIDE = "inside"
 
 
-class DoorRoute(Route):
+class AccessRoute(Route):
     """`scope`: what a script's token needs to come in; without one, scripts may not."""
 
-    def __init__(self, path: str, handler: Handler, door: Door, method: str = "GET", scope: model.Scope | None = None) -> None:
+    def __init__(
+        self, path: str, handler: Handler, rule: AccessRule, method: str = "GET", scope: model.Scope | None = None
+    ) -> None:
         super().__init__(path, _answered(handler), methods=[method])
-        self.door = door
+        self.rule = rule
         self.scope = scope
 
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().handle(scope, limited(scope, receive, FORM_MAX_BYTES), send)
 
-class DoorMount(Mount):
-    """All below a path; an application that looks at each caller itself, unless another door is said."""
 
-    def __init__(self, path: str, app: ASGIApp, door: Door = Door.INSIDE) -> None:
+class AccessMount(Mount):
+    """All below a path; an application that looks at each caller itself, unless another rule is said."""
+
+    def __init__(self, path: str, app: ASGIApp, rule: AccessRule = AccessRule.INSIDE) -> None:
         super().__init__(path, app)
-        self.door = door
+        self.rule = rule
         # A path with a line break in it is below it too.
         self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
@@ -69,7 +75,7 @@ def _answered(handler: Handler) -> Handler:
     return answered
 
 
-def route_of(routes: Sequence[DoorRoute | DoorMount], scope: Scope) -> DoorRoute | DoorMount | None:
+def route_of(routes: Sequence[AccessRoute | AccessMount], scope: Scope) -> AccessRoute | AccessMount | None:
     """None for what is not ours, such as Streamlit's pages and its websocket."""
     if scope["type"] != "http":
         return None

@@ -1,4 +1,4 @@
-"""Everything passes here first: who is it, may they come in, and is it their own page that asks."""
+"""Every request passes here: who is it, may they come in, and is it their own page that asks."""
 
 import asyncio
 import logging
@@ -11,8 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard import resources
 from dashboard.web import sessions
-from dashboard.web.access_rules import Door, DoorMount, DoorRoute, route_of
-from dashboard.web.bodies import FORM_MAX_BYTES, limited
+from dashboard.web.access_rules import AccessMount, AccessRoute, AccessRule, route_of
 from dashboard.web.html import sentence_page
 from dashboard.web.problems import problem
 from stormalert.access.sessions import SignedIn
@@ -34,10 +33,10 @@ _OTHER_SITE = "This request came from another site's page, so it was not carried
 _ADMINS_ONLY = "Only admins may do this."
 
 
-class Gate:
+class AuthMiddleware:
     """Pure ASGI, so that it guards websockets too; puts who is signed in into the request's state."""
 
-    def __init__(self, app: ASGIApp, routes: Sequence[DoorRoute | DoorMount]) -> None:
+    def __init__(self, app: ASGIApp, routes: Sequence[AccessRoute | AccessMount]) -> None:
         self._app = app
         self._routes = routes
 
@@ -45,13 +44,10 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        send = _hardened(send)
         route = route_of(self._routes, scope)
         # What is not ours is for members.
-        door = Door.ANYBODY if _is_open(scope["path"]) else route.door if route else Door.MEMBER
-        if isinstance(route, DoorRoute):
-            receive = limited(scope, receive, FORM_MAX_BYTES)
-        if door in (Door.ANYBODY, Door.SIGNED):
+        rule = AccessRule.ANYBODY if _is_open(scope["path"]) else route.rule if route else AccessRule.MEMBER
+        if rule in (AccessRule.ANYBODY, AccessRule.SIGNED):
             await self._app(scope, receive, send)
             return
         try:
@@ -63,9 +59,9 @@ class Gate:
             return
         if who and _is_from_another_site(scope, who):
             await _refuse(scope, receive, send, 403, _OTHER_SITE, _CLOSE_NOT_ALLOWED)
-        elif who is None and door is not Door.INSIDE:
+        elif who is None and rule is not AccessRule.INSIDE:
             await _refuse(scope, receive, send, 401, "Sign in first.", _CLOSE_SIGNED_OUT)
-        elif who and door is Door.ADMIN and not who.is_admin:
+        elif who and rule is AccessRule.ADMIN and not who.is_admin:
             await _refuse(scope, receive, send, 403, _ADMINS_ONLY, _CLOSE_NOT_ALLOWED)
         else:
             scope.setdefault("state", {})["signed_in"] = who
@@ -73,18 +69,18 @@ class Gate:
 
 
 def signed_in(scope: Scope) -> SignedIn:
-    """Who it is, behind a door for members."""
+    """Who it is, behind a rule for members."""
     found = scope["state"]["signed_in"]
     assert isinstance(found, SignedIn)
     return found
 
 
-def _find(scope: Scope, route: DoorRoute | DoorMount | None) -> SignedIn | None:
+def _find(scope: Scope, route: AccessRoute | AccessMount | None) -> SignedIn | None:
     kind, _, bearer = sessions.header_of(scope, "authorization").partition(" ")
     if kind.lower() != "bearer":
         return sessions.find(sessions.cookies_of(scope))
     who = resources.sessions().find_script(bearer.strip())
-    if who is None or isinstance(route, DoorMount):
+    if who is None or isinstance(route, AccessMount):
         return who
     return who if route and route.scope and who.session.allows(route.scope) else None
 
@@ -134,15 +130,3 @@ def _renewing(send: Send, scope: Scope, who: SignedIn) -> Send:
         await send(message)
 
     return send_with_cookie
-
-
-def _hardened(send: Send) -> Send:
-    async def send_with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            headers.setdefault("X-Content-Type-Options", "nosniff")
-            headers.setdefault("X-Frame-Options", "DENY")
-            headers.setdefault("Referrer-Policy", "same-origin")
-        await send(message)
-
-    return send_with_headers

@@ -32,7 +32,7 @@ class Problem(BaseModel):
     errors: list[Found] = Field(default=[], description="each thing that is wrong, where there are several")
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """Ends a request with a problem."""
 
     def __init__(self, status: int, detail: str, errors: Sequence[Found] = (), headers: Headers = None) -> None:

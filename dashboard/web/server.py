@@ -1,4 +1,4 @@
-"""The dashboard as one ASGI app: Streamlit's pages, our routes beside them, the gate around both."""
+"""The dashboard as one ASGI app: Streamlit's pages, our routes beside them, the middleware around both."""
 
 import asyncio
 import hashlib
@@ -19,9 +19,10 @@ from dashboard.api import make_api
 from dashboard.channels import callbacks, unsubscribe
 from dashboard.system.queue_board import pass_on
 from dashboard.web import health, kite, pages
-from dashboard.web.access_rules import Door, DoorMount, DoorRoute
-from dashboard.web.auth import Gate
+from dashboard.web.access_rules import AccessMount, AccessRoute, AccessRule
+from dashboard.web.auth import AuthMiddleware
 from dashboard.web.files import Files
+from dashboard.web.headers import SecurityHeaders
 from stormalert import asgi, logs
 from stormalert.config.settings import Settings
 from stormalert.errors import StormError
@@ -30,7 +31,7 @@ from stormalert.notify import queue_board
 from stormalert.process import Heartbeat
 
 SCRIPT = Path(__file__).parents[1] / "main.py"
-# Each opens by its own address; /admin has another door.
+# Each opens by its own address; /admin has another rule.
 PAGES = ("rules", "alerts", "instrument", "backtest", "channels", "settings")
 # Read by us: Streamlit would look for it in the directory that the process happens to be started in.
 LOOK = Path(__file__).parents[2] / ".streamlit" / "config.toml"
@@ -38,35 +39,35 @@ LOOK = Path(__file__).parents[2] / ".streamlit" / "config.toml"
 LAST_ANSWERS_S = 1
 
 
-def routes() -> list[DoorRoute | DoorMount]:
+def routes() -> list[AccessRoute | AccessMount]:
     """All that is ours; everything else is Streamlit's."""
     return [
-        DoorRoute("/login", sign_in.get_login, Door.ANYBODY),
-        DoorRoute("/login", sign_in.post_login, Door.ANYBODY, "POST"),
-        DoorRoute("/login/code", sign_in.post_code, Door.ANYBODY, "POST"),
-        DoorRoute("/login/enrol", sign_in.post_enrolment, Door.ANYBODY, "POST"),
-        DoorRoute("/logout", sign_in.post_logout, Door.MEMBER, "POST"),
-        DoorRoute("/logout", sign_in.get_logout, Door.MEMBER),
-        DoorRoute("/join/{token}", one_time_links.get_join, Door.SIGNED),
-        DoorRoute("/join/{token}", one_time_links.post_join, Door.SIGNED, "POST"),
-        DoorRoute("/reset/{token}", one_time_links.get_reset, Door.SIGNED),
-        DoorRoute("/reset/{token}", one_time_links.post_reset, Door.SIGNED, "POST"),
-        DoorRoute("/kite/login", kite.to_kite, Door.ADMIN),
-        DoorRoute("/kite/callback", kite.from_kite, Door.ADMIN),
-        DoorRoute("/callbacks/twilio/{delivery}", callbacks.status, Door.SIGNED, "POST"),
-        DoorRoute("/callbacks/whatsapp", callbacks.inbound, Door.SIGNED, "POST"),
-        DoorRoute("/unsubscribe/{token}", unsubscribe.ask, Door.SIGNED),
-        DoorRoute("/unsubscribe/{token}", unsubscribe.unsubscribe, Door.SIGNED, "POST"),
-        DoorRoute("/healthz", health.healthz, Door.ANYBODY),
-        DoorRoute("/readyz", health.readyz, Door.ANYBODY),
-        DoorRoute("/metrics", metrics.metrics, Door.ADMIN, scope=Scope.READ),
-        DoorMount("/api", make_api()),
-        DoorMount("/assets", Files(), Door.MEMBER),
+        AccessRoute("/login", sign_in.get_login, AccessRule.ANYBODY),
+        AccessRoute("/login", sign_in.post_login, AccessRule.ANYBODY, "POST"),
+        AccessRoute("/login/code", sign_in.post_code, AccessRule.ANYBODY, "POST"),
+        AccessRoute("/login/enrol", sign_in.post_enrolment, AccessRule.ANYBODY, "POST"),
+        AccessRoute("/logout", sign_in.post_logout, AccessRule.MEMBER, "POST"),
+        AccessRoute("/logout", sign_in.get_logout, AccessRule.MEMBER),
+        AccessRoute("/join/{token}", one_time_links.get_join, AccessRule.SIGNED),
+        AccessRoute("/join/{token}", one_time_links.post_join, AccessRule.SIGNED, "POST"),
+        AccessRoute("/reset/{token}", one_time_links.get_reset, AccessRule.SIGNED),
+        AccessRoute("/reset/{token}", one_time_links.post_reset, AccessRule.SIGNED, "POST"),
+        AccessRoute("/kite/login", kite.to_kite, AccessRule.ADMIN),
+        AccessRoute("/kite/callback", kite.from_kite, AccessRule.ADMIN),
+        AccessRoute("/callbacks/twilio/{delivery}", callbacks.status, AccessRule.SIGNED, "POST"),
+        AccessRoute("/callbacks/whatsapp", callbacks.inbound, AccessRule.SIGNED, "POST"),
+        AccessRoute("/unsubscribe/{token}", unsubscribe.ask, AccessRule.SIGNED),
+        AccessRoute("/unsubscribe/{token}", unsubscribe.unsubscribe, AccessRule.SIGNED, "POST"),
+        AccessRoute("/healthz", health.healthz, AccessRule.ANYBODY),
+        AccessRoute("/readyz", health.readyz, AccessRule.ANYBODY),
+        AccessRoute("/metrics", metrics.metrics, AccessRule.ADMIN, scope=Scope.READ),
+        AccessMount("/api", make_api()),
+        AccessMount("/assets", Files(), AccessRule.MEMBER),
         # Where tools look for it first.
-        DoorRoute("/openapi.json", pages.to_openapi, Door.ANYBODY),
-        DoorRoute("/admin", pages.open_page, Door.ADMIN),
-        *(DoorRoute(f"{queue_board.PATH}/{{path:path}}", pass_on, Door.ADMIN, method) for method in ("GET", "POST")),
-        *(DoorRoute(f"/{name}", pages.open_page, Door.MEMBER) for name in PAGES),
+        AccessRoute("/openapi.json", pages.to_openapi, AccessRule.ANYBODY),
+        AccessRoute("/admin", pages.open_page, AccessRule.ADMIN),
+        *(AccessRoute(f"{queue_board.PATH}/{{path:path}}", pass_on, AccessRule.ADMIN, method) for method in ("GET", "POST")),
+        *(AccessRoute(f"/{name}", pages.open_page, AccessRule.MEMBER) for name in PAGES),
     ]
 
 
@@ -86,7 +87,8 @@ def make_app(config: Settings) -> st.App:
     # Streamlit takes those of its servers along.
     logs.adopt("streamlit", "uvicorn", "websockets")
     ours = routes()
-    return st.App(SCRIPT, routes=ours, middleware=[Middleware(Gate, routes=ours)])
+    # The outermost first.
+    return st.App(SCRIPT, routes=ours, middleware=[Middleware(SecurityHeaders), Middleware(AuthMiddleware, routes=ours)])
 
 
 def _cookie_secret(jwt_secret: str) -> str:

@@ -32,7 +32,7 @@ function password(user) {
 }
 
 const roles = JSON.parse(fs.readFileSync(PLACE, "utf8"));
-for (const [user, { why, index = false, ...collections }] of Object.entries(roles)) {
+for (const [user, { why: _why, index = false, ...collections }] of Object.entries(roles)) {
   // Everybody may read which version the store has.
   const rights = { ...collections, meta: `find ${collections.meta ?? ""}`.trim() };
   const privileges = Object.entries(rights).map(([collection, actions]) => ({

@@ -19,11 +19,11 @@ from stormalert.redis import keys
 from stormalert.redis.keys import Backup, Shard
 from stormalert.rules.engine import read_armed, rest
 from stormalert.store import Store, dump
-from stormalert.store.nouns import AUDIT, INSTRUMENTS, SETTINGS, TICKETS
+from stormalert.store.nouns import AUDIT, INSTRUMENTS, ONE_TIME_TOKENS, SETTINGS
 from stormalert.units import format_ist, now_ms
 
 # What a new installation makes by itself before anybody used it.
-OWN = (INSTRUMENTS.name, TICKETS.name, AUDIT.name, SETTINGS.name)
+OWN = (INSTRUMENTS.name, ONE_TIME_TOKENS.name, AUDIT.name, SETTINGS.name)
 
 # An armed rule by the id that its alert will have: shard, instrument, rule and epoch.
 Armed = dict[str, tuple[Shard, int, str, int]]

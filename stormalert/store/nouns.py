@@ -15,10 +15,10 @@ from stormalert.model import (
     Delivery,
     Instrument,
     Mute,
+    OneTimeToken,
     Record,
     Rule,
     Session,
-    Ticket,
     User,
 )
 
@@ -73,7 +73,8 @@ class Noun(Generic[Kept]):
 
 USERS = Noun("users", User, unique="name")
 SESSIONS = Noun("sessions", Session, ("user -created_ms -id", "expires_ms"))
-TICKETS = Noun("tickets", Ticket)
+# Stored under the name that they were given first.
+ONE_TIME_TOKENS = Noun("tickets", OneTimeToken)
 CHANNELS = Noun("channels", Channel, ("user id", "address id"))
 MUTES = Noun("mutes", Mute, ("user id",))
 RULES = Noun("rules", Rule, ("user -updated_ms -id", "updated_ms id", "user symbol id"))
@@ -92,7 +93,7 @@ NOUNS: Mapping[str, Noun[Any]] = {
     for noun in (
         USERS,
         SESSIONS,
-        TICKETS,
+        ONE_TIME_TOKENS,
         CHANNELS,
         MUTES,
         RULES,

@@ -13,11 +13,11 @@ from stormalert.model import (
     DeliveryState,
     Instrument,
     Mute,
+    OneTimeToken,
     Rule,
     RuleFilter,
     RuleState,
     Session,
-    Ticket,
     User,
 )
 from stormalert.store import dump
@@ -32,10 +32,10 @@ from stormalert.store.nouns import (
     INSTRUMENTS,
     MUTES,
     NOUNS,
+    ONE_TIME_TOKENS,
     RULES,
     SESSIONS,
     SETTINGS,
-    TICKETS,
     USERS,
     WATCHLISTS,
     Noun,
@@ -95,7 +95,7 @@ class Store:
             self._db.save_in_order(RULES, [rule.model_copy(update={"state": RuleState.DELETED}) for rule in rules])
             while self._remove_alerts(theirs, "", AT_ONCE) == AT_ONCE:
                 pass
-            for noun in (CHANNELS, MUTES, SESSIONS, TICKETS, WATCHLISTS):
+            for noun in (CHANNELS, MUTES, SESSIONS, ONE_TIME_TOKENS, WATCHLISTS):
                 self._db.remove(noun, theirs)
             # The user last: whoever finds the account still there knows that this has to be done again.
             self._db.remove(USERS, [Where("id", "=", user_id)])
@@ -117,19 +117,19 @@ class Store:
         """Whether it was there."""
         return self._db.remove(SESSIONS, [Where("id", "=", session_id)]) == 1
 
-    def save_ticket(self, ticket: Ticket) -> None:
-        self._db.put(TICKETS, [ticket])
+    def save_one_time_token(self, token: OneTimeToken) -> None:
+        self._db.put(ONE_TIME_TOKENS, [token])
 
-    def ticket(self, ticket_id: str) -> Ticket | None:
-        return self._db.get(TICKETS, ticket_id)
+    def one_time_token(self, token_id: str) -> OneTimeToken | None:
+        return self._db.get(ONE_TIME_TOKENS, token_id)
 
-    def tickets(self) -> list[Ticket]:
+    def one_time_tokens(self) -> list[OneTimeToken]:
         """Newest first, expired ones too."""
-        return self._db.find(TICKETS, order="-created_ms -id")
+        return self._db.find(ONE_TIME_TOKENS, order="-created_ms -id")
 
-    def take_ticket(self, ticket_id: str) -> Ticket | None:
-        """The ticket, for whoever asks first; it is gone then."""
-        return self._db.take(TICKETS, ticket_id)
+    def take_one_time_token(self, token_id: str) -> OneTimeToken | None:
+        """The token, for whoever asks first; it is gone then."""
+        return self._db.take(ONE_TIME_TOKENS, token_id)
 
     # Rules.
 
@@ -371,7 +371,7 @@ class Store:
 
     def forget(self, before_ms: int, audit_before_ms: int, limit: int = 1_000) -> int:
         """Deletes what is older: alerts with their deliveries and deleted rules (by `before_ms`), entries of the audit log (by
-        `audit_before_ms`), and what expired before now: sessions and tickets. At most `limit` of each, oldest first.
+        `audit_before_ms`), and what expired before now: sessions and one-time tokens. At most `limit` of each, oldest first.
 
         Returns how many in all, so that the caller goes on until it is 0.
         """
@@ -382,7 +382,7 @@ class Store:
                 + self._sweep(RULES, [is_deleted, Where("updated_ms", "<", before_ms)], "updated_ms", limit)
                 + self._sweep(AUDIT, [Where("time_ms", "<", audit_before_ms)], "time_ms", limit)
                 + self._sweep(SESSIONS, [has_expired], "expires_ms", limit)
-                + self._sweep(TICKETS, [has_expired], "expires_ms", limit)
+                + self._sweep(ONE_TIME_TOKENS, [has_expired], "expires_ms", limit)
             )
 
     # For backups.
@@ -415,7 +415,7 @@ class Store:
 
     def _sweep(
         self,
-        noun: Noun[Rule] | Noun[AuditEntry] | Noun[Session] | Noun[Ticket],
+        noun: Noun[Rule] | Noun[AuditEntry] | Noun[Session] | Noun[OneTimeToken],
         where: Sequence[Condition],
         order: str,
         limit: int,

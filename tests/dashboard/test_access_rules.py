@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from dashboard.api import ROUTERS, make_api
 from dashboard.api.guard import Guarded
-from dashboard.web.access_rules import Door, DoorMount, DoorRoute
+from dashboard.web.access_rules import AccessMount, AccessRoute, AccessRule
 from dashboard.web.server import routes
 from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.config import overrides
@@ -24,10 +24,10 @@ from stormalert.model import (
     DeliveryState,
     Mute,
     MuteScope,
+    OneTimeToken,
+    OneTimeTokenKind,
     Role,
     Scope,
-    Ticket,
-    TicketKind,
     User,
 )
 from stormalert.redis import keys
@@ -206,8 +206,8 @@ def seed(rig: Rig) -> None:
     store.save_session(a_session("s-mina", user="u-mina"))
     store.save_mute(Mute.of("u-mina", MuteScope.ALL))
     now = now_ms()
-    store.save_ticket(
-        Ticket(id="ticket", kind=TicketKind.INVITATION, made_by="u-asha", created_ms=now, expires_ms=now + 60_000)
+    store.save_one_time_token(
+        OneTimeToken(id="ticket", kind=OneTimeTokenKind.INVITATION, made_by="u-asha", created_ms=now, expires_ms=now + 60_000)
     )
     overrides.forget(store, "TWILIO_SID")
     with sessions(store, rig.redis_url, JWT_SECRET)._client as client:
@@ -230,11 +230,11 @@ def test_a_route_that_does_not_say_who_may_call_it_cannot_be_made() -> None:
         make_api().get("/open")(lambda: None)
 
 
-def test_all_that_is_ours_beside_the_pages_has_a_door() -> None:
-    doors = {(route.path, route.door) for route in routes()}
-    assert all(isinstance(route, DoorRoute | DoorMount) for route in routes())
+def test_all_that_is_ours_beside_the_pages_has_a_rule() -> None:
+    rules = {(route.path, route.rule) for route in routes()}
+    assert all(isinstance(route, AccessRoute | AccessMount) for route in routes())
     # Whatever is added for strangers is added here too.
-    assert {path for path, door in doors if door is Door.ANYBODY} == {
+    assert {path for path, rule in rules if rule is AccessRule.ANYBODY} == {
         "/login",
         "/login/code",
         "/login/enrol",
@@ -242,11 +242,11 @@ def test_all_that_is_ours_beside_the_pages_has_a_door() -> None:
         "/readyz",
         "/openapi.json",
     }
-    assert {path for path, door in doors if door is Door.SIGNED} == {
+    assert {path for path, rule in rules if rule is AccessRule.SIGNED} == {
         "/join/{token}", "/reset/{token}", "/callbacks/twilio/{delivery}", "/callbacks/whatsapp", "/unsubscribe/{token}",
     }  # fmt: skip
-    assert {path for path, door in doors if door is Door.INSIDE} == {"/api"}
-    assert {name for name, route in declared() if route.door is Door.ANYBODY} == {
+    assert {path for path, rule in rules if rule is AccessRule.INSIDE} == {"/api"}
+    assert {name for name, route in declared() if route.rule is AccessRule.ANYBODY} == {
         "POST /auth/login", "POST /auth/join", "POST /auth/reset",
     }  # fmt: skip
 
@@ -284,7 +284,7 @@ def test_another_members_bulk_changes_nothing(rig: Rig, ask: Callable[[str, Case
 @pytest.mark.parametrize(("name", "route"), declared(), ids=[name for name, _ in declared()])
 def test_a_scripts_token_needs_the_declared_scope(rig: Rig, name: str, route: Guarded) -> None:
     """An admin's tokens with each scope but the right one are refused, before anything is looked at."""
-    if route.door is Door.ANYBODY:
+    if route.rule is AccessRule.ANYBODY:
         assert route.scope is None
         return
     method, _, path = name.partition(" ")
@@ -331,7 +331,7 @@ async def test_a_redis_that_is_away_is_a_sentence_on_every_page_of_ours() -> Non
     async def handler(_request: Request) -> Response:
         raise RedisConnectionError("no answer")
 
-    page = DoorRoute("/page", handler, Door.ANYBODY)
+    page = AccessRoute("/page", handler, AccessRule.ANYBODY)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(Starlette(routes=[page])), base_url="http://x") as client:
         answer = await client.get("/page")
     assert answer.status_code == 503

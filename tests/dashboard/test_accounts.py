@@ -18,7 +18,7 @@ from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.config import policy
 from stormalert.config.policy import Plan, Policy, SecondFactor
 from stormalert.errors import InputError
-from stormalert.model import AuditEntry, Role, RuleState, TicketKind, User
+from stormalert.model import AuditEntry, OneTimeTokenKind, Role, RuleState, User
 from stormalert.notify import preferences
 from stormalert.notify.preferences import Loudness, RulePreferences
 from stormalert.redis import keys
@@ -98,7 +98,7 @@ def test_the_first_admin_comes_in_by_a_link_that_is_good_once(redis_url: str, tm
         assert post_login(visitor, "asha", NEW).status_code == 303
         asha = rig.store.user_by_name("asha")
         assert asha and asha.role is Role.ADMIN
-        assert rig.store.tickets() == []
+        assert rig.store.one_time_tokens() == []
 
 
 def test_a_link_for_the_first_admin_is_void_when_there_is_one(redis_url: str, tmp_path: Any) -> None:
@@ -127,7 +127,7 @@ def test_an_invitation_makes_one_account_of_its_role_and_plan(rig: Rig) -> None:
         assert ravi.get("/api/admin/users").status_code == 403
     user = rig.store.user_by_name("ravi")
     assert user and ("account made" in {action for _, action, _ in audit(rig, 5)})
-    assert [it for it in rig.store.tickets() if it.kind is TicketKind.INVITATION] == []
+    assert [it for it in rig.store.one_time_tokens() if it.kind is OneTimeTokenKind.INVITATION] == []
 
 
 def test_a_name_that_is_taken_does_not_use_the_invitation_up(rig: Rig) -> None:
@@ -164,10 +164,10 @@ def test_a_link_for_a_new_password_stays_good_when_the_account_changed_at_the_sa
     monkeypatch.setattr(one_time_links, "hash_password", change_meanwhile)
     with closing(open_store("", tmp_path / "store.sqlite3")) as store:
         store.save_user(User(id="u1", name="mina", password_hash="x", created_ms=1))
-        ticket, link = one_time_links.make(store, TicketKind.RESET, "u-asha", user="u1")
+        token, link = one_time_links.make(store, OneTimeTokenKind.RESET, "u-asha", user="u1")
         with pytest.raises(InputError, match=r"^The account changed at the same moment; set the password once more\.$"):
-            one_time_links.reset(store, ticket, NEW)
-        assert one_time_links.find(store, link.rpartition("/")[2], TicketKind.RESET) == ticket
+            one_time_links.reset(store, token, NEW)
+        assert one_time_links.find(store, link.rpartition("/")[2], OneTimeTokenKind.RESET) == token
         user = store.user("u1")
         assert user and (user.plan, user.password_hash) == ("pro", "x")
 

@@ -1,13 +1,14 @@
 """What is said of one alert."""
 
 from datetime import datetime
+from itertools import starmap
 
 import pytest
 
 from dashboard.alerts import facts
-from dashboard.alerts.facts import DeliveryHistory, Step
+from dashboard.alerts.facts import DeliveryHistory, HistoryStep
 from dashboard.alerts.listing import asked_cursor, asked_rule, moment_ms
-from dashboard.chart import Line, levels
+from dashboard.chart import PriceLine, levels
 from dashboard.rules.status import RuleStatus
 from stormalert import words
 from stormalert.model import ChannelKind, DeliveryState, Direction, Kind
@@ -46,9 +47,9 @@ def test_an_alert_says_from_where_it_was_measured_and_how_far_it_went() -> None:
         ("Asked for", "1 %"), ("Within", "5 min"),
     ]  # fmt: skip
     assert facts.lines(rolling) == [
-        Line(13_845_500, "Fired", "down"),
-        Line(13_860_000, "Threshold", "down"),
-        Line(14_000_000, "High of 5 min", "reference"),
+        PriceLine(13_845_500, "Fired", "down"),
+        PriceLine(13_860_000, "Threshold", "down"),
+        PriceLine(14_000_000, "High of 5 min", "reference"),
     ]
 
 
@@ -61,7 +62,7 @@ def test_a_move_is_rounded_as_messages_round_it() -> None:
 def test_a_level_is_its_own_reference_and_has_no_percent() -> None:
     level = an_alert(kind=Kind.LEVEL, percent_e2=0, direction=Direction.UP, reference_e4=14_000_000, price_e4=14_000_000)
     assert [name for name, _ in facts.facts(level)] == ["Level", "Fires from", "Price", "Moved"]
-    assert facts.lines(level) == [Line(14_000_000, "Fired", "up")]
+    assert facts.lines(level) == [PriceLine(14_000_000, "Fired", "up")]
 
 
 def test_each_channel_says_in_order_of_time_what_became_of_the_message() -> None:
@@ -77,17 +78,14 @@ def test_each_channel_says_in_order_of_time_what_became_of_the_message() -> None
     read = read.moved({"state": DeliveryState.SENT, "updated_ms": 1_800})
     read = read.moved({"state": DeliveryState.READ, "updated_ms": 5_000})
     found = facts.histories(alert, [failed, read], channels)
-    gone = DeliveryHistory("Webhook", "https://a.example/x", "absent", (Step(0, "not sent: it was off (gone)"),))
+    gone = DeliveryHistory("Webhook", "https://a.example/x", "absent", (HistoryStep(0, "not sent: it was off (gone)"),))
+    brought = [(999, "queued"), (1_800, "sent, 0.8 s after the tick"), (5_000, "read")]
+    failure = [(1_000, "queued: timed out"), (9_000, "failed: gave up: timed out"), (0, "2 attempts in all")]
     assert found == [
-        DeliveryHistory(
-            "Telegram",
-            "42",
-            "read",
-            (Step(999, "queued"), Step(1_800, "sent, 0.8 s after the tick"), Step(5_000, "read")),
-        ),
+        DeliveryHistory("Telegram", "42", "read", tuple(starmap(HistoryStep, brought))),
         DeliveryHistory(
             "E-mail", "asha@example.com", "failed",
-            (Step(1_000, "queued: timed out"), Step(9_000, "failed: gave up: timed out"), Step(0, "2 attempts in all")),
+            tuple(starmap(HistoryStep, failure)),
         ),
         gone,
     ]  # fmt: skip
@@ -100,7 +98,7 @@ def test_what_waits_says_until_when_and_why() -> None:
     parked = a_delivery().moved({"due_ms": due_ms, "reason": "quiet hours", "updated_ms": 2_000})
     (history,) = facts.histories(an_alert(), [parked], [])
     assert history.steps == (
-        Step(1_000, "queued"), Step(2_000, "waits: quiet hours"), Step(0, f"due {words.clock(due_ms)}"),
+        HistoryStep(1_000, "queued"), HistoryStep(2_000, "waits: quiet hours"), HistoryStep(0, f"due {words.clock(due_ms)}"),
     )  # fmt: skip
     assert facts.verdict([history]) == "Still on its way: E-mail."
 
@@ -120,7 +118,7 @@ def test_a_stand_in_that_still_waits_is_not_one_that_did_not_send(states: list[s
 
 def test_what_was_stored_before_deliveries_had_a_past_still_begins_with_its_queue() -> None:
     (history,) = facts.histories(an_alert(), [a_delivery(state=DeliveryState.SENT, updated_ms=1_500)], [])
-    assert history.steps == (Step(1_000, "queued"), Step(1_500, "sent, 0.5 s after the tick"))
+    assert history.steps == (HistoryStep(1_000, "queued"), HistoryStep(1_500, "sent, 0.5 s after the tick"))
 
 
 def test_without_a_channel_it_says_where_to_add_one() -> None:
@@ -139,11 +137,11 @@ def test_a_chart_has_the_nearest_of_ones_rules_and_what_they_measure_from() -> N
         "r2": RuleStatus("armed", price="1400.00", triggers=[At("up", "1500.00", "1500.00")]),
     }
     assert levels.lines([rolling, level], statuses) == [
-        Line(13_900_000, "Low of 5 min", "reference"),
-        Line(14_100_000, "High of 5 min", "reference"),
-        Line(14_178_000, "Rises 2 % within 5 min", "up"),
-        Line(13_818_000, "Falls 2 % within 5 min", "down"),
-        Line(15_000_000, "Rises to ₹1,500.00", "up"),
+        PriceLine(13_900_000, "Low of 5 min", "reference"),
+        PriceLine(14_100_000, "High of 5 min", "reference"),
+        PriceLine(14_178_000, "Rises 2 % within 5 min", "up"),
+        PriceLine(13_818_000, "Falls 2 % within 5 min", "down"),
+        PriceLine(15_000_000, "Rises to ₹1,500.00", "up"),
     ]
 
 

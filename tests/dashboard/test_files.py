@@ -1,11 +1,17 @@
 """Files that pages need beside their own."""
 
+import re
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from dashboard.web.files import FOLDER
+from dashboard.web.server import LOOK
 
 from .conftest import Rig
 
+ROOT = Path(__file__).parents[2]
 CHARTS = "/assets/lightweight-charts-5.2.1.mjs"
 
 
@@ -35,3 +41,26 @@ def test_nothing_else_is_to_be_had_that_way(rig: Rig, path: str) -> None:
         answer = mina.get(f"{rig.url}/assets/{path}", extensions={"target": f"/assets/{path}".encode()})
     # Streamlit refuses dots and zeros before we see them.
     assert answer.status_code in (400, 404)
+
+
+def test_what_scripts_load_is_there() -> None:
+    scripts = [path for pattern in ("*.js", "*.mjs") for path in (ROOT / "dashboard").rglob(pattern)]
+    ours = [path for path in scripts if not path.name.startswith("lightweight-charts")]
+    loaded = {path: re.findall(r'"(?:/assets/)?((?:\.\.?/)*[\w-][\w./-]*\.mjs)"', path.read_text()) for path in ours}
+    assert {"elements.mjs", "live/prices.mjs", "../formats.mjs"} <= {name for names in loaded.values() for name in names}
+    for path, names in loaded.items():
+        for name in names:
+            folder = path.parent if name.startswith(".") else FOLDER
+            assert (folder / name).is_file(), f"{path.name} loads {name}"
+
+
+def test_the_theme_and_streamlit_have_the_same_colours() -> None:
+    theirs = tomllib.loads(LOOK.read_text())["theme"]
+    ours = dict(re.findall(r"--([\w-]+): light-dark\((#\w{6}, #\w{6})\)", (FOLDER / "theme.css").read_text()))
+    for name, option in (
+        ("ink", "textColor"),
+        ("ground", "backgroundColor"),
+        ("panel", "secondaryBackgroundColor"),
+        ("border", "borderColor"),
+    ):
+        assert ours[name] == f"{theirs['light'][option]}, {theirs['dark'][option]}", name

@@ -122,7 +122,7 @@ def test_another_sites_link_does_not_start_a_login(admin: httpx.Client, site: st
     ("missing", "sentence"),
     [
         ("KITE_API_KEY", "There is no Kite API key: set KITE_API_KEY and KITE_API_SECRET on the Admin page."),
-        ("STORM_MASTER_SECRET", "Kite&#x27;s token cannot be kept safe: set STORM_MASTER_SECRET, then start StormAlert again."),
+        ("STORM_MASTER_SECRET", "Kite&#39;s token cannot be kept safe: set STORM_MASTER_SECRET, then start StormAlert again."),
     ],
 )
 def test_without_its_settings_the_login_says_which_one_is_missing(

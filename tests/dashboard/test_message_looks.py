@@ -11,7 +11,7 @@ def shown(text: str) -> dict[str, str]:
     """What stands on each paper, with its markup."""
     html = looks(text, "StormAlert <alerts@storm.example>")
     return dict(
-        re.findall(r'<div class="paper (\w+)" style="[^"]+">(.*?)</div>(?:<div class="buttons">|</figure>)', html, re.DOTALL)
+        re.findall(r'<div class="paper (\w+)" style="[^"]+">(.*?)</div>\s*(?:<div class="buttons">|</figure>)', html, re.DOTALL)
     )
 
 

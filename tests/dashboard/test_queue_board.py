@@ -69,7 +69,7 @@ def test_nobody_else_gets_as_far_as_the_board(boarded: Rig, path: str) -> None:
 def test_what_changes_the_queue_must_come_from_the_boards_own_page(boarded: Rig) -> None:
     path = f"{PATH}/queue/deliveries/queued/empty"
     with boarded.sign_in("asha") as admin:
-        # The board's own check: the dashboard's gate lets a request without an origin through.
+        # The board's own check: the dashboard's lets a request without an origin through.
         assert admin.post(path).status_code == 403
         assert admin.post(path, headers={"Origin": "https://evil.example"}).status_code == 403
         assert admin.get(path).status_code == 405

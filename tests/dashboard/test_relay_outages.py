@@ -93,7 +93,7 @@ def _told(frames: list[Frame], token: int) -> list[object] | None:
 
 
 async def test_a_redis_that_hangs_is_told_before_the_page_gives_up(mortal: Mortal, rig: RelayRig) -> None:
-    # live.js counts the relay itself as lost after five seconds of silence.
+    # The page counts the relay itself as lost after five seconds of silence.
     user = rig.user()
     async with rig.page(user) as page:
         await page.next("status", where=lambda frame: not is_away(frame))

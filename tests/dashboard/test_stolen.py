@@ -75,9 +75,9 @@ def test_what_was_stolen_opens_nothing(rig: Rig) -> None:
         assert stored
     with rig.sign_in("asha") as admin:
         admin.post("/api/admin/users/u-mina/reset")
-    (ticket,) = [it for it in rig.store.tickets() if it.user == "u-mina"]
+    (token,) = [it for it in rig.store.one_time_tokens() if it.user == "u-mina"]
     with rig.visitor() as thief:
         thief.cookies.set(REFRESH_COOKIE, f"{sid}.{stored.refresh_digest}")
         assert thief.get("/api/auth/me").status_code == 401
-        assert thief.get(f"/reset/{ticket.id}").status_code == 410
-    rig.store.take_ticket(ticket.id)
+        assert thief.get(f"/reset/{token.id}").status_code == 410
+    rig.store.take_one_time_token(token.id)

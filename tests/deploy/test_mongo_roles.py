@@ -197,7 +197,7 @@ def asked_of_mongo() -> dict[str, Rights]:
     asked: dict[str, Rights] = {}
     with serve() as server:
         store = open_store(f"mongodb://{server.host}/storm", Path("unused"))
-        server.answers["findAndModify"]["value"] |= mongo_query.document(nouns.TICKETS, records.a_ticket())
+        server.answers["findAndModify"]["value"] |= mongo_query.document(nouns.ONE_TIME_TOKENS, records.a_one_time_token())
         for method, calls in CALLS.items():
             server.commands.clear()
             server.answers["find"] = FOUND.get(method, found())

@@ -58,7 +58,7 @@ def test_buttons_of_the_outbox_can_be_pressed_and_links_lead_only_to_the_web(san
     assert status == 200
     _, page = sandbox.call("GET", "/outbox")
     number = answer["result"]["message_id"]
-    assert f'data-message="{number}" data-press="&quot;x">&lt;Snooze&gt;</button>' in page
+    assert f'data-message="{number}" data-press="&#34;x">&lt;Snooze&gt;</button>' in page
     assert '<a href="https://kite.example/a"' in page
     assert "javascript:" not in page
     assert 'name="chat_id" value="7"' in page

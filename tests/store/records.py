@@ -14,12 +14,12 @@ from stormalert.model import (
     Kind,
     Mute,
     MuteScope,
+    OneTimeToken,
+    OneTimeTokenKind,
     Repeat,
     Rule,
     Session,
     SessionKind,
-    Ticket,
-    TicketKind,
     User,
 )
 
@@ -102,6 +102,6 @@ def a_session(session_id: str = "s1", **fields: Any) -> Session:
     return Session(**usual | fields)
 
 
-def a_ticket(ticket_id: str = "t1", **fields: Any) -> Ticket:
-    usual = {"id": ticket_id, "kind": TicketKind.INVITATION, "made_by": "u1", "created_ms": 1, "expires_ms": 2**42}
-    return Ticket(**usual | fields)
+def a_one_time_token(token_id: str = "t1", **fields: Any) -> OneTimeToken:
+    usual = {"id": token_id, "kind": OneTimeTokenKind.INVITATION, "made_by": "u1", "created_ms": 1, "expires_ms": 2**42}
+    return OneTimeToken(**usual | fields)

@@ -33,9 +33,9 @@ from tests.store.records import (
     a_channel,
     a_delivery,
     a_mute,
+    a_one_time_token,
     a_rule,
     a_session,
-    a_ticket,
     a_user,
     an_alert,
     an_entry,
@@ -793,13 +793,13 @@ def test_a_session_is_there_until_it_is_deleted(store: Store) -> None:
     assert store.session("s1") is None
 
 
-def test_a_ticket_is_for_whoever_takes_it_first(store: Store) -> None:
-    store.save_ticket(a_ticket("t1", role=Role.ADMIN))
-    store.save_ticket(a_ticket("t2", created_ms=2))
-    assert [it.id for it in store.tickets()] == ["t2", "t1"]
-    taken = [it for it in _at_once(lambda _: store.take_ticket("t1")) if it]
-    assert taken == [a_ticket("t1", role=Role.ADMIN)]
-    assert store.ticket("t1") is None and store.ticket("t2") == a_ticket("t2", created_ms=2)
+def test_a_one_time_token_is_for_whoever_takes_it_first(store: Store) -> None:
+    store.save_one_time_token(a_one_time_token("t1", role=Role.ADMIN))
+    store.save_one_time_token(a_one_time_token("t2", created_ms=2))
+    assert [it.id for it in store.one_time_tokens()] == ["t2", "t1"]
+    taken = [it for it in _at_once(lambda _: store.take_one_time_token("t1")) if it]
+    assert taken == [a_one_time_token("t1", role=Role.ADMIN)]
+    assert store.one_time_token("t1") is None and store.one_time_token("t2") == a_one_time_token("t2", created_ms=2)
 
 
 # Alerts that are looked for.
@@ -901,15 +901,15 @@ def test_what_is_too_old_is_forgotten_some_at_a_time(store: Store) -> None:
     store.save_rule(a_rule("r2"))
     store.save_session(a_session("s1", expires_ms=1))
     store.save_session(a_session("s2"))
-    store.save_ticket(a_ticket("t1", expires_ms=1))
-    store.save_ticket(a_ticket("t2"))
-    # Two alerts, two entries, a session and a ticket; then one of each; then nothing is left.
+    store.save_one_time_token(a_one_time_token("t1", expires_ms=1))
+    store.save_one_time_token(a_one_time_token("t2"))
+    # Two alerts, two entries, a session and a one-time token; then one of each; then nothing is left.
     assert [store.forget(3, 3, limit=2) for _ in range(3)] == [6, 2, 0]
     assert [it.id for it in store.alerts_of("u1")] == ["a4", "a3"]
     assert store.deliveries_of("a2") == [] and len(store.deliveries_of("a3")) == 1
     assert [it.id for it in store.audit()] == ["e4", "e3"]
     assert store.session("s1") is None and store.session("s2")
-    assert [it.id for it in store.tickets()] == ["t2"]
+    assert [it.id for it in store.one_time_tokens()] == ["t2"]
     assert store.rule("r1") is not None
     assert store.forget(now_ms() + 10_000, 0) == 3
     assert store.rule("r1") is None and store.rule("r2")
@@ -923,13 +923,13 @@ def test_of_a_user_who_is_erased_nothing_stays_but_the_audit_log(store: Store) -
         store.save_mute(a_mute(user=user))
         store.save_watchlist(user, [INFY])
         store.save_session(a_session(f"s{user}", user=user))
-        store.save_ticket(a_ticket(f"t{user}", user=user))
+        store.save_one_time_token(a_one_time_token(f"t{user}", user=user))
         store.record_fired([an_alert(f"a{user}", user=user)], [a_delivery(f"a{user}-c", alert=f"a{user}", user=user)])
         store.record_audit(an_entry(f"e{user}", user=user))
     store.erase_user("u1")
     assert store.user("u1") is None and store.user_by_name("u1") is None
     assert (store.rules_of("u1"), store.channels_of("u1"), store.mutes_of("u1", 0), store.watchlist("u1")) == ([], [], [], [])
-    assert (store.alerts_of("u1"), store.deliveries_of("au1"), store.sessions_of("u1"), store.ticket("tu1")) == (
+    assert (store.alerts_of("u1"), store.deliveries_of("au1"), store.sessions_of("u1"), store.one_time_token("tu1")) == (
         [],
         [],
         [],
@@ -939,7 +939,7 @@ def test_of_a_user_who_is_erased_nothing_stays_but_the_audit_log(store: Store) -
     # The engine still has to hear of it.
     assert [it.state for it in store.rules_changed(0) if it.user == "u1"] == [RuleState.DELETED]
     assert store.user("u2") and store.rules_of("u2") and store.channels_of("u2") and store.watchlist("u2") == [INFY]
-    assert store.mutes_of("u2", 0) and store.sessions_of("u2") and store.ticket("tu2") and store.deliveries_of("au2")
+    assert store.mutes_of("u2", 0) and store.sessions_of("u2") and store.one_time_token("tu2") and store.deliveries_of("au2")
 
 
 def test_rules_are_counted_without_the_deleted_ones(store: Store) -> None:

@@ -41,9 +41,9 @@ erase_user: users, by id
 session: sessions, by id
 sessions_of: sessions, by user -created_ms -id
 delete_session: sessions, by id
-ticket: tickets, by id
-tickets: tickets, all, sorted
-take_ticket: tickets, by id
+one_time_token: tickets, by id
+one_time_tokens: tickets, all, sorted
+take_one_time_token: tickets, by id
 save_rule: rules, by updated_ms id
 save_rules: rules, by updated_ms id
 rule: rules, by id

@@ -13,14 +13,14 @@ _HERE = Path(__file__).parent
 _mount = v2.component("rules", js=(_HERE / "rows.js").read_text(), css=(_HERE / "rows.css").read_text())
 
 
-class Marks(NamedTuple):
+class MarkedRows(NamedTuple):
     """Ids: of the marked rows, and of the one that is to be opened, empty when none is."""
 
     marked: frozenset[str]
     opened: str
 
 
-def rule_rows(rows: Sequence[dict[str, str]], key: str) -> Marks:
+def rule_rows(rows: Sequence[dict[str, str]], key: str) -> MarkedRows:
     """`rows` as `dashboard.rules.status.row` makes them. Another key is another table, without marks."""
     found = _mount(
         key=key,
@@ -29,4 +29,4 @@ def rule_rows(rows: Sequence[dict[str, str]], key: str) -> Marks:
         on_marked_change=lambda: None,
         on_opened_change=lambda: None,
     )
-    return Marks(frozenset(found.get("marked") or ()), found.get("opened") or "")
+    return MarkedRows(frozenset(found.get("marked") or ()), found.get("opened") or "")
