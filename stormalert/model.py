@@ -21,8 +21,8 @@ USUAL_COOLDOWN_MS = MINUTE_MS
 # Longer than a session, so that a day rule fires once a day.
 DAY_COOLDOWN_MS = 8 * HOUR_MS
 COOLDOWN_MAX_MS = 7 * 24 * HOUR_MS
-# A stand-in that waited longer would bring old news.
-STAND_IN_MAX_MIN = 45
+# A fallback channel that waited longer would bring old news.
+FALLBACK_MAX_MIN = 45
 DAY_MIN = 24 * 60
 # Of a delivery's past.
 STEPS_MAX = 20
@@ -347,7 +347,7 @@ class Channel(Record):
     # The channel that comes first: this one gets an alert only if that one's message is not so far after some minutes.
     stands_in_for: Id | Literal[""] = ""
     stands_in_unless: DeliveryState = DeliveryState.READ
-    stands_in_after_min: int = Field(default=5, ge=1, le=STAND_IN_MAX_MIN)
+    stands_in_after_min: int = Field(default=5, ge=1, le=FALLBACK_MAX_MIN)
     revision: int = 0
 
     @property

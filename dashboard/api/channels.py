@@ -12,7 +12,7 @@ from dashboard.channels import book, order
 from dashboard.web.access_rules import Door
 from stormalert.access.sessions import SignedIn
 from stormalert.errors import InputError
-from stormalert.model import STAND_IN_MAX_MIN, Channel, ChannelKind, DeliveryState, QuietHours, Scope, sentences
+from stormalert.model import FALLBACK_MAX_MIN, Channel, ChannelKind, DeliveryState, QuietHours, Scope, sentences
 from stormalert.notify import linking, send_requests
 from stormalert.notify.linking import Linking
 from stormalert.notify.send_requests import SendKind, SendState
@@ -38,10 +38,10 @@ class ChangedChannel(Input):
     quiet: Quiet | None = None
     stands_in_for: BodyId | None = Field(None, description="gets an alert only if this channel's message does not get through")
     stands_in_unless: DeliveryState = DeliveryState.READ
-    stands_in_after_min: Annotated[Whole, Field(ge=1, le=STAND_IN_MAX_MIN)] = 5
+    stands_in_after_min: Annotated[Whole, Field(ge=1, le=FALLBACK_MAX_MIN)] = 5
 
 
-class Code(Input):
+class ChannelCode(Input):
     code: Annotated[str, Field(max_length=16)]
 
 
@@ -105,7 +105,7 @@ def send_code(who: Who, channel: RecordId) -> Errand:
 
 
 @router.post("/{channel}/verify", **door(Door.MEMBER, Scope.WRITE, 404))
-def verify_channel(who: Who, channel: RecordId, asked: Code) -> ChannelOut:
+def verify_channel(who: Who, channel: RecordId, asked: ChannelCode) -> ChannelOut:
     """With the code that was sent to it."""
     found = _own(who, channel)
     Linking(resources.thread_redis(), resources.config()).check_code(found, asked.code)
@@ -115,7 +115,7 @@ def verify_channel(who: Who, channel: RecordId, asked: Code) -> ChannelOut:
 @router.post("/{channel}/test", status_code=202, **door(Door.MEMBER, Scope.WRITE, 404, 409))
 def test_channel(who: Who, channel: RecordId) -> Errand:
     """Send a test message to it."""
-    return _ask(book.proven(_own(who, channel)), SendKind.TEST)
+    return _ask(book.verified(_own(who, channel)), SendKind.TEST)
 
 
 @router.get("/{channel}/errands/{errand}", **door(Door.MEMBER, Scope.READ, 404))
@@ -135,14 +135,14 @@ def get_secret(who: Who, channel: RecordId) -> Secret:
 
 
 def _check_first(channel: Channel, first: str) -> None:
-    """Raises InputError unless `channel` can stand in for `first`: whoever waits for one that waits itself comes too early."""
+    """Raises InputError unless `channel` can be the fallback of `first`: whoever waits for a fallback comes too early."""
     channels = resources.store().channels_of(channel.user)
     if first == channel.id or first not in {it.id for it in channels}:
-        raise InputError(f"found the channel {first!r} to stand in for, expected another one of your own")
-    if order.stand_ins_of(channel, channels):
-        raise InputError(f"found that others stand in for {channel.id!r}, expected none that do when it is to stand in itself")
-    if first not in {it.id for it in order.possible_firsts(channel, channels)}:
-        raise InputError(f"found that {first!r} stands in for another channel, expected one that gets every alert at once")
+        raise InputError(f"found the channel {first!r} as primary, expected another one of your own")
+    if order.fallbacks_of(channel, channels):
+        raise InputError(f"found that {channel.id!r} has fallback channels, expected none when it is to be one itself")
+    if first not in {it.id for it in order.possible_primaries(channel, channels)}:
+        raise InputError(f"found that {first!r} is a fallback channel, expected one that gets every alert at once")
 
 
 def _check_zone(zone: str) -> None:

@@ -34,7 +34,7 @@ def zones() -> list[str]:
     return sorted(available_timezones())
 
 
-def proven(channel: Channel) -> Channel:
+def verified(channel: Channel) -> Channel:
     """Raises Conflict: whoever did not prove an address must not be able to write to it."""
     if not channel.is_verified:
         raise Conflict("This channel is not verified yet; enter its code first.")

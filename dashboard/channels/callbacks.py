@@ -27,7 +27,7 @@ _WAIT_S, _WAITS = 0.2, 10
 _WHATSAPP = "whatsapp:"
 
 
-class Refused(Exception):
+class NotTwilio(Exception):
     """A request that is not Twilio's, with what it is answered."""
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -40,7 +40,7 @@ async def status(request: Request) -> Response:
     try:
         form = await _form(request)
         await _take_report(request.path_params["delivery"], form)
-    except Refused as refused:
+    except NotTwilio as refused:
         return refused.response
     except (*REDIS_ERRORS, StormError) as error:
         log.warning("report not taken", extra={"reason": type(error).__name__})
@@ -55,7 +55,7 @@ async def inbound(request: Request) -> Response:
         sender = _text(form, "From")
         if sender.startswith(_WHATSAPP):
             await resources.loop_redis().set(keys.inbound(sender.removeprefix(_WHATSAPP)), now_ms(), ex=WINDOW_S)
-    except Refused as refused:
+    except NotTwilio as refused:
         return refused.response
     except REDIS_ERRORS as error:
         log.warning("inbound message not noted", extra={"reason": type(error).__name__})
@@ -65,16 +65,16 @@ async def inbound(request: Request) -> Response:
 
 
 async def _form(request: Request) -> FormData:
-    """Raises Refused."""
+    """Raises NotTwilio."""
     config = resources.config()
     secret = config.twilio_auth_token.get_secret_value()
     if not secret or not config.public_url:
-        raise Refused(404, "TWILIO_AUTH_TOKEN and STORM_PUBLIC_URL are not set.")
+        raise NotTwilio(404, "TWILIO_AUTH_TOKEN and STORM_PUBLIC_URL are not set.")
     form = await request.form()
     # Signed is the address that Twilio knows, not the one behind our proxy.
     url = config.public_url.rstrip("/") + request.url.path + (f"?{request.url.query}" if request.url.query else "")
     if not RequestValidator(secret).validate(url, form, request.headers.get(SIGNATURE_HEADER, "")):
-        raise Refused(403, "The signature is not Twilio's.")
+        raise NotTwilio(403, "The signature is not Twilio's.")
     return form
 
 

@@ -2,7 +2,7 @@
 
 from stormalert import channels
 from stormalert.channels import ChannelKind
-from stormalert.notify.description import Look, Preview
+from stormalert.notify.description import Look, MessagePreview
 
 _STYLE = """<style>
 .looks{display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:1rem;align-items:start}
@@ -19,7 +19,7 @@ line-height:1.4;font-variant-numeric:tabular-nums;color:#101820}
 def looks(text: str, sender: str) -> str:
     """The first line is the headline. `sender`: whom mails come from."""
     headline, _, details = text.partition("\n")
-    preview = Preview(headline, details, sender)
+    preview = MessagePreview(headline, details, sender)
     return f'{_STYLE}<div class="looks">{"".join(_figure(kind, look, preview) for kind, look in _looks())}</div>'
 
 
@@ -32,7 +32,7 @@ def _looks() -> list[tuple[ChannelKind, Look]]:
     return [(kind, look) for kind in ChannelKind if (look := channels.of(kind).look)]
 
 
-def _figure(kind: ChannelKind, look: Look, preview: Preview) -> str:
+def _figure(kind: ChannelKind, look: Look, preview: MessagePreview) -> str:
     paper = f'<div class="paper {kind}" style="{look.style}">{look.html(preview)}</div>'
     buttons = "".join(f"<span>{name}</span>" for name in look.buttons)
     below = f'<div class="buttons">{buttons}</div>' if buttons else ""

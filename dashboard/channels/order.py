@@ -1,13 +1,13 @@
-"""Which of a user's channels come first, and which stand in for which: in sentences, and changed by moving them. Pure.
+"""Which of a user's channels are primary, and which are whose fallback: in sentences, and changed by moving them. Pure.
 
-Channels that come first get every alert at once; behind each of them are its stand-ins, by the minutes that they wait.
+A primary channel gets every alert at once; behind each of them are its fallbacks, by the minutes that they wait.
 """
 
 from collections.abc import Sequence
 
 from stormalert import channels as kinds
 from stormalert import words
-from stormalert.model import STAND_IN_MAX_MIN, Channel, ChannelKind, DeliveryState
+from stormalert.model import FALLBACK_MAX_MIN, Channel, ChannelKind, DeliveryState
 
 _NOT_SO_FAR = {
     DeliveryState.READ: "is not read",
@@ -23,30 +23,30 @@ def reported(kind: ChannelKind) -> Sequence[DeliveryState]:
 
 
 def in_order(channels: Sequence[Channel]) -> list[Channel]:
-    """Each one that comes first, with its stand-ins behind it."""
+    """Each primary one, with its fallbacks behind it."""
     found: list[Channel] = []
     for channel in channels:
-        if first_of(channel, channels) is None:
-            found += _with_stand_ins(channel, channels, found)
+        if primary_of(channel, channels) is None:
+            found += _with_fallbacks(channel, channels, found)
     # Those that only wait for each other, which the REST routes would allow.
     return found + [channel for channel in channels if channel not in found]
 
 
-def first_of(channel: Channel, channels: Sequence[Channel]) -> Channel | None:
-    """The one that it stands in for; None when it comes first itself."""
+def primary_of(channel: Channel, channels: Sequence[Channel]) -> Channel | None:
+    """The one whose fallback it is; None when it is primary itself."""
     return next((it for it in channels if it.id == channel.stands_in_for and it.id != channel.id), None)
 
 
-def stand_ins_of(channel: Channel, channels: Sequence[Channel]) -> list[Channel]:
+def fallbacks_of(channel: Channel, channels: Sequence[Channel]) -> list[Channel]:
     found = [it for it in channels if it.stands_in_for == channel.id and it.id != channel.id]
     return sorted(found, key=lambda it: it.stands_in_after_min)
 
 
-def possible_firsts(channel: Channel, channels: Sequence[Channel]) -> list[Channel]:
-    """What it may stand in for: a channel that gets alerts at once. One that others stand in for stays first itself."""
-    if stand_ins_of(channel, channels):
+def possible_primaries(channel: Channel, channels: Sequence[Channel]) -> list[Channel]:
+    """Whose fallback it may be: a channel that gets alerts at once. One that has fallbacks stays primary itself."""
+    if fallbacks_of(channel, channels):
         return []
-    return [it for it in channels if it.id != channel.id and first_of(it, channels) is None]
+    return [it for it in channels if it.id != channel.id and primary_of(it, channels) is None]
 
 
 def name(channel: Channel) -> str:
@@ -55,7 +55,7 @@ def name(channel: Channel) -> str:
 
 def told(channel: Channel, channels: Sequence[Channel]) -> str:
     """Which alerts it gets, in one sentence."""
-    first = first_of(channel, channels)
+    first = primary_of(channel, channels)
     if first is None:
         return "Gets every alert at once."
     minutes, lag = channel.stands_in_after_min, _NOT_SO_FAR.get(channel.stands_in_unless, "is not sent")
@@ -65,29 +65,29 @@ def told(channel: Channel, channels: Sequence[Channel]) -> str:
 def way(channels: Sequence[Channel]) -> list[str]:
     """The way of an alert over all channels that take some, a sentence a step."""
     taking = [it for it in channels if it.takes_alerts]
-    firsts = [it for it in taking if first_of(it, taking) is None]
+    firsts = [it for it in taking if primary_of(it, taking) is None]
     if not firsts:
         return []
     found = [f"Every alert goes at once to {_listed([name(it) for it in firsts])}."]
-    for channel in (it for first in firsts for it in stand_ins_of(first, taking)):
-        first = first_of(channel, taking)
-        assert first is not None, "it is among its stand-ins"
+    for channel in (it for first in firsts for it in fallbacks_of(first, taking)):
+        first = primary_of(channel, taking)
+        assert first is not None, "it is among its fallbacks"
         lag = _NOT_SO_FAR.get(channel.stands_in_unless, "is not sent")
-        found.append(f"{name(channel)} stands in when it {lag} on {name(first)} after {channel.stands_in_after_min} min.")
+        found.append(f"{name(channel)} is the fallback when it {lag} on {name(first)} after {channel.stands_in_after_min} min.")
     return found
 
 
 def moved_up(channel: Channel, channels: Sequence[Channel]) -> list[Channel]:
     """The channels that change, as they are to be, so that it comes before the one that it is behind; none when it is first."""
-    first = first_of(channel, channels)
+    first = primary_of(channel, channels)
     if first is None:
         return []
-    row = stand_ins_of(first, channels)
+    row = fallbacks_of(first, channels)
     place = row.index(channel)
     if place:
         before = row[place - 1]
         earlier, later = before.stands_in_after_min, channel.stands_in_after_min
-        later = later if later > earlier else min(earlier + _STEP_MIN, STAND_IN_MAX_MIN)
+        later = later if later > earlier else min(earlier + _STEP_MIN, FALLBACK_MAX_MIN)
         return [_waiting(channel, earlier), _waiting(before, later)]
     behind = {
         "stands_in_for": channel.id,
@@ -108,8 +108,8 @@ def moved_down(channel: Channel, channels: Sequence[Channel]) -> list[Channel]:
 
 
 def _next(channel: Channel, channels: Sequence[Channel]) -> Channel | None:
-    first = first_of(channel, channels)
-    row = stand_ins_of(first or channel, channels)
+    first = primary_of(channel, channels)
+    row = fallbacks_of(first or channel, channels)
     place = row.index(channel) + 1 if first else 0
     return row[place] if place < len(row) else None
 
@@ -118,11 +118,11 @@ def _waiting(channel: Channel, minutes: int) -> Channel:
     return channel.model_copy(update={"stands_in_after_min": minutes})
 
 
-def _with_stand_ins(channel: Channel, channels: Sequence[Channel], known: Sequence[Channel]) -> list[Channel]:
+def _with_fallbacks(channel: Channel, channels: Sequence[Channel], known: Sequence[Channel]) -> list[Channel]:
     found = [channel]
-    for other in stand_ins_of(channel, channels):
+    for other in fallbacks_of(channel, channels):
         if other not in known and other not in found:
-            found += _with_stand_ins(other, channels, [*known, *found])
+            found += _with_fallbacks(other, channels, [*known, *found])
     return found
 
 

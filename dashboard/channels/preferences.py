@@ -1,4 +1,4 @@
-"""When a channel is to get alerts: its quiet hours, and whether it stands in for another one."""
+"""When a channel is to get alerts: its quiet hours, and whether it is the fallback of another one."""
 
 from collections.abc import Sequence
 from datetime import time
@@ -6,7 +6,7 @@ from datetime import time
 import streamlit as st
 
 from dashboard.channels import book, order
-from stormalert.model import STAND_IN_MAX_MIN, Channel, QuietHours
+from stormalert.model import FALLBACK_MAX_MIN, Channel, QuietHours
 
 _USUAL = QuietHours(from_min=22 * 60, to_min=7 * 60)
 
@@ -17,7 +17,7 @@ def ask(channel: Channel, channels: Sequence[Channel]) -> Channel | None:
     key = f"{channel.id}-{channel.revision}"
     with st.popover("When", icon=":material/schedule:"):
         quiet = _quiet(channel, key)
-        changes = {"quiet": quiet, **_stand_in(channel, channels, key)}
+        changes = {"quiet": quiet, **_fallback(channel, channels, key)}
         if quiet and quiet.from_min == quiet.to_min:
             st.error("Quiet hours need an end that is not their beginning.")
             return None
@@ -53,11 +53,11 @@ def _quiet(channel: Channel, key: str) -> QuietHours | None:
     return QuietHours.model_construct(from_min=_minutes(begins), to_min=_minutes(ends), zone=zone)
 
 
-def _stand_in(channel: Channel, channels: Sequence[Channel], key: str) -> dict[str, object]:
-    firsts = order.possible_firsts(channel, channels)
+def _fallback(channel: Channel, channels: Sequence[Channel], key: str) -> dict[str, object]:
+    firsts = order.possible_primaries(channel, channels)
     if not firsts:
-        if order.stand_ins_of(channel, channels):
-            st.caption("Others stand in for this channel, so it gets every alert at once.")
+        if order.fallbacks_of(channel, channels):
+            st.caption("It has fallback channels, so it gets every alert at once.")
         return {}
     names = {"": "Always, at once", **{it.id: f"Only if {order.name(it)} fails" for it in firsts}}
     ids = list(names)
@@ -83,7 +83,7 @@ def _stand_in(channel: Channel, channels: Sequence[Channel], key: str) -> dict[s
     after = right.number_input(
         "After minutes",
         min_value=1,
-        max_value=STAND_IN_MAX_MIN,
+        max_value=FALLBACK_MAX_MIN,
         value=channel.stands_in_after_min,
         key=f"after-{key}",
         help="When it fails, sooner.",

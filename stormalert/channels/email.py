@@ -13,7 +13,7 @@ from stormalert.notify.description import (
     DemoAddress,
     Look,
     Meaning,
-    Preview,
+    MessagePreview,
     Question,
     RateLimit,
     SandboxPlaces,
@@ -31,7 +31,7 @@ def _checked(text: str, _config: Settings) -> str:
     return f"{local}@{domain.lower()}"
 
 
-def _html(it: Preview) -> str:
+def _html(it: MessagePreview) -> str:
     head = f'<div class="head">{escape(it.sender)}\n<b>{escape(" ".join(it.headline.split()))}</b></div>'
     return f"{head}<b>{escape(it.headline)}</b>" + (f"\n{escape(it.details)}" if it.details else "")
 

@@ -19,7 +19,7 @@ from stormalert.notify.description import (
     DemoAddress,
     Look,
     Meaning,
-    Preview,
+    MessagePreview,
     RateLimit,
     SandboxPlaces,
 )
@@ -66,7 +66,7 @@ def _reencrypted(address: str, seal: Sealer) -> str:
     return f"{url}#{seal.reencrypt(sealed)}" if sealed else address
 
 
-def _html(it: Preview) -> str:
+def _html(it: MessagePreview) -> str:
     return f"<b>{escape(it.headline)}</b>" + (f"\n{escape(it.details)}" if it.details else "")
 
 

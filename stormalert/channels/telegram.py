@@ -15,7 +15,7 @@ from stormalert.notify.description import (
     Judgement,
     Look,
     Meaning,
-    Preview,
+    MessagePreview,
     Question,
     RateLimit,
     SandboxPlaces,
@@ -40,7 +40,7 @@ def _limits(chat: str, config: Settings) -> tuple[RateLimit, ...]:
     return (*limits, RateLimit(config.telegram_group_rate, MINUTE_MS, of=chat, name="minute")) if is_group else limits
 
 
-def _html(it: Preview) -> str:
+def _html(it: MessagePreview) -> str:
     return f"<b>{escape(it.headline)}</b>" + (f"\n{escape(it.details)}" if it.details else "")
 
 

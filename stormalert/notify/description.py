@@ -50,7 +50,7 @@ class RateLimit:
     name: str = ""
 
 
-class Preview(NamedTuple):
+class MessagePreview(NamedTuple):
     """A message before it is sent, as texts; `sender` is whom mails come from."""
 
     headline: str
@@ -63,7 +63,7 @@ class Look:
     """How a message looks where it arrives: `html` escapes what it is given."""
 
     caption: str
-    html: Callable[[Preview], str]
+    html: Callable[[MessagePreview], str]
     style: str
     buttons: tuple[str, ...] = ()
     note: str = ""

@@ -92,7 +92,7 @@ def link_chat(store: Store, user: str, chat: str) -> Channel:
 
 
 def verify(store: Store, channel: Channel) -> Channel:
-    """The channel as its user's proven address."""
+    """The channel as its user's verified address."""
     if channels.of(channel.kind).has_link:
         # A chat gives orders to the bot, so it speaks for one account: the one that proved it last.
         for other in store.channels_at(channel.kind, channel.address):

@@ -162,7 +162,7 @@ def test_a_channel_has_quiet_hours_and_stands_in_for_another(linked_product: Run
     expect(page.get_by_text("Only if an alert is not sent on Telegram 616161 after 5 min")).to_be_visible()
     expect(page.get_by_text("Quiet from 22:00 to 07:00 (Asia/Kolkata): what fires then")).to_be_visible()
     expect(
-        page.get_by_text("2. E-mail later@storm.example stands in when it is not sent on Telegram 616161 after 5 min.")
+        page.get_by_text("2. E-mail later@storm.example is the fallback when it is not sent on Telegram 616161 after 5 min.")
     ).to_be_visible()
     channels_page.screenshot("channel-wishes")
     # The other way round, without a word about ids.

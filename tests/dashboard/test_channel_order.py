@@ -26,7 +26,7 @@ def ids_in_order(channels: list[Channel]) -> list[str]:
     return [it.id for it in order.in_order(channels)]
 
 
-def test_stand_ins_come_behind_the_channel_that_comes_first_by_their_minutes() -> None:
+def test_fallbacks_come_behind_the_primary_channel_by_their_minutes() -> None:
     assert ids_in_order(ALL) == ["hook", "phone", "mail", "chat"]
 
 
@@ -40,18 +40,18 @@ def test_each_channel_says_in_one_sentence_which_alerts_it_gets() -> None:
 def test_the_way_of_an_alert_is_told_in_the_order_in_which_it_goes() -> None:
     assert order.way(ALL) == [
         "Every alert goes at once to Webhook hook and WhatsApp phone.",
-        "E-mail mail stands in when it is not on the phone on WhatsApp phone after 3 min.",
-        "Telegram chat stands in when it is not read on WhatsApp phone after 10 min.",
+        "E-mail mail is the fallback when it is not on the phone on WhatsApp phone after 3 min.",
+        "Telegram chat is the fallback when it is not read on WhatsApp phone after 10 min.",
     ]
     assert order.way([]) == []
 
 
-def test_what_is_off_is_not_on_the_way_and_its_stand_ins_come_first() -> None:
+def test_what_is_off_is_not_on_the_way_and_its_fallbacks_become_primary() -> None:
     off = PHONE.model_copy(update={"is_on": False})
     assert order.way([off, CHAT]) == ["Every alert goes at once to Telegram chat."]
 
 
-def test_a_stand_in_moves_before_the_next_one_by_changing_minutes_with_it() -> None:
+def test_a_fallback_moves_before_the_next_one_by_changing_minutes_with_it() -> None:
     moved = after(order.moved_up(CHAT, ALL))
     assert ids_in_order(moved) == ["hook", "phone", "chat", "mail"]
     assert {it.id: it.stands_in_after_min for it in moved if it.stands_in_for} == {"chat": 3, "mail": 10}
@@ -65,7 +65,7 @@ def test_two_that_wait_equally_long_are_parted() -> None:
     assert ids_in_order(moved) == ["phone", "mail", "chat"]
 
 
-def test_the_first_stand_in_that_moves_up_comes_first_and_all_others_stand_in_for_it() -> None:
+def test_the_first_fallback_that_moves_up_becomes_primary_and_all_others_are_its_fallbacks() -> None:
     moved = after(order.moved_up(MAIL, ALL))
     assert ids_in_order(moved)[0:1] != ["phone"]
     assert {it.id: it.stands_in_for for it in moved} == {"chat": "mail", "hook": "", "mail": "", "phone": "mail"}
@@ -84,8 +84,8 @@ def test_the_ends_do_not_move() -> None:
 
 
 def test_nothing_can_wait_for_what_waits_itself() -> None:
-    assert [it.id for it in order.possible_firsts(CHAT, ALL)] == ["hook", "phone"]
-    assert order.possible_firsts(PHONE, ALL) == []
+    assert [it.id for it in order.possible_primaries(CHAT, ALL)] == ["hook", "phone"]
+    assert order.possible_primaries(PHONE, ALL) == []
 
 
 def test_channels_that_only_wait_for_each_other_are_shown_all_the_same() -> None:

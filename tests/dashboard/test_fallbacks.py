@@ -1,4 +1,4 @@
-"""Who stands in for whom, set by the REST route: never for a channel that waits itself."""
+"""Which channel is whose fallback, set by the REST route: never for a channel that waits itself."""
 
 from collections.abc import Iterator
 
@@ -28,28 +28,28 @@ def put(client: httpx.Client, channel: str, first: str | None) -> tuple[int, str
     return answer.status_code, str(answer.json().get("detail", ""))
 
 
-def test_a_channel_stands_in_for_one_that_gets_every_alert(mina: httpx.Client) -> None:
+def test_a_channel_is_the_fallback_of_one_that_gets_every_alert(mina: httpx.Client) -> None:
     assert put(mina, "second", "first") == (200, "")
     assert put(mina, "third", "first") == (200, "")
     # What stays as it is can be said again.
     assert put(mina, "third", "first") == (200, "")
 
 
-def test_a_chain_of_stand_ins_is_refused_from_either_end(mina: httpx.Client) -> None:
+def test_a_chain_of_fallbacks_is_refused_from_either_end(mina: httpx.Client) -> None:
     assert put(mina, "second", "first") == (200, "")
     assert put(mina, "third", "second") == (
         422,
-        "found that 'second' stands in for another channel, expected one that gets every alert at once",
+        "found that 'second' is a fallback channel, expected one that gets every alert at once",
     )
     assert put(mina, "first", "third") == (
         422,
-        "found that others stand in for 'first', expected none that do when it is to stand in itself",
+        "found that 'first' has fallback channels, expected none when it is to be one itself",
     )
 
 
 @pytest.mark.parametrize("first", ["third", "nobody"])
-def test_it_stands_in_for_another_one_of_the_same_user(mina: httpx.Client, first: str) -> None:
+def test_it_is_the_fallback_of_another_one_of_the_same_user(mina: httpx.Client, first: str) -> None:
     assert put(mina, "third", first) == (
         422,
-        f"found the channel '{first}' to stand in for, expected another one of your own",
+        f"found the channel '{first}' as primary, expected another one of your own",
     )
