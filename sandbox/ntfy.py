@@ -98,8 +98,9 @@ class Ntfy:
             return error.response
         number = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(12))
         content = {
-            "subject": fields.get("title", ""),
-            "text": fields.get("message") or "triggered",
+            "message_id": number,
+            # As a phone shows it.
+            "text": "\n".join(filter(None, (fields.get("title"), fields.get("message") or "triggered"))),
             "status": f"priority {fields.get('priority', 3)}",
             "raw": fields,
         }
@@ -168,4 +169,4 @@ def _event(message: OutboxMessage) -> dict[str, Any]:
     raw = message.content["raw"]
     shown = {name: raw[name] for name in ("title", "priority", "tags", "click", "actions") if raw.get(name)}
     told = {"id": message.key, "time": message.time_ms // 1000, "event": "message", "topic": message.to}
-    return {**told, "message": message.content["text"], **shown}
+    return {**told, "message": raw.get("message") or "triggered", **shown}

@@ -6,6 +6,9 @@ import re
 import pytest
 import redis
 
+from stormalert import channels
+from stormalert.model import ChannelKind
+from stormalert.notify.description import SandboxPlaces
 from stormalert.redis import keys
 from stormalert.store import open_store
 from tests.conftest import needed
@@ -32,6 +35,17 @@ def test_nobody_real_can_be_written_to() -> None:
         assert all("//sandbox:" in environment[root] for root in roots), name
 
 
+def test_it_sets_up_every_channel_as_make_run_does() -> None:
+    places = SandboxPlaces("http://sandbox:8800", "smtp://sandbox:8825", "", "100000")
+    wanted = {name: value for kind in ChannelKind for name, value in channels.of(kind).in_sandbox(places).items()}
+    # Its own address is its name's; without a template free text goes out.
+    for name in ("STORM_PUBLIC_URL", "STORM_TWILIO_CONTENT_SID"):
+        wanted.pop(name)
+    for name in ("worker", "bot", "dashboard", "demo"):
+        environment = services(FILE, DEMO)[name]["environment"]
+        assert {each: environment.get(each) for each in wanted} == wanted, name
+
+
 @pytest.mark.e2e
 def test_its_market_streams_without_a_hand_being_moved() -> None:
     needed("redis-cli", "redis-server")
@@ -47,5 +61,5 @@ def test_its_market_streams_without_a_hand_being_moved() -> None:
         with redis.Redis.from_url(server.redis_url, decode_responses=True) as client:
             assert client.hget(keys.FEED, "state") == "streaming"
         with contextlib.closing(open_store("", server.store)) as store:
-            assert {channel.kind for channel in store.channels_of("demo")} == {"telegram", "whatsapp", "email", "webhook"}
+            assert {channel.kind for channel in store.channels_of("demo")} == set(ChannelKind)
             assert store.watchlist("demo")

@@ -138,7 +138,7 @@ def _key(delivery: Delivery) -> tuple[str, str]:
 
 def _provider_id(message: dict[str, Any]) -> str:
     """By which the delivery knows it."""
-    if message["channel"] == "telegram":
+    if message["channel"] in ("telegram", "ntfy"):
         return str(message["message_id"])
     if message["channel"] == "whatsapp":
         return str(message["sid"])

@@ -16,7 +16,8 @@ def test_json_at_the_root_lands_in_the_outbox_and_in_the_topic(sandbox: Any) -> 
     status, event = publish(sandbox, title="INFY", priority=4, tags=["warning"], click="https://example.com/a", actions=[link])
     assert status == 200
     (message,) = sandbox.outbox("ntfy")
-    assert (message["to"], message["subject"], message["text"], message["status"]) == ("ops", "INFY", "up", "priority 4")
+    assert (message["to"], message["text"], message["status"]) == ("ops", "INFY\nup", "priority 4")
+    assert message["message_id"] == event["id"]
     status, lines = sandbox.call("GET", "/ops/json?poll=1")
     assert status == 200
     told = json.loads(lines) if isinstance(lines, str | bytes) else lines

@@ -13,10 +13,9 @@ from stormalert.channels.ntfy import CHANNEL
 from stormalert.config import settings
 from stormalert.errors import Permanent, Retryable
 from stormalert.model import Alert, ChannelKind, Direction
-from tests.workers.rig import MASTER_SECRET, Bench, Sandbox, refused, written
+from tests.workers.rig import MASTER_SECRET, Bench, Post, Sandbox, refused, written
 from workers.channels.ntfy import published
 from workers.limits import limits_of
-from workers.post import Post
 from workers.render import Message
 
 TOKEN = "tk_only-its-owner-knows"
@@ -115,7 +114,7 @@ def test_a_token_that_cannot_be_opened_is_not_the_addresss_fault(bench: Bench, t
 def test_the_longest_message_is_taken_whatever_its_letters(bench: Bench, alert: Alert) -> None:
     bench.send(written(alert, template="{symbol}\n" + "₹" * 990))
     bench.send(replace(written(alert), details="₹" * 5_000))
-    assert all(len(sent["text"].encode()) <= 4_096 for sent in bench.sandbox.outbox("ntfy"))
+    assert all(len(sent["raw"]["message"].encode()) <= 4_096 for sent in bench.sandbox.outbox("ntfy"))
 
 
 def test_a_server_that_takes_less_gets_it_once_more_and_shorter(bench: Bench, text: Message, small_server: str) -> None:
