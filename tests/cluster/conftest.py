@@ -93,7 +93,7 @@ class Cluster:
 
 
 @pytest.fixture(scope="session")
-def _nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def _nodes(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     directory = tmp_path_factory.mktemp("cluster")
     nodes = [Node(directory / str(number)) for number in range(NODES)]
     cluster = Cluster(nodes)

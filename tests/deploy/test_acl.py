@@ -104,7 +104,7 @@ def servers() -> list[str]:
 
 
 @pytest.fixture(scope="module", params=servers(), ids=lambda path: Path(path).name)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def server(processes: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of one with our users, and one job, code, link, ... in it."""
     directory = tmp_path_factory.mktemp("acl")
     users = directory / "users.acl"

@@ -32,6 +32,7 @@ def test_nobody_real_can_be_written_to() -> None:
         assert all("//sandbox:" in environment[root] for root in roots), name
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.e2e
 def test_its_market_streams_without_a_hand_being_moved() -> None:
     needed("redis-cli", "redis-server")

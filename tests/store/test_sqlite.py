@@ -95,6 +95,7 @@ def _said(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline().strip()
 
 
+@pytest.mark.usefixtures("processes")
 def test_counting_up_from_several_processes_loses_nothing(store: Store, path: Path) -> None:
     store.save_delivery(a_delivery("d"))
     counting = [_start(COUNTS_UP, path, COUNTED) for _ in range(PROCESSES)]
@@ -107,6 +108,7 @@ def test_counting_up_from_several_processes_loses_nothing(store: Store, path: Pa
     assert (last.attempts, last.revision) == (PROCESSES * COUNTED, PROCESSES * COUNTED + 1)
 
 
+@pytest.mark.usefixtures("processes")
 def test_processes_that_open_a_new_store_at_once_all_get_it(path: Path) -> None:
     program = f"import sys\nprint('ready', flush=True)\nsys.stdin.readline()\n{OPENS}\nstore.save_setting(sys.argv[2], 'here')"
     opening = [_start(program, path, number) for number in range(PROCESSES)]
@@ -123,6 +125,7 @@ def test_processes_that_open_a_new_store_at_once_all_get_it(path: Path) -> None:
     store.close()
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_writer_that_is_killed_leaves_a_whole_store_with_all_it_acknowledged(path: Path) -> None:
     acknowledged = 0
     for _ in range(3):
@@ -143,6 +146,7 @@ def test_a_writer_that_is_killed_leaves_a_whole_store_with_all_it_acknowledged(p
         file.close()
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_reader_never_sees_half_a_dump_and_does_not_wait_for_the_writer(store: Store, path: Path) -> None:
     writer = _start(WRITES_FOREVER, path)
     try:
@@ -196,6 +200,7 @@ def test_a_change_that_failed_leaves_nothing_open_behind_it(store: Store, path: 
     other.close()
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_full_disk_is_said_in_one_sentence_and_later_writes_are_kept(path: Path) -> None:
     filling = _start(FILLS_THE_DISK, path)
     said, _ = filling.communicate(timeout=WITHIN_S)
