@@ -14,8 +14,8 @@ import redis
 
 from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.redis import keys
+from tests.conftest import free_port
 
-from .conftest import free_port
 from .listening import (
     Frame,
     Mortal,

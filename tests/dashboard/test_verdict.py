@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from dashboard.system.verdict import figures, verdict
@@ -66,7 +68,7 @@ def test_all_is_well() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_said_in_words(change: dict, session: dict, level: str, reason: str) -> None:
+def test_what_is_wrong_is_said_in_words(change: dict[str, Any], session: dict[str, Any], level: str, reason: str) -> None:
     assert verdict(WELL | change, session, 0) == {"level": level, "reasons": [reason]}
 
 
