@@ -36,14 +36,14 @@ test: .venv/dev       ## in a quarter of an hour: every check that the public CI
 	$(PYTEST) --durations=20
 
 form:
-	@$(BIN)/ruff format --check --quiet . || { echo "Not in their form: see above; make fmt puts them into it." >&2; exit 1; }
+	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 
 types:
 	@$(BIN)/mypy
 
 imports:
-	@$(BIN)/lint-imports --no-cache >.venv/imports || { cat .venv/imports >&2; exit 1; }
+	@$(BIN)/lint-imports >.venv/imports || { cat .venv/imports >&2; exit 1; }
 
 lua:
 	@if command -v luacheck >/dev/null; then luacheck --quiet lua; \

@@ -29,8 +29,10 @@ hypothesis_settings.load_profile("steady")
 
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-# Much of what the tests do is to wait for processes.
+# Much of what tests with processes do is to wait for them.
 _WORKERS_A_CORE = 2
+# What takes longest begins, so that no worker is left with it alone at the end.
+_FIRST = ("e2e", "deploy", "browser", "bench", "cluster", "workers", "dashboard", "evaluator", "ingest")
 
 # Below those that a system gives to connections, which would take one between here and its use; each worker has its share, in
 # an order of its own for each run, because several may be under way.
@@ -50,18 +52,24 @@ def _confine(event: str, _: tuple[object, ...]) -> None:
 sys.addaudithook(_confine)
 
 
-def pytest_xdist_auto_num_workers() -> int:
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """As many as pay; with servers that are given, one for each."""
-    return len(_given_servers()) or _WORKERS_A_CORE * len(os.sched_getaffinity(0))
+    cores = os.cpu_count() or 1
+    return cores if config.option.markexpr == "not process" else len(_given_servers()) or _WORKERS_A_CORE * cores
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _FIRST.index(folder) if (folder := _folder(item)) in _FIRST else len(_FIRST))
     for item in items:
         if _may_start_processes(item):
             item.add_marker("process")
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 @pytest.hookimpl(wrapper=True)
