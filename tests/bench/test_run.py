@@ -33,7 +33,9 @@ def bench(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_a_quick_run_measures_every_part_and_writes_it_as_json(tmp_path: Path, part: str) -> None:
     out = tmp_path / "results.json"
     done = bench("--quick", f"--out={out}", part)
-    assert (done.returncode, done.stderr) == (0, "")
+    # Said from December on, until somebody has entered those of the next year.
+    complaints = [line for line in done.stderr.splitlines() if "no holidays are known for" not in line]
+    assert (done.returncode, complaints) == (0, [])
     tables = json.loads(out.read_text())["tables"]
     assert [title.partition(":")[0] for title in tables] == TABLES[part]
     assert all(title in done.stdout and rows for title, rows in tables.items())
