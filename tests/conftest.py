@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _may_start_processes(item):
             item.add_marker("process")
-        if item.get_closest_marker("xdist_group") is None:
+        if not any(item.iter_markers("alone")) and not any(item.iter_markers("xdist_group")):
             item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
 
 

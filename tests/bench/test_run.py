@@ -28,8 +28,8 @@ def bench(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=1_200)
 
 
-# Each has processes of its own: any worker may have it.
-@pytest.mark.parametrize("part", [pytest.param(part, marks=pytest.mark.xdist_group(f"bench/{part}")) for part in ALL])
+@pytest.mark.alone
+@pytest.mark.parametrize("part", ALL)
 def test_a_quick_run_measures_every_part_and_writes_it_as_json(tmp_path: Path, part: str) -> None:
     out = tmp_path / "results.json"
     done = bench("--quick", f"--out={out}", part)

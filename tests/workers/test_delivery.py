@@ -34,6 +34,8 @@ ALERTS = keys.Shard("s0").alerts
 JWT_SECRET = "j" * 32
 RATES = ("STORM_TELEGRAM_CHAT_RATE", "STORM_TELEGRAM_BOT_RATE", "STORM_WHATSAPP_RECIPIENT_RATE", "STORM_BURST_ALERTS")
 
+pytestmark = pytest.mark.alone
+
 
 class Product:
     """The store, Redis, and the processes of the workers, which a test starts and kills."""
