@@ -1,4 +1,4 @@
-# Two commands matter: `make run` and `make test`. `make help` lists the others.
+# Three commands matter: `make run`, `make check` and `make test`. `make help` lists the others.
 
 # The first that is here; another one: make PYTHON=...
 PYTHON ?= $(or $(firstword $(foreach it,python3.11 python3.12 python3.13,$(shell command -v $(it)))),python3.11)
@@ -6,9 +6,16 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 UV := uv==0.13.9
 SPEED ?= 0
+RULES := form types imports lua
+# Side by side; each one's words together where make can do that, and all of them before the first failure ends it.
+ABREAST = $(MAKE) --no-print-directory --keep-going --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
+# The tests of a file, which share processes, stay with one worker; the longest files begin.
+PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
+# Hundreds of interpreters are started: each module is compiled once, not each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-replay test bench fmt docs lock clean
+.PHONY: help run demo-replay check test $(RULES) quick-tests bench fmt docs lock clean
 
 help:                 ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -20,15 +27,32 @@ demo-replay: .venv/run ## the same with a recorded market: make demo-replay FILE
 	@test -n "$(FILE)" || { echo "Say which recording to play: make demo-replay FILE=minutes.csv [SPEED=60]" >&2; exit 2; }
 	@$(BIN)/python -m stormalert demo-replay "$(FILE)" --speed "$(SPEED)"
 
-test: .venv/dev       ## every check that the public CI runs
+check: .venv/dev      ## in a minute: form, types, import rules, Lua, and all tests that start no process
+	@$(ABREAST) $(RULES) quick-tests
+
+test: .venv/dev       ## in a quarter of an hour: every check that the public CI runs
 	@deploy/system-packages
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	DENO_NO_UPDATE_CHECK=1 $(BIN)/deno fmt --check --quiet && $(BIN)/deno lint --quiet
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	@if command -v luacheck >/dev/null; then luacheck --quiet lua; fi
-	$(BIN)/pytest
+	@$(ABREAST) $(RULES)
+	$(PYTEST) --durations=20
+
+form:
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@DENO_NO_UPDATE_CHECK=1 $(BIN)/deno fmt --check --quiet && $(BIN)/deno lint --quiet
+
+types:
+	@$(BIN)/mypy
+
+imports:
+	@$(BIN)/lint-imports >.venv/imports || { cat .venv/imports >&2; exit 1; }
+
+lua:
+	@if command -v luacheck >/dev/null; then luacheck --quiet lua; \
+	else echo "THE LUA SCRIPTS ARE NOT CHECKED: luacheck is not installed; on Debian or Ubuntu: apt install lua-check" >&2; \
+	  [ -z "$$CI" ]; fi
+
+quick-tests:
+	@$(PYTEST) -m "not process"
 
 bench: .venv/dev      ## measure, print a table and write bench/results.json
 	@$(BIN)/python -m bench

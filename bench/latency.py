@@ -24,6 +24,7 @@ from stormalert.model import Kind, Rule, Tick
 TICKS_A_SECOND = 20_000
 TICK_EVERY_S = 1 / TICKS_A_SECOND
 WARM_UP_S = 1
+START_S = 120
 SETTLE_S = 3
 READ_AT_ONCE = 1_000
 BLOCK_MS = 200
@@ -69,8 +70,11 @@ async def _offer(server: Server, sizes: Sizes) -> Row:
             gc.disable()
             is_over = asyncio.Event()
             following = asyncio.create_task(_follow(reading, seen, is_over))
-            due, elapsed_s, latest_s = await _send(server.url, ticks)
-            await _until_evaluated(server)
+            # What is measured is not how long an interpreter takes to start.
+            await _send(server.url, ticks[:1])
+            await _until_evaluated(server, START_S)
+            due, elapsed_s, latest_s = await _send(server.url, ticks[1:])
+            await _until_evaluated(server, SETTLE_S)
             is_over.set()
             await following
             appended_ms = await _by_ids(reading, {tick.time_ms for tick in ticks[WARM_UP_S * TICKS_A_SECOND :]})
@@ -138,8 +142,8 @@ async def _answers(reader: asyncio.StreamReader, count: int) -> None:
 async def _follow(redis: Any, seen: dict[tuple[int, int], float], is_over: asyncio.Event) -> None:
     """Notes when the first alert of each (token, time) was read."""
     cursor = "0-0"
-    while not is_over.is_set():
-        for _, entries in await redis.xread({SHARD.alerts: cursor}, count=READ_AT_ONCE, block=BLOCK_MS):
+    while (found := await redis.xread({SHARD.alerts: cursor}, count=READ_AT_ONCE, block=BLOCK_MS)) or not is_over.is_set():
+        for _, entries in found:
             now_s = time.perf_counter()
             for cursor, entry in entries:  # noqa: B007
                 seen.setdefault((int(entry["token"]), int(entry["time"])), now_s)
@@ -167,8 +171,8 @@ async def _entries(redis: Any, stream: str) -> AsyncIterator[tuple[str, dict[str
         after = f"({found[-1][0]}"
 
 
-async def _until_evaluated(server: Server) -> None:
-    deadline_s = time.monotonic() + SETTLE_S
+async def _until_evaluated(server: Server, within_s: float) -> None:
+    deadline_s = time.monotonic() + within_s
     while time.monotonic() < deadline_s:
         groups = await server.redis.xinfo_groups(SHARD.ticks)
         if groups and groups[0]["lag"] == 0:

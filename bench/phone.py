@@ -252,10 +252,10 @@ def _ways(
         jobs = pipe.execute()
     ways = []
     for (entry_id, alert), (queued, started) in zip(fired, jobs, strict=True):
-        symbol, tick = alert["symbol"], (alert["token"], alert["price"])
-        if symbol in arrived_ms and tick in appended_ms and queued and started:
+        symbol, place = alert["symbol"], (alert["token"], alert["price"])
+        if symbol in arrived_ms and place in appended_ms and queued and started:
             ends = printed_ms[symbol], arrived_ms[symbol]
-            ways.append(Way(ends[0], appended_ms[tick], _written_ms(entry_id), _ms(queued), _ms(started), ends[1]))
+            ways.append(Way(ends[0], appended_ms[place], _written_ms(entry_id), _ms(queued), _ms(started), ends[1]))
     return ways
 
 

@@ -1,4 +1,8 @@
-"""A real Valkey of the tests' own; another server is touched only when STORM_TEST_REDIS_URL names it."""
+"""What every test may use: a real Valkey of its worker's own, free ports, leave to start processes.
+
+Another server is touched only when STORM_TEST_REDIS_URL names it. pytest-xdist runs several workers at once, each of which has
+a server and ports that no other has. The tests of a file stay together in one, since they share its processes.
+"""
 
 import contextlib
 import os
@@ -6,6 +10,7 @@ import random
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,9 +27,72 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("steady")
 
-# Below those that a system gives to connections, which would take one between here and its use; in an order of its own for
-# each run, because several may be under way.
-_PORTS = iter(random.sample(range(10_000, 32_768), 22_768))
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+# Much of what tests with processes do is to wait for them.
+_WORKERS_A_CORE = 2
+# What takes longest begins, so that no worker is left with it alone at the end.
+_FIRST = ("e2e", "deploy", "browser", "bench", "cluster", "workers", "dashboard", "evaluator", "ingest")
+
+# Below those that a system gives to connections, which would take one between here and its use; each worker has its share, in
+# an order of its own for each run, because several may be under way.
+_SHARE = range(10_000 + _WORKER, 32_768, _WORKERS)
+_PORTS = iter(random.sample(_SHARE, len(_SHARE)))
+
+# The one test that is running, when it may not start a process.
+_confined: list[str] = []
+_STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "os.exec"}
+
+
+def _confine(event: str, _: tuple[object, ...]) -> None:
+    if _confined and event in _STARTS:
+        pytest.fail(f"{_confined[0]} starts a process ({event}) but uses no fixture that asks for `processes`")
+
+
+sys.addaudithook(_confine)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """As many as pay; with servers that are given, one for each."""
+    cores = os.cpu_count() or 1
+    return cores if config.option.markexpr == "not process" else len(_given_servers()) or _WORKERS_A_CORE * cores
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _FIRST.index(folder) if (folder := _folder(item)) in _FIRST else len(_FIRST))
+    for item in items:
+        if _may_start_processes(item):
+            item.add_marker("process")
+        if not any(item.iter_markers("alone")) and not any(item.iter_markers("xdist_group")):
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    if not _may_start_processes(item):
+        _confined.append(item.nodeid)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    # What is ended now may have been started for tests before.
+    _confined.clear()
+    return (yield)
+
+
+def _may_start_processes(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and "processes" in item.fixturenames
+
+
+@pytest.fixture(scope="session")
+def processes() -> None:
+    """Leave to start processes: every fixture and test that does asks for it, and `make check` leaves out such tests."""
 
 
 def free_port() -> int:
@@ -49,8 +117,8 @@ def needed(program: str, package: str = "") -> str:
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if theirs := os.environ.get("STORM_TEST_REDIS_URL"):
+def redis_server(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if theirs := given_server():
         yield theirs
         return
     directory: Path = tmp_path_factory.mktemp("valkey")
@@ -74,6 +142,16 @@ def redis_url(redis_server: str) -> str:
         client.flushall()
         client.script_flush()
     return redis_server
+
+
+def given_server() -> str:
+    """The worker's own of those that STORM_TEST_REDIS_URL names."""
+    servers = _given_servers()
+    return servers[_WORKER % len(servers)] if servers else ""
+
+
+def _given_servers() -> list[str]:
+    return os.environ.get("STORM_TEST_REDIS_URL", "").split()
 
 
 def _wait_until_up(url: str, within_s: float = 60) -> None:

@@ -39,4 +39,4 @@ class Consumer:
                     for alert in alerts:
                         pipe.xadd(self._alerts, alert._asdict())  # type: ignore[arg-type]
                     await pipe.execute()
-            self._cursor = entries[-1][0]
+            self._cursor = str(entries[-1][0])

@@ -121,5 +121,5 @@ class ScriptPerRule:
                     pipe.evalsha(self._check, 3, f"rule:{rule}", f"extremes:{token}:{window}", self._alerts, rule, price, time)
                     if len(pipe) >= CALLS_A_PIPELINE:
                         await pipe.execute()
-            self._cursor = entries[-1][0]
+            self._cursor = str(entries[-1][0])
         await pipe.execute()

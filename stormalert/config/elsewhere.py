@@ -38,7 +38,8 @@ TESTS = (
     Elsewhere(
         "STORM_TEST_REDIS_URL",
         "",
-        "a Redis or Valkey for the tests, which empty it again and again; empty: one of their own",
+        "one Redis or Valkey, or several with spaces between, for as many workers of the tests, which empty theirs again and "
+        "again; empty: each starts one of its own",
     ),
 )
 NAMES = frozenset(it.name for it in (*COMPOSE, *TESTS))

@@ -8,6 +8,11 @@ from tests.browser.running import NAME, PASSWORD, Running, running
 from tests.browser.watching import Watched, chromium, watched_page
 
 
+@pytest.fixture(autouse=True)
+def _processes(processes: None) -> None:
+    """Each of these tests drives a browser."""
+
+
 @pytest.fixture(scope="module")
 def product(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Dashboard and relay; started once, since that takes seconds."""

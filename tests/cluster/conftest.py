@@ -1,8 +1,6 @@
 """Three real nodes that are a cluster; a test may kill one and start it again."""
 
-import contextlib
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,13 +15,11 @@ from tests.conftest import free_port
 
 SLOTS = 16_384
 NODES = 3
-# A node's bus has its port and that.
-BUS = 10_000
 
 
 class Node:
     def __init__(self, directory: Path) -> None:
-        self.port = _free_port()
+        self.port, self.bus_port = free_port(), free_port()
         self.client = redis.Redis(port=self.port, decode_responses=True)
         self.is_up = False
         self._directory = directory
@@ -33,8 +29,8 @@ class Node:
         self._directory.mkdir(exist_ok=True)
         # As docs/scaling.md says: without replicas, a node that is away must not stop the others.
         options = {
-            "port": self.port, "bind": "127.0.0.1", "dir": self._directory, "cluster-enabled": "yes",
-            "cluster-node-timeout": 2_000, "cluster-require-full-coverage": "no",
+            "port": self.port, "cluster-port": self.bus_port, "bind": "127.0.0.1", "dir": self._directory,
+            "cluster-enabled": "yes", "cluster-node-timeout": 2_000, "cluster-require-full-coverage": "no",
         }  # fmt: skip
         command = [*valkey_command(), str(REDIS_CONF)]
         command += [str(part) for name, value in options.items() for part in (f"--{name}", value)]
@@ -70,7 +66,7 @@ class Cluster:
         for number, node in enumerate(self.nodes):
             first, last = SLOTS * number // NODES, SLOTS * (number + 1) // NODES - 1
             node.client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
-            node.client.execute_command("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port)
+            node.client.execute_command("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self.nodes[0].bus_port)
         self.wait_until_whole()
 
     def wait_until_whole(self) -> None:
@@ -93,7 +89,7 @@ class Cluster:
 
 
 @pytest.fixture(scope="session")
-def _nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def _nodes(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     directory = tmp_path_factory.mktemp("cluster")
     nodes = [Node(directory / str(number)) for number in range(NODES)]
     cluster = Cluster(nodes)
@@ -120,11 +116,3 @@ def wait_until(condition: Callable[[], object], within_s: float = 90) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"did not happen within {within_s} s"
         time.sleep(0.05)
-
-
-def _free_port() -> int:
-    while True:
-        port = free_port()
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port + BUS))
-            return port

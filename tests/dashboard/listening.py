@@ -23,10 +23,11 @@ from stormalert.model import Alert, User
 from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from stormalert.units import format_duration, format_percent, format_price, now_ms
+from tests.conftest import free_port
 from tests.sessions import begin
 from tests.store.records import an_alert
 
-from .conftest import JWT_SECRET, environment, free_port
+from .conftest import JWT_SECRET, environment
 
 SHARDS = 2
 PATIENCE_S = 60

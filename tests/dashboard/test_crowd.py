@@ -14,7 +14,7 @@ from stormalert.access.sessions import ACCESS_COOKIE
 
 from .listening import RelayRig, Stalled, new_alert, new_tokens, relay, until
 
-PAGES, STALLED, USERS, ALERTS, A_SECOND = 900, 100, 10, 250, 50
+PAGES, STALLED, USERS, ALERTS, A_SECOND = 900, 100, 10, 100, 50
 PRICES = 500
 CONNECTING_AT_ONCE = 50
 MEMORY_MAX_MB = 400
@@ -65,7 +65,7 @@ async def test_each_of_a_thousand_pages_gets_each_alert_once_beside_a_hundred_th
         for number in range(ALERTS):
             alert = await asyncio.to_thread(rig.write_alert, new_alert(users[number % USERS]))
             expected[alert.user].add(alert.id)
-            if number % 5 == 0:
+            if number % 2 == 0:
                 await asyncio.to_thread(rig.publish, {token: ["1384.55", "-1.10", number] for token in tokens[:100]})
                 most_mb = max(most_mb, memory_mb(rig.process.pid))
             await asyncio.sleep(1 / A_SECOND)

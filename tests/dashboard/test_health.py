@@ -68,7 +68,7 @@ def test_a_store_that_does_not_answer_is_a_sentence(rig: Rig) -> None:
 
 
 @pytest.fixture(scope="module")
-def outage(tmp_path_factory: pytest.TempPathFactory, users: tuple[User, ...]) -> Iterator[tuple[Rig, Mortal]]:
+def outage(processes: None, tmp_path_factory: pytest.TempPathFactory, users: tuple[User, ...]) -> Iterator[tuple[Rig, Mortal]]:
     server = Mortal(tmp_path_factory.mktemp("valkey"))
     try:
         with running(server.url, tmp_path_factory.mktemp("away"), users) as rig:

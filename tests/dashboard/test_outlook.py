@@ -7,6 +7,7 @@ from dashboard.relay.outlook import Outlook, Trends
 from stormalert.process import connect
 from stormalert.redis.keys import Shard
 from stormalert.rules import engine
+from stormalert.units import now_ms
 from tests.store.records import INFY, a_rule
 
 SHARD = Shard("s0")
@@ -33,7 +34,6 @@ async def test_trends_are_read_anew_and_only_those_that_are_asked_for_are_kept(
         assert await trends.of([INFY, 1, 2]) == {INFY: [1.5]}
         await client.xadd(SHARD.bars(INFY), {"close": "2.50"}, id="120000-0")
         assert await trends.of([INFY]) == {INFY: [1.5]}
-        now_ms = outlook.now_ms
         monkeypatch.setattr(outlook, "now_ms", lambda: now_ms() + 2 * outlook.TREND_GOOD_MS)
         assert await trends.of([INFY]) == {INFY: [1.5, 2.5]}
         assert set(trends._found) == {INFY}

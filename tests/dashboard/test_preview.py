@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard import resources
+from dashboard.backtest import prices
 from dashboard.rules import preview
 from stormalert.market import days
 from stormalert.model import Direction, Instrument, Kind, Rule
@@ -65,7 +66,7 @@ def a_rule(**fields: object) -> Rule:
 
 def told(*rules: Rule) -> str:
     placed, _ = preview._placed(rules)
-    day_ms = preview.prices.newest_day_ms([instrument for _, instrument in placed])
+    day_ms = prices.newest_day_ms([instrument for _, instrument in placed])
     assert day_ms
     return preview.sentence(preview._preview(placed, day_ms))
 

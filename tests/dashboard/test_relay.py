@@ -418,10 +418,10 @@ async def test_signing_out_ends_the_page_and_so_does_the_end_of_the_session(rig:
     expiring = ends.access
     async with rig.page(user, signed_out) as first, rig.page(user, expiring) as second, rig.page(user) as staying:
         revoke(rig, signed_out)
-        ends = asyncio.gather(first.closed(), second.closed())
-        while not ends.done():
+        closing = asyncio.gather(first.closed(), second.closed())
+        while not closing.done():
             await staying.next()
-        assert await ends == [(SIGNED_OUT, "signed out")] * 2
+        assert await closing == [(SIGNED_OUT, "signed out")] * 2
         alert = rig.write_alert(new_alert(user))
         assert (await staying.next("alert"))["alert"]["id"] == alert.id
 

@@ -14,8 +14,8 @@ import redis
 
 from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.redis import keys
+from tests.conftest import free_port
 
-from .conftest import free_port
 from .listening import (
     Frame,
     Mortal,
@@ -34,7 +34,7 @@ AWAY = {"state": "unknown", "reason": "Redis does not answer"}
 
 
 @pytest.fixture(scope="module")
-def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
+def mortal(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
     server = Mortal(tmp_path_factory.mktemp("valkey"))
     try:
         yield server
@@ -110,6 +110,7 @@ async def test_a_redis_that_hangs_is_told_before_the_page_gives_up(mortal: Morta
         assert (await page.next("alert"))["alert"]["id"] == alert.id
 
 
+@pytest.mark.usefixtures("processes")
 async def test_without_redis_it_listens_says_so_and_stops_when_told(tmp_path: Path) -> None:
     with relay(f"redis://127.0.0.1:{free_port()}/0", tmp_path) as rig:
         cookie = f"{ACCESS_COOKIE}={rig.session(rig.user())}"

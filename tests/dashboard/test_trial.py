@@ -73,7 +73,7 @@ def children() -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_trace(processes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever became of the test's backtests."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     yield

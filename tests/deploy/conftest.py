@@ -10,7 +10,7 @@ from tests.e2e.product import Product, product
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def run(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """With rules that fire again and again, and its first alerts."""
     with product(tmp_path_factory.mktemp("deploy")) as started:
         started.start("run")

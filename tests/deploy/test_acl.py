@@ -104,7 +104,7 @@ def servers() -> list[str]:
 
 
 @pytest.fixture(scope="module", params=servers(), ids=lambda path: Path(path).name)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def server(processes: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of one with our users, and one job, code, link, ... in it."""
     directory = tmp_path_factory.mktemp("acl")
     users = directory / "users.acl"
@@ -275,6 +275,7 @@ def dashboard(run: Product) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.e2e
+@pytest.mark.xdist_group("deploy/run")
 def test_each_process_does_its_work_as_its_own_user(run: Product, dashboard: httpx.Client) -> None:
     """From the tick to the message and the page, and back; afterwards nothing was refused."""
     name, password = re.search(r"Sign in as +(\S+), password (\S+)", run.output).groups()  # type: ignore[union-attr]
@@ -350,6 +351,7 @@ def test_each_process_does_its_work_as_its_own_user(run: Product, dashboard: htt
 
 
 @pytest.mark.e2e
+@pytest.mark.xdist_group("deploy/run")
 @pytest.mark.browser
 def test_every_page_is_drawn(run: Product) -> None:
     chromium()

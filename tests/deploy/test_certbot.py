@@ -53,7 +53,7 @@ class Keeper:
 
 
 @pytest.fixture
-def keeper(tmp_path: Path) -> Keeper:
+def keeper(processes: None, tmp_path: Path) -> Keeper:
     """Whose certbot fails until it may succeed."""
     return Keeper(tmp_path)
 

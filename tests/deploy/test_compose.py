@@ -45,7 +45,7 @@ BEHIND_NGINX = {"dashboard", "relay", "bot"}
 
 
 @pytest.fixture
-def prepared(tmp_path: Path) -> Path:
+def prepared(processes: None, tmp_path: Path) -> Path:
     """What a checkout is after deploy/prepare."""
     for name in ("deploy", "stormalert", "ops", "docker-compose.yml", "docker-compose.demo.yml"):
         (tmp_path / name).symlink_to(ROOT / name)
@@ -69,6 +69,7 @@ def tool(name: str) -> str:
     return str(path)
 
 
+@pytest.mark.usefixtures("processes")
 def test_it_has_the_processes_of_make_run() -> None:
     plan = make_plan({"KITE_API_KEY": "k"}, {})
     commands = {shlex.join(it.command[1:]) for it in programs(plan) if not it.is_server}
@@ -276,6 +277,7 @@ def test_prepare_says_what_it_expects(prepared: Path, arguments: list[str]) -> N
     assert "usage: deploy/prepare DOMAIN" in done.stderr
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("file", [FILE, DEMO], ids=lambda file: file.name)
 def test_it_is_as_the_compose_specification_wants_it(file: Path) -> None:
     check = [tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", file]
@@ -292,6 +294,7 @@ def test_docker_compose_reads_it_where_it_is_installed(prepared: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.usefixtures("processes")
 def test_the_dockerfile_has_no_fault_that_hadolint_knows() -> None:
     checked = subprocess.run([tool("hadolint"), ROOT / "Dockerfile"], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
@@ -324,6 +327,7 @@ def test_what_the_image_copies_is_there_and_not_ignored() -> None:
     assert (ROOT / ".dockerignore").read_text().startswith("*\n")
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_scripts_have_no_fault_that_shellcheck_knows(script: str) -> None:
     checked = subprocess.run([needed("shellcheck"), ROOT / script], capture_output=True, text=True)
@@ -341,6 +345,7 @@ class Workflow:
     jobs: dict[str, Any] = told["jobs"]
 
 
+@pytest.mark.usefixtures("processes")
 def test_the_workflow_is_as_github_wants_it() -> None:
     for schema in ("vendor.github-workflows", "custom.github-workflows-require-timeout"):
         check = [tool("check-jsonschema"), "--builtin-schema", schema, Workflow.file]

@@ -46,6 +46,7 @@ def test_it_sets_up_every_channel_as_make_run_does() -> None:
         assert {each: environment.get(each) for each in wanted} == wanted, name
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.e2e
 def test_its_market_streams_without_a_hand_being_moved() -> None:
     needed("redis-cli", "redis-server")

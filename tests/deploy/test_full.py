@@ -36,6 +36,7 @@ def disk_used_up(client: redis.Redis) -> Iterator[None]:
 
 
 @pytest.mark.e2e
+@pytest.mark.xdist_group("deploy/run")
 @pytest.mark.parametrize(
     ("used_up", "headline"), [(memory_used_up, HEADLINE), (disk_used_up, DISK_HEADLINE)], ids=["memory", "disk"]
 )

@@ -4,6 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
@@ -13,6 +14,7 @@ from tests.deploy.compose_file import services
 from tests.deploy.composed import composed
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_redis_without_its_users_is_not_healthy() -> None:
     needed("redis-cli", "redis-server")
     with composed() as server:
@@ -23,6 +25,7 @@ def test_a_redis_without_its_users_is_not_healthy() -> None:
         assert server.check("redis").returncode == 1
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_mongodb_that_is_still_making_its_users_is_not_healthy(tmp_path: Path) -> None:
     """Its image starts another one for that, at 127.0.0.1 alone."""
     mongosh = tmp_path / "mongosh"

@@ -24,7 +24,7 @@ AUTHORITY = Authority()
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Composed]:
+def server(processes: None) -> Iterator[Composed]:
     needed("nginx", "nginx-light")
     with composed() as server:
         AUTHORITY.certify(DOMAIN, server.certificates / DOMAIN)
@@ -84,6 +84,7 @@ def test_it_does_not_start_for_what_is_no_name(server: Composed, domain: str) ->
     assert "STORM_DOMAIN" in started.stderr
 
 
+@pytest.mark.usefixtures("processes")
 def test_it_starts_with_a_certificate_of_its_own_and_takes_up_each_new_one_without_a_gap() -> None:
     needed("nginx", "nginx-light")
     with composed() as server:
@@ -105,6 +106,7 @@ def test_it_starts_with_a_certificate_of_its_own_and_takes_up_each_new_one_witho
             assert kept_open.recv(100).startswith(b"HTTP/1.1 ")
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_certificate_whose_key_is_not_there_yet_is_left_alone() -> None:
     needed("nginx", "nginx-light")
     with composed() as server:

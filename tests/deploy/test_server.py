@@ -39,7 +39,7 @@ AUTHORITY = Authority()
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Composed]:
+def server(processes: None) -> Iterator[Composed]:
     needed("nginx", "nginx-light")
     needed("redis-cli", "redis-server")
     with composed() as server:

@@ -52,7 +52,7 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """With production's own configuration, but for its paths and ports."""
     binary = shutil.which("redis-server")
     if binary is None or "libssl" not in subprocess.run(["ldd", binary], capture_output=True, text=True).stdout:

@@ -52,6 +52,7 @@ def test_a_tool_signs_in_as_who_may_do_its_work(name: str, redis: str, mongo: st
     assert {path for path in tool["environment"].values() if path.startswith("/run/")} == set(secrets_of(tool).values())
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("name", ["backup", "restore"])
 def test_a_tool_says_in_a_sentence_that_redis_does_not_answer(name: str, tmp_path: Path) -> None:
     tool = services(FILE, TOOLS)[name]

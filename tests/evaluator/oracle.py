@@ -1,5 +1,6 @@
 """What a rule means, computed the slow and obvious way from every tick so far; shares no idea with the engine."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
@@ -90,7 +91,9 @@ def _move(watch: Watch, past: list[tuple[int, int]], close_e4: int) -> tuple[Dir
     if rule.kind in (Kind.DAY, Kind.GAP):
         prices = [close_e4]
     elif rule.kind is Kind.ROLLING:
-        prices = [price for at, price in past if time_ms - rule.window_ms < at <= time_ms]
+        # Times never go back.
+        first = bisect_right(past, time_ms - rule.window_ms, key=lambda tick: tick[0])
+        prices = [price for _, price in past[first:]]
     else:
         prices = [price for _, price in past[watch.armed_at :]]
     low, high = min(prices), max(prices)

@@ -234,7 +234,7 @@ async def test_every_key_that_the_engine_writes_is_of_a_declared_family(redis_ur
         await redis.xadd(SHARD.ticks, {"token": "1"})
         await evaluate(redis)
         written = {key: await redis.type(key) async for key in redis.scan_iter()}
-    for key, kind in written.items():
+    for key, stored in written.items():
         names = {"zset": "sorted set"}
-        assert [family.type for family in FAMILIES if family.pattern.fullmatch(key)] == [names.get(kind, kind)], key
+        assert [family.type for family in FAMILIES if family.pattern.fullmatch(key)] == [names.get(stored, stored)], key
     assert len(written) > 10

@@ -15,6 +15,8 @@ from stormalert.rules.kinds import KINDS
 from stormalert.units import DAY_MS, HOUR_MS, format_price
 from tests.evaluator.oracle import Market
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 TICKS = "time,symbol,price\n1000,INFY,100\n2000,INFY,102\n2500,TCS,50\n3000,INFY,101.9999\n4000,INFY,99.96\n"
 RULES = """id,symbol,kind,direction,percent,window,repeat,cooldown,armed_at
 up,INFY,rolling,both,2,60s,every,1s,

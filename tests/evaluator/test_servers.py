@@ -1,6 +1,5 @@
 """The engine on other servers than the wheel's: installed, or named in STORM_TEST_REDIS_URL. Redis 7.0 is the oldest."""
 
-import os
 import shutil
 import subprocess
 import time
@@ -10,14 +9,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.conftest import free_port
+from tests.conftest import free_port, given_server
 from tests.evaluator.oracle import expected_alerts
 from tests.evaluator.test_engine import a_long_market, run_engine
 
 
 @pytest.fixture
-def installed_server(tmp_path: Path) -> Iterator[str]:
-    if theirs := os.environ.get("STORM_TEST_REDIS_URL"):
+def installed_server(processes: None, tmp_path: Path) -> Iterator[str]:
+    if theirs := given_server():
         yield theirs
         return
     binary = shutil.which("redis-server") or shutil.which("valkey-server")

@@ -38,7 +38,8 @@ def runs(draw: st.DrawFn) -> list[bytes]:
 
 
 def theirs(frame: bytes) -> list[dict[str, Any]]:
-    return KiteTicker("key", "token")._parse_binary(frame)
+    read: list[dict[str, Any]] = KiteTicker("key", "token")._parse_binary(frame)
+    return read
 
 
 @given(runs())

@@ -16,7 +16,7 @@ LOOPBACK = "127.0.0.1"
 
 
 @pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+def valkey(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     server = Valkey(tmp_path_factory.mktemp("faults") / "valkey")
     yield server
     server.kill()

@@ -121,7 +121,7 @@ def stop(running: Running) -> int:
 
 
 @pytest.fixture(scope="session")
-def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def shared_sandbox(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = start(tmp_path_factory.mktemp("sandbox"), "--instruments=3100", "--with-currencies", "--tick-rate=2000")
     yield running
     assert stop(running) == 0
@@ -137,7 +137,7 @@ def sandbox(shared_sandbox: Running) -> Iterator[Running]:
 
 
 @pytest.fixture
-def start_sandbox(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+def start_sandbox(processes: None, tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Start sandboxes with flags of the test's own."""
     started: list[Running] = []
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.conftest import free_port
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 STOP_S = 10.0  # one second is promised; the machine may be busy, and what hangs would hang for two minutes
 
 

@@ -101,6 +101,7 @@ async def test_candles_are_those_of_the_recording(start_sandbox: Callable[..., A
         ]
 
 
+@pytest.mark.usefixtures("processes")
 def test_the_command_line_prints_the_ticks(recording: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sandbox", "ticks", str(recording)], capture_output=True, text=True, check=True

@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from sandbox.trading import Trading
 NOON_S = 1_795_415_400.0
 
 
+@cache
 def traded(seconds: float, rate: float = 1000.0, turn_s: float = 0.02) -> tuple[Board, int]:
     board = Board(listed(300))
     trading = Trading(board, GeneratedMarket(board.instruments, seed=1), rate, 1, NOON_S)

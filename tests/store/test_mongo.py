@@ -314,7 +314,7 @@ def test_who_is_refused_waits_while_whoever_may_brings_the_store_forward(client:
         brought_forward.append(opened("mongodb://localhost/shares", client))
 
     monkeypatch.setitem(mongo_schema.STEPS, VERSION, refused)
-    monkeypatch.setattr(mongo_schema.time, "sleep", meanwhile)
+    monkeypatch.setattr(time, "sleep", meanwhile)
     assert opened("mongodb://localhost/shares", client).unfinished_deliveries(2_000, due_ms=0)
     assert len(brought_forward) == 1
 
@@ -342,7 +342,7 @@ def test_who_is_refused_at_a_step_leaves_the_store_to_whoever_may_run_it(client:
         raise AssertionError("it waits for a lock that nobody holds")
 
     monkeypatch.setattr(mongo_schema, "WAIT_S", 0)
-    monkeypatch.setattr(mongo_schema.time, "sleep", never)
+    monkeypatch.setattr(time, "sleep", never)
     with monkeypatch.context() as patch:
         patch.setitem(mongo_schema.STEPS, VERSION, refused)
         with pytest.raises(StormError, match=f"has schema 1 and needs {VERSION}: the dashboard brings it forward"):

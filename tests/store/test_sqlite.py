@@ -16,6 +16,7 @@ import pytest
 from stormalert.errors import Conflict, StormError
 from stormalert.model import AlertFilter, ChannelKind, DeliveryState, Direction, Kind, RuleFilter
 from stormalert.store import Store, open_store
+from stormalert.store.sqlite import Sqlite
 from stormalert.store.sqlite_schema import MIGRATIONS
 from tests.store.records import a_channel, a_delivery, a_mute, a_rule
 
@@ -95,6 +96,7 @@ def _said(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline().strip()
 
 
+@pytest.mark.usefixtures("processes")
 def test_counting_up_from_several_processes_loses_nothing(store: Store, path: Path) -> None:
     store.save_delivery(a_delivery("d"))
     counting = [_start(COUNTS_UP, path, COUNTED) for _ in range(PROCESSES)]
@@ -107,6 +109,7 @@ def test_counting_up_from_several_processes_loses_nothing(store: Store, path: Pa
     assert (last.attempts, last.revision) == (PROCESSES * COUNTED, PROCESSES * COUNTED + 1)
 
 
+@pytest.mark.usefixtures("processes")
 def test_processes_that_open_a_new_store_at_once_all_get_it(path: Path) -> None:
     program = f"import sys\nprint('ready', flush=True)\nsys.stdin.readline()\n{OPENS}\nstore.save_setting(sys.argv[2], 'here')"
     opening = [_start(program, path, number) for number in range(PROCESSES)]
@@ -123,6 +126,7 @@ def test_processes_that_open_a_new_store_at_once_all_get_it(path: Path) -> None:
     store.close()
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_writer_that_is_killed_leaves_a_whole_store_with_all_it_acknowledged(path: Path) -> None:
     acknowledged = 0
     for _ in range(3):
@@ -143,6 +147,7 @@ def test_a_writer_that_is_killed_leaves_a_whole_store_with_all_it_acknowledged(p
         file.close()
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_reader_never_sees_half_a_dump_and_does_not_wait_for_the_writer(store: Store, path: Path) -> None:
     writer = _start(WRITES_FOREVER, path)
     try:
@@ -196,6 +201,7 @@ def test_a_change_that_failed_leaves_nothing_open_behind_it(store: Store, path: 
     other.close()
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_full_disk_is_said_in_one_sentence_and_later_writes_are_kept(path: Path) -> None:
     filling = _start(FILLS_THE_DISK, path)
     said, _ = filling.communicate(timeout=WITHIN_S)
@@ -252,16 +258,21 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> 
     file.close()
 
 
+def connection(store: Store) -> sqlite3.Connection:
+    assert isinstance(store._db, Sqlite)
+    return store._db._db
+
+
 def test_a_page_of_rules_is_read_in_its_order_however_many_there_are(path: Path) -> None:
     with closing(open_store("", path)) as store, closing(sqlite3.connect(path)) as file:
         plans: list[str] = []
-        store._db._db.set_trace_callback(
+        connection(store).set_trace_callback(
             lambda sql: plans.extend(row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {sql}")) if "SELECT" in sql else None
         )
         store.rules_of("u1", (5, "r"), 50, RuleFilter(text="infy"))
         store.rules_by_symbol("u1", ("NSE:INFY", "r"), 50, RuleFilter(text="infy"))
         store.count_rules("u1")
-        store._db._db.set_trace_callback(None)
+        connection(store).set_trace_callback(None)
     assert plans == [
         "SEARCH rules USING INDEX rules_by_user (user=? AND (updated_ms,id)<(?,?))",
         "SEARCH rules USING INDEX rules_by_symbol (user=? AND <expr>>?)",
@@ -284,11 +295,11 @@ def test_a_page_of_rules_is_read_in_its_order_however_many_there_are(path: Path)
 def test_a_page_of_alerts_is_read_in_its_order_by_its_index(path: Path, only: AlertFilter | None) -> None:
     with closing(open_store("", path)) as store, closing(sqlite3.connect(path)) as file:
         plans: list[str] = []
-        store._db._db.set_trace_callback(
+        connection(store).set_trace_callback(
             lambda sql: plans.extend(row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {sql}")) if "SELECT" in sql else None
         )
         store.alerts_of("u1", (5, "r"), 25, only)
-        store._db._db.set_trace_callback(None)
+        connection(store).set_trace_callback(None)
     is_by_token = only is not None and only.token
     index = "alerts_by_token (user=? AND token=?" if is_by_token else "alerts_by_user (user=?"
     assert plans[0].startswith(f"SEARCH alerts USING INDEX {index} AND ")

@@ -215,7 +215,7 @@ def test_libraries_warnings_and_a_crash_are_events_like_all_others(processes: Pr
     assert sum(text.startswith("warned by") for text in told) == 6
     assert any("something is old" in text for text in told)
     ours = next(entry for entry in entries if entry["message"] == "two\nlines")
-    assert ours["rule"] == "r1" and datetime.fromisoformat(ours["time"])
+    assert ours["rule"] == "r1" and datetime.fromisoformat(ours["time"]).tzinfo is not None
     assert (entries[-1]["message"], entries[-1]["level"]) == ("crashed", "critical")
     assert "ValueError: broken on purpose" in entries[-1]["exception"] and "in breaks" in entries[-1]["exception"]
 

@@ -20,7 +20,7 @@ from workers.render import Message
 
 
 @pytest.fixture(scope="session")
-def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+def sandbox_server(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     http, ws, smtp = free_port(), free_port(), free_port()
     state = tmp_path_factory.mktemp("sandbox")
     ports = ["--http-port", str(http), "--ws-port", str(ws), "--smtp-port", str(smtp)]

@@ -52,7 +52,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def board(redis_url: str, store: Store) -> FlaskClient:
     client = make_app(settings.parse({"STORM_REDIS_URL": redis_url, "JWT_SECRET": SECRET}), store).test_client()
-    client.store, client.redis_url = store, redis_url
+    client.store, client.redis_url = store, redis_url  # type: ignore[attr-defined]
     return client
 
 
@@ -126,8 +126,8 @@ def test_its_own_address_leads_to_the_board_and_its_files_are_below_its_path(boa
     files = re.findall(r'(?:src|href)="(/[^"]+)"', page)
     assert len(files) > 5 and all(it.startswith(f"{PATH}/") for it in files)
     for file in (it for it in files if "." in it):
-        with board.get(file, buffered=True) as answer:
-            assert answer.status_code == 200, file
+        with board.get(file, buffered=True) as sent:
+            assert sent.status_code == 200, file
 
 
 def test_only_pages_of_the_same_origin_may_frame_it(board: FlaskClient) -> None:

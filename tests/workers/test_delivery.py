@@ -6,9 +6,10 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import unquote
 
 import httpx
@@ -32,6 +33,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ALERTS = keys.Shard("s0").alerts
 JWT_SECRET = "j" * 32
 RATES = ("STORM_TELEGRAM_CHAT_RATE", "STORM_TELEGRAM_BOT_RATE", "STORM_WHATSAPP_RECIPIENT_RATE", "STORM_BURST_ALERTS")
+
+pytestmark = pytest.mark.alone
 
 
 class Product:
@@ -305,8 +308,8 @@ def test_beyond_the_hour_alerts_are_told_together_and_none_vanishes(product: Pro
         product.wait_for(alert, DeliveryState.SENT)
     for kind in ADDRESSES:
         texts = [text for channel, text in product.texts() if channel == kind]
-        for alert in range(5):
-            assert sum(f"NSE:S{alert} " in text for text in texts) == 1
+        for number in range(5):
+            assert sum(f"NSE:S{number} " in text for text in texts) == 1
         assert len(texts) < 5
     told = [delivery for alert in alerts for delivery in product.deliveries(alert).values() if delivery.summary]
     assert len(told) == 9
@@ -322,8 +325,8 @@ def test_a_burst_is_told_in_one_message_a_channel_and_none_vanishes(product: Pro
         product.wait_for(alert, DeliveryState.SENT)
     for kind in ADDRESSES:
         texts = [text for channel, text in product.texts() if channel == kind]
-        for alert in range(7):
-            assert sum(f"NSE:S{alert} " in text for text in texts) == 1
+        for number in range(7):
+            assert sum(f"NSE:S{number} " in text for text in texts) == 1
         # Two by themselves, and what fired before and after the end of the seconds.
         assert len(texts) in (3, 4)
     told = [delivery for alert in alerts for delivery in product.deliveries(alert).values() if delivery.summary]
@@ -489,7 +492,7 @@ def test_the_board_opens_for_a_signed_in_admin_only(product: Product) -> None:
 
 def values_of(redis: Redis, key: bytes) -> list[bytes]:
     """Every value of a key, unpacked where RQ packs it."""
-    read = {
+    read: dict[bytes, Callable[[], Any]] = {
         b"string": lambda: [redis.get(key)],
         b"hash": lambda: list(redis.hgetall(key).values()),
         b"list": lambda: redis.lrange(key, 0, -1),

@@ -86,6 +86,7 @@ async def test_memory_is_counted_as_the_server_counts_it(client: Redis) -> None:
     assert isinstance(refusal.value, UNREACHABLE)
 
 
+@pytest.mark.usefixtures("processes")
 async def test_a_full_disk_is_as_good_as_a_server_that_is_away(tmp_path: Path) -> None:
     port = free_port()
     command = [str(get_binary_path()), "--port", str(port), "--dir", str(tmp_path), "--appendonly", "yes", "--save", ""]

@@ -141,7 +141,7 @@ async def test_room_is_kept_for_who_goes_first_and_is_due(redis: Redis) -> None:
     await asyncio.sleep(max(alert_s, code_s))
     # There is room for one. The alert's turn has come too, and it asks first.
     assert await refused(ours, "a1") > 0.5
-    assert await taken(ours, "code", priority=Priority.ANSWER)
+    await taken(ours, "code", priority=Priority.ANSWER)
 
 
 async def test_a_turn_that_nobody_comes_for_keeps_others_waiting_for_a_moment_only(redis: Redis) -> None:
@@ -182,7 +182,7 @@ async def test_a_chat_that_is_slow_does_not_hold_up_the_others(redis: Redis) -> 
     await taken(ours, "d0")
     for number in range(1, 50):
         await refused(ours, f"d{number}")
-    assert await taken(ours, "other", "another chat")
+    await taken(ours, "other", "another chat")
 
 
 async def test_a_group_has_a_limit_by_the_minute_too(redis: Redis) -> None:
@@ -190,7 +190,7 @@ async def test_a_group_has_a_limit_by_the_minute_too(redis: Redis) -> None:
     for number in range(20):
         await ours.settle(await taken(ours, f"d{number}", "-1001"))
     assert await refused(ours, "d20", "-1001") > 50
-    assert await taken(ours, "d21", "1001")
+    await taken(ours, "d21", "1001")
 
 
 async def test_senders_recipients_and_servers_have_limits_of_their_own(redis: Redis) -> None:
@@ -207,7 +207,7 @@ async def test_a_provider_that_asks_for_a_pause_gets_it_for_all_that_waits(redis
     ours = limits(redis)
     await ours.settle(await taken(ours, "d1"), pause_s=30)
     assert 20 < await refused(ours, "d2") < 31
-    assert await taken(ours, "d3", "another chat")
+    await taken(ours, "d3", "another chat")
 
 
 async def test_what_a_killed_worker_had_in_hand_counts_no_longer_than_sending_may_take(redis: Redis) -> None:

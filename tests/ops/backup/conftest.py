@@ -20,7 +20,7 @@ def source(redis_url: str) -> Iterator[Redis]:
 
 
 @pytest.fixture(scope="session")
-def _target_url() -> Iterator[str]:
+def _target_url(processes: None) -> Iterator[str]:
     with throwaway_server() as url:
         yield url
 

@@ -191,10 +191,11 @@ async def test_a_rule_that_fired_while_the_backup_was_made_rests_and_is_not_told
         for row in make.rows(config, store, source):
             # The instrument has been read by then, and neither stream nor store.
             if row[0] == "key" and not fired:
-                fired.append(fire())
+                fire()
+                fired.append(True)
             yield row
 
-    fired: list[None] = []
+    fired: list[bool] = []
 
     def fire() -> None:
         asyncio.run(fire_both())

@@ -58,7 +58,7 @@ class Guarded:
 
 
 @pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[Guarded]:
+def guarded(processes: None, tmp_path: Path) -> Iterator[Guarded]:
     started = Guarded(tmp_path)
     try:
         yield started

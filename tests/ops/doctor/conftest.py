@@ -44,7 +44,7 @@ def case() -> MakeCase:
 
 
 @pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Callable[..., int]]:
+def valkey(processes: None, tmp_path: Path) -> Iterator[Callable[..., int]]:
     """Starts a server with such options; its port."""
     with contextlib.ExitStack() as stack:
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.conftest import free_port
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 ROOT = Path(__file__).resolve().parents[3]
 SECRETS = {
     "JWT_SECRET": "jwt-secret-of-thirty-two-letters",

@@ -20,7 +20,7 @@ GOOD, WAIT, BAD = Level.GOOD, Level.WAIT, Level.BAD
 
 
 @pytest.fixture(scope="module")
-def mail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+def mail(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
     """Its port, and the certificate that one has to trust."""
     state, port = tmp_path_factory.mktemp("mail"), free_port()
     ports = ["--http-port", str(free_port()), "--ws-port", str(free_port()), "--smtp-port", str(port)]

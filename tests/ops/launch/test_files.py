@@ -2,10 +2,14 @@ import stat
 from configparser import RawConfigParser
 from pathlib import Path
 
+import pytest
+
 from ops.launch.files import supervisor_conf, write_private, write_run_env, write_valkey_conf
 from ops.launch.plan import make_plan
 from ops.launch.programs import programs
 from stormalert.config.settings import parse, read_file
+
+pytestmark = pytest.mark.usefixtures("processes")
 
 
 def sections(text: str) -> RawConfigParser:

@@ -19,6 +19,7 @@ with only_run(Path(sys.argv[1])):
 """
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_second_run_is_told_which_process_is_the_first(tmp_path: Path) -> None:
     path = tmp_path / "var" / "run.lock"
     command = [sys.executable, "-c", HOLD, str(path)]
@@ -36,6 +37,7 @@ def test_the_lock_is_free_after_a_run(tmp_path: Path) -> None:
             assert path.read_text().strip() == str(os.getpid())
 
 
+@pytest.mark.usefixtures("processes")
 def test_the_lock_of_a_dead_run_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "run.lock"
     # What a supervisor does that outlives its launcher for a moment: it holds the lock, and the pid in it is dead.

@@ -7,6 +7,8 @@ from ops.launch import programs
 from ops.launch.plan import DEMO_PASSWORD, OWN_IN_REPLAY, Recording, make_plan
 from stormalert.errors import SettingsError
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 RECORDING = Recording(Path("minutes.csv"), 60.0, ("NIFTY",))
 
 

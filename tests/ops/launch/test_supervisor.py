@@ -53,7 +53,7 @@ def conf(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def supervisor(conf: Path, tmp_path: Path) -> Iterator[Supervisor]:
+def supervisor(processes: None, conf: Path, tmp_path: Path) -> Iterator[Supervisor]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with (
         (tmp_path / "lock").open("w") as lock,
@@ -97,6 +97,7 @@ def test_stopping_leaves_nothing_behind(supervisor: Supervisor) -> None:
     assert supervisor.statuses() == []
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
 def test_a_tethered_command_ends_with_its_parent() -> None:
     script = "import subprocess,sys,time; child=subprocess.Popen(sys.argv[1:]); print(child.pid, flush=True); time.sleep(600)"

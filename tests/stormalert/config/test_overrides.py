@@ -138,6 +138,7 @@ def test_what_cannot_be_opened_is_named_and_left_as_it_is(store: Store) -> None:
     assert store.settings_like("panel.") == before
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_process_starts_anew_in_its_own_place_when_the_panel_changes(store: Store, tmp_path: Path) -> None:
     theirs = {name: value for name, value in os.environ.items() if not name.startswith(("STORM_", "TWILIO_"))}
     ours = {"STORM_SQLITE_PATH": str(tmp_path / "store.sqlite3"), "STORM_MASTER_SECRET": MASTER, "STORM_VAR": str(tmp_path)}
