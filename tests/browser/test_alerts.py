@@ -153,10 +153,10 @@ def test_an_alert_opens_to_its_chart_its_rule_and_what_became_of_each_message(
         assert line in told
     for text in ("₹1,414.00", "₹1,385.72", "₹1,384.55", "-2.08 %", "It went out by E-mail. 2 others did not send it."):
         expect(page.get_by_text(text, exact=True)).to_be_visible()
-    told = page.locator(".history > li")
-    expect(told.filter(has_text="Webhook")).to_contain_text("failed: gave up: connection refused")
-    expect(told.filter(has_text="E-mail")).to_contain_text("sent, 0.9 s after the tick")
-    expect(told.filter(has_text="Telegram")).to_contain_text("not sent: it is not verified")
+    history_rows = page.locator(".history > li")
+    expect(history_rows.filter(has_text="Webhook")).to_contain_text("failed: gave up: connection refused")
+    expect(history_rows.filter(has_text="E-mail")).to_contain_text("sent, 0.9 s after the tick")
+    expect(history_rows.filter(has_text="Telegram")).to_contain_text("not sent: it is not verified")
     expect(page.get_by_text("Falls 2 % within 5 min on NSE:INFY. Every time, pause 5 min.")).to_be_visible()
     expect(page.get_by_text("NSE:INFY rolling down 2% 5m")).to_be_visible()
     signed_in.settle()

@@ -5,11 +5,10 @@ import gc
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dashboard.metrics.readings import read
-from ops.doctor.finding import Level
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
@@ -23,6 +22,9 @@ from ops.doctor.case import Case
 from stormalert import process
 from stormalert.config.settings import parse
 from stormalert.errors import SettingsError
+from stormalert.health.facts import HOT
+from stormalert.health.finding import Level
+from stormalert.health.reading import read_facts, read_more
 from stormalert.model import Alert, Channel, ChannelKind, Direction, Kind, Repeat, Rule, RuleState, Tick
 from stormalert.notify import send_requests
 from stormalert.notify.linking import Linking
@@ -239,13 +241,13 @@ async def test_metrics_and_doctor_tell_of_every_node(cluster: Cluster, store: St
         heart = Heartbeat("ingest", redis)
         await heart.beat()
         await heart.beat()
-        readings = await read(redis, store, config)
-    hot = next(server for server in readings.servers if server.role == "hot")
+        facts = replace(await read_facts(redis, config), **await read_more(redis, store, config))
+    hot = next(server for server in facts.servers if server.role == HOT)
     assert hot.nodes is not None and len(hot.nodes) == 3 and all(info["aof_enabled"] for info in hot.nodes.values())
-    assert (readings.starts, len(readings.streams)) == ({"ingest": 1}, 2 * SHARDS)
+    assert (facts.starts, len(facts.streams)) == ({"ingest": 1}, 2 * SHARDS)
     found = list(servers.check_redis(Case(config, config, store, now_ms())))
-    assert sum(each.found == "the append-only file is on and is written" for each in found) == 3
-    assert {each.subject for each in found if each.level is Level.BAD} == {"queue redis"}
+    assert sum(each.what == "the append-only file is on" for each in found) == 3
+    assert {each.part for each in found if each.level is Level.BAD} == {"queue redis"}
 
 
 async def test_a_script_that_reaches_for_another_shard_is_refused(cluster: Cluster) -> None:

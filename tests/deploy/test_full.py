@@ -13,7 +13,6 @@ from stormalert.redis import keys
 from stormalert.units import now_ms
 from tests.e2e import accounts
 from tests.e2e.product import Product
-from workers.bot.full import DISK_HEADLINE, HEADLINE
 
 MB = 1_000_000
 
@@ -38,7 +37,9 @@ def disk_used_up(client: redis.Redis) -> Iterator[None]:
 @pytest.mark.e2e
 @pytest.mark.xdist_group("deploy/run")
 @pytest.mark.parametrize(
-    ("used_up", "headline"), [(memory_used_up, HEADLINE), (disk_used_up, DISK_HEADLINE)], ids=["memory", "disk"]
+    ("used_up", "headline"),
+    [(memory_used_up, "Redis is full"), (disk_used_up, "Redis cannot write to its disk")],
+    ids=["memory", "disk"],
 )
 def test_a_full_redis_is_told_and_costs_nothing_but_time(
     run: Product, used_up: Callable[[redis.Redis], AbstractContextManager[None]], headline: str, request: pytest.FixtureRequest
