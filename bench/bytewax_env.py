@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.peers.records import Alert, Rule, Tick
+from bench.peers.records import PeerAlert, PeerRule, PeerTick
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / "build" / "bytewax"
@@ -31,7 +31,9 @@ def python(installs: bool) -> tuple[Path | None, str]:
     return interpreter, ""
 
 
-def run(interpreter: Path, rules: Sequence[Rule], stretches: Sequence[Sequence[Tick]]) -> tuple[list[float], list[Alert]]:
+def run(
+    interpreter: Path, rules: Sequence[PeerRule], stretches: Sequence[Sequence[PeerTick]]
+) -> tuple[list[float], list[PeerAlert]]:
     """Seconds of each stretch, and all alerts."""
     task = json.dumps({"rules": rules, "stretches": stretches})
     command = [str(interpreter), "-m", "bench.peers.bytewax_flow"]
@@ -39,7 +41,7 @@ def run(interpreter: Path, rules: Sequence[Rule], stretches: Sequence[Sequence[T
     if done.returncode:
         raise RuntimeError(f"the Bytewax flow failed: {done.stderr.strip()[-400:]}")
     answer = json.loads(done.stdout)
-    return answer["seconds"], [Alert(*alert) for alert in answer["alerts"]]
+    return answer["seconds"], [PeerAlert(*alert) for alert in answer["alerts"]]
 
 
 def _has_bytewax(interpreter: Path) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 from kiteconnect import KiteTicker
 
 from bench.sandbox import KEY, SECRET, MeasuredExchange, cpu_s_of, log_in, running_exchange, tokens_of
-from bench.server import Server, running
+from bench.server import MeasuredServer, running
 from bench.sizes import Sizes
 from ingest.decode import decode
 from stormalert.redis import keys
@@ -96,7 +96,7 @@ async def _offered(rate: int, sizes: Sizes) -> dict[str, Any]:
 
 
 @contextmanager
-def _ingest(exchange: MeasuredExchange, server: Server, sizes: Sizes) -> Iterator[int]:
+def _ingest(exchange: MeasuredExchange, server: MeasuredServer, sizes: Sizes) -> Iterator[int]:
     access = log_in(exchange.http)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "store.sqlite3"
@@ -122,13 +122,13 @@ def _ingest(exchange: MeasuredExchange, server: Server, sizes: Sizes) -> Iterato
                 process.terminate()
 
 
-async def _until_streaming(server: Server, instruments: int) -> None:
+async def _until_streaming(server: MeasuredServer, instruments: int) -> None:
     async with asyncio.timeout(START_S):
         while int(await server.redis.hget(keys.FEED, "instruments") or 0) < instruments:
             await asyncio.sleep(0.1)
 
 
-async def _watch(server: Server, pid: int, seconds: int) -> dict[str, Any]:
+async def _watch(server: MeasuredServer, pid: int, seconds: int) -> dict[str, Any]:
     stream, p99s_ms = Shard("s0").ticks, []
     ticks, cpu_s, server_s, memory_mb = await _ticks(server), cpu_s_of(pid), await server.cpu_s(), _memory_mb(pid)
     started_s = time.perf_counter()
@@ -149,7 +149,7 @@ async def _watch(server: Server, pid: int, seconds: int) -> dict[str, Any]:
     }
 
 
-async def _ticks(server: Server) -> int:
+async def _ticks(server: MeasuredServer) -> int:
     return int(await server.redis.hget(keys.FEED, "ticks") or 0)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import uvloop
 
 from bench.market import INSTRUMENTS, BenchMarket, rules
-from bench.server import SHARD, Server, running, xadd
+from bench.server import SHARD, MeasuredServer, running, xadd
 from bench.sizes import Sizes
 from evaluator.pump import Pump
 from stormalert import process
@@ -58,7 +58,7 @@ def _near_rules() -> list[Rule]:
     ]
 
 
-async def _offer(server: Server, sizes: Sizes) -> Row:
+async def _offer(server: MeasuredServer, sizes: Sizes) -> Row:
     ticks = BenchMarket(ticks_a_second=TICKS_A_SECOND).ticks((WARM_UP_S + sizes.latency_s) * TICKS_A_SECOND)
     pump = multiprocessing.get_context("spawn").Process(target=pump_for_ever, args=(server.url,), daemon=True)
     pump.start()
@@ -171,7 +171,7 @@ async def _entries(redis: Any, stream: str) -> AsyncIterator[tuple[str, dict[str
         after = f"({found[-1][0]}"
 
 
-async def _until_evaluated(server: Server, within_s: float) -> None:
+async def _until_evaluated(server: MeasuredServer, within_s: float) -> None:
     deadline_s = time.monotonic() + within_s
     while time.monotonic() < deadline_s:
         groups = await server.redis.xinfo_groups(SHARD.ticks)

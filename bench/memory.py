@@ -4,7 +4,7 @@ from typing import Any
 
 from bench.market import INSTRUMENTS as RULE_INSTRUMENTS
 from bench.market import START_MS, TICK_SIZE_E4, BenchMarket, rules
-from bench.server import SHARD, Server, running
+from bench.server import SHARD, MeasuredServer, running
 from bench.sizes import Sizes
 from stormalert.model import Tick
 
@@ -70,7 +70,7 @@ async def _history_row(market: str, sizes: Sizes, ticks: list[Tick]) -> Row:
         }
 
 
-async def _records(server: Server, token: int) -> tuple[int, int]:
+async def _records(server: MeasuredServer, token: int) -> tuple[int, int]:
     """Records that the deques have room for, and bytes that they take."""
     keys = [f"{SHARD.prefix}{noun}:{token}" for noun in ("lows", "highs")]
     lengths = [int(await server.redis.strlen(key)) for key in keys]

@@ -43,7 +43,7 @@ SYMBOL = re.compile(r"NSE:[^\s<]+")
 Row = dict[str, Any]
 
 
-class Listed(NamedTuple):
+class ListedToken(NamedTuple):
     token: int
     symbol: str
 
@@ -108,7 +108,7 @@ def log_in_and_follow(stand: Stand) -> str:
     return access
 
 
-def _start_all(stand: Stand, count: int, workers: int) -> list[Listed]:
+def _start_all(stand: Stand, count: int, workers: int) -> list[ListedToken]:
     """Gives the instruments that have a rule."""
     access = log_in_and_follow(stand)
     instruments = listed(stand, access)[:count]
@@ -123,19 +123,19 @@ def _start_all(stand: Stand, count: int, workers: int) -> list[Listed]:
     return instruments
 
 
-def listed(stand: Stand, access: str) -> list[Listed]:
+def listed(stand: Stand, access: str) -> list[ListedToken]:
     """The stocks of the day's list."""
     request = urllib.request.Request(f"{stand.sandbox_url}/instruments", headers={"Authorization": f"token {KEY}:{access}"})
     with urllib.request.urlopen(request) as answer:
         rows = csv.DictReader(answer.read().decode().splitlines())
     return [
-        Listed(int(row["instrument_token"]), f"{row['exchange']}:{row['tradingsymbol']}")
+        ListedToken(int(row["instrument_token"]), f"{row['exchange']}:{row['tradingsymbol']}")
         for row in rows
         if row["segment"] != "INDICES"
     ]
 
 
-def _rule(user: str, on: Listed) -> Rule:
+def _rule(user: str, on: ListedToken) -> Rule:
     return Rule(
         id=f"rule{on.token}",
         user=user,
@@ -149,7 +149,7 @@ def _rule(user: str, on: Listed) -> Rule:
     )
 
 
-def _ready(stand: Stand, instruments: Sequence[Listed]) -> None:
+def _ready(stand: Stand, instruments: Sequence[ListedToken]) -> None:
     """All are subscribed, have a price, and a rule that looks up from it."""
 
     def all_are() -> bool:
@@ -159,7 +159,7 @@ def _ready(stand: Stand, instruments: Sequence[Listed]) -> None:
     wait_until(all_are, READY_WITHIN_S, "a price and an armed rule of each instrument")
 
 
-def _prices(stand: Stand, instruments: Iterable[Listed]) -> list[tuple[str, str]]:
+def _prices(stand: Stand, instruments: Iterable[ListedToken]) -> list[tuple[str, str]]:
     """Last price, and the first one above it that fires; empty where there is none."""
     with stand.redis.pipeline(transaction=False) as pipe:
         for it in instruments:
@@ -167,7 +167,7 @@ def _prices(stand: Stand, instruments: Iterable[Listed]) -> list[tuple[str, str]
         return [(price or "", (price and above) or "") for price, above in pipe.execute()]
 
 
-def _run(stand: Stand, instruments: Sequence[Listed], sizes: Sizes) -> tuple[Row, list[Way]]:
+def _run(stand: Stand, instruments: Sequence[ListedToken], sizes: Sizes) -> tuple[Row, list[Way]]:
     a_second = sizes.delivery_alerts_a_second
     jumps = [round(float(price) * JUMP, 2) for price, _ in _prices(stand, instruments)]
     printed_ms = _print(stand, instruments, jumps, a_second)
@@ -190,7 +190,7 @@ def _run(stand: Stand, instruments: Sequence[Listed], sizes: Sizes) -> tuple[Row
     return row, _ways(stand, fired, printed_ms, arrived_ms)
 
 
-def _print(stand: Stand, instruments: Sequence[Listed], prices: Sequence[float], a_second: int) -> dict[str, int]:
+def _print(stand: Stand, instruments: Sequence[ListedToken], prices: Sequence[float], a_second: int) -> dict[str, int]:
     """When each print was asked for, by its symbol."""
     # One connection for all: what is measured is not how fast we connect.
     connection = http.client.HTTPConnection(urlsplit(stand.sandbox_url).netloc, timeout=30)
@@ -232,7 +232,7 @@ def _collect(stand: Stand, printed_ms: Mapping[str, int]) -> tuple[dict[str, int
     return arrived_ms, extra
 
 
-def _fired(stand: Stand, instruments: Sequence[Listed], since_ms: int) -> list[tuple[str, dict[str, str]]]:
+def _fired(stand: Stand, instruments: Sequence[ListedToken], since_ms: int) -> list[tuple[str, dict[str, str]]]:
     """Alerts on these instruments, with the ids of their entries."""
     symbols = {it.symbol for it in instruments}
     return [(entry_id, alert) for entry_id, alert in _entries(stand, SHARD.alerts, since_ms) if alert["symbol"] in symbols]

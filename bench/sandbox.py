@@ -97,13 +97,13 @@ def running_exchange(instruments: int, rate: int) -> Iterator[MeasuredExchange]:
 
 
 def log_in(http: str) -> str:
-    class Stay(urllib.request.HTTPRedirectHandler):
+    class StayHere(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *_: Any) -> None:
             return None
 
     page = f"{http}/connect/login?v=3&api_key={KEY}"
     try:
-        urllib.request.build_opener(Stay).open(_patiently(page))
+        urllib.request.build_opener(StayHere).open(_patiently(page))
         raise RuntimeError("the login page did not send us back")
     except urllib.error.HTTPError as moved:
         location = moved.headers["Location"]

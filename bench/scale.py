@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from bench.market import LIVELY_STEP, BenchMarket, rules
-from bench.server import Server, Stretch, running
+from bench.server import MeasuredServer, Stretch, running
 from bench.sizes import Sizes
 
 Row = dict[str, Any]
@@ -15,7 +15,7 @@ Row = dict[str, Any]
 async def measure(sizes: Sizes) -> dict[str, list[Row]]:
     market = BenchMarket()
     async with AsyncExitStack() as stack:
-        servers: list[Server] = []
+        servers: list[MeasuredServer] = []
         bytes_a_rule: list[float] = []
         for count in sizes.scale_rules:
             server = await stack.enter_async_context(running())
@@ -37,7 +37,7 @@ async def measure(sizes: Sizes) -> dict[str, list[Row]]:
     }
 
 
-async def _in_turn(servers: Sequence[Server], market: BenchMarket, count: int, *step: float) -> list[Stretch]:
+async def _in_turn(servers: Sequence[MeasuredServer], market: BenchMarket, count: int, *step: float) -> list[Stretch]:
     ticks, done = market.ticks(count, *step), []
     for server in servers:
         server.append(ticks)

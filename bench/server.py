@@ -43,7 +43,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class MeasuredServer:
     url: str
     redis: Redis
 
@@ -98,10 +98,10 @@ class Server:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Server]:
+async def running() -> AsyncIterator[MeasuredServer]:
     with throwaway_server() as url:
         async with process.connect(url) as redis:
-            yield Server(url, redis)
+            yield MeasuredServer(url, redis)
 
 
 def xadd(tick: Tick, key: str = SHARD.ticks) -> bytes:

@@ -18,11 +18,11 @@ from bench.market import INSTRUMENTS, BenchMarket, rules
 from bench.peers.consumer import Consumer
 from bench.peers.memory import Memory
 from bench.peers.naive import Naive
-from bench.peers.records import Alert
-from bench.peers.records import Rule as PlainRule
-from bench.peers.records import Tick as PlainTick
+from bench.peers.records import PeerAlert
+from bench.peers.records import PeerRule as PlainRule
+from bench.peers.records import PeerTick as PlainTick
 from bench.peers.script_per_rule import ScriptPerRule
-from bench.server import SHARD, Server, running
+from bench.server import SHARD, MeasuredServer, running
 from bench.sizes import Sizes
 from stormalert.model import Repeat, Rule, Tick
 from stormalert.units import parse_price_e4
@@ -39,7 +39,7 @@ class Contender:
     ticks: int
     # Takes some ticks and returns the seconds that it took.
     take: Callable[[Sequence[Tick]], Awaitable[float]]
-    alerts: Callable[[], Awaitable[list[Alert]]]
+    alerts: Callable[[], Awaitable[list[PeerAlert]]]
     rates: list[float] = field(default_factory=list)
     # How many of our alerts its own were held against.
     checked: int = 0
@@ -106,15 +106,15 @@ def plain_tick(tick: Tick) -> PlainTick:
     return PlainTick(tick.token, tick.price_e4, tick.time_ms)
 
 
-async def plain_alerts(server: Server, stream: str) -> list[Alert]:
+async def plain_alerts(server: MeasuredServer, stream: str) -> list[PeerAlert]:
     """The alerts that a peer appended to a stream."""
     return [
-        Alert(int(entry["time_ms"]), entry["rule"], entry["direction"], int(entry["price_e4"]), int(entry["reference_e4"]))
+        PeerAlert(int(entry["time_ms"]), entry["rule"], entry["direction"], int(entry["price_e4"]), int(entry["reference_e4"]))
         for _, entry in await server.redis.xrange(stream)
     ]
 
 
-def must_agree(name: str, found: list[Alert], ours: list[Alert], until_ms: int) -> int:
+def must_agree(name: str, found: list[PeerAlert], ours: list[PeerAlert], until_ms: int) -> int:
     """Tick by tick; what one tick fires, the engine fires burst by burst and so in an order of its own."""
     expected = list(itertools.filterfalse(lambda alert: alert.time_ms > until_ms, ours))
     if not expected:
@@ -125,14 +125,14 @@ def must_agree(name: str, found: list[Alert], ours: list[Alert], until_ms: int) 
     return len(expected)
 
 
-def _engine(server: Server, ticks: int) -> Contender:
+def _engine(server: MeasuredServer, ticks: int) -> Contender:
     async def take(some: Sequence[Tick]) -> float:
         server.append(some)
         return (await server.evaluate()).elapsed_s
 
-    async def alerts() -> list[Alert]:
+    async def alerts() -> list[PeerAlert]:
         return [
-            Alert(
+            PeerAlert(
                 int(entry["time"]),
                 entry["rule"],
                 entry["direction"],
@@ -145,19 +145,19 @@ def _engine(server: Server, ticks: int) -> Contender:
     return Contender("StormAlert", ticks, take, alerts)
 
 
-def _stream_peer(name: str, server: Server, decider: Naive | Memory, ticks: int) -> Contender:
+def _stream_peer(name: str, server: MeasuredServer, decider: Naive | Memory, ticks: int) -> Contender:
     stream = f"alerts:{name}"
     consumer = Consumer(server.redis, f"ticks:{name}", stream, decider)
     return _drained(name, server, consumer, stream, ticks)
 
 
-async def _script_peer(server: Server, plain_rules: list[PlainRule], ticks: int) -> Contender:
+async def _script_peer(server: MeasuredServer, plain_rules: list[PlainRule], ticks: int) -> Contender:
     peer = ScriptPerRule(server.redis, "ticks:script", "alerts:script")
     await peer.arm(plain_rules)
     return _drained("script per rule", server, peer, "alerts:script", ticks)
 
 
-def _drained(name: str, server: Server, peer: Consumer | ScriptPerRule, stream: str, ticks: int) -> Contender:
+def _drained(name: str, server: MeasuredServer, peer: Consumer | ScriptPerRule, stream: str, ticks: int) -> Contender:
     async def take(some: Sequence[Tick]) -> float:
         server.append(some, peer.ticks)
         started_s = time.perf_counter()
@@ -168,7 +168,7 @@ def _drained(name: str, server: Server, peer: Consumer | ScriptPerRule, stream: 
 
 
 def _list_peer(name: str, decider: Memory, ticks: int) -> Contender:
-    found: list[Alert] = []
+    found: list[PeerAlert] = []
 
     async def take(some: Sequence[Tick]) -> float:
         plain_ticks = [plain_tick(tick) for tick in some]
@@ -177,7 +177,7 @@ def _list_peer(name: str, decider: Memory, ticks: int) -> Contender:
             found.extend(decider.take(tick))
         return time.perf_counter() - started_s
 
-    async def alerts() -> list[Alert]:
+    async def alerts() -> list[PeerAlert]:
         return found
 
     return Contender(name, ticks, take, alerts)
@@ -189,7 +189,7 @@ def _bytewax_row(
     check: list[Tick],
     typical: list[Tick],
     sizes: Sizes,
-    ours: list[Alert],
+    ours: list[PeerAlert],
     engine: Contender,
 ) -> Row:
     python, why_not = bytewax_env.python(sizes.installs)

@@ -15,7 +15,7 @@ class Part(NamedTuple):
     ticks: list[Tick]
 
 
-class _Instrument:
+class _DayOf:
     __slots__ = ("day_ends_ms", "last_e4")
 
     def __init__(self, day_ends_ms: int) -> None:
@@ -25,7 +25,7 @@ class _Instrument:
 
 def parts(ticks: Iterable[Tick], most: int) -> Iterator[Part]:
     """A recording says nothing of previous closes, so that an instrument's last price of its former Indian day is taken."""
-    instruments: dict[int, _Instrument] = {}
+    instruments: dict[int, _DayOf] = {}
     seen: set[int] = set()
     part = Part({}, [])
     for tick in ticks:
@@ -36,7 +36,7 @@ def parts(ticks: Iterable[Tick], most: int) -> Iterator[Part]:
                 part, seen = Part({}, []), set()
             if known:
                 part.closes_e4[tick.token] = known.last_e4
-            known = instruments[tick.token] = _Instrument(day_began_ms(tick.time_ms) + DAY_MS)
+            known = instruments[tick.token] = _DayOf(day_began_ms(tick.time_ms) + DAY_MS)
         known.last_e4 = tick.price_e4
         seen.add(tick.token)
         part.ticks.append(tick)

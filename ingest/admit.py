@@ -34,7 +34,7 @@ Identity = tuple[int, int, int, int]
 NONE: tuple[Tick, ...] = ()
 
 
-class _Instrument:
+class _LastSeen:
     """Prices are in the units of the instrument's segment, as in the rows."""
 
     __slots__ = ("held", "held_e4", "held_identity", "held_ms", "high", "identity", "last", "low", "subscribed_ms")
@@ -61,11 +61,11 @@ class Admission:
         self.refused: Counter[Refusal] = Counter()
         self._guard_percent = guard_percent
         self._is_open = is_open
-        self._instruments: dict[int, _Instrument] = {}
+        self._instruments: dict[int, _LastSeen] = {}
 
     def note_subscribed(self, token: int, now_ms: int) -> None:
         """Kite answers a subscription with the last packet it has, however old."""
-        self._instruments.setdefault(token, _Instrument()).subscribed_ms = now_ms
+        self._instruments.setdefault(token, _LastSeen()).subscribed_ms = now_ms
 
     def admit(self, row: Row, received_ms: int) -> Sequence[Tick]:
         """The packet's ticks in order, mostly one; none when it is refused, which `refused` counts.
@@ -75,7 +75,7 @@ class Admission:
         token, last, volume, _, high, low, close, traded_s, sent_s = row
         known = self._instruments.get(token)
         if known is None:
-            known = self._instruments[token] = _Instrument()
+            known = self._instruments[token] = _LastSeen()
         last_e4 = price_e4(token, last)
         if not 0 < last_e4 <= PRICE_MAX_E4:
             return self._refuse(Refusal.PRICE)
@@ -117,7 +117,7 @@ class Admission:
     def _is_near(self, price: int, other: int) -> bool:
         return abs(price - other) * 100 <= other * self._guard_percent
 
-    def _with_extremes(self, known: _Instrument, row: Row, print_: Tick) -> Sequence[Tick]:
+    def _with_extremes(self, known: _LastSeen, row: Row, print_: Tick) -> Sequence[Tick]:
         """The day's high and low where they moved beyond every print seen, the print that waited, and the newest.
 
         A range that shrank is a new day's.

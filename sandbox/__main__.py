@@ -33,7 +33,7 @@ from sandbox.state import open_database
 from sandbox.telegram import Telegram
 from sandbox.tls import tls_context
 from sandbox.twilio import Twilio
-from sandbox.webhook import Webhook
+from sandbox.webhook import WebhookReceiver
 
 
 def main() -> int:
@@ -90,7 +90,7 @@ async def serve(options: argparse.Namespace) -> None:
     history = History(exchange.board, exchange.market, exchange.playback)
     telegram = Telegram(options.telegram_token, outbox, faults.telegram, rates)
     twilio = Twilio(options.twilio_sid, options.twilio_auth_token, options.twilio_inbound_url, outbox, faults.twilio, rates)
-    webhook = Webhook(outbox, faults.webhook)
+    webhook = WebhookReceiver(outbox, faults.webhook)
     ntfy = Ntfy(outbox, faults.ntfy, rates)
     tls = certificate(options.state_dir) if options.smtp_tls else None
     mailbox = Mailbox(outbox, faults.smtp, rates, options.smtp_login, tls)

@@ -19,7 +19,7 @@ from sandbox.outbox import Outbox
 from sandbox.rates import Rates
 from sandbox.telegram import PersonError, Telegram
 from sandbox.twilio import Twilio
-from sandbox.webhook import Webhook
+from sandbox.webhook import WebhookReceiver
 
 Lever = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -36,7 +36,7 @@ class Control:
         exchange: Exchange,
         telegram: Telegram,
         twilio: Twilio,
-        webhook: Webhook,
+        webhook: WebhookReceiver,
         ntfy: Ntfy,
         outbox: Outbox,
         faults: Faults,

@@ -18,7 +18,7 @@ PREFIX = "whsec_"
 TOLERANCE_S = 300
 
 
-class Webhook:
+class WebhookReceiver:
     """Takes what is posted to /webhook/NAME into the outbox."""
 
     def __init__(self, outbox: Outbox, faults: ChannelFaults) -> None:

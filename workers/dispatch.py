@@ -71,7 +71,4 @@ async def repeat_until(stopping: asyncio.Event, period_s: float, work: Callable[
             await work()
         except process.UNREACHABLE as error:
             log.debug("redis is away", extra={"reason": type(error).__name__})
-        try:
-            await asyncio.wait_for(stopping.wait(), period_s)
-        except TimeoutError:
-            continue
+        await process.sleep_unless(stopping, period_s)

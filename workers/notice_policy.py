@@ -33,7 +33,7 @@ def _lasts(duration_ms: int) -> str:
 
 
 @dataclass(frozen=True)
-class Policy:
+class NoticePolicy:
     """`after_ms`: it must have lasted so long; `least`: what is not so bad is not told."""
 
     # What docs/ARCHITECTURE.md says of it.
@@ -50,7 +50,7 @@ class Policy:
 
 # By kind of finding.
 POLICIES = {
-    "login": Policy(
+    "login": NoticePolicy(
         f"Kite login needed; from {_lasts(LOGIN_AHEAD_MS)} before the market opens, and while it is open",
         "Logged in to Kite again",
         20 * SECOND_MS,
@@ -58,60 +58,60 @@ POLICIES = {
         page="Kite",
     ),
     # A socket that reconnects, or a process that is started again, is back before that.
-    "feed": Policy(
+    "feed": NoticePolicy(
         "no prices come, or only some, while the market is open", "The feed is back", 60 * SECOND_MS, Level.BAD, page="Kite"
     ),
-    "gaps": Policy(
+    "gaps": NoticePolicy(
         f"short gaps of the feed within {_lasts(GAPS_WITHIN_MS)}: "
         f"together {_lasts(GAPS_LOST_WAIT_MS)}, or more than {GAPS_MANY_WAIT}; without a sound",
         "The feed is steady again,",
         page="Kite",
     ),
-    "trouble": Policy(
+    "trouble": NoticePolicy(
         "a trouble of ingest: calendar, instruments, store; without a sound",
         "Over: {trouble},",
         5 * MINUTE_MS,
         is_for_the_market=True,
         page="Kite",
     ),
-    "missing": Policy(
+    "missing": NoticePolicy(
         "a process that was there and is not any more; without a sound where no alert is late for it",
         "{subject} is running again",
         60 * SECOND_MS,
     ),
-    "alarm": Policy(
+    "alarm": NoticePolicy(
         "a provider takes no messages from us: token, account, template", "{channel}: marked as mended", page="Queue"
     ),
-    "refusing": Policy(
+    "refusing": NoticePolicy(
         f"a provider refused most of the tries of {_lasts(REFUSED_WITHIN_MS)}, {REFUSED_BAD} at least",
         "{channel} messages go out again",
         30 * SECOND_MS,
     ),
-    "evaluator": Policy(
+    "evaluator": NoticePolicy(
         f"the oldest tick waits for its evaluator for {_lasts(TICKS_LATE_BAD_MS)}",
         "The evaluator has caught up",
         30 * SECOND_MS,
     ),
-    "dispatch": Policy(
+    "dispatch": NoticePolicy(
         f"the oldest alert waits for dispatch for {_lasts(ALERTS_LATE_BAD_MS)}", "Dispatch has caught up", 30 * SECOND_MS
     ),
-    "queue": Policy(
+    "queue": NoticePolicy(
         f"the oldest message waits for {_lasts(MESSAGES_LATE_BAD_MS)}",
         "The queue is short again",
         30 * SECOND_MS,
         page="Queue",
     ),
-    "memory": Policy(
+    "memory": NoticePolicy(
         f"Redis has used {MEMORY_WAIT_PERCENT} % of its memory; with a sound, and once more, at {MEMORY_BAD_PERCENT} %",
         "Redis has room again",
     ),
-    "durability": Policy(
+    "durability": NoticePolicy(
         "the append-only file of Redis is off, or cannot be rewritten", "Redis keeps its file again", 60 * SECOND_MS, Level.BAD
     ),
-    "policy": Policy("Redis is set to throw keys away when it is full", "Redis throws no key away", least=Level.BAD),
-    "evicted": Policy("Redis has thrown keys away", "Redis was started anew", least=Level.BAD),
-    "old": Policy("Redis is of a version that is too old", "Redis is new enough", least=Level.BAD),
-    "certificate": Policy(
+    "policy": NoticePolicy("Redis is set to throw keys away when it is full", "Redis throws no key away", least=Level.BAD),
+    "evicted": NoticePolicy("Redis has thrown keys away", "Redis was started anew", least=Level.BAD),
+    "old": NoticePolicy("Redis is of a version that is too old", "Redis is new enough", least=Level.BAD),
+    "certificate": NoticePolicy(
         f"the certificate of the public address ends within {CERTIFICATE_WAIT_DAYS} days, without a sound; has ended",
         "The dashboard's certificate is renewed",
     ),
@@ -136,7 +136,7 @@ def readings(facts: Facts, findings: Iterable[Finding], dashboard: str) -> Itera
     return (_reading(facts, finding, POLICIES[finding.kind], dashboard) for finding in by_name.values())
 
 
-def _reading(facts: Facts, finding: Finding, policy: Policy, dashboard: str) -> Reading:
+def _reading(facts: Facts, finding: Finding, policy: NoticePolicy, dashboard: str) -> Reading:
     is_bad: bool | None = finding.level is not Level.GOOD
     if is_bad and not _is_told(facts, finding, policy):
         is_bad = None
@@ -152,7 +152,7 @@ def _reading(facts: Facts, finding: Finding, policy: Policy, dashboard: str) -> 
     )
 
 
-def _is_told(facts: Facts, finding: Finding, policy: Policy) -> bool:
+def _is_told(facts: Facts, finding: Finding, policy: NoticePolicy) -> bool:
     if finding.level is Level.WAIT and policy.least is Level.BAD:
         return False
     if policy.is_for_the_market and not facts.opens_soon:
@@ -177,7 +177,7 @@ def _subject(finding: Finding) -> str:
     return finding.name.partition("-")[2]
 
 
-def _page(policy: Policy, dashboard: str) -> str:
+def _page(policy: NoticePolicy, dashboard: str) -> str:
     if not policy.page:
         return dashboard or "StormAlert"
     return f"{dashboard}/admin?part={policy.page}" if dashboard else f"StormAlert, page Admin, {policy.page}"

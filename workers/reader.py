@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 
 from stormalert.errors import InputError
 from stormalert.model import Alert
+from stormalert.outage import Outage
 from stormalert.process import UNREACHABLE
 from stormalert.redis.keys import DISPATCH_GROUP, Shard
 from stormalert.redis.streams import read_alert, written_ms
@@ -41,7 +42,7 @@ class Reader:
         self._quota = quota
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._claimed_s = float("-inf")
-        self._lost_s: float | None = None
+        self._outage = Outage("redis", stream=shard.alerts)
         self._has_group = False
         self.alerts = 0
         self.refused = 0
@@ -51,14 +52,10 @@ class Reader:
             try:
                 await self._step()
             except UNREACHABLE as error:
-                if self._lost_s is None:
-                    self._lost_s = time.monotonic()
-                    log.warning("redis lost", extra={"stream": self._stream, "reason": type(error).__name__})
+                self._outage.begin(type(error).__name__)
                 await asyncio.sleep(AWAY_S)
                 continue
-            if self._lost_s is not None:
-                log.info("redis back", extra={"stream": self._stream, "after_s": round(time.monotonic() - self._lost_s)})
-                self._lost_s = None
+            self._outage.end()
 
     async def behind(self) -> int:
         """How many alerts wait to be dispatched."""

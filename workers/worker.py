@@ -26,6 +26,7 @@ from rq.worker.base import WorkerStatus
 
 from stormalert.errors import StormError
 from stormalert.model import DeliveryState
+from stormalert.outage import Outage
 from stormalert.process import UNREACHABLE
 from workers.pipeline.outcome import Done, Ended, Later, Outcome, Report
 from workers.queues import JOB_TIMEOUT_S, RESULT_S
@@ -102,7 +103,7 @@ class DeliveryWorker(SimpleWorker):
     def dequeue_job_and_maintain_ttl(self, timeout: int | None, max_idle_time: int | None = None) -> Any:
         """RQ's loop hands what this returns to execute_job: a batch. None ends it; without a time-out when all is done."""
         is_burst = timeout is None
-        lost_s = 0.0
+        outage = Outage("redis")
         while not self._stop_requested:
             if not self._clerk.is_alive():
                 raise StormError("the thread that closes jobs has ended")
@@ -111,13 +112,9 @@ class DeliveryWorker(SimpleWorker):
                 if self.should_run_maintenance_tasks:
                     self.run_maintenance_tasks()
                 ids = self._pop(is_burst)
-                if lost_s:
-                    log.info("redis back", extra={"after_s": round(time.monotonic() - lost_s)})
-                    lost_s = 0.0
+                outage.end()
             except UNREACHABLE as error:
-                if not lost_s:
-                    lost_s = time.monotonic()
-                    log.warning("redis lost", extra={"reason": type(error).__name__})
+                outage.begin(type(error).__name__)
                 time.sleep(AWAY_S)
                 continue
             if ids:
@@ -245,16 +242,15 @@ class DeliveryWorker(SimpleWorker):
 
     def _patiently(self, tell: Callable[[], None]) -> None:
         """Until it is told: what is in hand waits for a store or a Redis that is away."""
-        is_told = False
+        outage = Outage("store or redis")
         while True:
             try:
-                return tell()
+                tell()
             except (StormError, *UNREACHABLE) as error:
-                if not is_told:
-                    reason = str(error) if isinstance(error, StormError) else type(error).__name__
-                    log.warning("deliveries wait", extra={"reason": reason})
-                    is_told = True
+                outage.begin(str(error) if isinstance(error, StormError) else type(error).__name__)
                 time.sleep(AWAY_S)
+            else:
+                return outage.end()
 
     def _wait_for_a_hand(self) -> None:
         self._freed.clear()

@@ -15,30 +15,30 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.testing import TestingSink, TestingSource, run_main
 
-from bench.peers.memory import Instrument
-from bench.peers.records import Alert, Rule, Tick
+from bench.peers.memory import PeerInstrument
+from bench.peers.records import PeerAlert, PeerRule, PeerTick
 
 TICKS_A_BATCH = 500
 
 
-def run(rules: Iterable[Rule], stretches: Sequence[Sequence[Tick]]) -> tuple[list[float], list[Alert]]:
+def run(rules: Iterable[PeerRule], stretches: Sequence[Sequence[PeerTick]]) -> tuple[list[float], list[PeerAlert]]:
     """Seconds that each stretch took, and all alerts; those of one batch are grouped by instrument."""
-    by_token: dict[int, list[Rule]] = {}
+    by_token: dict[int, list[PeerRule]] = {}
     for rule in rules:
         by_token.setdefault(rule.token, []).append(rule)
-    instruments = {token: Instrument(own) for token, own in by_token.items()}
+    instruments = {token: PeerInstrument(own) for token, own in by_token.items()}
     passed_s: list[float] = []
 
-    def source() -> Iterator[Tick]:
+    def source() -> Iterator[PeerTick]:
         for stretch in stretches:
             passed_s.append(time.perf_counter())
             yield from stretch
 
-    def take(state: Instrument | None, tick: Tick) -> tuple[Instrument, Iterable[Alert]]:
+    def take(state: PeerInstrument | None, tick: PeerTick) -> tuple[PeerInstrument, Iterable[PeerAlert]]:
         state = state or instruments[tick.token]
         return state, state.take(tick.price_e4, tick.time_ms)
 
-    alerts: list[tuple[str, Alert]] = []
+    alerts: list[tuple[str, PeerAlert]] = []
     flow = Dataflow("alerts")
     ticks = op.input("ticks", flow, TestingSource(source(), TICKS_A_BATCH))
     keyed = op.key_on("instrument", ticks, lambda tick: str(tick.token))
@@ -50,8 +50,8 @@ def run(rules: Iterable[Rule], stretches: Sequence[Sequence[Tick]]) -> tuple[lis
 
 def main() -> None:
     task = json.load(sys.stdin)
-    stretches = [[Tick(*tick) for tick in stretch] for stretch in task["stretches"]]
-    seconds, alerts = run((Rule(*rule) for rule in task["rules"]), stretches)
+    stretches = [[PeerTick(*tick) for tick in stretch] for stretch in task["stretches"]]
+    seconds, alerts = run((PeerRule(*rule) for rule in task["rules"]), stretches)
     json.dump({"seconds": seconds, "alerts": alerts}, sys.stdout)
 
 

@@ -8,13 +8,13 @@ from typing import Protocol
 
 from redis.asyncio import Redis
 
-from bench.peers.records import Alert, Tick
+from bench.peers.records import PeerAlert, PeerTick
 
 TICKS_A_READ = 500
 
 
 class Decider(Protocol):
-    def take(self, tick: Tick) -> Iterable[Alert]: ...
+    def take(self, tick: PeerTick) -> Iterable[PeerAlert]: ...
 
 
 class Consumer:
@@ -31,7 +31,7 @@ class Consumer:
                 alert
                 for _, fields in entries
                 for alert in self._decider.take(
-                    Tick(int(fields["token"]), round(float(fields["price"]) * 10_000), int(fields["time"]))
+                    PeerTick(int(fields["token"]), round(float(fields["price"]) * 10_000), int(fields["time"]))
                 )
             ]
             if alerts:

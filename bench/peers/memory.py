@@ -8,7 +8,7 @@ import heapq
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 
-from bench.peers.records import Alert, Rule, Tick
+from bench.peers.records import PeerAlert, PeerRule, PeerTick
 from bench.peers.windows import Window
 
 Ladder = list[tuple[int, str]]  # (percent, rule), sorted
@@ -20,8 +20,8 @@ class Cohort:
         self.ladder: Ladder = []
 
 
-class Instrument:
-    def __init__(self, rules: Iterable[Rule]) -> None:
+class PeerInstrument:
+    def __init__(self, rules: Iterable[PeerRule]) -> None:
         self._rules = {rule.id: rule for rule in rules}
         self._pending = [(rule.armed_at_ms, rule.id) for rule in self._rules.values()]
         heapq.heapify(self._pending)
@@ -34,7 +34,7 @@ class Instrument:
         self._cohorts: dict[str, list[Cohort]] = {"up": [], "down": []}
         self._cohort_of: dict[tuple[str, str], Cohort] = {}
 
-    def take(self, price_e4: int, time_ms: int) -> list[Alert]:
+    def take(self, price_e4: int, time_ms: int) -> list[PeerAlert]:
         time_ms = self._newest_ms = max(time_ms, self._newest_ms)
         for window in self._windows.values():
             window.push(time_ms, price_e4)
@@ -43,10 +43,10 @@ class Instrument:
         for side, cohorts in self._cohorts.items():
             if cohorts:
                 self._extend(side, cohorts, price_e4)
-        fired: dict[str, Alert] = {}
+        fired: dict[str, PeerAlert] = {}
         for rule_id, side, reference_e4 in self._triggered(price_e4):
             if rule_id not in fired:
-                fired[rule_id] = Alert(time_ms, rule_id, side, price_e4, reference_e4)
+                fired[rule_id] = PeerAlert(time_ms, rule_id, side, price_e4, reference_e4)
         if not fired:
             return []
         for rule_id in fired:
@@ -109,7 +109,7 @@ class Instrument:
             self._cohort_of[side, step[1]] = large
         return large
 
-    def _disarm(self, rule: Rule, time_ms: int) -> None:
+    def _disarm(self, rule: PeerRule, time_ms: int) -> None:
         for side in rule.sides:
             cohort = None if rule.window_ms else self._cohort_of.pop((side, rule.id))
             ladder = cohort.ladder if cohort else self._ladders[side][rule.window_ms]
@@ -121,12 +121,12 @@ class Instrument:
 
 
 class Memory:
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        by_token: dict[int, list[Rule]] = {}
+    def __init__(self, rules: Iterable[PeerRule]) -> None:
+        by_token: dict[int, list[PeerRule]] = {}
         for rule in rules:
             by_token.setdefault(rule.token, []).append(rule)
-        self._instruments = {token: Instrument(own) for token, own in by_token.items()}
+        self._instruments = {token: PeerInstrument(own) for token, own in by_token.items()}
 
-    def take(self, tick: Tick) -> Iterable[Alert]:
+    def take(self, tick: PeerTick) -> Iterable[PeerAlert]:
         instrument = self._instruments.get(tick.token)
         return instrument.take(tick.price_e4, tick.time_ms) if instrument else ()

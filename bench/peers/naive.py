@@ -6,12 +6,12 @@ Fairness: its windows are monotonic deques shared by the rules, better than the 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from bench.peers.records import Alert, Rule, Tick
+from bench.peers.records import PeerAlert, PeerRule, PeerTick
 from bench.peers.windows import Window
 
 
 class Naive:
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[PeerRule]) -> None:
         self._rules: dict[int, list[dict[str, Any]]] = {}
         self._windows: dict[int, dict[int, Window]] = {}
         self._newest_ms: dict[int, int] = {}
@@ -21,7 +21,7 @@ class Naive:
             if rule.window_ms:
                 self._windows.setdefault(rule.token, {}).setdefault(rule.window_ms, Window(rule.window_ms))
 
-    def take(self, tick: Tick) -> Iterator[Alert]:
+    def take(self, tick: PeerTick) -> Iterator[PeerAlert]:
         token, price, time_ms = tick
         time_ms = self._newest_ms[token] = max(time_ms, self._newest_ms.get(token, 0))
         windows = self._windows.get(token, {})
@@ -45,4 +45,4 @@ class Naive:
             else:
                 continue
             rule["armed"], rule["spent"], rule["ready_ms"] = False, rule["is_once"], time_ms + rule["cooldown_ms"]
-            yield Alert(time_ms, rule["id"], side, price, reference)
+            yield PeerAlert(time_ms, rule["id"], side, price, reference)

@@ -3,13 +3,13 @@
 from typing import NamedTuple
 
 
-class Tick(NamedTuple):
+class PeerTick(NamedTuple):
     token: int
     price_e4: int
     time_ms: int
 
 
-class Rule(NamedTuple):
+class PeerRule(NamedTuple):
     """A rolling rule, or a trailing one where the window is 0."""
 
     id: str
@@ -26,7 +26,7 @@ class Rule(NamedTuple):
         return ("up", "down") if self.direction == "both" else (self.direction,)
 
 
-class Alert(NamedTuple):
+class PeerAlert(NamedTuple):
     time_ms: int
     rule: str
     direction: str

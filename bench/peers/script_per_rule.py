@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from redis.asyncio import Redis
 
-from bench.peers.records import Rule
+from bench.peers.records import PeerRule
 
 CALLS_A_PIPELINE = 1_000
 TICKS_A_READ = 500
@@ -84,7 +84,7 @@ class ScriptPerRule:
         self._rules: dict[int, list[tuple[str, int]]] = {}
         self._windows: dict[int, set[int]] = {}
 
-    async def arm(self, rules: Iterable[Rule]) -> None:
+    async def arm(self, rules: Iterable[PeerRule]) -> None:
         self._window = await self._redis.script_load(WINDOW)
         self._check = await self._redis.script_load(CHECK)
         pipe = self._redis.pipeline(transaction=False)

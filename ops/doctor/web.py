@@ -28,7 +28,7 @@ class Answer(NamedTuple):
     took_ms: int
 
 
-class _StayHere(urllib.request.HTTPRedirectHandler):
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """A redirect is an answer: what was asked with a token is asked nowhere else."""
 
     def redirect_request(self, *_: Any) -> None:
@@ -40,7 +40,7 @@ def ask(url: str, headers: Mapping[str, str] | None = None) -> Answer:
     began_s, began_ms = time.monotonic(), time.time_ns() // 1_000_000
     request = urllib.request.Request(url, headers={"User-Agent": "stormalert doctor", **(headers or {})})  # noqa: S310
     try:
-        with urllib.request.build_opener(_StayHere).open(request, timeout=ASK_S) as answer:
+        with urllib.request.build_opener(_NoRedirects).open(request, timeout=ASK_S) as answer:
             status, body, date = int(answer.status), answer.read(MOST_BYTES), answer.headers.get("Date", "")
     except urllib.error.HTTPError as refusal:
         with refusal:

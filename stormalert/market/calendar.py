@@ -72,7 +72,7 @@ Clock = Annotated[time, BeforeValidator(_clock)]
 Day = Annotated[date, BeforeValidator(_date)]
 
 
-class _Row(BaseModel):
+class _SegmentRow(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     segments: Segments = ALL
@@ -81,7 +81,7 @@ class _Row(BaseModel):
         return segment in self.segments
 
 
-class Holiday(_Row):
+class Holiday(_SegmentRow):
     day: Day
 
     @model_validator(mode="before")
@@ -90,7 +90,7 @@ class Holiday(_Row):
         return {"day": given} if isinstance(given, str) else given
 
 
-class _Span(_Row):
+class _Span(_SegmentRow):
     opens: Clock
     closes: Clock
 

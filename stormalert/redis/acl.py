@@ -60,7 +60,7 @@ Keys = Family | str
 
 
 @dataclass(frozen=True)
-class User:
+class AclUser:
     name: str
     # What the process is there for; it is why it may do so much.
     why: str
@@ -85,10 +85,10 @@ def _glob(keys_of: Keys) -> str:
     return keys_of.glob() if isinstance(keys_of, Family) else keys_of
 
 
-def _process(name: str, why: str, *commands: str, writes: Iterable[Keys] = (), **keys_of: tuple[Keys, ...]) -> User:
+def _process(name: str, why: str, *commands: str, writes: Iterable[Keys] = (), **keys_of: tuple[Keys, ...]) -> AclUser:
     """One that beats, and whose health check looks for the beat."""
     beat = (keys.alive.glob(name), keys.BEATS, keys.STARTS)
-    return User(name, why, (CONNECTION, BEAT, HEALTHY, *commands), writes=(*beat, *writes), **keys_of)
+    return AclUser(name, why, (CONNECTION, BEAT, HEALTHY, *commands), writes=(*beat, *writes), **keys_of)
 
 
 USERS = (
@@ -186,8 +186,8 @@ USERS = (
         writes=(RQ,),
         reads=(keys.revoked,),
     ),
-    User("health", "the server's own health check: whether it answers", ("+ping",)),
-    User(
+    AclUser("health", "the server's own health check: whether it answers", ("+ping",)),
+    AclUser(
         "backup",
         "reads everything, to keep a copy of it outside",
         (
@@ -199,12 +199,12 @@ USERS = (
         ),
         reads=("*",),
     ),
-    User(
+    AclUser(
         "exporter",
         "figures of the server itself for Prometheus; no key",
         (CONNECTION, "+info +slowlog|len +latency|latest +memory|stats +client|list"),
     ),
-    User(ADMIN, "the operator: everything", ("+@all",), writes=("*",), channels=("*",)),
+    AclUser(ADMIN, "the operator: everything", ("+@all",), writes=("*",), channels=("*",)),
 )
 NAMES = tuple(user.name for user in USERS)
 

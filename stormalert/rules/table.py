@@ -115,7 +115,7 @@ def _plain(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:].startswith((*FORMULA, "'")) else cell
 
 
-class _Row:
+class _TableRow:
     """The cells of one row by column. A bad one is noted, and the next one is looked at all the same."""
 
     def __init__(self, line: int, cells: Mapping[str, str], bad: list[BadRow]) -> None:
@@ -148,7 +148,7 @@ class _Table:
         self._user = user
         self._line_of: dict[str, int] = {}
 
-    def take(self, row: _Row) -> None:
+    def take(self, row: _TableRow) -> None:
         count = len(self.bad)
         known = self._known.get(row["id"])
         self._check_id(row)
@@ -166,7 +166,7 @@ class _Table:
         if rule != known:
             self.rules.append(rule)
 
-    def _check_id(self, row: _Row) -> None:
+    def _check_id(self, row: _TableRow) -> None:
         if not row["id"]:
             return
         try:
@@ -181,7 +181,7 @@ class _Table:
         if first != row.line:
             row.refuse("id", f"an id of its own, line {first} has it already")
 
-    def _subject(self, row: _Row, known: Rule | None) -> dict[str, Any]:
+    def _subject(self, row: _TableRow, known: Rule | None) -> dict[str, Any]:
         if known and _subject(known) == row["symbol"]:
             # Kite may have ceased to list it.
             return {"token": known.token, "symbol": known.symbol}
@@ -195,7 +195,7 @@ class _Table:
         return {"token": instrument.token, "symbol": instrument.symbol}
 
 
-def _condition(row: _Row) -> dict[str, Any]:
+def _condition(row: _TableRow) -> dict[str, Any]:
     try:
         return read_condition(row.cells, is_on_watchlist=is_watchlist(row["symbol"]))
     except BadCondition as bad:
@@ -204,7 +204,7 @@ def _condition(row: _Row) -> dict[str, Any]:
         return {}
 
 
-def _rows(text: str | bytes, limit: int, bad: list[BadRow]) -> Iterator[_Row]:
+def _rows(text: str | bytes, limit: int, bad: list[BadRow]) -> Iterator[_TableRow]:
     """Those that can be looked at; what is wrong with the others is noted."""
     header: list[str] = []
     count = 0
@@ -225,7 +225,7 @@ def _rows(text: str | bytes, limit: int, bad: list[BadRow]) -> Iterator[_Row]:
         if len(cells) != len(header):
             bad.append(_bad(line, "", f"{len(cells)} cells", f"{len(header)}, as many as the header has"))
             continue
-        row = _Row(line, dict(zip(header, (_plain(cell.strip()) for cell in cells), strict=True)), bad)
+        row = _TableRow(line, dict(zip(header, (_plain(cell.strip()) for cell in cells), strict=True)), bad)
         if row.is_sound():
             yield row
     if not header and not bad:

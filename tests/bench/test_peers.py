@@ -8,9 +8,9 @@ import pytest
 from bench.peers.consumer import Consumer, Decider
 from bench.peers.memory import Memory
 from bench.peers.naive import Naive
-from bench.peers.records import Alert
-from bench.peers.records import Rule as PlainRule
-from bench.peers.records import Tick as PlainTick
+from bench.peers.records import PeerAlert
+from bench.peers.records import PeerRule as PlainRule
+from bench.peers.records import PeerTick as PlainTick
 from bench.peers.script_per_rule import ScriptPerRule
 from bench.versus import must_agree, plain
 from stormalert import process
@@ -19,7 +19,7 @@ from stormalert.units import format_price
 from tests.evaluator.oracle import expected_alerts
 
 
-def small_market() -> tuple[list[Rule], list[Tick], list[Alert]]:
+def small_market() -> tuple[list[Rule], list[Tick], list[PeerAlert]]:
     """Rules of all sorts, ticks with equal and late times, and the alerts that the oracle calls for."""
     dice = random.Random(3)
     rules = []
@@ -46,12 +46,12 @@ def small_market() -> tuple[list[Rule], list[Tick], list[Alert]]:
         prices_e4[token] += dice.choice([-3, -1, -1, 0, 1, 1, 3]) * 1_000
         time_ms += dice.choice([0, 200, 1_000, 1_000, -500])
         ticks.append(Tick(token, prices_e4[token], time_ms))
-    expected = [Alert(*alert) for alert in expected_alerts(ticks, rules)]
+    expected = [PeerAlert(*alert) for alert in expected_alerts(ticks, rules)]
     assert len(expected) > 500
     return rules, ticks, expected
 
 
-async def through_streams(redis_url: str, peer: str) -> list[Alert]:
+async def through_streams(redis_url: str, peer: str) -> list[PeerAlert]:
     rules, ticks, _ = small_market()
     async with process.connect(redis_url) as redis:
         for tick in ticks:
@@ -64,7 +64,9 @@ async def through_streams(redis_url: str, peer: str) -> list[Alert]:
             decider: Decider = (Naive if peer == "naive" else Memory)(map(plain, rules))
             await Consumer(redis, "ticks", "alerts", decider).drain()
         return [
-            Alert(int(entry["time_ms"]), entry["rule"], entry["direction"], int(entry["price_e4"]), int(entry["reference_e4"]))
+            PeerAlert(
+                int(entry["time_ms"]), entry["rule"], entry["direction"], int(entry["price_e4"]), int(entry["reference_e4"])
+            )
             for _, entry in await redis.xrange("alerts")
         ]
 
@@ -87,7 +89,7 @@ def test_the_bytewax_flow_emits_the_alerts_that_the_oracle_calls_for() -> None:
 
 
 def test_peers_are_held_against_the_engine_tick_by_tick() -> None:
-    ours = [Alert(1, "r1", "up", 103, 100), Alert(2, "r3", "up", 104, 100), Alert(2, "r2", "up", 104, 100)]
+    ours = [PeerAlert(1, "r1", "up", 103, 100), PeerAlert(2, "r3", "up", 104, 100), PeerAlert(2, "r2", "up", 104, 100)]
     # Within a tick the engine's order is that of its bursts.
     assert must_agree("peer", [ours[0], ours[2], ours[1]], ours, until_ms=2) == 3
     assert must_agree("slow peer", ours[:1], ours, until_ms=1) == 1

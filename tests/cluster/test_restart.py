@@ -64,18 +64,18 @@ def evaluators(cluster: Cluster, store: Store, tmp_path: Path) -> Iterator[list[
         each.wait(60)
 
 
-class Progress(NamedTuple):
+class RestartProgress(NamedTuple):
     """When a shard's cursor was seen at a new place."""
 
     shard: Shard
     at_s: float
 
 
-class Watch:
+class RestartWatch:
     """Looks at every shard's cursor on the node that it lies on, past the product's client."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self.seen: list[Progress] = []
+        self.seen: list[RestartProgress] = []
         self._places = {shard: (cluster.node_of(shard.ticks), f"{shard.prefix}cursor") for shard in all_shards(SHARDS)}
         self._last: dict[Shard, object] = {}
 
@@ -90,7 +90,7 @@ class Watch:
                 continue
             if cursor != self._last.get(shard):
                 self._last[shard] = cursor
-                self.seen.append(Progress(shard, time.monotonic()))
+                self.seen.append(RestartProgress(shard, time.monotonic()))
 
     def first_behind(self, shards: list[Shard], moment_s: float) -> float:
         """Seconds until all of them were seen to go on."""
@@ -105,7 +105,7 @@ class Watch:
 
 
 @asynccontextmanager
-async def looking(watch: Watch) -> AsyncIterator[None]:
+async def looking(watch: RestartWatch) -> AsyncIterator[None]:
     stopping = asyncio.Event()
 
     async def look() -> None:
@@ -131,7 +131,7 @@ async def test_a_node_restarts_under_load_and_two_evaluators_lose_nothing_repeat
     victim = cluster.node_of(shard_of(ticks[0].token, SHARDS).ticks)
     hit = [shard for shard in all_shards(SHARDS) if cluster.node_of(shard.ticks) is victim]
     spared = [shard for shard in all_shards(SHARDS) if shard not in hit]
-    watch = Watch(cluster)
+    watch = RestartWatch(cluster)
     async with process.connect(cluster.url) as redis, publishing(redis) as publisher:
         await armed(redis, len(rules))
         async with looking(watch):

@@ -36,7 +36,7 @@ _numbers = itertools.count(1)
 Frame = dict[str, Any]
 
 
-class Page:
+class ListeningPage:
     """One connection and every frame that came."""
 
     def __init__(self, connection: ClientConnection) -> None:
@@ -99,10 +99,10 @@ class RelayRig:
         return connect(f"ws://127.0.0.1:{self.port}{path}", additional_headers=headers, **(usual | options))
 
     @asynccontextmanager
-    async def page(self, user: str, session: str = "", query: str = "") -> AsyncIterator[Page]:
+    async def page(self, user: str, session: str = "", query: str = "") -> AsyncIterator[ListeningPage]:
         """After its snapshot."""
         async with self.connecting(f"{ACCESS_COOKIE}={session or self.session(user)}", f"/ws{query}") as connection:
-            page = Page(connection)
+            page = ListeningPage(connection)
             assert (await page.next())["type"] == "snapshot"
             yield page
 

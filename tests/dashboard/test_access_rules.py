@@ -49,7 +49,7 @@ POLICY = {
 CSV = "symbol,kind,percent\nNSE:INFY,trailing,1\n"
 
 
-class Case(NamedTuple):
+class AccessCase(NamedTuple):
     """What a route is asked, and the statuses that nobody, the owner, another member and an admin get."""
 
     route: str
@@ -72,80 +72,80 @@ def admins(status: int) -> tuple[int, int, int, int]:
 
 
 CASES = (
-    Case("GET /openapi.json", (200, 200, 200, 200)),
-    Case("POST /auth/login", (401, 401, 401, 401), {"name": "nobody-of-this-name", "password": "wrong"}),
-    Case("POST /auth/logout", members(204)),
-    Case("GET /auth/me", members(200)),
-    Case("GET /auth/export", members(200)),
-    Case("POST /auth/erase", members(403), {"password": "wrong"}),
-    Case("POST /auth/password", members(403), {"current": "wrong", "new": "a new long password"}),
-    Case("POST /auth/second-factor", members(200)),
-    Case("POST /auth/second-factor/accept", members(409), {"offer": "x", "code": "123456"}),
-    Case("POST /auth/second-factor/remove", members(409), {"code": "123456"}),
-    Case("GET /auth/sessions", members(200)),
-    Case("DELETE /auth/sessions/{session}", own(204)),
-    Case("POST /auth/tokens", members(201), {"label": "cron", "scopes": ["read"]}),
-    Case("POST /auth/join", (410, 410, 410, 410), {"token": "x", "name": "new", "password": "a new long password"}),
-    Case("POST /auth/reset", (410, 410, 410, 410), {"token": "x", "password": "a new long password"}),
-    Case("GET /rules", members(200)),
-    Case("POST /rules", members(201), RULE),
-    Case("POST /rules/line", members(201), {"line": "NSE:INFY trailing 1%"}),
-    Case("GET /rules/export", members(200)),
-    Case("POST /rules/import", members(200), CSV, "?dry_run=true"),
-    Case("POST /rules/bulk", members(200), {"act": "pause", "ids": ["r-mina"]}),
-    Case("GET /rules/{rule}", own(200)),
-    Case("PUT /rules/{rule}", own(409), {"kind": "day", "percent": "1", "revision": 999}),
-    Case("DELETE /rules/{rule}", own(204)),
-    Case("POST /rules/{rule}/pause", own(200)),
-    Case("POST /rules/{rule}/resume", own(409)),
-    Case("POST /rules/{rule}/rearm", own(200)),
-    Case("GET /rules/{rule}/messages", own(200)),
-    Case("PUT /rules/{rule}/messages", own(200), {"loudness": "off"}),
-    Case("GET /instruments", members(200), query="?q=INF"),
-    Case("GET /instruments/{symbol}", members(200)),
-    Case("GET /watchlists", members(200)),
-    Case("GET /watchlists/{watchlist}", members(200)),
-    Case("PUT /watchlists/{watchlist}", members(200), {"symbols": ["NSE:TCS"]}),
-    Case("GET /alerts", members(200), query="?symbol=NSE:INFY&kind=trailing&limit=1"),
-    Case("GET /alerts/export", members(200)),
-    Case("GET /alerts/{alert}", own(200)),
-    Case("POST /alerts/{alert}/resend", own(200)),
-    Case("GET /channels", members(200)),
-    Case("POST /channels", members(201), {"kind": "email", "address": "new@example.com"}),
-    Case("GET /channels/{channel}", own(200)),
-    Case("PUT /channels/{channel}", own(409), {"revision": 999}),
-    Case("DELETE /channels/{channel}", own(204)),
-    Case("POST /channels/{channel}/code", own(202)),
-    Case("POST /channels/{channel}/verify", own(422), {"code": "123456"}),
-    Case("POST /channels/{channel}/test", own(202)),
-    Case("GET /channels/{channel}/errands/{errand}", own(200)),
-    Case("GET /channels/{channel}/secret", own(200)),
-    Case("GET /settings", members(200)),
-    Case("PUT /settings", members(200), {"burst": {"most": 5, "within_s": 10}}),
-    Case("GET /mutes", members(200)),
-    Case("POST /mutes", own(201), {"scope": "rule", "subject": "r-mina"}),
-    Case("DELETE /mutes/{mute}", own(204)),
-    Case("GET /admin/users", admins(200)),
-    Case("GET /admin/users/{user}", admins(200)),
-    Case("PATCH /admin/users/{user}", admins(200), {"plan": "standard"}),
-    Case("DELETE /admin/users/{user}", admins(204)),
-    Case("GET /admin/users/{user}/export", admins(200)),
-    Case("POST /admin/users/{user}/reset", admins(201)),
-    Case("POST /admin/users/{user}/drop-second-factor", admins(204)),
-    Case("GET /admin/users/{user}/sessions", admins(200)),
-    Case("DELETE /admin/users/{user}/sessions", admins(204)),
-    Case("GET /admin/invitations", admins(200)),
-    Case("POST /admin/invitations", admins(201), {"role": "admin"}),
-    Case("DELETE /admin/invitations/{invitation}", admins(204)),
-    Case("GET /admin/house", admins(200)),
-    Case("PUT /admin/house", admins(200), POLICY),
-    Case("GET /admin/keys", admins(200)),
-    Case("PUT /admin/keys/{name}", admins(200), {"value": "ACnew"}),
-    Case("DELETE /admin/keys/{name}", admins(204)),
-    Case("GET /admin/system-status", admins(200)),
-    Case("GET /admin/calendar", admins(200)),
-    Case("PUT /admin/calendar", admins(200), {"holidays": [{"day": "2027-01-26"}]}),
-    Case("GET /admin/audit", admins(200), query="?limit=1"),
+    AccessCase("GET /openapi.json", (200, 200, 200, 200)),
+    AccessCase("POST /auth/login", (401, 401, 401, 401), {"name": "nobody-of-this-name", "password": "wrong"}),
+    AccessCase("POST /auth/logout", members(204)),
+    AccessCase("GET /auth/me", members(200)),
+    AccessCase("GET /auth/export", members(200)),
+    AccessCase("POST /auth/erase", members(403), {"password": "wrong"}),
+    AccessCase("POST /auth/password", members(403), {"current": "wrong", "new": "a new long password"}),
+    AccessCase("POST /auth/second-factor", members(200)),
+    AccessCase("POST /auth/second-factor/accept", members(409), {"offer": "x", "code": "123456"}),
+    AccessCase("POST /auth/second-factor/remove", members(409), {"code": "123456"}),
+    AccessCase("GET /auth/sessions", members(200)),
+    AccessCase("DELETE /auth/sessions/{session}", own(204)),
+    AccessCase("POST /auth/tokens", members(201), {"label": "cron", "scopes": ["read"]}),
+    AccessCase("POST /auth/join", (410, 410, 410, 410), {"token": "x", "name": "new", "password": "a new long password"}),
+    AccessCase("POST /auth/reset", (410, 410, 410, 410), {"token": "x", "password": "a new long password"}),
+    AccessCase("GET /rules", members(200)),
+    AccessCase("POST /rules", members(201), RULE),
+    AccessCase("POST /rules/line", members(201), {"line": "NSE:INFY trailing 1%"}),
+    AccessCase("GET /rules/export", members(200)),
+    AccessCase("POST /rules/import", members(200), CSV, "?dry_run=true"),
+    AccessCase("POST /rules/bulk", members(200), {"act": "pause", "ids": ["r-mina"]}),
+    AccessCase("GET /rules/{rule}", own(200)),
+    AccessCase("PUT /rules/{rule}", own(409), {"kind": "day", "percent": "1", "revision": 999}),
+    AccessCase("DELETE /rules/{rule}", own(204)),
+    AccessCase("POST /rules/{rule}/pause", own(200)),
+    AccessCase("POST /rules/{rule}/resume", own(409)),
+    AccessCase("POST /rules/{rule}/rearm", own(200)),
+    AccessCase("GET /rules/{rule}/messages", own(200)),
+    AccessCase("PUT /rules/{rule}/messages", own(200), {"loudness": "off"}),
+    AccessCase("GET /instruments", members(200), query="?q=INF"),
+    AccessCase("GET /instruments/{symbol}", members(200)),
+    AccessCase("GET /watchlists", members(200)),
+    AccessCase("GET /watchlists/{watchlist}", members(200)),
+    AccessCase("PUT /watchlists/{watchlist}", members(200), {"symbols": ["NSE:TCS"]}),
+    AccessCase("GET /alerts", members(200), query="?symbol=NSE:INFY&kind=trailing&limit=1"),
+    AccessCase("GET /alerts/export", members(200)),
+    AccessCase("GET /alerts/{alert}", own(200)),
+    AccessCase("POST /alerts/{alert}/resend", own(200)),
+    AccessCase("GET /channels", members(200)),
+    AccessCase("POST /channels", members(201), {"kind": "email", "address": "new@example.com"}),
+    AccessCase("GET /channels/{channel}", own(200)),
+    AccessCase("PUT /channels/{channel}", own(409), {"revision": 999}),
+    AccessCase("DELETE /channels/{channel}", own(204)),
+    AccessCase("POST /channels/{channel}/code", own(202)),
+    AccessCase("POST /channels/{channel}/verify", own(422), {"code": "123456"}),
+    AccessCase("POST /channels/{channel}/test", own(202)),
+    AccessCase("GET /channels/{channel}/errands/{errand}", own(200)),
+    AccessCase("GET /channels/{channel}/secret", own(200)),
+    AccessCase("GET /settings", members(200)),
+    AccessCase("PUT /settings", members(200), {"burst": {"most": 5, "within_s": 10}}),
+    AccessCase("GET /mutes", members(200)),
+    AccessCase("POST /mutes", own(201), {"scope": "rule", "subject": "r-mina"}),
+    AccessCase("DELETE /mutes/{mute}", own(204)),
+    AccessCase("GET /admin/users", admins(200)),
+    AccessCase("GET /admin/users/{user}", admins(200)),
+    AccessCase("PATCH /admin/users/{user}", admins(200), {"plan": "standard"}),
+    AccessCase("DELETE /admin/users/{user}", admins(204)),
+    AccessCase("GET /admin/users/{user}/export", admins(200)),
+    AccessCase("POST /admin/users/{user}/reset", admins(201)),
+    AccessCase("POST /admin/users/{user}/drop-second-factor", admins(204)),
+    AccessCase("GET /admin/users/{user}/sessions", admins(200)),
+    AccessCase("DELETE /admin/users/{user}/sessions", admins(204)),
+    AccessCase("GET /admin/invitations", admins(200)),
+    AccessCase("POST /admin/invitations", admins(201), {"role": "admin"}),
+    AccessCase("DELETE /admin/invitations/{invitation}", admins(204)),
+    AccessCase("GET /admin/house", admins(200)),
+    AccessCase("PUT /admin/house", admins(200), POLICY),
+    AccessCase("GET /admin/keys", admins(200)),
+    AccessCase("PUT /admin/keys/{name}", admins(200), {"value": "ACnew"}),
+    AccessCase("DELETE /admin/keys/{name}", admins(204)),
+    AccessCase("GET /admin/system-status", admins(200)),
+    AccessCase("GET /admin/calendar", admins(200)),
+    AccessCase("PUT /admin/calendar", admins(200), {"holidays": [{"day": "2027-01-26"}]}),
+    AccessCase("GET /admin/audit", admins(200), query="?limit=1"),
 )
 PLACES = {
     "session": "s-mina",
@@ -168,10 +168,10 @@ def declared() -> list[tuple[str, Guarded]]:
 
 
 @pytest.fixture
-def ask(rig: Rig) -> Iterator[Callable[[str, Case], httpx.Response]]:
+def ask(rig: Rig) -> Iterator[Callable[[str, AccessCase], httpx.Response]]:
     with rig.visitor() as visitor:
 
-        def asked(caller: str, case: Case) -> httpx.Response:
+        def asked(caller: str, case: AccessCase) -> httpx.Response:
             seed(rig)
             token = "" if caller == NOBODY else begin(rig.store, rig.redis_url, JWT_SECRET, f"u-{caller}").access
             method, _, path = case.route.partition(" ")
@@ -252,7 +252,7 @@ def test_all_that_is_ours_beside_the_pages_has_a_rule() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.route for case in CASES])
-def test_each_caller_gets_the_declared_answer(ask: Callable[[str, Case], httpx.Response], case: Case) -> None:
+def test_each_caller_gets_the_declared_answer(ask: Callable[[str, AccessCase], httpx.Response], case: AccessCase) -> None:
     answers = [ask(caller, case) for caller in CALLERS]
     assert tuple(answer.status_code for answer in answers) == case.answers, [answer.text[:300] for answer in answers]
     for answer in answers:
@@ -262,7 +262,7 @@ def test_each_caller_gets_the_declared_answer(ask: Callable[[str, Case], httpx.R
             assert answer.json()["status"] == answer.status_code and answer.json()["detail"]
 
 
-def test_what_members_list_is_their_own(ask: Callable[[str, Case], httpx.Response]) -> None:
+def test_what_members_list_is_their_own(ask: Callable[[str, AccessCase], httpx.Response]) -> None:
     lists = ("GET /rules", "GET /rules/export", "GET /alerts", "GET /alerts/export", "GET /channels", "GET /mutes",
              "GET /auth/export", "GET /auth/sessions")  # fmt: skip
     for route in lists:
@@ -273,8 +273,8 @@ def test_what_members_list_is_their_own(ask: Callable[[str, Case], httpx.Respons
             assert "r-mina" not in text and "a-mina" not in text and "c-mina" not in text and "s-mina" not in text
 
 
-def test_another_members_bulk_changes_nothing(rig: Rig, ask: Callable[[str, Case], httpx.Response]) -> None:
-    case = Case("POST /rules/bulk", members(200), {"act": "delete", "ids": ["r-mina"]})
+def test_another_members_bulk_changes_nothing(rig: Rig, ask: Callable[[str, AccessCase], httpx.Response]) -> None:
+    case = AccessCase("POST /rules/bulk", members(200), {"act": "delete", "ids": ["r-mina"]})
     for other in (OTHER, ADMIN):
         assert ask(other, case).json() == {"done": [], "not_done": {"r-mina": "there is no such rule"}}
     rule = rig.store.rule("r-mina")

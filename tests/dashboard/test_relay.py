@@ -18,7 +18,7 @@ from tests.sessions import begin, sessions
 from tests.store.records import an_alert
 
 from .conftest import JWT_SECRET
-from .listening import SHARDS, Page, RelayRig, Stalled, new_alert, new_tokens, relay, until
+from .listening import SHARDS, ListeningPage, RelayRig, Stalled, new_alert, new_tokens, relay, until
 
 SIGNED_OUT, NOT_ASKED, TOO_BIG, PROTOCOL_ERROR = 4401, 1008, 1009, 1002
 
@@ -360,7 +360,7 @@ async def test_an_alert_that_is_written_while_a_page_connects_is_never_missed(ri
     alerts = [new_alert(user) for _ in range(48)]
     ids = {alert.id for alert in alerts}
     seen: set[str] = set()
-    connected: list[Page] = []
+    connected: list[ListeningPage] = []
 
     async def write() -> None:
         for place, alert in enumerate(alerts):

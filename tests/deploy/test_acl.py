@@ -239,7 +239,7 @@ def test_the_writers_of_the_key_table_are_those_who_may_write() -> None:
         assert named <= may, family.name
 
 
-def covers(user: acl.User, family: Family) -> bool:
+def covers(user: acl.AclUser, family: Family) -> bool:
     if family is keys.alive:
         return keys.alive.glob(user.name) in user.writes
     return family in (*user.writes, *user.adds, *user.channels)

@@ -18,7 +18,7 @@ from stormalert.store import Store, mongo_query, mongo_schema, nouns, open_store
 from stormalert.store.mongo_schema import VERSION
 from tests.store import records
 from tests.store.calls import CALLS
-from tests.store.wire import Server, serve
+from tests.store.wire import WireServer, serve
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES: dict[str, dict[str, Any]] = json.loads((ROOT / "deploy" / "mongo" / "roles.json").read_text())
@@ -81,14 +81,14 @@ def test_one_process_may_make_indexes() -> None:
     assert [process for process, role in ROLES.items() if role.get("index")] == ["dashboard"]
 
 
-def test_who_may_not_make_indexes_uses_those_that_are_there(server: Server) -> None:
+def test_who_may_not_make_indexes_uses_those_that_are_there(server: WireServer) -> None:
     refuse_indexes(server)
     server.answers["find"] = found({"_id": "schema", "version": VERSION})
     open_store(f"mongodb://{server.host}/storm", Path("unused")).close()
 
 
 def test_who_may_not_make_indexes_says_who_does_when_they_are_not_there(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mongo_schema, "WAIT_S", 0)
     refuse_indexes(server)
@@ -136,12 +136,12 @@ def test_the_users_of_a_real_mongodb_may_do_that_and_nothing_else(tmp_path: Path
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[WireServer]:
     with serve() as started:
         yield started
 
 
-def refuse_indexes(server: Server) -> None:
+def refuse_indexes(server: WireServer) -> None:
     server.answers["createIndexes"] = {"ok": 0, "code": 13, "codeName": "Unauthorized", "errmsg": "not authorized on storm"}
 
 

@@ -37,7 +37,7 @@ UP_WITHIN_S = 240
 
 
 @dataclass(frozen=True)
-class Server:
+class TlsServer:
     port: int
     directory: Path
     authority: Path
@@ -52,7 +52,7 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
     """With production's own configuration, but for its paths and ports."""
     binary = shutil.which("redis-server")
     if binary is None or "libssl" not in subprocess.run(["ldd", binary], capture_output=True, text=True).stdout:
@@ -80,7 +80,7 @@ def server(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         str(directory / "tls.conf"),
     ]
     process = subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL)
-    made = Server(port, directory, directory / "ca.crt")
+    made = TlsServer(port, directory, directory / "ca.crt")
     try:
         wait_until(lambda: answers(made), "the server's answer")
         yield made
@@ -89,7 +89,7 @@ def server(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         process.wait(60)
 
 
-def test_the_configuration_is_in_force(server: Server) -> None:
+def test_the_configuration_is_in_force(server: TlsServer) -> None:
     with operator(server) as client:
         found = client.config_get("*")
         assert (found["maxmemory"], found["maxmemory-policy"]) == (str(64 * 2**20), "noeviction")
@@ -99,7 +99,7 @@ def test_the_configuration_is_in_force(server: Server) -> None:
         assert found["lazyfree-lazy-user-del"] == "yes"
 
 
-def test_every_process_works_over_tls_with_its_own_user(server: Server, tmp_path: Path) -> None:
+def test_every_process_works_over_tls_with_its_own_user(server: TlsServer, tmp_path: Path) -> None:
     own = {"STORM_VAR": str(tmp_path), "STORM_SQLITE_PATH": str(tmp_path / "store.sqlite3"), "PYTHONPATH": str(ROOT)}
     own |= {"JWT_SECRET": "j" * 32, "STORM_MASTER_SECRET": "m" * 32, "KITE_API_KEY": "k", "KITE_API_SECRET": "s"}
     own |= {"STORM_KITE_API_ROOT": "http://127.0.0.1:9", "STORM_KITE_WS_ROOT": "ws://127.0.0.1:9"}
@@ -125,7 +125,7 @@ def test_every_process_works_over_tls_with_its_own_user(server: Server, tmp_path
         assert [each["object"] for each in client.acl_log()] == []
 
 
-def test_a_server_that_nobody_vouches_for_is_not_trusted(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_nobody_vouches_for_is_not_trusted(server: TlsServer, tmp_path: Path) -> None:
     make_certificates(tmp_path)
     settings = server.settings("ingest", STORM_REDIS_CA=str(tmp_path / "ca.crt"))
     done = healthy({"PATH": os.environ["PATH"], **settings}, "ingest")
@@ -133,7 +133,7 @@ def test_a_server_that_nobody_vouches_for_is_not_trusted(server: Server, tmp_pat
     assert "certificate verify failed" in done.stderr
 
 
-def test_a_missing_authority_is_a_setting_to_mend(server: Server, tmp_path: Path) -> None:
+def test_a_missing_authority_is_a_setting_to_mend(server: TlsServer, tmp_path: Path) -> None:
     done = healthy({"PATH": os.environ["PATH"], **server.settings("ingest", STORM_REDIS_CA=str(tmp_path / "none"))}, "ingest")
     assert (done.returncode, done.stderr) == (2, "setting STORM_REDIS_CA: expected a file that can be read\n")
 
@@ -143,13 +143,13 @@ def healthy(environment: dict[str, str], name: str) -> subprocess.CompletedProce
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180)
 
 
-def operator(server: Server) -> redis.Redis:
+def operator(server: TlsServer) -> redis.Redis:
     password = acl.read_passwords(server.directory)[acl.ADMIN]
     place = {"host": "localhost", "port": server.port, "ssl": True, "ssl_ca_certs": str(server.authority)}
     return redis.Redis(**place, username=acl.ADMIN, password=password, decode_responses=True)  # type: ignore[arg-type]
 
 
-def answers(server: Server) -> bool:
+def answers(server: TlsServer) -> bool:
     try:
         with operator(server) as client:
             return bool(client.ping())

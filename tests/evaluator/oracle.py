@@ -18,7 +18,7 @@ class Expected(NamedTuple):
 
 
 @dataclass
-class Watch:
+class OracleRule:
     """One rule's state: the tick it was armed at (a place in the history), or when it may be armed."""
 
     rule: Rule
@@ -27,16 +27,16 @@ class Watch:
     is_spent: bool = False
 
 
-class Market:
+class OracleMarket:
     """Every tick so far, and the rules in force. `closes_e4`: previous closes by token."""
 
     def __init__(self, closes_e4: Mapping[int, int] | None = None) -> None:
         self._closes_e4 = closes_e4 or {}
         self._history: dict[int, list[tuple[int, int]]] = {}
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, OracleRule] = {}
 
     def arm(self, rule: Rule) -> None:
-        self._watches[rule.id] = Watch(rule, rule.armed_at_ms)
+        self._watches[rule.id] = OracleRule(rule, rule.armed_at_ms)
 
     def disarm(self, rule_id: str) -> None:
         self._watches.pop(rule_id, None)
@@ -51,14 +51,14 @@ class Market:
 
 
 def expected_alerts(ticks: Iterable[Tick], rules: Iterable[Rule]) -> Iterator[Expected]:
-    market = Market()
+    market = OracleMarket()
     for rule in rules:
         market.arm(rule)
     for tick in ticks:
         yield from market.tick(tick)
 
 
-def _fire(watch: Watch, past: list[tuple[int, int]], close_e4: int) -> Iterator[Expected]:
+def _fire(watch: OracleRule, past: list[tuple[int, int]], close_e4: int) -> Iterator[Expected]:
     rule, (time_ms, price_e4) = watch.rule, past[-1]
     if watch.armed_at is None:
         if time_ms < watch.ready_ms:
@@ -84,7 +84,7 @@ def _crossing(rule: Rule, before_e4: int, price_e4: int) -> tuple[Direction | No
     return None, 0
 
 
-def _move(watch: Watch, past: list[tuple[int, int]], close_e4: int) -> tuple[Direction | None, int]:
+def _move(watch: OracleRule, past: list[tuple[int, int]], close_e4: int) -> tuple[Direction | None, int]:
     rule, (time_ms, price_e4) = watch.rule, past[-1]
     if rule.kind is Kind.GAP and (not close_e4 or not _opens_day(past)):
         return None, 0

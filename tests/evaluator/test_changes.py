@@ -16,7 +16,7 @@ from stormalert.redis.keys import Shard
 from stormalert.redis.streams import read_alert
 from stormalert.rules import engine
 from stormalert.units import format_price
-from tests.evaluator.oracle import Expected, Market
+from tests.evaluator.oracle import Expected, OracleMarket
 from tests.evaluator.test_engine import SLOW, make_rule
 
 TOKENS = (1, 2)
@@ -29,7 +29,7 @@ class Move(NamedTuple):
     seconds: int
 
 
-class Change(NamedTuple):
+class ChangeOfRules(NamedTuple):
     place: int
     # None takes the rule out of force.
     rule: Rule | None
@@ -56,8 +56,8 @@ def conditions() -> st.SearchStrategy[Rule]:
     )
 
 
-def changes() -> st.SearchStrategy[Change]:
-    return st.builds(Change, st.integers(0, 7), st.one_of(conditions(), conditions(), st.none()), st.booleans())
+def changes() -> st.SearchStrategy[ChangeOfRules]:
+    return st.builds(ChangeOfRules, st.integers(0, 7), st.one_of(conditions(), conditions(), st.none()), st.booleans())
 
 
 class Engine:
@@ -99,10 +99,10 @@ class Engine:
 
 
 async def play(
-    redis_url: str, events: list[Move | Change], sizes: list[int]
+    redis_url: str, events: list[Move | ChangeOfRules], sizes: list[int]
 ) -> tuple[list[tuple[str, Expected]], list[Expected]]:
     """Alerts of the engine with their ids, and what the definition calls for."""
-    market, book, expected = Market(CLOSES_E4), dict[int, Rule](), list[Expected]()
+    market, book, expected = OracleMarket(CLOSES_E4), dict[int, Rule](), list[Expected]()
     prices_e4, time_ms = dict.fromkeys(TOKENS, 1_000_000), 1_000_000
     async with process.connect(redis_url) as redis:
         engine = Engine(redis, sizes)
@@ -144,7 +144,7 @@ async def play(
     sizes=st.lists(st.sampled_from([1, 2, 3, 7, 500]), min_size=1, max_size=4),
 )
 def test_rules_that_come_change_rest_and_go_fire_exactly_as_defined(
-    redis_server: str, events: list[Move | Change], sizes: list[int]
+    redis_server: str, events: list[Move | ChangeOfRules], sizes: list[int]
 ) -> None:
     found, expected = asyncio.run(play(redis_server, events, sizes))
     assert_same(found, expected)
@@ -158,11 +158,11 @@ def assert_same(found: list[tuple[str, Expected]], expected: list[Expected]) -> 
     assert len({alert_id for alert_id, _ in found}) == len(found)
 
 
-def some_events() -> Iterator[Move | Change]:
+def some_events() -> Iterator[Move | ChangeOfRules]:
     """A falling and rising market in which a rule is armed at each tick: as many cohorts as a market can have."""
     for place in range(300):
         percent_e2 = 100 + place % 50
-        yield Change(place, make_rule("r", Kind.TRAILING, 0, percent_e2, token=1, direction=Direction.BOTH))
+        yield ChangeOfRules(place, make_rule("r", Kind.TRAILING, 0, percent_e2, token=1, direction=Direction.BOTH))
         yield Move(1, -1 if place < 150 else 1, 1)
     for _ in range(150):
         yield Move(1, 2, 1)

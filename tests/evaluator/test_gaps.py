@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stormalert.model import Direction, Kind, Repeat, Rule, Tick
 from stormalert.units import DAY_MS, HOUR_MS
-from tests.evaluator.oracle import Expected, Market
+from tests.evaluator.oracle import Expected, OracleMarket
 from tests.evaluator.test_engine import SLOW, make_rule, run_engine
 
 # Midnight in India.
@@ -33,7 +33,7 @@ def days(*prices: tuple[int, ...]) -> list[Tick]:
 def expected(ticks: list[Tick], rules: list[Rule]) -> Iterator[Expected]:
     """As a replay has it: what an instrument closed at is its last price of its former day."""
     closes_e4 = dict.fromkeys(TOKENS, 0)
-    market, before = Market(closes_e4), dict[int, Tick]()
+    market, before = OracleMarket(closes_e4), dict[int, Tick]()
     for rule in rules:
         market.arm(rule)
     for tick in ticks:

@@ -13,7 +13,7 @@ from stormalert.model import Direction, Kind, Repeat, Rule, Tick
 from stormalert.redis.keys import Shard
 from stormalert.rules.kinds import KINDS
 from stormalert.units import DAY_MS, HOUR_MS, format_price
-from tests.evaluator.oracle import Market
+from tests.evaluator.oracle import OracleMarket
 
 pytestmark = pytest.mark.usefixtures("processes")
 
@@ -104,7 +104,7 @@ def test_day_and_gap_rules_are_measured_from_the_recordings_own_closes_and_a_lev
 
     # Filled as days end; a market takes over a mapping that is not empty.
     closes_e4 = {0: 0}
-    market = Market(closes_e4)
+    market = OracleMarket(closes_e4)
     for rule in rules:
         # Without a close they are still: as if it were armed on the second day.
         market.arm(rule.model_copy(update={"armed_at_ms": first_ms + DAY_MS if KINDS[rule.kind].needs_close else 0}))

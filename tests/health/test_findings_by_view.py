@@ -1,7 +1,7 @@
 """Every finding in every view: one level and one sentence, or the reason why it is not seen there.
 
 Each row is one thing that is wrong. SEEN: the view says it, as bad and in the same words. A text: the view says nothing of it,
-because ... A `Rule`: the alert of deploy/prometheus/alerts.yml, whose expression has these parts.
+because ... A `Expr`: the alert of deploy/prometheus/alerts.yml, whose expression has these parts.
 """
 
 import json
@@ -39,7 +39,7 @@ class Seen(NamedTuple):
     """By this view too."""
 
 
-class Rule(NamedTuple):
+class Expr(NamedTuple):
     name: str
     parts: tuple[str, ...] = ()
 
@@ -51,7 +51,7 @@ class Row(NamedTuple):
     facts: dict[str, Any]
     strip: Seen | str
     notice: Seen | str
-    prometheus: Rule | str
+    prometheus: Expr | str
     doctor: Seen | str = Seen()
     system: Seen | str = Seen()
 
@@ -96,48 +96,48 @@ MEMORY = "stormalert_redis_memory_used_bytes >= {} * stormalert_redis_memory_lim
 TABLE = (
     # Processes
     Row("missing-ingest", BAD, "ingest is not running: no prices come", {"processes": processes(without="ingest")},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertProcessMissing", ('process=~"ingest|evaluator|dispatch|worker"',))),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertProcessMissing", ('process=~"ingest|evaluator|dispatch|worker"',))),
     Row("missing-evaluator", BAD, "evaluator is not running: no rule is looked at",
         {"processes": processes(without="evaluator")},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertProcessMissing")),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertProcessMissing")),
     Row("missing-dispatch", BAD, "dispatch is not running: alerts do not become messages",
         {"processes": processes(without="dispatch")},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertProcessMissing")),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertProcessMissing")),
     Row("missing-worker", BAD, "worker is not running: messages are not sent", {"processes": processes(without="worker")},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertProcessMissing")),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertProcessMissing")),
     Row("missing-relay", WAIT, "relay is not running: the Live page does not move", {"processes": processes(without="relay")},
-        strip="it is the relay that tells the strip", notice=SEEN, prometheus=Rule("StormAlertHelperMissing")),
+        strip="it is the relay that tells the strip", notice=SEEN, prometheus=Expr("StormAlertHelperMissing")),
     Row("missing-dashboard", WAIT, "dashboard is not running: there is no page", {"processes": processes(without="dashboard")},
-        strip=INSIDE, notice=SEEN, prometheus=Rule("StormAlertHelperMissing")),
+        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertHelperMissing")),
     Row("missing-board", WAIT, "board is not running: the queue's board is not there",
         {"processes": processes(without="board")},
-        strip=INSIDE, notice=SEEN, prometheus=Rule("StormAlertHelperMissing")),
+        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertHelperMissing")),
     Row("missing-bot", WAIT,
         "bot is not running: codes, test messages, Telegram's commands and notices to admins are not sent",
         {"processes": processes(without="bot")},
-        strip=INSIDE, notice=SEEN, prometheus=Rule("StormAlertHelperMissing")),
+        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertHelperMissing")),
     Row("versions", WAIT, "Of another version than 0.1.0 run: worker 0.0.9",
         {"processes": processes(worker={"version": "0.0.9"})},
-        strip=INSIDE, notice=SETUP, prometheus=Rule("StormAlertVersionsDiffer")),
+        strip=INSIDE, notice=SETUP, prometheus=Expr("StormAlertVersionsDiffer")),
     Row("busy", WAIT, "bot (host-1) wakes 1.0 s too late", {"processes": processes(bot={"late_ms": limits.LOOP_LATE_WAIT_MS})},
         strip=INSIDE, notice=NO_HASTE,
-        prometheus=Rule("StormAlertProcessBusy", (f"stormalert_process_loop_lag_seconds) >= {s(limits.LOOP_LATE_WAIT_MS)}",))),
+        prometheus=Expr("StormAlertProcessBusy", (f"stormalert_process_loop_lag_seconds) >= {s(limits.LOOP_LATE_WAIT_MS)}",))),
     # Feed
     Row("login", BAD, "Kite login needed: no prices come (nobody has logged in)",
         {"feed": silent("login_needed", reason="nobody has logged in.")},
         strip=SEEN, notice=SEEN,
-        prometheus=Rule("StormAlertLoginNeeded", (f"opens_timestamp_seconds - time() <= {s(limits.LOGIN_AHEAD_MS)}",))),
+        prometheus=Expr("StormAlertLoginNeeded", (f"opens_timestamp_seconds - time() <= {s(limits.LOGIN_AHEAD_MS)}",))),
     Row("login", BAD, "Kite login needed: prices come only while the open connection lasts", {"feed": feed("login_needed")},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertLoginNeeded")),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertLoginNeeded")),
     Row("login", WAIT, "Kite login needed: no prices come", {"feed": silent("login_needed", opens_ms=OPENS_LATE_MS)},
         strip=SEEN, notice=NOT_NOW, prometheus=NOT_NOW),
     Row("feed", BAD, "No prices come: no frame for 5 s", {"feed": silent("stale", reason="no frame for 5 s")},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertFeedDown", ("stale", "stormalert_feed_market_open == 1"))),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertFeedDown", ("stale", "stormalert_feed_market_open == 1"))),
     Row("feed", BAD, "No prices come: no connection", {"feed": silent("connecting")},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertFeedDown", ("connecting",))),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertFeedDown", ("connecting",))),
     Row("feed", BAD, "Some prices do not come: socket 2 of 3: it broke",
         {"feed": feed("connecting", sockets=3, reason="socket 2 of 3: it broke")},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertFeedDown")),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertFeedDown")),
     Row("feed", WAIT, "The feed is not connected yet: it broke",
         {"feed": silent("connecting", reason="it broke", opens_ms=NOW_MS + HOUR_MS)},
         strip=SEEN, notice=NOT_NOW, prometheus=NOT_NOW),
@@ -145,70 +145,70 @@ TABLE = (
         strip=SEEN, notice="it takes some seconds", prometheus="it takes some seconds"),
     Row("feed", BAD, "No prices come: no connection",
         {"feed": silent("starting", since_ms=NOW_MS - limits.FEED_STARTS_BAD_MS)},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertFeedDown", ("starting",))),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertFeedDown", ("starting",))),
     Row("feed", BAD, "No prices come: the newest frame is 10 s old",
         {"feed": feed(frame_ms=NOW_MS - limits.FRAME_SILENT_BAD_MS)},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertNoFrames", (f">= {s(limits.FRAME_SILENT_BAD_MS)}",))),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertNoFrames", (f">= {s(limits.FRAME_SILENT_BAD_MS)}",))),
     Row("trouble-store", WAIT, "The store is away", {"feed": trouble("store", "the store is away")},
-        strip=INSIDE, notice=SEEN, prometheus=Rule("StormAlertFeedTrouble")),
+        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertFeedTrouble")),
     Row("trouble-left_out", WAIT, "12 instruments are left out: Kite takes 9,000",
         {"feed": trouble("left_out", "12 instruments are left out: Kite takes 9,000")},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertInstrumentsLeftOut")),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertInstrumentsLeftOut")),
     Row("gaps", WAIT, "The feed has gaps: 30 s without prices in the last 10 min, 12 prices lost", {"gaps": GAPS},
         strip="it is over", notice=SEEN,
-        prometheus=Rule("StormAlertFeedGaps", (f"[{limits.GAPS_WITHIN_MS // MINUTE_MS}m]) > {limits.GAPS_MANY_WAIT}",))),
+        prometheus=Expr("StormAlertFeedGaps", (f"[{limits.GAPS_WITHIN_MS // MINUTE_MS}m]) > {limits.GAPS_MANY_WAIT}",))),
     # From tick to message
     Row("evaluator", BAD, "Alerts are late: the evaluator is 10 s behind",
         {"streams": streams(ticks_wait_ms=limits.TICKS_LATE_BAD_MS)},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertEvaluatorBehind", (f">= {s(limits.TICKS_LATE_BAD_MS)}",))),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertEvaluatorBehind", (f">= {s(limits.TICKS_LATE_BAD_MS)}",))),
     Row("dispatch", BAD, "Alerts are late: dispatch is 1 min behind",
         {"streams": streams(alerts_wait_ms=limits.ALERTS_LATE_BAD_MS)},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertDispatchBehind", (f">= {s(limits.ALERTS_LATE_BAD_MS)}",))),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertDispatchBehind", (f">= {s(limits.ALERTS_LATE_BAD_MS)}",))),
     Row("delay", WAIT, "From tick to alert it takes 1.0 s",
         {"processes": processes(evaluator={"delay_ms": limits.DELAY_WAIT_MS})},
         strip=SEEN, notice="what lasts is told as the evaluator's being behind",
-        prometheus=Rule("StormAlertAlertsSlow", (f"> {s(limits.DELAY_WAIT_MS)}",))),
+        prometheus=Expr("StormAlertAlertsSlow", (f"> {s(limits.DELAY_WAIT_MS)}",))),
     Row("delay", BAD, "From tick to alert it takes 5.0 s",
         {"processes": processes(evaluator={"delay_ms": limits.DELAY_BAD_MS})},
         strip=SEEN, notice="what lasts is told as the evaluator's being behind",
-        prometheus=Rule("StormAlertAlertsVerySlow", (f"> {s(limits.DELAY_BAD_MS)}",))),
+        prometheus=Expr("StormAlertAlertsVerySlow", (f"> {s(limits.DELAY_BAD_MS)}",))),
     Row("malformed", WAIT, "Entries of the ticks' streams that are no ticks: 3", {"malformed": 3},
-        strip=INSIDE, notice=NO_HASTE, prometheus=Rule("StormAlertMalformedTicks")),
+        strip=INSIDE, notice=NO_HASTE, prometheus=Expr("StormAlertMalformedTicks")),
     Row("queue", BAD, "The queue grows: 2 messages wait, the oldest for 2 min", {"processes": processes(dispatch=QUEUE_OLD)},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertQueueOld", (f">= {s(limits.MESSAGES_LATE_BAD_MS)}",))),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertQueueOld", (f">= {s(limits.MESSAGES_LATE_BAD_MS)}",))),
     Row("queue", BAD, "The queue grows: 1,234 messages wait, the oldest for 10 min",
         {"waiting": Waiting(1_234, NOW_MS - 10 * MINUTE_MS)},
         strip=SEEN, notice=SEEN, prometheus="no metric counts the deliveries in the store that are in no queue"),
     Row("queued", WAIT, "501 messages wait for a worker", {"processes": processes(dispatch=QUEUED)},
         strip=SEEN, notice="what moves is no news",
-        prometheus=Rule("StormAlertQueueLong", (f"> {limits.MESSAGES_MANY_WAIT}",))),
+        prometheus=Expr("StormAlertQueueLong", (f"> {limits.MESSAGES_MANY_WAIT}",))),
     Row("failed", WAIT, "2 jobs failed", {"processes": processes(dispatch={"failed": 2})},
-        strip=INSIDE, notice="whose message it was is told by its history", prometheus=Rule("StormAlertJobsFailed")),
+        strip=INSIDE, notice="whose message it was is told by its history", prometheus=Expr("StormAlertJobsFailed")),
     Row("alarm-telegram", BAD, "Telegram takes no messages from us", {"alarms": TELEGRAM_REFUSES},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertChannelAlarm")),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertChannelAlarm")),
     Row("refusing-email", BAD, "E-mail messages fail: 5 of the last 7 tries", {"tries": REFUSED},
         strip=SEEN, notice=SEEN,
-        prometheus=Rule("StormAlertProviderRefuses",
+        prometheus=Expr("StormAlertProviderRefuses",
                         (f"{ANSWERS % 'refused'} >= {limits.REFUSED_BAD}", f">= sum by (channel) {ANSWERS % 'taken'}"))),
     # Servers
     Row("memory", WAIT, "Redis is nearly full: 850 of 1,000 MB", {"servers": [at_percent(limits.MEMORY_WAIT_PERCENT)]},
         strip=SEEN, notice=SEEN,
-        prometheus=Rule("StormAlertRedisMemory", (MEMORY.format(limits.MEMORY_WAIT_PERCENT / 100),))),
+        prometheus=Expr("StormAlertRedisMemory", (MEMORY.format(limits.MEMORY_WAIT_PERCENT / 100),))),
     Row("memory", BAD, "Redis is nearly full: 950 of 1,000 MB", {"servers": [at_percent(limits.MEMORY_BAD_PERCENT)]},
         strip=SEEN, notice=SEEN,
-        prometheus=Rule("StormAlertRedisFull", (MEMORY.format(limits.MEMORY_BAD_PERCENT / 100),))),
+        prometheus=Expr("StormAlertRedisFull", (MEMORY.format(limits.MEMORY_BAD_PERCENT / 100),))),
     Row("memory", BAD, "Redis is full: no new prices are evaluated, and alerts are late",
         {"servers": [at_percent(limits.MEMORY_FULL_PERCENT)]},
-        strip=SEEN, notice=SEEN, prometheus=Rule("StormAlertRedisFull")),
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertRedisFull")),
     Row("disk", BAD, "Redis cannot write to its disk: no new prices are evaluated, and alerts are late",
         {"servers": [redis(aof_last_write_status="err")]},
         strip=SEEN, notice="it takes no notice: bot/full.py tells it, in the same words",
-        prometheus=Rule("StormAlertRedisNotDurable", ("stormalert_redis_aof_ok == 0",))),
+        prometheus=Expr("StormAlertRedisNotDurable", ("stormalert_redis_aof_ok == 0",))),
     Row("durability", BAD, "Redis keeps nothing over a crash: its append-only file is off", {"servers": [redis(aof_enabled=0)]},
-        strip=INSIDE, notice=SEEN, prometheus=Rule("StormAlertRedisNotDurable", ("stormalert_redis_aof_enabled == 0",))),
+        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertRedisNotDurable", ("stormalert_redis_aof_enabled == 0",))),
     Row("durability", BAD, "Redis cannot rewrite its append-only file, which grows",
         {"servers": [redis(aof_last_bgrewrite_status="err")]},
-        strip=INSIDE, notice=SEEN, prometheus=Rule("StormAlertRedisNotDurable")),
+        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertRedisNotDurable")),
     Row("durability", WAIT, "Redis is still reading its file", {"servers": [redis(loading=1)]},
         strip=INSIDE, notice=SETUP, prometheus=NO_METRIC),
     Row("policy", BAD, "Redis throws keys away when it is full (maxmemory-policy allkeys-lru)",
@@ -219,7 +219,7 @@ TABLE = (
         strip=INSIDE, notice=SETUP, prometheus=NO_METRIC),
     Row("evicted", BAD, "Redis has thrown 7 keys away for want of memory since it was started",
         {"servers": [redis(evicted_keys=7)]},
-        strip=INSIDE, notice=SEEN, prometheus=Rule("StormAlertRedisEvicts")),
+        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertRedisEvicts")),
     Row("old", BAD, "Redis is of a version that is too old: Valkey 6.2.0", {"servers": [redis(valkey_version="6.2.0")]},
         strip=INSIDE, notice=SEEN, prometheus="a query cannot compare versions"),
     Row("rejected", WAIT, "Redis turned 1 connection away since it was started", {"servers": [redis(rejected_connections=1)]},
@@ -227,24 +227,24 @@ TABLE = (
     Row("silent", WAIT, "Redis does not tell of itself", {"servers": [ServerReading(HOT, {})]},
         strip=INSIDE, notice=SETUP, prometheus=NO_METRIC),
     Row("away", BAD, "Redis does not answer: nothing is known now", {"servers": [ServerReading(HOT, None)]},
-        strip=SEEN, notice="notices lie in Redis, and go out through it", prometheus=Rule("StormAlertRedisDown")),
+        strip=SEEN, notice="notices lie in Redis, and go out through it", prometheus=Expr("StormAlertRedisDown")),
     Row("away-queue", BAD, "The queue's Redis does not answer: messages wait",
         {"servers": [redis(), ServerReading(QUEUE, None)]},
-        strip=NOT_ASKED, notice=NOT_ASKED, prometheus=Rule("StormAlertRedisDown")),
+        strip=NOT_ASKED, notice=NOT_ASKED, prometheus=Expr("StormAlertRedisDown")),
     Row("memory-queue", BAD, "The queue's Redis is full: messages are not sent",
         {"servers": [redis(), redis(QUEUE, used_memory=10**9, maxmemory=10**9)]},
-        strip=NOT_ASKED, notice=NOT_ASKED, prometheus=Rule("StormAlertRedisFull")),
+        strip=NOT_ASKED, notice=NOT_ASKED, prometheus=Expr("StormAlertRedisFull")),
     Row("certificate", WAIT, "The dashboard's certificate ends in 13 days", {"certificate_ends_ms": NOW_MS + 14 * DAY_MS - 1},
         strip=INSIDE, notice=SEEN, prometheus=NO_METRIC),
     Row("certificate", BAD, "The dashboard's certificate has ended", {"certificate_ends_ms": NOW_MS - 1},
         strip=INSIDE, notice=SEEN, prometheus=NO_METRIC),
     # Store
     Row("store", BAD, "The store does not answer: nobody can sign in, and messages wait", {"store": StoreAnswer(None)},
-        strip=NOT_ASKED, notice="admins and their addresses lie in the store", prometheus=Rule("StormAlertStoreDown"),
+        strip=NOT_ASKED, notice="admins and their addresses lie in the store", prometheus=Expr("StormAlertStoreDown"),
         doctor=OTHERS_TELL),
     Row("store", WAIT, "The store takes 500 ms to answer", {"store": StoreAnswer(limits.STORE_SLOW_WAIT_MS / SECOND_MS)},
         strip=NOT_ASKED, notice=NO_HASTE,
-        prometheus=Rule("StormAlertStoreSlow", (f">= {s(limits.STORE_SLOW_WAIT_MS)}",))),
+        prometheus=Expr("StormAlertStoreSlow", (f">= {s(limits.STORE_SLOW_WAIT_MS)}",))),
 )
 # What changes with time only Prometheus remembers: it alone tells how often within minutes.
 PROMETHEUS_ONLY = {
@@ -302,7 +302,7 @@ def test_prometheus_alerts_of_it_and_pages_when_it_is_bad(row: Row) -> None:
 
 
 def test_every_alert_of_prometheus_is_in_the_table_or_needs_its_memory() -> None:
-    seen = {row.prometheus.name for row in TABLE if isinstance(row.prometheus, Rule)}
+    seen = {row.prometheus.name for row in TABLE if isinstance(row.prometheus, Expr)}
     assert seen | PROMETHEUS_ONLY == RULES.keys() and not seen & PROMETHEUS_ONLY
 
 

@@ -6,21 +6,12 @@ import pytest
 import ingest.feed
 from ingest.feed import Feed, FeedState, Link
 from ingest.gaps import Gap
-
-
-class Clock:
-    """The wall clock, in ms, as a test sets it."""
-
-    def __init__(self) -> None:
-        self.ms = 1_000_000
-
-    def __call__(self) -> int:
-        return self.ms
+from tests.clock import Clock
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock[int]]:
+    clock = Clock(1_000_000)
     monkeypatch.setattr(ingest.feed, "now_ms", clock)
     yield clock
 
@@ -31,26 +22,26 @@ def link(feed: Feed, gaps: list[Gap], instruments: int = 2) -> Link:
     return made
 
 
-def test_a_lost_connection_is_a_gap_from_its_last_frame_to_the_next_ones_first(clock: Clock) -> None:
+def test_a_lost_connection_is_a_gap_from_its_last_frame_to_the_next_ones_first(clock: Clock[int]) -> None:
     gaps: list[Gap] = []
     line = link(Feed(), gaps)
     line.note_frame()
     assert gaps == []
-    clock.ms = 1_001_000
+    clock.now = 1_001_000
     line.note_frame()
-    clock.ms = 1_004_000
+    clock.now = 1_004_000
     line.note_lost("dropped (1006)")
-    clock.ms = 1_005_000
+    clock.now = 1_005_000
     line.note_lost("refused")
     assert gaps == []
-    clock.ms = 1_006_000
+    clock.now = 1_006_000
     line.note_frame()
     assert gaps == [Gap(1_001_000, 1_006_000, "dropped (1006)", 0)]
     line.note_frame()
     assert len(gaps) == 1
 
 
-def test_without_instruments_nothing_is_lost(clock: Clock) -> None:
+def test_without_instruments_nothing_is_lost(clock: Clock[int]) -> None:
     gaps: list[Gap] = []
     line = link(Feed(), gaps, instruments=0)
     line.note_frame()
@@ -59,26 +50,26 @@ def test_without_instruments_nothing_is_lost(clock: Clock) -> None:
     assert gaps == []
 
 
-def test_a_mute_socket_is_marked_when_it_is_found_and_until_frames_come_again(clock: Clock) -> None:
+def test_a_mute_socket_is_marked_when_it_is_found_and_until_frames_come_again(clock: Clock[int]) -> None:
     gaps: list[Gap] = []
     feed = Feed()
     line = link(feed, gaps)
     line.note_frame()
-    clock.ms += 5_200
+    clock.now += 5_200
     line.note_mute("mute")
     line.note_lost("mute")
     assert (feed.state, gaps) == (FeedState.STALE, [Gap(1_000_000, 1_005_200, "mute", 0)])
     # Nor does the next connection say anything: it is one outage.
-    clock.ms += 6_000
+    clock.now += 6_000
     line.note_mute("mute")
     assert (feed.state, len(gaps)) == (FeedState.STALE, 1)
-    clock.ms += 1_000
+    clock.now += 1_000
     line.note_frame()
     assert gaps[1:] == [Gap(1_005_200, 1_012_200, "mute", 0)]
     assert feed.state is FeedState.STREAMING
 
 
-def test_what_an_earlier_process_left_off_at_is_a_gap(clock: Clock) -> None:
+def test_what_an_earlier_process_left_off_at_is_a_gap(clock: Clock[int]) -> None:
     gaps: list[Gap] = []
     line = link(Feed(), gaps)
     line.resume(900_000, "ingest was not running")

@@ -54,7 +54,7 @@ def provider() -> Iterator[tuple[str, list[str]]]:
     """Where it is, and the texts that it took: each place answers with the status in its name."""
     took: list[str] = []
 
-    class Answers(BaseHTTPRequestHandler):
+    class TakingServer(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             took.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
             self.send_response(int(self.path[1:]))
@@ -63,7 +63,7 @@ def provider() -> Iterator[tuple[str, list[str]]]:
 
         def log_message(self, *_: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), TakingServer)
     Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", took
     server.shutdown()

@@ -24,13 +24,13 @@ START_S = 90.0
 REDIRECT_URL = "http://127.0.0.1:9/callback"
 
 
-class _StayHere(urllib.request.HTTPRedirectHandler):
+class _Stay(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
 @dataclass
-class Running:
+class RunningSandbox:
     """A sandbox process and the few calls that tests make to it."""
 
     process: subprocess.Popen[str]
@@ -52,7 +52,7 @@ class Running:
         data = json.dumps(body).encode() if isinstance(body, dict) else body
         request = urllib.request.Request(self.http + path, data, headers, method=method)
         try:
-            with urllib.request.build_opener(_StayHere).open(request, timeout=60) as answer:
+            with urllib.request.build_opener(_Stay).open(request, timeout=60) as answer:
                 return answer.status, _parsed(answer.read(), answer.headers)
         except urllib.error.HTTPError as error:
             with error:
@@ -66,7 +66,7 @@ class Running:
         """Go through the login page and give the access token."""
         request = urllib.request.Request(f"{self.http}/connect/login?v=3&api_key=sandbox-key", b"", method="POST")
         with pytest.raises(urllib.error.HTTPError) as moved:
-            urllib.request.build_opener(_StayHere).open(request, timeout=60)
+            urllib.request.build_opener(_Stay).open(request, timeout=60)
         with moved.value:
             query = parse_qs(urlsplit(moved.value.headers["Location"]).query)
         request_token = query["request_token"][0]
@@ -94,12 +94,12 @@ def _parsed(body: bytes, headers: Any) -> Any:
     return json.loads(body) if "json" in headers.get("content-type", "") else body.decode()
 
 
-def start(state: Path, *flags: str) -> Running:
+def start(state: Path, *flags: str) -> RunningSandbox:
     http, ws, smtp = free_port(), free_port(), free_port()
     command = [sys.executable, "-m", "sandbox", f"--http-port={http}", f"--ws-port={ws}", f"--smtp-port={smtp}"]
     command += [f"--state-dir={state}", f"--kite-redirect-url={REDIRECT_URL}", *flags]
     process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    running = Running(process, http, ws, smtp)
+    running = RunningSandbox(process, http, ws, smtp)
     deadline = time.monotonic() + START_S
     while True:
         assert process.poll() is None, process.communicate()[1]
@@ -111,7 +111,7 @@ def start(state: Path, *flags: str) -> Running:
             time.sleep(0.05)
 
 
-def stop(running: Running) -> int:
+def stop(running: RunningSandbox) -> int:
     """Ask it to end, and give its exit code."""
     if running.process.poll() is None:
         os.kill(running.process.pid, signal.SIGTERM)
@@ -121,14 +121,14 @@ def stop(running: Running) -> int:
 
 
 @pytest.fixture(scope="session")
-def shared_sandbox(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def shared_sandbox(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
     running = start(tmp_path_factory.mktemp("sandbox"), "--instruments=3100", "--with-currencies", "--tick-rate=2000")
     yield running
     assert stop(running) == 0
 
 
 @pytest.fixture
-def sandbox(shared_sandbox: Running) -> Iterator[Running]:
+def sandbox(shared_sandbox: RunningSandbox) -> Iterator[RunningSandbox]:
     """Lend the generated market, without faults and with an empty outbox."""
     shared_sandbox.call("DELETE", "/outbox")
     shared_sandbox.access_token = ""
@@ -137,11 +137,11 @@ def sandbox(shared_sandbox: Running) -> Iterator[Running]:
 
 
 @pytest.fixture
-def start_sandbox(processes: None, tmp_path: Path) -> Iterator[Callable[..., Running]]:
+def start_sandbox(processes: None, tmp_path: Path) -> Iterator[Callable[..., RunningSandbox]]:
     """Start sandboxes with flags of the test's own."""
-    started: list[Running] = []
+    started: list[RunningSandbox] = []
 
-    def starter(*flags: str, state: Path | None = None) -> Running:
+    def starter(*flags: str, state: Path | None = None) -> RunningSandbox:
         started.append(start(state or tmp_path / "state", *flags))
         return started[-1]
 
@@ -151,5 +151,5 @@ def start_sandbox(processes: None, tmp_path: Path) -> Iterator[Callable[..., Run
 
 
 @pytest.fixture
-def end_sandbox() -> Callable[[Running], int]:
+def end_sandbox() -> Callable[[RunningSandbox], int]:
     return stop

@@ -15,7 +15,7 @@ SESSION = Path(__file__).with_name("kiteconnect_session.py")
 def request_token(sandbox: Any) -> str:
     status, _ = sandbox.call("GET", "/connect/login?v=3&api_key=sandbox-key")
     assert status == 200
-    opener = urllib.request.build_opener(Stay)
+    opener = urllib.request.build_opener(NoRedirect)
     with pytest.raises(urllib.error.HTTPError) as moved:
         opener.open(f"{sandbox.http}/connect/login?v=3&api_key=sandbox-key&redirect_params=a%3D1", b"", timeout=60)
     with moved.value:
@@ -26,7 +26,7 @@ def request_token(sandbox: Any) -> str:
     return query["request_token"][0]
 
 
-class Stay(urllib.request.HTTPRedirectHandler):
+class NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
         return None
 

@@ -92,7 +92,7 @@ async def test_long_polling_brings_what_people_write_and_press(sandbox: Any, bot
 async def test_a_webhook_is_called_with_its_secret(sandbox: Any, bot: Bot) -> None:
     calls: list[tuple[str, bytes]] = []
 
-    class Receiver(BaseHTTPRequestHandler):
+    class UpdateReceiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             calls.append((self.headers["X-Telegram-Bot-Api-Secret-Token"], body))
@@ -101,7 +101,7 @@ async def test_a_webhook_is_called_with_its_secret(sandbox: Any, bot: Bot) -> No
 
         def log_message(self, *_: object) -> None: ...
 
-    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
+    with HTTPServer(("127.0.0.1", 0), UpdateReceiver) as server:
         Thread(target=server.handle_request, daemon=True).start()
         await bot.set_webhook(f"http://127.0.0.1:{server.server_port}/hook", secret_token="shh")
         try:

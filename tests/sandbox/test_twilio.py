@@ -41,7 +41,7 @@ def call_backs() -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
     """An address, and the signatures and forms that were posted to it."""
     received: list[tuple[str, dict[str, str]]] = []
 
-    class Receiver(BaseHTTPRequestHandler):
+    class ReportReceiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             received.append((self.headers["X-Twilio-Signature"], dict(parse_qsl(body, keep_blank_values=True))))
@@ -50,7 +50,7 @@ def call_backs() -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
 
         def log_message(self, *_: object) -> None: ...
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), ReportReceiver) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/status?delivery=1", received
         server.shutdown()

@@ -22,7 +22,7 @@ from stormalert.units import now_ms
 from tests.conftest import free_port
 from tests.store import mongo
 from tests.store.records import a_channel, a_delivery, a_rule, a_user, an_alert, an_instrument
-from tests.store.wire import Server, serve
+from tests.store.wire import WireServer, serve
 
 PASSWORD = "hunter2-of-the-store"
 REFUSAL = {"ok": 0, "errmsg": "not authorized on storm to execute command", "code": 13, "codeName": "Unauthorized"}
@@ -33,13 +33,13 @@ def opened(uri: str, client: Any = None) -> Store:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[WireServer]:
     with serve() as started:
         yield started
 
 
 @pytest.fixture
-def store(server: Server) -> Iterator[Store]:
+def store(server: WireServer) -> Iterator[Store]:
     store = opened(f"mongodb://{server.host}/shares")
     server.commands.clear()
     yield store
@@ -127,7 +127,7 @@ def test_the_database_is_named_by_the_address_and_else_storm() -> None:
         assert client.list_database_names() == [name]
 
 
-def test_indexes_are_made_at_the_start(server: Server) -> None:
+def test_indexes_are_made_at_the_start(server: WireServer) -> None:
     opened(f"mongodb://{server.host}").close()
     made = [(command["createIndexes"], index) for command in server.named("createIndexes") for index in command["indexes"]]
     assert [collection for collection, index in made if index.get("unique")] == ["users"]
@@ -135,7 +135,7 @@ def test_indexes_are_made_at_the_start(server: Server) -> None:
     assert ("rules", {"user": 1, "updated_ms": -1, "_id": -1}) in [(collection, index["key"]) for collection, index in made]
 
 
-def test_each_write_waits_for_the_journals_of_a_majority(server: Server, store: Store) -> None:
+def test_each_write_waits_for_the_journals_of_a_majority(server: WireServer, store: Store) -> None:
     store.save_rule(a_rule())
     store.save_rule(a_rule(revision=1))
     store.mark_spent("r1", 1)
@@ -149,14 +149,14 @@ def test_each_write_waits_for_the_journals_of_a_majority(server: Server, store: 
     assert {command["$db"] for command in server.commands} == {"shares"}
 
 
-def test_a_change_of_a_rule_is_abandoned_before_the_evaluator_could_miss_it(server: Server, store: Store) -> None:
+def test_a_change_of_a_rule_is_abandoned_before_the_evaluator_could_miss_it(server: WireServer, store: Store) -> None:
     store.save_rule(a_rule())
     store.mark_spent("r1", 1)
     assert len(server.commands) == 6
     assert all(0 < command["maxTimeMS"] <= CHANGE_S * 1_000 for command in server.commands)
 
 
-def test_many_rules_go_over_in_few_commands_and_are_abandoned_as_one_is(server: Server, store: Store) -> None:
+def test_many_rules_go_over_in_few_commands_and_are_abandoned_as_one_is(server: WireServer, store: Store) -> None:
     server.answers["insert"] = {"ok": 1, "n": 500}
     server.answers["find"] = {"ok": 1, "cursor": {"id": 0, "ns": "shares.rules", "firstBatch": []}}
     assert len(store.save_rules([a_rule(f"r{number}") for number in range(1_000)])) == 1_000
@@ -167,7 +167,7 @@ def test_many_rules_go_over_in_few_commands_and_are_abandoned_as_one_is(server: 
     assert [change["$inc"] for change in clock if "$inc" in change] == [{"ms": 500}] * 2
 
 
-def test_a_change_is_one_conditional_replacement(server: Server, store: Store) -> None:
+def test_a_change_is_one_conditional_replacement(server: WireServer, store: Store) -> None:
     store.save_delivery(a_delivery(revision=4, state=DeliveryState.SENT))
     (command,) = server.commands
     assert (command["findAndModify"], command["query"]) == ("deliveries", {"_id": "r1-1-c1", "revision": 4})
@@ -175,7 +175,7 @@ def test_a_change_is_one_conditional_replacement(server: Server, store: Store) -
     assert not command.get("upsert")
 
 
-def test_a_dump_goes_over_in_few_commands(server: Server, store: Store) -> None:
+def test_a_dump_goes_over_in_few_commands(server: WireServer, store: Store) -> None:
     server.answers["update"] = {"ok": 1, "n": 1_000, "nModified": 0}
     assert store.save_instruments(an_instrument(token, f"NSE:S{token}") for token in range(1, 2_501)) == 2_500
     sent = server.named("update")
@@ -183,7 +183,7 @@ def test_a_dump_goes_over_in_few_commands(server: Server, store: Store) -> None:
     assert all(update["upsert"] for command in sent for update in command["updates"])
 
 
-def test_a_duplicate_that_the_server_reports_is_a_conflict(server: Server, store: Store) -> None:
+def test_a_duplicate_that_the_server_reports_is_a_conflict(server: WireServer, store: Store) -> None:
     duplicate = {"index": 0, "code": 11000, "errmsg": "E11000 duplicate key error collection: shares.channels index: _id_"}
     server.answers["insert"] = {"ok": 1, "n": 0, "writeErrors": [duplicate]}
     with pytest.raises(Conflict, match="channels has c1 already"):
@@ -193,7 +193,7 @@ def test_a_duplicate_that_the_server_reports_is_a_conflict(server: Server, store
 
 @pytest.mark.parametrize("duplicates", [[], [{"index": 0, "code": 11000, "errmsg": "E11000 duplicate key error"}]])
 def test_alerts_whose_journaling_failed_are_not_taken_for_stored(
-    server: Server, store: Store, duplicates: list[dict[str, Any]]
+    server: WireServer, store: Store, duplicates: list[dict[str, Any]]
 ) -> None:
     failed = {"code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting for replication timed out"}
     server.answers["insert"] = {"ok": 1, "n": 1, "writeErrors": duplicates, "writeConcernError": failed}
@@ -201,7 +201,7 @@ def test_alerts_whose_journaling_failed_are_not_taken_for_stored(
         store.record_fired([an_alert()], [])
 
 
-def test_what_the_server_refuses_is_said_in_its_words(server: Server, store: Store) -> None:
+def test_what_the_server_refuses_is_said_in_its_words(server: WireServer, store: Store) -> None:
     server.answers = {"find": REFUSAL, "insert": REFUSAL, "findAndModify": REFUSAL, "distinct": REFUSAL, "update": REFUSAL}
     sentence = f"^the store {server.host} refused: not authorized on storm to execute command$"
     for ask in (
@@ -320,7 +320,7 @@ def test_who_is_refused_waits_while_whoever_may_brings_the_store_forward(client:
 
 
 def test_a_user_without_the_right_to_bring_a_store_forward_says_who_has_it(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mongo_schema, "WAIT_S", 0)
     server.answers["findAndModify"] = REFUSAL

@@ -31,7 +31,7 @@ NOTHING = {"ok": 1, "cursor": {"id": 0, "ns": "storm.any", "firstBatch": []}}
 Document = dict[str, Any]
 
 
-class Server(socketserver.ThreadingTCPServer):
+class WireServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
@@ -96,8 +96,8 @@ def _command(code: int, body: bytes) -> Document:
 
 
 @contextmanager
-def serve() -> Iterator[Server]:
-    with Server() as server:
+def serve() -> Iterator[WireServer]:
+    with WireServer() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

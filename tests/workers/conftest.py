@@ -12,7 +12,7 @@ from stormalert.config import settings
 from stormalert.model import Alert, Direction, Kind
 from tests.conftest import free_port
 from tests.workers.rig import SID, SMTP_PASSWORD, TOKEN, TWILIO_TOKEN, Post, Sandbox, wait_until, written
-from tests.workers.talk import Talk
+from tests.workers.talk import Conversation
 from workers.channels import open_channels
 from workers.loop import Loop
 from workers.post import SEND_S
@@ -99,8 +99,8 @@ def _answers(client: httpx.Client) -> bool:
 
 
 @pytest.fixture
-def talk(redis_url: str, sandbox: Sandbox, tmp_path: Path) -> Iterator[Talk]:
-    talk = Talk(redis_url, sandbox, tmp_path)
+def talk(redis_url: str, sandbox: Sandbox, tmp_path: Path) -> Iterator[Conversation]:
+    talk = Conversation(redis_url, sandbox, tmp_path)
     try:
         yield talk
     finally:

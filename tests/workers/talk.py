@@ -22,7 +22,7 @@ INFY = Instrument(token=408065, symbol="NSE:INFY", name="INFOSYS")
 NIFTY = Instrument(token=256265, symbol="NSE:NIFTY 50", name="NIFTY 50")
 
 
-class Talk:
+class Conversation:
     """The bot's process, the store, Redis, and people."""
 
     def __init__(self, redis_url: str, sandbox: Sandbox, directory: Path) -> None:
@@ -57,7 +57,7 @@ class Talk:
         self.processes.append(process)
         return process
 
-    def listening(self, **changes: str) -> "Talk":
+    def listening(self, **changes: str) -> "Conversation":
         self.start(**changes)
         wait_until(lambda: self.redis.get(keys.BOT_NAME), 90, "the bot's name")
         return self

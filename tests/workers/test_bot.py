@@ -24,12 +24,12 @@ from stormalert.redis import keys
 from stormalert.units import HOUR_MS, now_ms
 from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, TOKEN, TWILIO_TOKEN, wait_until
-from tests.workers.talk import CHAT, GROUP, INFY, MASTER_SECRET, STRANGER, Talk
+from tests.workers.talk import CHAT, GROUP, INFY, MASTER_SECRET, STRANGER, Conversation
 from workers.bot import webhook
 from workers.bot.buttons import Press, Verb
 
 
-def test_a_chat_is_linked_and_gives_orders_from_the_phone(talk: Talk) -> None:
+def test_a_chat_is_linked_and_gives_orders_from_the_phone(talk: Conversation) -> None:
     talk.listening()
     assert "Linked." in talk.link()
     (channel,) = talk.store.channels_of("u1")
@@ -69,7 +69,7 @@ def test_a_chat_is_linked_and_gives_orders_from_the_phone(talk: Talk) -> None:
     assert talk.ask("hello") == "I take commands only. /help lists them."
 
 
-def test_snoozing_by_command(talk: Talk) -> None:
+def test_snoozing_by_command(talk: Conversation) -> None:
     talk.listening().link()
     talk.ask("/add NSE:INFY day 4%")
     assert talk.ask("/snooze 1h").startswith("You snoozed all alerts until")
@@ -87,7 +87,7 @@ def test_snoozing_by_command(talk: Talk) -> None:
     assert talk.store.mutes_of("u1", now_ms()) == []
 
 
-def test_numbers_mean_what_was_listed_last_whatever_came_and_went(talk: Talk) -> None:
+def test_numbers_mean_what_was_listed_last_whatever_came_and_went(talk: Conversation) -> None:
     talk.listening().link()
     assert "send /list first" in talk.ask("/pause 1")
     for rule_id, symbol in (("r2", "NSE:B"), ("r3", "NSE:C")):
@@ -97,7 +97,7 @@ def test_numbers_mean_what_was_listed_last_whatever_came_and_went(talk: Talk) ->
     assert talk.ask("/delete 1") == "Deleted: NSE:B day 1%"
 
 
-def test_a_link_works_once_and_strangers_are_told_nothing(talk: Talk) -> None:
+def test_a_link_works_once_and_strangers_are_told_nothing(talk: Conversation) -> None:
     talk.listening()
     token = talk.links.make_link("u1")
     assert "Linked." in talk.ask(f"/start {token}")
@@ -114,7 +114,7 @@ def test_a_link_works_once_and_strangers_are_told_nothing(talk: Talk) -> None:
     assert token not in talk.log.read_text()
 
 
-def test_a_group_gets_alerts_but_gives_no_orders(talk: Talk) -> None:
+def test_a_group_gets_alerts_but_gives_no_orders(talk: Conversation) -> None:
     talk.listening()
     talk.link()
     token = talk.links.make_link("u1")
@@ -125,7 +125,7 @@ def test_a_group_gets_alerts_but_gives_no_orders(talk: Talk) -> None:
     assert {it.address for it in talk.store.channels_of("u1")} == {str(CHAT), str(GROUP)}
 
 
-def test_the_buttons_under_an_alert_snooze_and_pause(talk: Talk) -> None:
+def test_the_buttons_under_an_alert_snooze_and_pause(talk: Conversation) -> None:
     talk.listening().link()
     # Longer than what fits into a button.
     rule = talk.store.save_rule(a_rule("r" * 64, "NSE:INFY"))
@@ -156,7 +156,7 @@ def test_the_buttons_under_an_alert_snooze_and_pause(talk: Talk) -> None:
     assert alert.id
 
 
-def test_a_press_counts_only_in_the_chat_of_the_rules_owner(talk: Talk) -> None:
+def test_a_press_counts_only_in_the_chat_of_the_rules_owner(talk: Conversation) -> None:
     talk.listening().link()
     talk.store.save_user(User(id="u2", name="mina", password_hash="x", role=Role.MEMBER, created_ms=1))
     rule = talk.store.save_rule(a_rule("r1", "NSE:INFY"))
@@ -169,7 +169,7 @@ def test_a_press_counts_only_in_the_chat_of_the_rules_owner(talk: Talk) -> None:
     assert talk.store.mutes_of("u2", now_ms()) == []
 
 
-def test_codes_and_tests_are_sent_for_the_dashboard_and_no_code_is_left_anywhere(talk: Talk) -> None:
+def test_codes_and_tests_are_sent_for_the_dashboard_and_no_code_is_left_anywhere(talk: Conversation) -> None:
     talk.start()
     mail = talk.store.save_channel(
         Channel(id="mail", user="u1", kind=ChannelKind.EMAIL, address="asha@storm.example", is_verified=False)
@@ -196,7 +196,7 @@ def test_codes_and_tests_are_sent_for_the_dashboard_and_no_code_is_left_anywhere
     assert "blocked by the recipient" in refused.reason
 
 
-def test_only_one_of_several_processes_asks_telegram_and_another_takes_over(talk: Talk) -> None:
+def test_only_one_of_several_processes_asks_telegram_and_another_takes_over(talk: Conversation) -> None:
     first = talk.listening().processes[0]
     talk.start()
     wait_until(lambda: len(talk.redis.keys(keys.alive.glob("bot"))) == 2, 90, "the second process")
@@ -209,7 +209,7 @@ def test_only_one_of_several_processes_asks_telegram_and_another_takes_over(talk
     assert "Traceback" not in talk.log.read_text()
 
 
-def test_a_second_program_on_the_same_token_is_named_as_the_trouble(talk: Talk) -> None:
+def test_a_second_program_on_the_same_token_is_named_as_the_trouble(talk: Conversation) -> None:
     talk.listening()
     ask = f"/bot{TOKEN}/getUpdates"
 
@@ -222,10 +222,10 @@ def test_a_second_program_on_the_same_token_is_named_as_the_trouble(talk: Talk) 
     assert talk.processes[0].poll() is None
 
 
-def test_telegram_may_be_away_and_come_back(talk: Talk) -> None:
+def test_telegram_may_be_away_and_come_back(talk: Conversation) -> None:
     port = free_port()
     talk.start(STORM_TELEGRAM_API_ROOT=f"http://127.0.0.1:{port}")
-    wait_until(lambda: "telegram not reached" in talk.log.read_text(), 90, "noticing")
+    wait_until(lambda: "telegram lost" in talk.log.read_text(), 90, "noticing")
     (process,) = talk.processes
     # Codes by mail do not wait for it.
     talk.store.save_channel(Channel(id="mail", user="u1", kind=ChannelKind.EMAIL, address="asha@storm.example"))
@@ -236,7 +236,7 @@ def test_telegram_may_be_away_and_come_back(talk: Talk) -> None:
     assert TOKEN not in talk.log.read_text()
 
 
-def test_a_refused_token_is_said_without_the_token(talk: Talk) -> None:
+def test_a_refused_token_is_said_without_the_token(talk: Conversation) -> None:
     secret = "1000001:never-to-be-seen"
     talk.start(TELEGRAM_BOT_TOKEN=secret)
     wait_until(lambda: "check TELEGRAM_BOT_TOKEN" in talk.log.read_text(), 90, "the refusal")
@@ -244,14 +244,14 @@ def test_a_refused_token_is_said_without_the_token(talk: Talk) -> None:
     assert TWILIO_TOKEN not in talk.log.read_text()
 
 
-def test_without_a_token_only_send_requests_are_run(talk: Talk) -> None:
+def test_without_a_token_only_send_requests_are_run(talk: Conversation) -> None:
     talk.start(TELEGRAM_BOT_TOKEN="")
     wait_until(lambda: "TELEGRAM_BOT_TOKEN is not set" in talk.log.read_text(), 90, "the sentence")
     talk.store.save_channel(Channel(id="mail", user="u1", kind=ChannelKind.EMAIL, address="asha@storm.example"))
     assert run(talk, SendKind.TEST, "mail") == SendResult(SendState.SENT)
 
 
-def test_by_webhook_only_telegram_is_heard(talk: Talk) -> None:
+def test_by_webhook_only_telegram_is_heard(talk: Conversation) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}/from-telegram"
     talk.listening(STORM_TELEGRAM_WEBHOOK_URL=url, STORM_BOT_PORT=str(port))
@@ -274,7 +274,7 @@ def test_by_webhook_only_telegram_is_heard(talk: Talk) -> None:
         talk.sandbox.client.get(f"/bot{TOKEN}/deleteWebhook").raise_for_status()
 
 
-def test_a_webhooks_port_that_is_taken_is_said_in_one_sentence(talk: Talk) -> None:
+def test_a_webhooks_port_that_is_taken_is_said_in_one_sentence(talk: Conversation) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         process = talk.start(STORM_TELEGRAM_WEBHOOK_URL="http://127.0.0.1:1/x", STORM_BOT_PORT=port)
@@ -284,7 +284,7 @@ def test_a_webhooks_port_that_is_taken_is_said_in_one_sentence(talk: Talk) -> No
     assert "Traceback" not in talk.log.read_text()
 
 
-def test_redis_may_be_emptied_under_it(talk: Talk) -> None:
+def test_redis_may_be_emptied_under_it(talk: Conversation) -> None:
     talk.listening().link()
     talk.redis.flushall()
     talk.store.save_channel(Channel(id="mail", user="u1", kind=ChannelKind.EMAIL, address="asha@storm.example"))
@@ -297,7 +297,7 @@ def a_rule(rule_id: str, symbol: str) -> Rule:
     return Rule.model_validate(fields | {"percent_e2": 100})
 
 
-def send_alert(talk: Talk, rule: Rule, channel: Channel) -> Alert:
+def send_alert(talk: Conversation, rule: Rule, channel: Channel) -> Alert:
     """Through a worker, as dispatch would."""
     now = now_ms()
     alert = Alert(id=f"{rule.id}-1", rule=rule.id, user="u1", token=rule.token, symbol=rule.symbol, kind=rule.kind,
@@ -321,7 +321,7 @@ def send_alert(talk: Talk, rule: Rule, channel: Channel) -> Alert:
     return alert
 
 
-def wait_for_alert(talk: Talk) -> dict[str, Any]:
+def wait_for_alert(talk: Conversation) -> dict[str, Any]:
     def found() -> list[dict[str, Any]]:
         return [message for message in talk.sandbox.outbox("telegram") if "1,384.55" in message["text"]]
 
@@ -329,7 +329,7 @@ def wait_for_alert(talk: Talk) -> dict[str, Any]:
     return found()[0]
 
 
-def press(talk: Talk, message: dict[str, Any], label: str, said: str) -> dict[str, Any]:
+def press(talk: Conversation, message: dict[str, Any], label: str, said: str) -> dict[str, Any]:
     """The message as it is after the button was pressed."""
     (data,) = [it["callback_data"] for it in message["raw"]["reply_markup"]["inline_keyboard"][0] if it["text"] == label]
     talk.person(message_id=message["message_id"], press=data)
@@ -341,7 +341,7 @@ def press(talk: Talk, message: dict[str, Any], label: str, said: str) -> dict[st
     return changed()
 
 
-def run(talk: Talk, kind: SendKind, channel: str) -> SendResult:
+def run(talk: Conversation, kind: SendKind, channel: str) -> SendResult:
     request = send_requests.ask(talk.redis, kind, channel)
 
     def outcome() -> SendResult | None:

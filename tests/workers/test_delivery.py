@@ -37,7 +37,7 @@ RATES = ("STORM_TELEGRAM_CHAT_RATE", "STORM_TELEGRAM_BOT_RATE", "STORM_WHATSAPP_
 pytestmark = pytest.mark.alone
 
 
-class Product:
+class DeliveryProduct:
     """The store, Redis, and the processes of the workers, which a test starts and kills."""
 
     def __init__(
@@ -147,8 +147,8 @@ class Product:
 
 
 @pytest.fixture
-def product(redis_url: str, sandbox: Sandbox, tmp_path: Path) -> Iterator[Product]:
-    product = Product(redis_url, sandbox, tmp_path)
+def product(redis_url: str, sandbox: Sandbox, tmp_path: Path) -> Iterator[DeliveryProduct]:
+    product = DeliveryProduct(redis_url, sandbox, tmp_path)
     product.seed()
     try:
         yield product
@@ -161,7 +161,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait(60)
 
 
-def test_an_alert_reaches_every_channel_once_however_often_it_comes(product: Product) -> None:
+def test_an_alert_reaches_every_channel_once_however_often_it_comes(product: DeliveryProduct) -> None:
     product.start("dispatch")
     product.start_worker()
     alert = product.fire()
@@ -180,7 +180,7 @@ def test_an_alert_reaches_every_channel_once_however_often_it_comes(product: Pro
     assert recorded.price_e4 == 13_845_500
 
 
-def test_a_once_rule_is_spent_and_a_channel_that_is_off_gets_nothing(product: Product) -> None:
+def test_a_once_rule_is_spent_and_a_channel_that_is_off_gets_nothing(product: DeliveryProduct) -> None:
     rule = Rule(id="once1", user="user1", token=408065, symbol="NSE:INFY", kind=Kind.TRAILING, direction="up",
                 percent_e2=200, repeat=Repeat.ONCE, cooldown_ms=0)  # fmt: skip
     product.store.save_rule(rule)
@@ -197,7 +197,7 @@ def test_a_once_rule_is_spent_and_a_channel_that_is_off_gets_nothing(product: Pr
     assert {channel for channel, _text in product.texts()} == {"telegram", "whatsapp"}
 
 
-def test_a_worker_killed_while_it_sends_loses_nothing_and_repeats_nothing(product: Product) -> None:
+def test_a_worker_killed_while_it_sends_loses_nothing_and_repeats_nothing(product: DeliveryProduct) -> None:
     product.start("dispatch")
     victim = product.start_worker()
     product.sandbox.faults(telegram={"time_out": 1.0}, twilio={"time_out": 1.0}, smtp={"time_out": 1.0})
@@ -213,7 +213,7 @@ def test_a_worker_killed_while_it_sends_loses_nothing_and_repeats_nothing(produc
     assert len(product.texts()) == 3
 
 
-def test_a_dispatcher_killed_between_reading_and_acknowledging_loses_nothing(product: Product) -> None:
+def test_a_dispatcher_killed_between_reading_and_acknowledging_loses_nothing(product: DeliveryProduct) -> None:
     product.redis.xgroup_create(ALERTS, keys.DISPATCH_GROUP, id="0", mkstream=True)
     for number in range(5):
         product.fire(number)
@@ -229,7 +229,7 @@ def test_a_dispatcher_killed_between_reading_and_acknowledging_loses_nothing(pro
     assert len(product.texts()) == 15
 
 
-def test_dispatchers_and_workers_killed_at_any_moment_deliver_every_alert(product: Product) -> None:
+def test_dispatchers_and_workers_killed_at_any_moment_deliver_every_alert(product: DeliveryProduct) -> None:
     product.start_worker()
     for killed in range(3):
         for number in range(20):
@@ -249,7 +249,7 @@ def test_redis_may_go_away_and_come_back(tmp_path: Path, sandbox: Sandbox) -> No
     port = free_port()
     command = [str(get_binary_path()), "--port", str(port), "--dir", str(tmp_path), "--appendonly", "yes", "--save", ""]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    product = Product(f"redis://127.0.0.1:{port}/0", sandbox, tmp_path)
+    product = DeliveryProduct(f"redis://127.0.0.1:{port}/0", sandbox, tmp_path)
     product.seed()
     try:
         wait_until(lambda: is_up(product.redis), 90, "the server's start")
@@ -269,7 +269,7 @@ def test_redis_may_go_away_and_come_back(tmp_path: Path, sandbox: Sandbox) -> No
         server.wait(60)
 
 
-def test_a_delivery_that_no_job_works_on_is_queued_again(product: Product) -> None:
+def test_a_delivery_that_no_job_works_on_is_queued_again(product: DeliveryProduct) -> None:
     product.start_worker()
     now = now_ms()
     alert = Alert(id="rule1-9", rule="rule1", user="user1", token=1, symbol="NSE:INFY", kind="rolling", direction="up",
@@ -282,7 +282,7 @@ def test_a_delivery_that_no_job_works_on_is_queued_again(product: Product) -> No
     product.wait_for(alert.id, DeliveryState.SENT, count=1)
 
 
-def test_a_provider_that_asks_to_wait_is_obeyed_and_then_served(product: Product) -> None:
+def test_a_provider_that_asks_to_wait_is_obeyed_and_then_served(product: DeliveryProduct) -> None:
     product.start("dispatch")
     product.start_worker()
     product.sandbox.faults(telegram={"too_many": 1.0, "retry_after_s": 2.0}, twilio={"server_error": 1.0})
@@ -299,7 +299,7 @@ def test_a_provider_that_asks_to_wait_is_obeyed_and_then_served(product: Product
     assert len(product.texts()) == 3
 
 
-def test_beyond_the_hour_alerts_are_told_together_and_none_vanishes(product: Product) -> None:
+def test_beyond_the_hour_alerts_are_told_together_and_none_vanishes(product: DeliveryProduct) -> None:
     product.configure(STORM_ALERTS_PER_HOUR="2", STORM_SUMMARY_S="1")
     product.start("dispatch")
     product.start_worker()
@@ -316,7 +316,7 @@ def test_beyond_the_hour_alerts_are_told_together_and_none_vanishes(product: Pro
     assert all(delivery.reason.startswith("told in a summary of ") for delivery in told)
 
 
-def test_a_burst_is_told_in_one_message_a_channel_and_none_vanishes(product: Product) -> None:
+def test_a_burst_is_told_in_one_message_a_channel_and_none_vanishes(product: DeliveryProduct) -> None:
     product.configure(STORM_BURST_ALERTS="2", STORM_BURST_S="3")
     product.start("dispatch")
     product.start_worker()
@@ -333,7 +333,7 @@ def test_a_burst_is_told_in_one_message_a_channel_and_none_vanishes(product: Pro
     assert len(told) == 15
 
 
-def test_two_workers_break_no_limit_and_what_waits_is_no_failed_try(product: Product) -> None:
+def test_two_workers_break_no_limit_and_what_waits_is_no_failed_try(product: DeliveryProduct) -> None:
     product.limit()
     product.start("dispatch")
     product.start_worker()
@@ -347,7 +347,7 @@ def test_two_workers_break_no_limit_and_what_waits_is_no_failed_try(product: Pro
     assert {delivery.attempts for alert in alerts for delivery in product.deliveries(alert).values()} == {1}
 
 
-def test_a_dead_address_is_switched_off_with_the_reason(product: Product) -> None:
+def test_a_dead_address_is_switched_off_with_the_reason(product: DeliveryProduct) -> None:
     product.start("dispatch")
     product.start_worker()
     product.sandbox.faults(telegram={"blocked": [ADDRESSES[ChannelKind.TELEGRAM]]})
@@ -365,7 +365,7 @@ def test_a_dead_address_is_switched_off_with_the_reason(product: Product) -> Non
     product.wait_for(second, DeliveryState.SENT, count=2)
 
 
-def test_an_alert_too_old_to_be_news_is_not_sent_and_says_why(product: Product) -> None:
+def test_an_alert_too_old_to_be_news_is_not_sent_and_says_why(product: DeliveryProduct) -> None:
     alert = product.fire(entry_id=f"{now_ms() - 2 * 3600 * 1000}-0")
     product.start("dispatch")
     product.start_worker()
@@ -377,7 +377,7 @@ def test_an_alert_too_old_to_be_news_is_not_sent_and_says_why(product: Product) 
     assert all("late: fired 5 min ago" in text for _channel, text in product.texts())
 
 
-def test_a_malformed_entry_is_refused_and_does_not_stop_the_next(product: Product) -> None:
+def test_a_malformed_entry_is_refused_and_does_not_stop_the_next(product: DeliveryProduct) -> None:
     product.start("dispatch")
     product.start_worker()
     product.fire(1, price="much")
@@ -407,7 +407,7 @@ PAGES = (
 )
 
 
-def test_nothing_that_a_run_writes_holds_a_secret_or_a_pickle(product: Product, tmp_path: Path) -> None:
+def test_nothing_that_a_run_writes_holds_a_secret_or_a_pickle(product: DeliveryProduct, tmp_path: Path) -> None:
     """Logs at their most talkative, jobs, streams and all else in Redis, the store, and the board's pages."""
     sandbox, nobody = product.sandbox, f"http://127.0.0.1:{free_port()}"
     mail = f"smtp://storm:{MAIL_PASSWORD}@127.0.0.1"
@@ -447,7 +447,7 @@ def test_nothing_that_a_run_writes_holds_a_secret_or_a_pickle(product: Product, 
         assert address not in product.log.read_text()
 
 
-def test_a_failed_job_is_run_again_from_the_board(product: Product) -> None:
+def test_a_failed_job_is_run_again_from_the_board(product: DeliveryProduct) -> None:
     product.start("board")
     product.start("dispatch")
     product.start_worker()
@@ -472,7 +472,7 @@ def test_a_failed_job_is_run_again_from_the_board(product: Product) -> None:
     assert product.raw.zcard("rq:failed:deliveries") == 0
 
 
-def test_the_board_opens_for_a_signed_in_admin_only(product: Product) -> None:
+def test_the_board_opens_for_a_signed_in_admin_only(product: DeliveryProduct) -> None:
     product.start("board")
     product.start("dispatch")
     product.start_worker()
@@ -524,7 +524,7 @@ def answers(browser: httpx.Client) -> bool:
         return False
 
 
-def test_a_worker_takes_up_a_key_that_an_admin_set_and_stays_the_same_process(product: Product) -> None:
+def test_a_worker_takes_up_a_key_that_an_admin_set_and_stays_the_same_process(product: DeliveryProduct) -> None:
     master = {"STORM_MASTER_SECRET": SECRETS["STORM_MASTER_SECRET"]}
     product.configure(**master, TELEGRAM_BOT_TOKEN="1000001:a-token-that-was-withdrawn")
     product.start("dispatch")

@@ -30,7 +30,7 @@ TEXT = Message("rule1-1-channel1", "▲ NSE:INFY 1,384.55", "from 1,355.70", use
 PASSWORD = "mail-secret"
 
 
-class Mailbox:
+class EncryptedMailbox:
     """Notes of each mail whether it came encrypted; takes no password but the right one."""
 
     def __init__(self) -> None:
@@ -67,11 +67,11 @@ def certificate(tmp_path: Path) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., tuple[Mailbox, int]]]:
+def serve() -> Iterator[Callable[..., tuple[EncryptedMailbox, int]]]:
     with ExitStack() as servers:
 
-        def start(**options: Any) -> tuple[Mailbox, int]:
-            mailbox, port = Mailbox(), free_port()
+        def start(**options: Any) -> tuple[EncryptedMailbox, int]:
+            mailbox, port = EncryptedMailbox(), free_port()
             server = Controller(mailbox, "127.0.0.1", port, authenticator=mailbox.authenticate, **options)
             server.start()
             servers.callback(server.stop)
@@ -100,7 +100,7 @@ def trust(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_starttls_is_used_when_it_is_offered(
-    serve: Callable[..., tuple[Mailbox, int]],
+    serve: Callable[..., tuple[EncryptedMailbox, int]],
     send: Callable[[str], str],
     certificate: ssl.SSLContext,
     monkeypatch: pytest.MonkeyPatch,
@@ -113,7 +113,7 @@ def test_starttls_is_used_when_it_is_offered(
 
 
 def test_smtps_is_encrypted_from_the_first_byte(
-    serve: Callable[..., tuple[Mailbox, int]],
+    serve: Callable[..., tuple[EncryptedMailbox, int]],
     send: Callable[[str], str],
     certificate: ssl.SSLContext,
     monkeypatch: pytest.MonkeyPatch,
@@ -126,7 +126,7 @@ def test_smtps_is_encrypted_from_the_first_byte(
 
 
 def test_a_server_that_nobody_vouches_for_gets_no_mail(
-    serve: Callable[..., tuple[Mailbox, int]], send: Callable[[str], str], certificate: ssl.SSLContext
+    serve: Callable[..., tuple[EncryptedMailbox, int]], send: Callable[[str], str], certificate: ssl.SSLContext
 ) -> None:
     mailbox, port = serve(tls_context=certificate)
     with pytest.raises(Retryable, match="provider error"):
@@ -135,7 +135,7 @@ def test_a_server_that_nobody_vouches_for_gets_no_mail(
 
 
 def test_a_refused_password_is_permanent_and_not_told(
-    serve: Callable[..., tuple[Mailbox, int]], send: Callable[[str], str]
+    serve: Callable[..., tuple[EncryptedMailbox, int]], send: Callable[[str], str]
 ) -> None:
     _mailbox, port = serve(auth_require_tls=False)
     with pytest.raises(Permanent) as refusal:
@@ -145,7 +145,7 @@ def test_a_refused_password_is_permanent_and_not_told(
 
 
 def test_a_password_is_not_sent_in_the_clear_to_another_host(
-    serve: Callable[..., tuple[Mailbox, int]], send: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    serve: Callable[..., tuple[EncryptedMailbox, int]], send: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mailbox, port = serve(auth_require_tls=False)
     # The same server, by a name that does not look like this machine.
@@ -237,7 +237,7 @@ def test_a_code_does_what_its_row_says(
     ],
 )
 def test_only_what_is_about_the_address_switches_it_off(
-    serve: Callable[..., tuple[Mailbox, int]], send: Callable[[str], str], reply: str, is_dead: bool
+    serve: Callable[..., tuple[EncryptedMailbox, int]], send: Callable[[str], str], reply: str, is_dead: bool
 ) -> None:
     mailbox, port = serve()
     mailbox.reply = reply

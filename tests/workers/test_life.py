@@ -12,18 +12,18 @@ from stormalert.notify import alarms
 from stormalert.redis import keys
 from tests.conftest import free_port
 from tests.workers.rig import ADDRESSES, CONTENT_SID, Sandbox, wait_until
-from tests.workers.test_delivery import Product
+from tests.workers.test_delivery import DeliveryProduct
 
 NUMBER = ADDRESSES[ChannelKind.WHATSAPP]
 UNKNOWN_CODE = 63999
 
 
 @pytest.fixture
-def product(redis_url: str, sandbox: Sandbox, tmp_path: Path) -> Iterator[Product]:
+def product(redis_url: str, sandbox: Sandbox, tmp_path: Path) -> Iterator[DeliveryProduct]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = {"STORM_PORT": str(port), "STORM_PUBLIC_URL": url, "STORM_TWILIO_CONTENT_SID": CONTENT_SID}
-    product = Product(redis_url, sandbox, tmp_path, settings)
+    product = DeliveryProduct(redis_url, sandbox, tmp_path, settings)
     product.store.save_channel(Channel(id="whatsapp", user="user1", kind=ChannelKind.WHATSAPP, address=NUMBER))
     try:
         product.start_module("dashboard")
@@ -42,17 +42,17 @@ def answers(url: str) -> bool:
         return False
 
 
-def delivery(product: Product, alert: str) -> Delivery:
+def delivery(product: DeliveryProduct, alert: str) -> Delivery:
     return product.deliveries(alert)["whatsapp"]
 
 
-def is_on(product: Product, code: int) -> bool:
+def is_on(product: DeliveryProduct, code: int) -> bool:
     channel = product.store.channel(f"c{code}")
     assert channel is not None
     return channel.is_on
 
 
-def test_a_message_is_read_though_reports_come_twice_and_backwards(product: Product) -> None:
+def test_a_message_is_read_though_reports_come_twice_and_backwards(product: DeliveryProduct) -> None:
     product.sandbox.faults(twilio={"unordered": True})
     alert = product.fire()
     product.wait_for(alert, DeliveryState.READ, count=1)
@@ -60,7 +60,7 @@ def test_a_message_is_read_though_reports_come_twice_and_backwards(product: Prod
     assert (message["raw"]["ContentSid"], delivery(product, alert).provider_id) == (CONTENT_SID, message["sid"])
 
 
-def test_a_failure_of_a_while_goes_out_again(product: Product) -> None:
+def test_a_failure_of_a_while_goes_out_again(product: DeliveryProduct) -> None:
     product.sandbox.faults(twilio={"errors": {NUMBER: 63018}})
     alert = product.fire()
     wait_until(lambda: product.deliveries(alert) and "63018" in delivery(product, alert).reason, 90, "the first report")
@@ -70,7 +70,7 @@ def test_a_failure_of_a_while_goes_out_again(product: Product) -> None:
     assert delivery(product, alert).attempts == 2
 
 
-def test_a_recipient_who_blocked_us_is_switched_off_with_the_reason(product: Product) -> None:
+def test_a_recipient_who_blocked_us_is_switched_off_with_the_reason(product: DeliveryProduct) -> None:
     product.sandbox.faults(twilio={"errors": {NUMBER: 63014}})
     alert = product.fire()
     product.wait_for(alert, DeliveryState.FAILED, count=1)
@@ -79,7 +79,7 @@ def test_a_recipient_who_blocked_us_is_switched_off_with_the_reason(product: Pro
     assert (channel.is_on, channel.reason) == (False, "blocked by the recipient: Twilio 63014")
 
 
-def test_every_code_that_comes_late_does_what_its_row_says(product: Product) -> None:
+def test_every_code_that_comes_late_does_what_its_row_says(product: DeliveryProduct) -> None:
     """One alert to a channel for each code."""
     codes = [code for code in (*whatsapp.CHANNEL.errors, UNKNOWN_CODE) if isinstance(code, int) and code > 63000]
     numbers = {code: f"+9190000{code}" for code in codes}

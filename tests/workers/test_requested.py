@@ -13,6 +13,7 @@ from stormalert.model import Channel, ChannelKind, DeliveryState
 from stormalert.notify.linking import Linking
 from stormalert.redis import keys
 from stormalert.store import Store, open_store
+from tests.clock import Clock
 from tests.workers.rig import ADDRESSES, Sandbox
 from workers.channels import open_channels
 from workers.limits import Limits, Priority
@@ -29,16 +30,9 @@ ENTRY = f"{ASKED_MS}-0"
 NOTICE = {"kind": "notice", "channel": "chat", "notice": "notice-feed-1", "headline": "⚠ The feed is down", "silent": "1"}
 
 
-class Clock:
-    now_ms = ASKED_MS
-
-    def __call__(self) -> int:
-        return self.now_ms
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> Clock[int]:
+    return Clock(ASKED_MS)
 
 
 @pytest.fixture
@@ -59,14 +53,14 @@ def thread_client(redis_url: str) -> Iterator[ThreadRedis]:
 
 
 @pytest.fixture
-def collector(thread_client: ThreadRedis, store: Store, clock: Clock) -> RequestCollector:
+def collector(thread_client: ThreadRedis, store: Store, clock: Clock[int]) -> RequestCollector:
     links = Linking(thread_client, settings.parse({"STORM_MASTER_SECRET": "m" * 32}))
     return RequestCollector(thread_client, store, links, clock)
 
 
 @pytest.fixture
 async def sending(
-    redis_url: str, thread_client: ThreadRedis, store: Store, sandbox: Sandbox, clock: Clock
+    redis_url: str, thread_client: ThreadRedis, store: Store, sandbox: Sandbox, clock: Clock[int]
 ) -> AsyncIterator[Sending]:
     config = settings.parse(sandbox.environment())
     client, senders = process.connect(redis_url), await open_channels(config)
@@ -93,8 +87,8 @@ def test_what_stops_a_request_is_said(collector: RequestCollector, kind: str, ch
     assert collector.collect(request(kind, channel)) == why
 
 
-def test_a_request_that_waited_too_long_is_not_run(collector: RequestCollector, clock: Clock) -> None:
-    clock.now_ms = ASKED_MS + USEFUL_MS + 1
+def test_a_request_that_waited_too_long_is_not_run(collector: RequestCollector, clock: Clock[int]) -> None:
+    clock.now = ASKED_MS + USEFUL_MS + 1
     assert collector.collect(request("test", "chat")) == Done(DeliveryState.FAILED, "nobody ran it in time")
 
 
@@ -121,10 +115,10 @@ def test_who_goes_first_and_who_is_waited_for(
 
 
 def test_a_notice_that_waited_is_told_only_while_it_is_so(
-    collector: RequestCollector, clock: Clock, thread_client: ThreadRedis
+    collector: RequestCollector, clock: Clock[int], thread_client: ThreadRedis
 ) -> None:
     notice = Requested.read(ENTRY, NOTICE | {"incident": "feed"})
-    clock.now_ms = ASKED_MS + LATE_MS + 1
+    clock.now = ASKED_MS + LATE_MS + 1
     assert collector.collect(notice) == Done(DeliveryState.SUPPRESSED, "it was over before it could be told")
     thread_client.hset(keys.NOTICES, "feed", Incident("feed", since_ms=1, over="", seen_ms=1).text)
     outgoing = collector.collect(notice)

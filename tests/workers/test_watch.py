@@ -14,14 +14,14 @@ from stormalert.redis import keys
 from stormalert.units import HOUR_MS, MINUTE_MS, now_ms
 from tests.ops.doctor.conftest import Speaker, certificate
 from tests.workers.rig import ADDRESSES, wait_until
-from tests.workers.talk import CHAT, Talk
+from tests.workers.talk import CHAT, Conversation
 
 MEMBERS_CHAT = 555_000
 LOOKS_S = 7.0
 
 
 @pytest.fixture
-def admin(talk: Talk) -> Talk:
+def admin(talk: Conversation) -> Conversation:
     """Somebody with a chat and an address, and a member with a chat."""
     talk.store.save_user(User(id="a1", name="ravi", password_hash="x", role=Role.ADMIN, created_ms=1))
     chats = {"admins": ("a1", str(CHAT)), "members": ("u1", str(MEMBERS_CHAT))}
@@ -34,7 +34,7 @@ def admin(talk: Talk) -> Talk:
     return talk
 
 
-def beat(talk: Talk, *processes: str) -> None:
+def beat(talk: Conversation, *processes: str) -> None:
     """As processes do that will be alive for an hour."""
     for process in processes:
         key = keys.alive(process, "host", 1)
@@ -42,11 +42,11 @@ def beat(talk: Talk, *processes: str) -> None:
         talk.redis.zadd(keys.BEATS, {key: now_ms() + HOUR_MS})
 
 
-def feed(talk: Talk, state: str, since_ms: int) -> None:
+def feed(talk: Conversation, state: str, since_ms: int) -> None:
     talk.redis.hset(keys.FEED, mapping={"state": state, "reason": "no frame", "since_ms": since_ms, "opens_ms": 0})
 
 
-def headlines(talk: Talk) -> list[str]:
+def headlines(talk: Conversation) -> list[str]:
     return [text.splitlines()[0] for text in talk.texts()]
 
 
@@ -55,7 +55,7 @@ def wait_for_looks() -> None:
     time.sleep(LOOKS_S)
 
 
-def let_a_minute_pass(talk: Talk) -> None:
+def let_a_minute_pass(talk: Conversation) -> None:
     """For what is in somebody's hands."""
     group = keys.ERRANDS_GROUP
 
@@ -71,7 +71,7 @@ def let_a_minute_pass(talk: Talk) -> None:
 DOWN, BACK = "⚠ No prices come: no frame", "✓ The feed is back after 5 min"
 
 
-def test_what_is_wrong_is_told_to_admins_once_and_once_that_it_is_over(admin: Talk) -> None:
+def test_what_is_wrong_is_told_to_admins_once_and_once_that_it_is_over(admin: Conversation) -> None:
     began_ms = now_ms() - 10 * MINUTE_MS
     feed(admin, "stale", began_ms)
     admin.listening()
@@ -92,7 +92,7 @@ def test_what_is_wrong_is_told_to_admins_once_and_once_that_it_is_over(admin: Ta
     assert admin.texts(MEMBERS_CHAT) == []
 
 
-def test_a_notice_that_a_provider_refuses_for_now_goes_out_later(admin: Talk) -> None:
+def test_a_notice_that_a_provider_refuses_for_now_goes_out_later(admin: Conversation) -> None:
     admin.sandbox.faults(telegram={"server_error": 1.0})
     alarms.raise_alarm(admin.store, ChannelKind.WHATSAPP, "the account is suspended")
     admin.start()
@@ -105,7 +105,7 @@ def test_a_notice_that_a_provider_refuses_for_now_goes_out_later(admin: Talk) ->
     assert len(admin.sandbox.outbox("email")) == 1
 
 
-def test_a_process_that_stops_beating_is_missed(admin: Talk) -> None:
+def test_a_process_that_stops_beating_is_missed(admin: Conversation) -> None:
     # Nobody has looked yet, so that it would be timed from the first look on: an earlier one saw it an hour ago.
     admin.redis.sadd(keys.ROLL, "dispatch")
     began_ms = now_ms() - HOUR_MS
@@ -115,7 +115,7 @@ def test_a_process_that_stops_beating_is_missed(admin: Talk) -> None:
     wait_until(lambda: headlines(admin) == ["⚠ dispatch is not running: alerts do not become messages"], 90, "the notice")
 
 
-def test_a_certificate_that_is_not_renewed_is_told(admin: Talk, tmp_path: Path) -> None:
+def test_a_certificate_that_is_not_renewed_is_told(admin: Conversation, tmp_path: Path) -> None:
     with Speaker() as server:
         context = certificate(tmp_path, datetime.now(UTC) + timedelta(days=5, hours=1))
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)

@@ -38,7 +38,7 @@ def receiver() -> Iterator[Callable[..., str]]:
     servers = []
 
     def start(status: int, headers: dict[str, str], body: bytes = b"") -> str:
-        class Answers(BaseHTTPRequestHandler):
+        class AnsweringServer(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 self.send_response(status)
@@ -49,7 +49,7 @@ def receiver() -> Iterator[Callable[..., str]]:
 
             def log_message(self, *_: object) -> None: ...
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), AnsweringServer)
         Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}/hook?key=hidden"

@@ -10,7 +10,9 @@ from redis.asyncio import Redis
 from redis.exceptions import LockError
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError, TimedOut
 
-from stormalert.process import REDIS_ERRORS
+from stormalert.backoff import pause_s
+from stormalert.outage import Outage
+from stormalert.process import REDIS_ERRORS, sleep_unless
 from stormalert.redis import keys
 from workers.bot.talk import POLL_S, WANTED, App, menu
 
@@ -55,40 +57,34 @@ class Lock:
             await self._lock.release()
 
 
-class Outage:
-    """Tells the beginning and the end of a trouble, not every try in between; knows how long to wait."""
+class TelegramOutage:
+    """Tells the beginning and the end of a trouble with Telegram; knows how long to wait."""
 
     def __init__(self) -> None:
-        self._since_s: float | None = None
-        self._reason = ""
-        self._pause_s = FIRST_PAUSE_S
+        self._outage = Outage("telegram")
+        self._failures = 0
 
     def begin(self, error: TelegramError) -> float:
         """Seconds to wait now."""
-        reason, advice, pause_s = _explained(error)
-        if reason != self._reason:
-            log.warning("telegram not reached", extra={"reason": reason, "advice": advice})
-            self._reason = reason
-        if self._since_s is None:
-            self._since_s = time.monotonic()
-        pause_s = max(pause_s, self._pause_s)
-        self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 2)
-        return pause_s
+        reason, advice, least_s = _explained(error)
+        self._outage.begin(reason, advice=advice)
+        wait_s = max(least_s, pause_s(self._failures, first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S))
+        self._failures += 1
+        return wait_s
 
     def end(self) -> None:
-        if self._since_s is not None:
-            log.info("telegram back", extra={"after_s": round(time.monotonic() - self._since_s)})
-        self._since_s, self._reason, self._pause_s = None, "", FIRST_PAUSE_S
+        self._outage.end()
+        self._failures = 0
 
 
 async def initialize(application: App, stopping: asyncio.Event) -> bool:
     """Whether Telegram knows us, sooner or later; False when we are to stop before."""
-    outage = Outage()
+    outage = TelegramOutage()
     while not stopping.is_set():
         try:
             await application.initialize()
         except TelegramError as error:
-            await _wait(stopping, outage.begin(error))
+            await sleep_unless(stopping, outage.begin(error))
             continue
         outage.end()
         with contextlib.suppress(TelegramError):
@@ -102,13 +98,13 @@ class Poller:
         self._application = application
         self._lock = lock
         self._offset = 0
-        self._outage = Outage()
+        self._outage = TelegramOutage()
         self.is_polling = False
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             if not await self._lock.take():
-                await _wait(stopping, RENEW_S)
+                await sleep_unless(stopping, RENEW_S)
                 continue
             await self._poll_while_locked(stopping)
         await self._lock.give_back()
@@ -119,7 +115,7 @@ class Poller:
         polling = asyncio.create_task(self._poll())
         try:
             while not polling.done() and not stopping.is_set() and await self._lock.take():
-                await _wait(stopping, RENEW_S)
+                await sleep_unless(stopping, RENEW_S)
         finally:
             self.is_polling = False
             polling.cancel()
@@ -147,11 +143,6 @@ class Poller:
                 await self._application.process_update(update)
                 # The next question confirms it; what is not confirmed comes again.
                 self._offset = update.update_id + 1
-
-
-async def _wait(stopping: asyncio.Event, wait_s: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stopping.wait(), wait_s)
 
 
 def _explained(error: TelegramError) -> tuple[str, str, float]:

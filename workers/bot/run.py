@@ -110,17 +110,10 @@ async def _tell_name(application: App, client: Redis, stopping: asyncio.Event, p
                 await tell()
             except REDIS_ERRORS as error:
                 log.debug("name not told", extra={"reason": type(error).__name__})
-        await _wait(stopping, NAME_S / 6 if is_listening else SOON_S)
+        await process.sleep_unless(stopping, NAME_S / 6 if is_listening else SOON_S)
 
 
 async def _facts(heartbeat: process.Heartbeat, requests: SendRequests, talk: Talk, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         heartbeat.stats |= {"errands": requests.done, **talk.counts}
-        await _wait(stopping, FACTS_S)
-
-
-async def _wait(stopping: asyncio.Event, wait_s: float) -> None:
-    try:
-        await asyncio.wait_for(stopping.wait(), wait_s)
-    except TimeoutError:
-        return
+        await process.sleep_unless(stopping, FACTS_S)

@@ -24,7 +24,7 @@ from stormalert.health.reading import read_facts
 from stormalert.health.report import report
 from stormalert.model import ChannelKind, Role
 from stormalert.notify import alarms, send_requests
-from stormalert.process import REDIS_ERRORS
+from stormalert.process import REDIS_ERRORS, sleep_unless
 from stormalert.redis import keys
 from stormalert.store import Store
 from stormalert.units import HOUR_MS
@@ -71,10 +71,7 @@ class HealthWatch:
                 self._log_edge(None)
             except (StormError, ValueError, *REDIS_ERRORS) as error:
                 self._log_edge(error)
-            try:
-                await asyncio.wait_for(stopping.wait(), LOOK_S)
-            except TimeoutError:
-                continue
+            await sleep_unless(stopping, LOOK_S)
         await self._lock.give_back()
 
     async def look(self) -> None:

@@ -18,7 +18,7 @@ from stormalert import asgi
 from stormalert.config.settings import Settings
 from stormalert.errors import StormError
 from stormalert.process import Tasks, sleep_unless
-from workers.bot.polling import Outage
+from workers.bot.polling import TelegramOutage
 from workers.bot.talk import WANTED, App
 
 log = logging.getLogger("stormalert")
@@ -65,7 +65,7 @@ class Webhook:
 
     async def _announce(self, stopping: asyncio.Event) -> None:
         """Tells Telegram where we are, now and then again: somebody else may have told it another place."""
-        outage = Outage()
+        outage = TelegramOutage()
         while not stopping.is_set():
             try:
                 await self._application.bot.set_webhook(self._url, secret_token=self._secret, allowed_updates=WANTED)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from stormalert import backoff
 from stormalert.errors import DeliveryError, Moved, Permanent, Retryable
 from stormalert.model import Channel, DeliveryState
 from stormalert.notify import alarms, channels
@@ -68,17 +69,16 @@ class Answers:
 
 def again(outgoing: Outgoing, error: Retryable, now_ms: int) -> Done | Later:
     """The next try, unless the message would not be worth having any more."""
-    after_s = pause_s(outgoing.attempts, error.after_s, random.random())  # noqa: S311
+    after_s = pause_s(outgoing.attempts, error.after_s)
     if now_ms + after_s * SECOND_MS >= outgoing.expires_ms:
         return Done(DeliveryState.FAILED, f"gave up: {error}", attempts=1)
     return Later(after_s, str(error), attempts=1)
 
 
-def pause_s(attempts: int, after_s: float | None, jitter: float) -> float:
-    """How long to wait after the `attempts`-th earlier try failed; `jitter` is from 0 to 1.
+def pause_s(attempts: int, after_s: float | None) -> float:
+    """How long to wait after the `attempts`-th earlier try failed: never sooner than the provider asked for.
 
-    Doubling from one second, half of it at random, so that messages that failed together do not come back together; never
-    sooner than the provider asked for.
+    What failed together must not come back together, so up to a second is added to the provider's wish.
     """
-    back_off_s = min(LONGEST_PAUSE_S, 2.0 ** min(attempts, 16)) * (0.5 + jitter / 2)
-    return back_off_s if after_s is None else max(after_s + jitter, back_off_s)
+    own_s = backoff.pause_s(attempts, first_s=1.0, longest_s=LONGEST_PAUSE_S)
+    return own_s if after_s is None else max(after_s + random.random(), own_s)  # noqa: S311

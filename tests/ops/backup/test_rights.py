@@ -24,7 +24,7 @@ from tests.evaluator.test_engine import a_long_market
 from tests.evaluator.test_pump import SHARD, append, arm, evaluate
 
 
-class Guarded:
+class GuardedRedis:
     """A server with the product's own users."""
 
     def __init__(self, directory: Path) -> None:
@@ -58,8 +58,8 @@ class Guarded:
 
 
 @pytest.fixture
-def guarded(processes: None, tmp_path: Path) -> Iterator[Guarded]:
-    started = Guarded(tmp_path)
+def guarded(processes: None, tmp_path: Path) -> Iterator[GuardedRedis]:
+    started = GuardedRedis(tmp_path)
     try:
         yield started
     finally:
@@ -68,7 +68,7 @@ def guarded(processes: None, tmp_path: Path) -> Iterator[Guarded]:
 
 
 def test_the_backups_user_reads_everything_and_changes_nothing(
-    guarded: Guarded, store: Store, config: Settings, tmp_path: Path
+    guarded: GuardedRedis, store: Store, config: Settings, tmp_path: Path
 ) -> None:
     async def fill() -> None:
         market, book = a_long_market()
@@ -97,7 +97,7 @@ def test_the_backups_user_reads_everything_and_changes_nothing(
         assert set(client.keys("*")) == kept  # type: ignore[arg-type]
 
 
-def test_a_password_of_redis_is_changed_while_everything_goes_on(guarded: Guarded) -> None:
+def test_a_password_of_redis_is_changed_while_everything_goes_on(guarded: GuardedRedis) -> None:
     """The steps of docs/operations.md: a second password, restarts one by one, then the first one goes."""
     before = guarded.url("ingest")
     old_digest = acl.digest(guarded.passwords["ingest"])
