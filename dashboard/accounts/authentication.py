@@ -130,8 +130,8 @@ async def check_password(caller: Caller, name: str, password: str) -> User:
         known = await asyncio.to_thread(_user_of, device, name) if device else None
         subjects = [throttle.of_device(device) if known else throttle.of_name(name), throttle.of_address(caller.address)]
         await _take_a_try(subjects)
-        lane = _known if known else _strangers
-        user = await lane.run(lambda: _checked(name, password, caller.address))
+        thread = _known if known else _strangers
+        user = await thread.run(lambda: _checked(name, password, caller.address))
         if user is None:
             raise NotSignedIn(401, WRONG)
         if not user.has_second_factor:

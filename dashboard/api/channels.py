@@ -45,7 +45,7 @@ class ChannelCode(Input):
     code: Annotated[str, Field(max_length=16)]
 
 
-class Errand(Output):
+class SendRequestOut(Output):
     id: str
     state: SendState
     reason: str
@@ -99,7 +99,7 @@ def delete_channel(who: Who, channel: RecordId) -> None:
 
 
 @router.post("/{channel}/code", status_code=202, **access(AccessRule.MEMBER, Scope.WRITE, 404))
-def send_code(who: Who, channel: RecordId) -> Errand:
+def send_code(who: Who, channel: RecordId) -> SendRequestOut:
     """Send another code to it."""
     return _ask(_own(who, channel), SendKind.CODE)
 
@@ -113,19 +113,19 @@ def verify_channel(who: Who, channel: RecordId, asked: ChannelCode) -> ChannelOu
 
 
 @router.post("/{channel}/test", status_code=202, **access(AccessRule.MEMBER, Scope.WRITE, 404, 409))
-def test_channel(who: Who, channel: RecordId) -> Errand:
+def test_channel(who: Who, channel: RecordId) -> SendRequestOut:
     """Send a test message to it."""
     return _ask(book.verified(_own(who, channel)), SendKind.TEST)
 
 
 @router.get("/{channel}/errands/{errand}", **access(AccessRule.MEMBER, Scope.READ, 404))
-def get_errand(who: Who, channel: RecordId, errand: RecordId) -> Errand:
+def get_send_request(who: Who, channel: RecordId, errand: RecordId) -> SendRequestOut:
     """What became of a code or a test message, for ten minutes."""
     _own(who, channel)
     result = send_requests.result(resources.thread_redis(), errand)
     if result is None:
         raise not_found("errand")
-    return Errand(id=errand, state=result.state, reason=result.reason)
+    return SendRequestOut(id=errand, state=result.state, reason=result.reason)
 
 
 @router.get("/{channel}/secret", **access(AccessRule.MEMBER, None, 404, 409))
@@ -158,5 +158,5 @@ def _own(who: SignedIn, channel_id: str) -> Channel:
     return channel
 
 
-def _ask(channel: Channel, kind: SendKind) -> Errand:
-    return Errand(id=send_requests.ask(resources.thread_redis(), kind, channel.id), state=SendState.WAITING, reason="")
+def _ask(channel: Channel, kind: SendKind) -> SendRequestOut:
+    return SendRequestOut(id=send_requests.ask(resources.thread_redis(), kind, channel.id), state=SendState.WAITING, reason="")

@@ -38,25 +38,25 @@ class SendResult:
 def ask(client: Redis, kind: SendKind, channel: str) -> str:
     """The request's id."""
     request = new_id()
-    client.hset(keys.errand(request), mapping={"state": SendState.WAITING.value, "reason": ""})
-    client.expire(keys.errand(request), KEPT_S)
+    client.hset(keys.send_request(request), mapping={"state": SendState.WAITING.value, "reason": ""})
+    client.expire(keys.send_request(request), KEPT_S)
     fields: dict[Any, Any] = {"errand": request, "kind": kind.value, "channel": channel}
-    client.xadd(keys.ERRANDS, fields, maxlen=_LENGTH_MAX, approximate=True)
+    client.xadd(keys.SEND_REQUESTS, fields, maxlen=_LENGTH_MAX, approximate=True)
     return request
 
 
 def ask_notice(client: Redis, channel: str, notice: Mapping[str, str]) -> None:
     """`notice` has an id, headline, details, ... as text. Asked twice under one id it goes out once; nobody waits for it."""
     fields: dict[Any, Any] = {"kind": SendKind.NOTICE.value, "channel": channel, **notice}
-    client.xadd(keys.ERRANDS, fields, maxlen=_LENGTH_MAX, approximate=True)
+    client.xadd(keys.SEND_REQUESTS, fields, maxlen=_LENGTH_MAX, approximate=True)
 
 
 def settle(client: Redis, request: str, result: SendResult) -> None:
-    client.hset(keys.errand(request), mapping={"state": result.state.value, "reason": result.reason})
-    client.expire(keys.errand(request), KEPT_S)
+    client.hset(keys.send_request(request), mapping={"state": result.state.value, "reason": result.reason})
+    client.expire(keys.send_request(request), KEPT_S)
 
 
 def result(client: Redis, request: str) -> SendResult | None:
     """What became of it; None when that is forgotten."""
-    state, reason = client.hmget(keys.errand(request), ["state", "reason"])
+    state, reason = client.hmget(keys.send_request(request), ["state", "reason"])
     return SendResult(SendState(str(state)), str(reason or "")) if state else None

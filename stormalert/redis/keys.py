@@ -18,8 +18,8 @@ from zlib import crc32
 # The consumer groups of the two streams.
 EVALUATOR_GROUP = "evaluator"
 DISPATCH_GROUP = "dispatch"
-# And of the errands.
-ERRANDS_GROUP = "errands"
+# And of the send requests, which Redis knows as errands.
+SEND_REQUESTS_GROUP = "errands"
 
 # What matches all of them, for SCAN.
 ALL = "storm:*"
@@ -493,7 +493,7 @@ user_recent = KeysBy[str](
     bound="those of STORM_BURST_S or the user's own; expires with them",
     backup=Backup.PASSING,
 )
-ERRANDS = Key(
+SEND_REQUESTS = Key(
     "errands",
     "stream",
     holds="errand kind channel: a code, a test message or a notice with its text",
@@ -501,7 +501,7 @@ ERRANDS = Key(
     bound="MAXLEN ~ 10,000",
     backup=Backup.PASSING,
 )
-errand = KeysBy[str](
+send_request = KeysBy[str](
     "errand:<errand>",
     "hash",
     holds="what became of it: state reason",

@@ -211,7 +211,7 @@ def seed(rig: Rig) -> None:
     )
     overrides.forget(store, "TWILIO_SID")
     with sessions(store, rig.redis_url, JWT_SECRET)._client as client:
-        client.hset(keys.errand("e-mina"), mapping={"state": "sent", "reason": ""})
+        client.hset(keys.send_request("e-mina"), mapping={"state": "sent", "reason": ""})
         tried = [*client.keys(keys.sign_ins.glob()), *client.keys(keys.sign_in_pause.glob())]
         client.delete(*tried, keys.revoked("s-mina"))
 

@@ -66,7 +66,7 @@ SECRET = (
     (keys.sign_ins("x"), "GET", {"dashboard"}),
     (keys.listed("1"), "LRANGE", {"bot"}),
     ("rq:job:d1", "HGETALL", {"dispatch", "worker", "board"}),
-    (keys.ERRANDS, "XRANGE", {"bot"}),
+    (keys.SEND_REQUESTS, "XRANGE", {"bot"}),
 )
 # A key, how it is written, and who may.
 OWN = (

@@ -544,7 +544,7 @@ def test_who_blocks_a_channel_is_told_over_the_others(rounds: Rounds, store: Sto
     store.save_channel(Channel(id="off", user="user1", kind=ChannelKind.EMAIL, address="x@storm.example", is_on=False))
     sandbox.faults(telegram={"blocked": [ADDRESSES[ChannelKind.TELEGRAM]]})
     rounds.deliver(ID)
-    ((_, asked),) = redis.xrange(keys.ERRANDS)
+    ((_, asked),) = redis.xrange(keys.SEND_REQUESTS)
     assert (asked["kind"], asked["channel"]) == (send_requests.SendKind.NOTICE, "mail")
     assert asked["headline"] == "⚠ Telegram gets no alerts any more"
     channel = store.channel("channel1")

@@ -57,15 +57,15 @@ def wait_for_looks() -> None:
 
 def let_a_minute_pass(talk: Conversation) -> None:
     """For what is in somebody's hands."""
-    group = keys.ERRANDS_GROUP
+    group = keys.SEND_REQUESTS_GROUP
 
     def pending() -> list[Any]:
-        return list(talk.redis.xpending_range(keys.ERRANDS, group, "-", "+", 10))
+        return list(talk.redis.xpending_range(keys.SEND_REQUESTS, group, "-", "+", 10))
 
     # What went out is acknowledged a moment later.
     wait_until(lambda: len(pending()) == 1, 90, "the rest being acknowledged")
     (entry,) = pending()
-    talk.redis.xclaim(keys.ERRANDS, group, entry["consumer"], 0, [entry["message_id"]], idle=60_000, retrycount=1)
+    talk.redis.xclaim(keys.SEND_REQUESTS, group, entry["consumer"], 0, [entry["message_id"]], idle=60_000, retrycount=1)
 
 
 DOWN, BACK = "⚠ No prices come: no frame", "✓ The feed is back after 5 min"

@@ -95,7 +95,7 @@ class SendRequests:
                 log.info("notice put off", extra={"channel": fields.get("channel", ""), "reason": outcome.reason})
                 return
             await self._record(fields, outcome)
-            await self._client.xack(keys.ERRANDS, keys.ERRANDS_GROUP, entry_id)
+            await self._client.xack(keys.SEND_REQUESTS, keys.SEND_REQUESTS_GROUP, entry_id)
         except REDIS_ERRORS as error:
             log.debug("redis is away", extra={"reason": type(error).__name__})
         except Exception:  # boundary: it comes again until nobody waits for it, and the others in hand go on
@@ -145,7 +145,7 @@ class SendRequests:
         if not self._has_group:
             await self._make_group()
         found: Any = await self._client.xreadgroup(
-            keys.ERRANDS_GROUP, self._name, {keys.ERRANDS: ">"}, count=10, block=BLOCK_MS
+            keys.SEND_REQUESTS_GROUP, self._name, {keys.SEND_REQUESTS: ">"}, count=10, block=BLOCK_MS
         )
         return [entry for _stream, entries in found for entry in entries]
 
@@ -154,13 +154,15 @@ class SendRequests:
         if not self._has_group or time.monotonic() - self._claimed_s < CLAIM_EVERY_S:
             return []
         self._claimed_s = time.monotonic()
-        claimed = await self._client.xautoclaim(keys.ERRANDS, keys.ERRANDS_GROUP, self._name, CLAIM_IDLE_MS, count=10)
+        claimed = await self._client.xautoclaim(
+            keys.SEND_REQUESTS, keys.SEND_REQUESTS_GROUP, self._name, CLAIM_IDLE_MS, count=10
+        )
         entries: list[Entry] = claimed[1]
         return entries
 
     async def _make_group(self) -> None:
         try:
-            await self._client.xgroup_create(keys.ERRANDS, keys.ERRANDS_GROUP, id="0", mkstream=True)
+            await self._client.xgroup_create(keys.SEND_REQUESTS, keys.SEND_REQUESTS_GROUP, id="0", mkstream=True)
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise

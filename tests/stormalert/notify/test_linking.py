@@ -156,8 +156,8 @@ def test_a_chat_that_two_users_named_before_there_were_proofs_speaks_for_nobody(
 def test_a_send_request_is_asked_for_and_settled(redis: Redis) -> None:
     request = send_requests.ask(redis, SendKind.TEST, "c1")
     assert send_requests.result(redis, request) == SendResult(SendState.WAITING)
-    assert [fields for _, fields in redis.xrange(keys.ERRANDS)] == [{"errand": request, "kind": "test", "channel": "c1"}]
+    assert [fields for _, fields in redis.xrange(keys.SEND_REQUESTS)] == [{"errand": request, "kind": "test", "channel": "c1"}]
     send_requests.settle(redis, request, SendResult(SendState.FAILED, "timed out"))
     assert send_requests.result(redis, request) == SendResult(SendState.FAILED, "timed out")
-    assert 0 < redis.ttl(keys.errand(request)) <= send_requests.KEPT_S
+    assert 0 < redis.ttl(keys.send_request(request)) <= send_requests.KEPT_S
     assert send_requests.result(redis, "unknown") is None
