@@ -36,8 +36,8 @@ test: .venv/dev       ## in a quarter of an hour: every check that the public CI
 	$(PYTEST) --durations=20
 
 form:
-	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
 	@DENO_NO_UPDATE_CHECK=1 $(BIN)/deno fmt --check --quiet && $(BIN)/deno lint --quiet
 
 types:

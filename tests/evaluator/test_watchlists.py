@@ -103,5 +103,5 @@ async def test_a_redis_that_was_emptied_repeats_no_alert_of_it(redis_url: str, s
 
 
 def test_a_level_makes_no_sense_on_a_watchlist() -> None:
-    with pytest.raises(ValueError, match="on one instrument, not on a watchlist"):
+    with pytest.raises(ValueError, match="a level rule is not on a watchlist"):
         on_watchlist(kind=Kind.LEVEL, percent_e2=0, price_e4=1, window_ms=0)

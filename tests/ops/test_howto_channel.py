@@ -70,6 +70,7 @@ def provider() -> Iterator[tuple[str, list[str]]]:
     server.server_close()
 
 
+@pytest.mark.usefixtures("processes")
 def test_the_channel_of_the_page_is_known_everywhere_and_sends(tmp_path: Path, provider: tuple[str, list[str]]) -> None:
     files = dict(FILES.findall(PAGE.read_text()))
     assert sorted(files) == ["stormalert/channels/pager.py", "workers/channels/pager.py"]

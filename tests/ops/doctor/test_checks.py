@@ -164,7 +164,7 @@ def test_secrets_that_are_missing_or_can_be_guessed(case: MakeCase) -> None:
 
 
 def test_settings_that_do_not_go_together(case: MakeCase) -> None:
-    bare = case(STORM_MARKET_HOURS="always", TWILIO_SID="AC1", KITE_API_KEY="k")
+    bare = case(STORM_MARKET_HOURS="always", TWILIO_SID="AC1", KITE_API_KEY="k", SMTP_URL="smtp://mail:25")
     assert not_good(configuration.check_settings(bare)) == [
         (BAD, "no KITE_API_SECRET: nobody can log in to Kite"),
         (WAIT, "ticks count while the exchanges are closed"),
