@@ -14,8 +14,8 @@ from stormalert.process import Heartbeat
 
 # Encrypted connections that were closed still exchange a word.
 GOODBYE_S = 0.2
-# Of asyncio.to_thread: where a provider's library blocks, one for each message that hangs.
-THREADS = 64
+# Of asyncio.to_thread; what a provider's library could hold has threads of its own.
+THREADS = 16
 
 Result = TypeVar("Result")
 

@@ -164,7 +164,8 @@ async def test_a_flood_delays_none_that_goes_before_it(redis: Redis, flood: Prio
         went_before.append(len(provider.counted_s) - 1 - sent)
     # Who goes before the flood waits for what is on its way at most, and not for those in line.
     assert not all(each.done() for each in many)
-    assert max(went_before) <= rate
+    # A window's worth, and what goes out on its own way there; sixty are in line.
+    assert max(went_before) < 2 * rate
     await asyncio.gather(*many)
     assert provider.most_within(1.0) <= rate
 

@@ -6,6 +6,8 @@ wrote is known from Twilio's call-back to the dashboard.
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import requests
@@ -25,6 +27,8 @@ from workers.render import Message, cut
 
 # Of each step of the connection; the library's default is to wait for ever.
 _TIMEOUT_S = 6.0
+# One for each message that hangs; no other channel waits for them.
+_THREADS = 32
 # WhatsApp takes 1,024 characters, those of the template's own text included.
 _VARIABLES_MAX = 900
 _VALIDITY_MAX_S = 14_400
@@ -42,6 +46,7 @@ class WhatsAppSender:
         self._http = TwilioHttpClient(timeout=_TIMEOUT_S)
         self._client = Client(config.twilio_sid, self._auth_token, http_client=self._http)
         self._client.api.base_url = config.twilio_api_root
+        self._threads = ThreadPoolExecutor(_THREADS, "whatsapp")
         self._redis = process.connect(config.redis_url, process.CONNECT_TIMEOUT_S)
 
     async def send(self, address: str, message: Message) -> str:
@@ -59,6 +64,7 @@ class WhatsAppSender:
 
     async def close(self) -> None:
         await self._redis.aclose()
+        self._threads.shutdown(wait=False, cancel_futures=True)
         if self._http.session is not None:
             self._http.session.close()
 
@@ -80,7 +86,8 @@ class WhatsAppSender:
         if self._public_url:
             content["status_callback"] = f"{self._public_url}/callbacks/twilio/{message.delivery}"
         # In a thread: Twilio's asynchronous client makes its connection anew for each event loop and message.
-        return await asyncio.to_thread(self._call, address, message.useful_s, content)
+        call = partial(self._call, address, message.useful_s, content)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     def _content(self, message: Message) -> dict[str, Any]:
         known = {**message.fields, "headline": message.headline, "details": message.details}
