@@ -350,10 +350,11 @@ class Store:
         return {it.name: it.value for it in self._db.find(SETTINGS, [OneOf("name", names)])}
 
     def settings_like(self, prefix: str) -> dict[str, str]:
-        """Those whose names begin so."""
-        behind = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        found = self._db.find(SETTINGS, [Where("name", ">=", prefix), Where("name", "<", behind)])
-        return {it.name: it.value for it in found}
+        """Those whose names begin so; all of them for an empty prefix."""
+        where = [Where("name", ">=", prefix)]
+        if prefix:
+            where.append(Where("name", "<", prefix[:-1] + chr(ord(prefix[-1]) + 1)))
+        return {it.name: it.value for it in self._db.find(SETTINGS, where)}
 
     def save_setting(self, name: str, value: str) -> None:
         self._db.put(SETTINGS, [Setting(name=name, value=value)])

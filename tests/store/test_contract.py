@@ -968,6 +968,7 @@ def test_the_audit_log_of_one_user(store: Store) -> None:
 def test_settings_are_found_by_the_beginning_of_their_names(store: Store) -> None:
     for name in ("panel.A", "panel.B", "panelrevision", "Panel.C", "x.panel.D"):
         store.save_setting(name, name)
+    assert set(store.settings_like("")) == {"panel.A", "panel.B", "panelrevision", "Panel.C", "x.panel.D"}
     assert store.settings_like("panel.") == {"panel.A": "panel.A", "panel.B": "panel.B"}
     store.delete_setting("panel.A")
     store.delete_setting("panel.A")
