@@ -64,7 +64,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _may_start_processes(item):
             item.add_marker("process")
-        if not any(item.iter_markers("alone")) and not any(item.iter_markers("xdist_group")):
+        if any(item.iter_markers("e2e")):
+            # One after another: a whole product is enough for two cores, and the other workers have theirs to do.
+            item.add_marker(pytest.mark.xdist_group("whole product"))
+        elif not any(item.iter_markers("alone")):
             item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
 
 

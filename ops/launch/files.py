@@ -76,7 +76,7 @@ def supervisor_conf(programs: list[Program], logs: Path, socket: Path, directory
         if members := [it.name for it in programs if it.is_server is is_server]:
             conf[f"group:{name}"] = {"programs": ",".join(members), "priority": str(priority)}
     text = StringIO()
-    conf.write(text)
+    conf.write(text, space_around_delimiters=False)
     return text.getvalue()
 
 

@@ -275,7 +275,6 @@ def dashboard(run: Product) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.e2e
-@pytest.mark.xdist_group("deploy/run")
 def test_each_process_does_its_work_as_its_own_user(run: Product, dashboard: httpx.Client) -> None:
     """From the tick to the message and the page, and back; afterwards nothing was refused."""
     name, password = re.search(r"Sign in as +(\S+), password (\S+)", run.output).groups()  # type: ignore[union-attr]
@@ -351,7 +350,6 @@ def test_each_process_does_its_work_as_its_own_user(run: Product, dashboard: htt
 
 
 @pytest.mark.e2e
-@pytest.mark.xdist_group("deploy/run")
 @pytest.mark.browser
 def test_every_page_is_drawn(run: Product) -> None:
     chromium()

@@ -35,7 +35,6 @@ def disk_used_up(client: redis.Redis) -> Iterator[None]:
 
 
 @pytest.mark.e2e
-@pytest.mark.xdist_group("deploy/run")
 @pytest.mark.parametrize(
     ("used_up", "headline"),
     [(memory_used_up, "Redis is full"), (disk_used_up, "Redis cannot write to its disk")],

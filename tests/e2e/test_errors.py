@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.product import checkout
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alone]
+pytestmark = pytest.mark.e2e
 
 PROCESSES = (
     *(
