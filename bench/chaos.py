@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
-from bench.stand import CHANNELS, NO_LIMITS, Process, Stand, standing, symbol, symbol_of
+from bench.fixtures import CHANNELS, NO_LIMITS, Process, Setup, set_up, symbol, symbol_of
 
 # What the providers do: 5 % refused for the rate, 5 % broken, 2 % never answered.
 TROUBLES = {"too_many": 0.05, "server_error": 0.05, "time_out": 0.02, "retry_after_s": 1.0}
@@ -43,40 +43,40 @@ class Outcome:
 
 def run(alerts: int, kill_every_s: float, workers: int = 2, within_s: float = 1_800, kills: int = sys.maxsize) -> Outcome:
     """`kills` at most, a worker and the dispatcher in turns."""
-    with standing(USERS, NO_LIMITS) as stand:
-        stand.ask("POST", "/control/faults", {part: TROUBLES for part in ("telegram", "twilio", "smtp")})
-        crew = [("dispatch", stand.start("dispatch")), *(("work", stand.start("work")) for _ in range(workers))]
+    with set_up(USERS, NO_LIMITS) as setup:
+        setup.ask("POST", "/control/faults", {part: TROUBLES for part in ("telegram", "twilio", "smtp")})
+        crew = [("dispatch", setup.start("dispatch")), *(("work", setup.start("work")) for _ in range(workers))]
         for command, process in crew:
-            stand.wait_for_heartbeat(command, process)
+            setup.wait_for_heartbeat(command, process)
         started_s = time.monotonic()
         seen: Counter[tuple[str, str]] = Counter()
         fired, killed, kill_at_s = 0, 0, started_s + kill_every_s
         victims = cycle([1, 0, *range(2, workers + 1)])
         while len(seen) < alerts * len(CHANNELS) and time.monotonic() - started_s < within_s:
             for _ in range(min(FIRE_AT_ONCE, alerts - fired)):
-                stand.fire(fired)
+                setup.fire(fired)
                 fired += 1
             time.sleep(0.2)
-            seen.update((symbol_of(message), message["channel"]) for message in stand.new_messages())
+            seen.update((symbol_of(message), message["channel"]) for message in setup.new_messages())
             if time.monotonic() >= kill_at_s and killed < kills:
-                _kill(stand, crew, next(victims))
+                _kill(setup, crew, next(victims))
                 killed, kill_at_s = killed + 1, time.monotonic() + kill_every_s
         elapsed_s = time.monotonic() - started_s
-        _settle(stand, crew)
-        seen.update((symbol_of(message), message["channel"]) for message in stand.new_messages())
+        _settle(setup, crew)
+        seen.update((symbol_of(message), message["channel"]) for message in setup.new_messages())
         expected = {(symbol(number), str(kind)) for number in range(alerts) for kind in CHANNELS}
         lost = tuple(f"{name} {channel}" for name, channel in sorted(expected - seen.keys()))
-        return Outcome(alerts, elapsed_s, killed, seen.total(), lost, seen.total() - len(seen), stand.log.read_text())
+        return Outcome(alerts, elapsed_s, killed, seen.total(), lost, seen.total() - len(seen), setup.log.read_text())
 
 
-def _kill(stand: Stand, crew: list[tuple[str, Process]], place: int) -> None:
+def _kill(setup: Setup, crew: list[tuple[str, Process]], place: int) -> None:
     command, process = crew[place]
     process.kill()
     process.wait()
-    crew[place] = (command, stand.start(command))
+    crew[place] = (command, setup.start(command))
 
 
-def _settle(stand: Stand, crew: list[tuple[str, Process]]) -> None:
+def _settle(setup: Setup, crew: list[tuple[str, Process]]) -> None:
     """Once everything arrived, what would be sent again must have its chance to come."""
     for _, process in crew:
         process.terminate()

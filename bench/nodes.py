@@ -21,9 +21,9 @@ import uvloop
 from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
+from bench.fixtures import free_ports
 from bench.market import BenchMarket, rules
 from bench.sizes import Sizes
-from bench.stand import free_ports
 from ops.backup import archive, make
 from ops.backup.restore import restore
 from stormalert import process

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from playwright.sync_api import Page
 
+from bench.fixtures import NO_LIMITS, Setup, set_up
 from bench.phone import Row, percentile
 from bench.pixels import PASSWORD, start_dashboard
 from bench.sizes import Sizes
-from bench.stand import NO_LIMITS, Stand, standing
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Direction, Instrument, Kind, Rule
 from stormalert.redis.keys import Shard
 from stormalert.units import DAY_MS, MINUTE_MS, now_ms
@@ -47,11 +47,11 @@ def run(sizes: Sizes) -> dict[str, list[Row]]:
     if shutil.which("chromium") is None:
         print("\npages: left out, Chromium is not installed (Debian or Ubuntu: apt-get install chromium)")
         return {}
-    with standing(1, NO_LIMITS, ()) as stand:
-        _seed(stand, sizes)
-        url = start_dashboard(stand, "relay", "dashboard")
+    with set_up(1, NO_LIMITS, ()) as setup:
+        _seed(setup, sizes)
+        url = start_dashboard(setup, "relay", "dashboard")
         with watched_page(url) as watched:
-            watched.sign_in(stand.users[0], PASSWORD)
+            watched.sign_in(setup.users[0], PASSWORD)
             rows = [_row(watched, path, sizes.pages_openings) for path in HEADINGS]
     title = f"pages: until a page is there, {sizes.pages_rules:,} rules and {sizes.pages_alerts:,} alerts in the store"
     return {title: rows}
@@ -77,8 +77,8 @@ def _open(watched: Watched, path: str) -> Opening:
     return Opening(page.evaluate(FIRST_PAINT), headed_ms, (time.monotonic() - started_s) * 1_000)
 
 
-def _seed(stand: Stand, sizes: Sizes) -> None:
-    store, (user,) = stand.store, stand.users
+def _seed(setup: Setup, sizes: Sizes) -> None:
+    store, (user,) = setup.store, setup.users
     instruments = [Instrument(token=1000 + n, symbol=f"NSE:S{n:03d}", name=f"STOCK {n}") for n in range(1, INSTRUMENTS + 1)]
     store.save_instruments(instruments)
     store.save_watchlist(user, [it.token for it in instruments])
@@ -89,7 +89,7 @@ def _seed(stand: Stand, sizes: Sizes) -> None:
     for alerts in _alerts(rules, sizes.pages_alerts):
         store.record_fired(alerts, [_delivery(alert) for alert in alerts])
     minute = now_ms() // MINUTE_MS * MINUTE_MS
-    with stand.redis.pipeline(transaction=False) as pipe:
+    with setup.redis.pipeline(transaction=False) as pipe:
         for it in instruments:
             quote = {"last": "1500.50", "open": "1490", "high": "1510", "low": "1480", "close": "1495", "volume": 1_000}
             pipe.hset(Shard("s0").quote(it.token), mapping=quote | {"change": "0.37", "time": now_ms()})

@@ -18,9 +18,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from bench.fixtures import NO_LIMITS, Setup, set_up, wait_until
 from bench.sandbox import KEY, SECRET, log_in
 from bench.sizes import Sizes
-from bench.stand import NO_LIMITS, Stand, standing, wait_until
 from stormalert.model import ChannelKind, Delivery, Direction, Kind, Rule
 from stormalert.redis import keys
 from stormalert.redis.keys import Shard
@@ -76,15 +76,15 @@ def run(sizes: Sizes) -> dict[str, list[Row]]:
     count = WARM_UP + prints * sizes.phone_runs
     # More than are printed: the indices are listed among them.
     market = (f"--instruments={count}", f"--tick-rate={sizes.phone_market}", "--liveliness=0")
-    with standing(1, NO_LIMITS, (ChannelKind.TELEGRAM,), market) as stand:
-        instruments = _start_all(stand, count, sizes.delivery_workers)
-        _ready(stand, instruments)
+    with set_up(1, NO_LIMITS, (ChannelKind.TELEGRAM,), market) as setup:
+        instruments = _start_all(setup, count, sizes.delivery_workers)
+        _ready(setup, instruments)
         # Connections are made and code is loaded by the first messages.
-        _run(stand, instruments[:WARM_UP], sizes)
+        _run(setup, instruments[:WARM_UP], sizes)
         runs = [instruments[first : first + prints] for first in range(WARM_UP, count, prints)]
         rows, ways = [], []
         for part in runs:
-            row, found = _run(stand, part, sizes)
+            row, found = _run(setup, part, sizes)
             rows.append(row)
             ways += found
         return {
@@ -93,14 +93,14 @@ def run(sizes: Sizes) -> dict[str, list[Row]]:
         }
 
 
-def log_in_and_follow(stand: Stand) -> str:
-    """Gives the access token with which ingest, started from now on, follows the stand's exchange."""
-    access = log_in(stand.sandbox_url)
-    stand.environment |= {
+def log_in_and_follow(setup: Setup) -> str:
+    """Gives the access token with which ingest, started from now on, follows the setup's exchange."""
+    access = log_in(setup.sandbox_url)
+    setup.environment |= {
         "STORM_MASTER_SECRET": "m" * 32,
         "STORM_MARKET_HOURS": "always",
-        "STORM_KITE_API_ROOT": stand.sandbox_url,
-        "STORM_KITE_WS_ROOT": stand.sandbox_ws_url,
+        "STORM_KITE_API_ROOT": setup.sandbox_url,
+        "STORM_KITE_WS_ROOT": setup.sandbox_ws_url,
         "KITE_API_KEY": KEY,
         "KITE_API_SECRET": SECRET,
         "KITE_ACCESS_TOKEN": access,
@@ -108,24 +108,28 @@ def log_in_and_follow(stand: Stand) -> str:
     return access
 
 
-def _start_all(stand: Stand, count: int, workers: int) -> list[ListedToken]:
+def _start_all(setup: Setup, count: int, workers: int) -> list[ListedToken]:
     """Gives the instruments that have a rule."""
-    access = log_in_and_follow(stand)
-    instruments = listed(stand, access)[:count]
-    (user,) = stand.users
-    stand.store.save_watchlist(user, [it.token for it in instruments])
+    access = log_in_and_follow(setup)
+    instruments = listed(setup, access)[:count]
+    (user,) = setup.users
+    setup.store.save_watchlist(user, [it.token for it in instruments])
     for it in instruments:
-        stand.store.save_rule(_rule(user, it))
-    crew = [("ingest", stand.run("ingest")), ("evaluator", stand.run("evaluator")), ("dispatch", stand.start("dispatch"))]
-    crew += [("work", stand.start("work")) for _ in range(workers)]
+        setup.store.save_rule(_rule(user, it))
+    crew = [
+        ("ingest", setup.run("ingest")),
+        ("evaluator", setup.run("evaluator")),
+        ("dispatch", setup.start("dispatch")),
+    ]
+    crew += [("work", setup.start("work")) for _ in range(workers)]
     for command, process in crew:
-        stand.wait_for_heartbeat(command, process)
+        setup.wait_for_heartbeat(command, process)
     return instruments
 
 
-def listed(stand: Stand, access: str) -> list[ListedToken]:
+def listed(setup: Setup, access: str) -> list[ListedToken]:
     """The stocks of the day's list."""
-    request = urllib.request.Request(f"{stand.sandbox_url}/instruments", headers={"Authorization": f"token {KEY}:{access}"})
+    request = urllib.request.Request(f"{setup.sandbox_url}/instruments", headers={"Authorization": f"token {KEY}:{access}"})
     with urllib.request.urlopen(request) as answer:
         rows = csv.DictReader(answer.read().decode().splitlines())
     return [
@@ -149,32 +153,32 @@ def _rule(user: str, on: ListedToken) -> Rule:
     )
 
 
-def _ready(stand: Stand, instruments: Sequence[ListedToken]) -> None:
+def _ready(setup: Setup, instruments: Sequence[ListedToken]) -> None:
     """All are subscribed, have a price, and a rule that looks up from it."""
 
     def all_are() -> bool:
-        subscribed = int(stand.redis.hget(keys.FEED, "instruments") or 0)
-        return subscribed == len(instruments) and all(above for _, above in _prices(stand, instruments))
+        subscribed = int(setup.redis.hget(keys.FEED, "instruments") or 0)
+        return subscribed == len(instruments) and all(above for _, above in _prices(setup, instruments))
 
     wait_until(all_are, READY_WITHIN_S, "a price and an armed rule of each instrument")
 
 
-def _prices(stand: Stand, instruments: Iterable[ListedToken]) -> list[tuple[str, str]]:
+def _prices(setup: Setup, instruments: Iterable[ListedToken]) -> list[tuple[str, str]]:
     """Last price, and the first one above it that fires; empty where there is none."""
-    with stand.redis.pipeline(transaction=False) as pipe:
+    with setup.redis.pipeline(transaction=False) as pipe:
         for it in instruments:
             pipe.hmget(SHARD.instrument(it.token), "price", "above")
         return [(price or "", (price and above) or "") for price, above in pipe.execute()]
 
 
-def _run(stand: Stand, instruments: Sequence[ListedToken], sizes: Sizes) -> tuple[Row, list[Way]]:
+def _run(setup: Setup, instruments: Sequence[ListedToken], sizes: Sizes) -> tuple[Row, list[Way]]:
     a_second = sizes.delivery_alerts_a_second
-    jumps = [round(float(price) * JUMP, 2) for price, _ in _prices(stand, instruments)]
-    printed_ms = _print(stand, instruments, jumps, a_second)
-    arrived_ms, extra = _collect(stand, printed_ms)
+    jumps = [round(float(price) * JUMP, 2) for price, _ in _prices(setup, instruments)]
+    printed_ms = _print(setup, instruments, jumps, a_second)
+    arrived_ms, extra = _collect(setup, printed_ms)
     waits_ms = sorted(arrived_ms[symbol] - printed_ms[symbol] for symbol in arrived_ms)
     took_ms = max(printed_ms.values()) - min(printed_ms.values())
-    fired = _fired(stand, instruments, min(printed_ms.values()))
+    fired = _fired(setup, instruments, min(printed_ms.values()))
     row = {
         "workers": sizes.delivery_workers,
         "prints": len(printed_ms),
@@ -187,13 +191,13 @@ def _run(stand: Stand, instruments: Sequence[ListedToken], sizes: Sizes) -> tupl
         "doubles": extra["double"],
         "others": extra["other"],
     }
-    return row, _ways(stand, fired, printed_ms, arrived_ms)
+    return row, _ways(setup, fired, printed_ms, arrived_ms)
 
 
-def _print(stand: Stand, instruments: Sequence[ListedToken], prices: Sequence[float], a_second: int) -> dict[str, int]:
+def _print(setup: Setup, instruments: Sequence[ListedToken], prices: Sequence[float], a_second: int) -> dict[str, int]:
     """When each print was asked for, by its symbol."""
     # One connection for all: what is measured is not how fast we connect.
-    connection = http.client.HTTPConnection(urlsplit(stand.sandbox_url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(setup.sandbox_url).netloc, timeout=30)
     printed_ms = {}
     started_s = time.monotonic()
     for number, (it, price) in enumerate(zip(instruments, prices, strict=True)):
@@ -209,13 +213,13 @@ def _print(stand: Stand, instruments: Sequence[ListedToken], prices: Sequence[fl
     return printed_ms
 
 
-def _collect(stand: Stand, printed_ms: Mapping[str, int]) -> tuple[dict[str, int], Counter[str]]:
+def _collect(setup: Setup, printed_ms: Mapping[str, int]) -> tuple[dict[str, int], Counter[str]]:
     """When the first message of each print arrived, by its symbol; and how many came twice, or of no print."""
     arrived_ms: dict[str, int] = {}
     extra: Counter[str] = Counter()
     deadline_s = time.monotonic() + SETTLE_S
     while time.monotonic() < deadline_s:
-        for message in stand.new_messages():
+        for message in setup.new_messages():
             found = SYMBOL.search(message["text"])
             symbol = found[0] if found else ""
             if symbol not in printed_ms:
@@ -228,25 +232,28 @@ def _collect(stand: Stand, printed_ms: Mapping[str, int]) -> tuple[dict[str, int
                     deadline_s = time.monotonic() + LINGER_S
         time.sleep(0.2)
     if not arrived_ms:
-        raise RuntimeError(f"none of {len(printed_ms)} messages arrived:\n{stand.log.read_text()[-2000:]}")
+        raise RuntimeError(f"none of {len(printed_ms)} messages arrived:\n{setup.log.read_text()[-2000:]}")
     return arrived_ms, extra
 
 
-def _fired(stand: Stand, instruments: Sequence[ListedToken], since_ms: int) -> list[tuple[str, dict[str, str]]]:
+def _fired(setup: Setup, instruments: Sequence[ListedToken], since_ms: int) -> list[tuple[str, dict[str, str]]]:
     """Alerts on these instruments, with the ids of their entries."""
     symbols = {it.symbol for it in instruments}
-    return [(entry_id, alert) for entry_id, alert in _entries(stand, SHARD.alerts, since_ms) if alert["symbol"] in symbols]
+    return [(entry_id, alert) for entry_id, alert in _entries(setup, SHARD.alerts, since_ms) if alert["symbol"] in symbols]
 
 
 def _ways(
-    stand: Stand, fired: Sequence[tuple[str, dict[str, str]]], printed_ms: Mapping[str, int], arrived_ms: Mapping[str, int]
+    setup: Setup,
+    fired: Sequence[tuple[str, dict[str, str]]],
+    printed_ms: Mapping[str, int],
+    arrived_ms: Mapping[str, int],
 ) -> list[Way]:
     """Of those that arrived and whose tick is still in its stream."""
     appended_ms: dict[tuple[str, str], int] = {}
-    for entry_id, tick in _entries(stand, SHARD.ticks, min(printed_ms.values())):
+    for entry_id, tick in _entries(setup, SHARD.ticks, min(printed_ms.values())):
         appended_ms.setdefault((tick["token"], tick["price"]), _written_ms(entry_id))
-    (channel,) = stand.store.channels_of(stand.users[0])
-    with stand.redis.pipeline(transaction=False) as pipe:
+    (channel,) = setup.store.channels_of(setup.users[0])
+    with setup.redis.pipeline(transaction=False) as pipe:
         for _, alert in fired:
             pipe.hmget(f"rq:job:{Delivery.id_of(alert['alert'], channel.id)}", "enqueued_at", "started_at")
         jobs = pipe.execute()
@@ -259,8 +266,8 @@ def _ways(
     return ways
 
 
-def _entries(stand: Stand, stream: str, since_ms: int) -> list[tuple[str, dict[str, str]]]:
-    entries: Any = stand.redis.xrange(stream, since_ms)
+def _entries(setup: Setup, stream: str, since_ms: int) -> list[tuple[str, dict[str, str]]]:
+    entries: Any = setup.redis.xrange(stream, since_ms)
     return list(entries)
 
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from bench.fixtures import NO_LIMITS, Setup, free_ports, set_up
 from bench.phone import SHARD, Row, listed, log_in_and_follow, percentile
 from bench.sizes import Sizes
-from bench.stand import NO_LIMITS, Stand, free_ports, standing
 from stormalert.access.security import hash_password
 from stormalert.model import Role
 from stormalert.units import now_ms
@@ -65,43 +65,43 @@ def run(sizes: Sizes) -> dict[str, list[Row]]:
         print("\npixels: left out, Chromium is not installed (Debian or Ubuntu: apt-get install chromium)")
         return {}
     market = (f"--instruments={sizes.pixels_instruments}", f"--tick-rate={sizes.pixels_rate}")
-    with standing(1, NO_LIMITS, (), market) as stand:
-        access = log_in_and_follow(stand)
-        instruments = listed(stand, access)[: sizes.pixels_instruments]
-        stand.store.save_watchlist(stand.users[0], [it.token for it in instruments])
-        url = start_dashboard(stand, "ingest", "evaluator", "relay", "dashboard")
+    with set_up(1, NO_LIMITS, (), market) as setup:
+        access = log_in_and_follow(setup)
+        instruments = listed(setup, access)[: sizes.pixels_instruments]
+        setup.store.save_watchlist(setup.users[0], [it.token for it in instruments])
+        url = start_dashboard(setup, "ingest", "evaluator", "relay", "dashboard")
         with watched_page(url) as watched:
-            watched.sign_in(stand.users[0], PASSWORD)
-            row = _measure(stand, watched, sizes)
+            watched.sign_in(setup.users[0], PASSWORD)
+            row = _measure(setup, watched, sizes)
     row = {"instruments": len(instruments), "packets a second": sizes.pixels_rate, **row}
     return {"pixels: print at the exchange to the frame that shows it": [row]}
 
 
-def start_dashboard(stand: Stand, *names: str) -> str:
+def start_dashboard(setup: Setup, *names: str) -> str:
     """With these processes; the first user can sign in, as an admin. Gives the dashboard's address."""
-    user = stand.store.user(stand.users[0])
+    user = setup.store.user(setup.users[0])
     assert user is not None
-    stand.store.save_user(user.model_copy(update={"password_hash": hash_password(PASSWORD), "role": Role.ADMIN}))
+    setup.store.save_user(user.model_copy(update={"password_hash": hash_password(PASSWORD), "role": Role.ADMIN}))
     port, relay_port = free_ports(2)
-    stand.environment |= {"STORM_PORT": str(port), "STORM_RELAY_PORT": str(relay_port), "JWT_SECRET": "j" * 32}
-    stand.environment |= {"STORM_MASTER_SECRET": "m" * 32}
-    processes = {name: stand.run(MODULES.get(name, name)) for name in names}
+    setup.environment |= {"STORM_PORT": str(port), "STORM_RELAY_PORT": str(relay_port), "JWT_SECRET": "j" * 32}
+    setup.environment |= {"STORM_MASTER_SECRET": "m" * 32}
+    processes = {name: setup.run(MODULES.get(name, name)) for name in names}
     for name, process in processes.items():
-        stand.wait_for_heartbeat(name, process)
+        setup.wait_for_heartbeat(name, process)
     return f"http://127.0.0.1:{port}"
 
 
-def _measure(stand: Stand, watched: Watched, sizes: Sizes) -> Row:
+def _measure(setup: Setup, watched: Watched, sizes: Sizes) -> Row:
     page = watched.page
     page.wait_for_timeout(WARM_UP_S * 1_000)
     page.evaluate(WATCH)
     started_s = time.monotonic()
-    prints = _print(stand, watched, sizes)
+    prints = _print(setup, watched, sizes)
     page.wait_for_timeout(LAST_FRAMES_S * 1_000)
     took_s = time.monotonic() - started_s
     frames: list[tuple[str, float, int]] = page.evaluate("() => storm.seen")
     waits_ms = sorted(wait_ms for it in prints if (wait_ms := _waited_ms(it, frames)) is not None)
-    replaced = sum(_waited_ms(it, frames) is None and _was_replaced(stand, it) for it in prints)
+    replaced = sum(_waited_ms(it, frames) is None and _was_replaced(setup, it) for it in prints)
     return {
         "prints": len(prints),
         "replaced": replaced,
@@ -123,8 +123,8 @@ def _waited_ms(it: Print, frames: Sequence[tuple[str, float, int]]) -> int | Non
     return next((when - it.at_ms for name, price, when in frames if (name, price) == (it.symbol, it.price)), None)
 
 
-def _was_replaced(stand: Stand, it: Print) -> bool:
-    entries: Any = stand.redis.xrange(SHARD.ticks, it.at_ms, it.at_ms + 1_000)
+def _was_replaced(setup: Setup, it: Print) -> bool:
+    entries: Any = setup.redis.xrange(SHARD.ticks, it.at_ms, it.at_ms + 1_000)
     own = next(
         ((int(entry.partition("-")[0]), tick["token"]) for entry, tick in entries if float(tick["price"]) == it.price), None
     )
@@ -137,9 +137,9 @@ def _was_replaced(stand: Stand, it: Print) -> bool:
     )
 
 
-def _print(stand: Stand, watched: Watched, sizes: Sizes) -> list[Print]:
+def _print(setup: Setup, watched: Watched, sizes: Sizes) -> list[Print]:
     """One after the other on the rows in sight, over and over; each goes up from what the page shows."""
-    connection = http.client.HTTPConnection(urlsplit(stand.sandbox_url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(setup.sandbox_url).netloc, timeout=30)
     prints: list[Print] = []
     for number in range(sizes.pixels_prints):
         prices = watched.page.evaluate("() => storm.prices()")

@@ -18,8 +18,8 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from bench.fixtures import free_ports
 from bench.sizes import Sizes
-from bench.stand import free_ports
 
 SOCKETS = 3
 KEY, SECRET = "sandbox-key", "sandbox-secret"

@@ -13,7 +13,7 @@ from stormalert.notify.linking import link_chat
 from tests.browser.running import NAME, PASSWORD, USER, Running, running, wait_until
 from tests.browser.watching import DESK, PHONE, Watched, chromium, watched_page
 from tests.workers.conftest import sandbox_server  # noqa: F401 - a fixture
-from tests.workers.rig import TOKEN, Sandbox
+from tests.workers.fixtures import TOKEN, Sandbox
 from workers.bot.buttons import Press, Verb, under
 from workers.channels.telegram import keyboard
 

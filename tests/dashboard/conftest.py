@@ -32,7 +32,7 @@ INSTRUMENTS = (
 
 
 @dataclass(frozen=True)
-class Rig:
+class Site:
     url: str
     redis_url: str
     store: Store
@@ -55,9 +55,9 @@ class Rig:
 
 
 @contextmanager
-def away(rig: Rig, table: str) -> Iterator[None]:
+def away(site: Site, table: str) -> Iterator[None]:
     """A store that does not answer when it is asked for what is in the table."""
-    with closing(sqlite3.connect(rig.log.parent / "store.sqlite3", timeout=60, isolation_level=None)) as broken:
+    with closing(sqlite3.connect(site.log.parent / "store.sqlite3", timeout=60, isolation_level=None)) as broken:
         broken.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
         try:
             yield
@@ -71,9 +71,9 @@ def post_login(visitor: httpx.Client, name: str, password: str) -> httpx.Respons
     return visitor.post("/login", data=form)
 
 
-def shut(rig: Rig, name: str, visitor: httpx.Client) -> None:
+def shut(site: Site, name: str, visitor: httpx.Client) -> None:
     """Guesses until the name has to wait, and makes the pause long: a slow machine would see the first ones end."""
-    with Redis.from_url(rig.redis_url) as client:
+    with Redis.from_url(site.redis_url) as client:
         for _ in range(12):
             post_login(visitor, name, "wrong")
             if any(client.pexpire(pause, 60_000) for pause in client.scan_iter(keys.sign_in_pause.glob())):
@@ -107,7 +107,7 @@ def users() -> tuple[User, ...]:
 
 
 @contextmanager
-def running(redis_url: str, directory: Path, users: Iterable[User], **settings: str) -> Iterator[Rig]:
+def running(redis_url: str, directory: Path, users: Iterable[User], **settings: str) -> Iterator[Site]:
     """A dashboard that answers."""
     store = open_store("", directory / "store.sqlite3")
     for user in users:
@@ -122,10 +122,10 @@ def running(redis_url: str, directory: Path, users: Iterable[User], **settings: 
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    rig = Rig(f"http://127.0.0.1:{port}", redis_url, store, process, log)
+    site = Site(f"http://127.0.0.1:{port}", redis_url, store, process, log)
     try:
-        _wait_until_up(rig)
-        yield rig
+        _wait_until_up(site)
+        yield site
     finally:
         process.terminate()
         process.wait(60)
@@ -133,27 +133,27 @@ def running(redis_url: str, directory: Path, users: Iterable[User], **settings: 
 
 
 @pytest.fixture(scope="module")
-def started(redis_server: str, tmp_path_factory: pytest.TempPathFactory, users: tuple[User, ...]) -> Iterator[Rig]:
+def started(redis_server: str, tmp_path_factory: pytest.TempPathFactory, users: tuple[User, ...]) -> Iterator[Site]:
     """One process a module: it takes seconds to start."""
-    with running(redis_server, tmp_path_factory.mktemp("dashboard"), users) as rig:
-        yield rig
+    with running(redis_server, tmp_path_factory.mktemp("dashboard"), users) as site:
+        yield site
 
 
 @pytest.fixture
-def rig(started: Rig, redis_url: str) -> Rig:
+def site(started: Site, redis_url: str) -> Site:
     """The running dashboard with nothing left in Redis of the test before."""
     assert started.process.poll() is None, started.log.read_text()
     return started
 
 
-def _wait_until_up(rig: Rig, within_s: float = 120) -> None:
+def _wait_until_up(site: Site, within_s: float = 120) -> None:
     deadline = time.monotonic() + within_s
     while True:
         try:
-            with rig.visitor() as visitor:
+            with site.visitor() as visitor:
                 if visitor.get("/healthz").status_code == 200:
                     return
         except httpx.TransportError:
             pass
-        assert rig.process.poll() is None and time.monotonic() < deadline, rig.log.read_text()
+        assert site.process.poll() is None and time.monotonic() < deadline, site.log.read_text()
         time.sleep(0.1)

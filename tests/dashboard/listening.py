@@ -70,7 +70,7 @@ class ListeningPage:
 
 
 @dataclass(frozen=True)
-class RelayRig:
+class RelaySite:
     port: int
     page_port: int
     redis_url: str
@@ -140,20 +140,20 @@ class RelayRig:
 class Stalled:
     """A page that connects and then never reads."""
 
-    def __init__(self, rig: RelayRig, user: str, session: str = "") -> None:
+    def __init__(self, site: RelaySite, user: str, session: str = "") -> None:
         self.socket = socket.socket()
         self.socket.settimeout(10)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        self.socket.connect(("127.0.0.1", rig.port))
+        self.socket.connect(("127.0.0.1", site.port))
         lines = [
             "GET /ws HTTP/1.1",
-            f"Host: 127.0.0.1:{rig.port}",
+            f"Host: 127.0.0.1:{site.port}",
             "Upgrade: websocket",
             "Connection: Upgrade",
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            f"Origin: {rig.origin}",
-            f"Cookie: {ACCESS_COOKIE}={session or rig.session(user)}",
+            f"Origin: {site.origin}",
+            f"Cookie: {ACCESS_COOKIE}={session or site.session(user)}",
         ]
         self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
         assert self.socket.recv(12) == b"HTTP/1.1 101"
@@ -184,7 +184,7 @@ def entry_of(alert: Alert) -> dict[Any, Any]:
 
 
 @contextmanager
-def relay(redis_url: str, directory: Path) -> Iterator[RelayRig]:
+def relay(redis_url: str, directory: Path) -> Iterator[RelaySite]:
     """Listening, whether or not Redis answers."""
     port, page_port = free_port(), free_port()
     store = open_store("", directory / "store.sqlite3")
@@ -193,7 +193,7 @@ def relay(redis_url: str, directory: Path) -> Iterator[RelayRig]:
     try:
         wait_until(lambda: is_listening(port) or process.poll() is not None, "the relay to listen")
         assert process.poll() is None, log.read_text()
-        yield RelayRig(port, page_port, redis_url, store, log, process)
+        yield RelaySite(port, page_port, redis_url, store, log, process)
     finally:
         process.kill()
         process.wait(60)

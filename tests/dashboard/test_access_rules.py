@@ -35,7 +35,7 @@ from stormalert.units import now_ms
 from tests.sessions import begin, sessions
 from tests.store.records import a_delivery, a_rule, a_session, an_alert
 
-from .conftest import JWT_SECRET, Rig
+from .conftest import JWT_SECRET, Site
 
 NOBODY, OWNER, OTHER, ADMIN = "nobody", "mina", "omar", "asha"
 CALLERS = (NOBODY, OWNER, OTHER, ADMIN)
@@ -168,12 +168,12 @@ def declared() -> list[tuple[str, Guarded]]:
 
 
 @pytest.fixture
-def ask(rig: Rig) -> Iterator[Callable[[str, AccessCase], httpx.Response]]:
-    with rig.visitor() as visitor:
+def ask(site: Site) -> Iterator[Callable[[str, AccessCase], httpx.Response]]:
+    with site.visitor() as visitor:
 
         def asked(caller: str, case: AccessCase) -> httpx.Response:
-            seed(rig)
-            token = "" if caller == NOBODY else begin(rig.store, rig.redis_url, JWT_SECRET, f"u-{caller}").access
+            seed(site)
+            token = "" if caller == NOBODY else begin(site.store, site.redis_url, JWT_SECRET, f"u-{caller}").access
             method, _, path = case.route.partition(" ")
             is_text = isinstance(case.body, str)
             return visitor.request(
@@ -186,9 +186,9 @@ def ask(rig: Rig) -> Iterator[Callable[[str, AccessCase], httpx.Response]]:
         yield asked
 
 
-def seed(rig: Rig) -> None:
+def seed(site: Site) -> None:
     """Everything that the cases speak of, as it was at first."""
-    store = rig.store
+    store = site.store
     for name in ("omar", "pari"):
         if store.user(f"u-{name}") is None:
             store.save_user(User(id=f"u-{name}", name=name, password_hash="x", created_ms=1))
@@ -210,7 +210,7 @@ def seed(rig: Rig) -> None:
         OneTimeToken(id="ticket", kind=OneTimeTokenKind.INVITATION, made_by="u-asha", created_ms=now, expires_ms=now + 60_000)
     )
     overrides.forget(store, "TWILIO_SID")
-    with sessions(store, rig.redis_url, JWT_SECRET)._client as client:
+    with sessions(store, site.redis_url, JWT_SECRET)._client as client:
         client.hset(keys.send_request("e-mina"), mapping={"state": "sent", "reason": ""})
         tried = [*client.keys(keys.sign_ins.glob()), *client.keys(keys.sign_in_pause.glob())]
         client.delete(*tried, keys.revoked("s-mina"))
@@ -273,27 +273,27 @@ def test_what_members_list_is_their_own(ask: Callable[[str, AccessCase], httpx.R
             assert "r-mina" not in text and "a-mina" not in text and "c-mina" not in text and "s-mina" not in text
 
 
-def test_another_members_bulk_changes_nothing(rig: Rig, ask: Callable[[str, AccessCase], httpx.Response]) -> None:
+def test_another_members_bulk_changes_nothing(site: Site, ask: Callable[[str, AccessCase], httpx.Response]) -> None:
     case = AccessCase("POST /rules/bulk", members(200), {"act": "delete", "ids": ["r-mina"]})
     for other in (OTHER, ADMIN):
         assert ask(other, case).json() == {"done": [], "not_done": {"r-mina": "there is no such rule"}}
-    rule = rig.store.rule("r-mina")
+    rule = site.store.rule("r-mina")
     assert rule and rule.state == "active"
 
 
 @pytest.mark.parametrize(("name", "route"), declared(), ids=[name for name, _ in declared()])
-def test_a_scripts_token_needs_the_declared_scope(rig: Rig, name: str, route: Guarded) -> None:
+def test_a_scripts_token_needs_the_declared_scope(site: Site, name: str, route: Guarded) -> None:
     """An admin's tokens with each scope but the right one are refused, before anything is looked at."""
     if route.rule is AccessRule.ANYBODY:
         assert route.scope is None
         return
     method, _, path = name.partition(" ")
-    asha = rig.store.user("u-asha")
+    asha = site.store.user("u-asha")
     assert asha and asha.role is Role.ADMIN
     for scope in Scope:
-        token = sessions(rig.store, rig.redis_url, JWT_SECRET).begin_script(asha, "t", "", (scope,), 60_000)
+        token = sessions(site.store, site.redis_url, JWT_SECRET).begin_script(asha, "t", "", (scope,), 60_000)
         is_enough = route.scope is not None and token.session.allows(route.scope)
-        with rig.visitor() as script:
+        with site.visitor() as script:
             script.headers["Authorization"] = f"Bearer {token.access}"
             # A path that leads nowhere and no body: what is let in gets another refusal, and changes nothing.
             answer = script.request(method, f"/api{path.format(**dict.fromkeys(PLACES, 'nowhere'))}", content=b"{")
@@ -301,24 +301,24 @@ def test_a_scripts_token_needs_the_declared_scope(rig: Rig, name: str, route: Gu
         assert is_refused is not is_enough, f"{scope}: {answer.status_code} {answer.text}"
 
 
-def test_a_cookie_that_another_sites_page_sends_along_changes_nothing(rig: Rig) -> None:
-    seed(rig)
-    cookie = {"Cookie": f"{ACCESS_COOKIE}={begin(rig.store, rig.redis_url, JWT_SECRET, 'u-mina').access}"}
-    with rig.visitor() as visitor:
+def test_a_cookie_that_another_sites_page_sends_along_changes_nothing(site: Site) -> None:
+    seed(site)
+    cookie = {"Cookie": f"{ACCESS_COOKIE}={begin(site.store, site.redis_url, JWT_SECRET, 'u-mina').access}"}
+    with site.visitor() as visitor:
         for header in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}):
             answer = visitor.delete("/api/rules/r-mina", headers=cookie | header)
             assert (answer.status_code, "another site" in answer.text) == (403, True)
         assert visitor.get("/api/rules", headers=cookie | {"Sec-Fetch-Site": "cross-site"}).status_code == 200
-        assert visitor.delete("/api/rules/r-mina", headers=cookie | {"Origin": rig.url}).status_code == 204
+        assert visitor.delete("/api/rules/r-mina", headers=cookie | {"Origin": site.url}).status_code == 204
 
 
 @pytest.mark.parametrize(("path", "most"), [("/login", 65_536), ("/join/x", 65_536), ("/api/auth/login", 8_000_000)])
-def test_a_stranger_cannot_fill_the_memory(rig: Rig, path: str, most: int) -> None:
+def test_a_stranger_cannot_fill_the_memory(site: Site, path: str, most: int) -> None:
     def in_pieces() -> Iterator[bytes]:
         for _ in range(2 * most // 65_536 + 1):
             yield b"x" * 65_536
 
-    with rig.visitor() as visitor:
+    with site.visitor() as visitor:
         form = {"Content-Type": "application/json" if path.startswith("/api") else "application/x-www-form-urlencoded"}
         answer = visitor.post(path, content=b"x" * (most + 1), headers=form)
         assert (answer.status_code, f"at most {most} bytes" in answer.text) == (413, True)

@@ -25,7 +25,7 @@ from stormalert.redis import keys
 from stormalert.store import open_store
 from tests.store.records import a_rule
 
-from .conftest import PASSWORD, Rig, away, post_login, running, shut
+from .conftest import PASSWORD, Site, away, post_login, running, shut
 from .test_auth import sign_out_token
 
 NEW = "a new long password"
@@ -33,34 +33,34 @@ LINK = re.compile(r"(/join/[A-Za-z0-9_-]{40,})")
 
 
 @pytest.fixture(autouse=True)
-def _as_before(rig: Rig) -> Iterator[None]:
-    before = {user.id: user for user in rig.store.users()}
+def _as_before(site: Site) -> Iterator[None]:
+    before = {user.id: user for user in site.store.users()}
     yield
-    policy.save(rig.store, Policy())
-    for user in rig.store.users():
+    policy.save(site.store, Policy())
+    for user in site.store.users():
         if user.id in before:
-            rig.store.save_user(before[user.id].model_copy(update={"revision": user.revision}))
+            site.store.save_user(before[user.id].model_copy(update={"revision": user.revision}))
         else:
-            rig.store.erase_user(user.id)
+            site.store.erase_user(user.id)
     for user in before.values():
-        if rig.store.user(user.id) is None:
-            rig.store.save_user(user.model_copy(update={"revision": 0}))
+        if site.store.user(user.id) is None:
+            site.store.save_user(user.model_copy(update={"revision": 0}))
 
 
 @contextmanager
-def invited(rig: Rig, name: str, **asked: str) -> Iterator[httpx.Client]:
+def invited(site: Site, name: str, **asked: str) -> Iterator[httpx.Client]:
     """A new account that is signed in."""
-    with rig.sign_in("asha") as admin:
+    with site.sign_in("asha") as admin:
         link = admin.post("/api/admin/invitations", json=asked).json()["link"]
-    with rig.visitor() as visitor:
+    with site.visitor() as visitor:
         form = {"name": name, "password": NEW, "again": NEW}
         assert visitor.post(link, data=form).headers["location"] == "/login?said=joined"
         assert post_login(visitor, name, NEW).status_code == 303
         yield visitor
 
 
-def audit(rig: Rig, count: int = 1) -> list[tuple[str, str, str]]:
-    return [(it.user, it.action, it.detail) for it in rig.store.audit(limit=count)]
+def audit(site: Site, count: int = 1) -> list[tuple[str, str, str]]:
+    return [(it.user, it.action, it.detail) for it in site.store.audit(limit=count)]
 
 
 def code_field(page: str, name: str) -> str:
@@ -85,8 +85,8 @@ def with_second_factor(client: httpx.Client) -> tuple[str, str, list[str]]:
 
 
 def test_the_first_admin_comes_in_by_a_link_that_is_good_once(redis_url: str, tmp_path: Any) -> None:
-    with running(redis_url, tmp_path, ()) as rig, rig.visitor() as visitor:
-        (link,) = set(LINK.findall(rig.log.read_text()))
+    with running(redis_url, tmp_path, ()) as site, site.visitor() as visitor:
+        (link,) = set(LINK.findall(site.log.read_text()))
         assert "Make an admin" in visitor.get(link).text
         assert visitor.get("/join/" + "x" * 43).status_code == 410
         short = visitor.post(link, data={"name": "asha", "password": "short", "again": "short"})
@@ -96,15 +96,15 @@ def test_the_first_admin_comes_in_by_a_link_that_is_good_once(redis_url: str, tm
         assert visitor.post(link, data={"name": "Asha", "password": NEW, "again": NEW}).status_code == 303
         assert visitor.get(link).status_code == 410
         assert post_login(visitor, "asha", NEW).status_code == 303
-        asha = rig.store.user_by_name("asha")
+        asha = site.store.user_by_name("asha")
         assert asha and asha.role is Role.ADMIN
-        assert rig.store.one_time_tokens() == []
+        assert site.store.one_time_tokens() == []
 
 
 def test_a_link_for_the_first_admin_is_void_when_there_is_one(redis_url: str, tmp_path: Any) -> None:
-    with running(redis_url, tmp_path, ()) as rig, rig.visitor() as visitor:
-        (link,) = set(LINK.findall(rig.log.read_text()))
-        rig.store.save_user(User(id="u1", name="asha", password_hash="x", role=Role.ADMIN, created_ms=1))
+    with running(redis_url, tmp_path, ()) as site, site.visitor() as visitor:
+        (link,) = set(LINK.findall(site.log.read_text()))
+        site.store.save_user(User(id="u1", name="asha", password_hash="x", role=Role.ADMIN, created_ms=1))
         assert visitor.get(link).status_code == 410
         assert visitor.post(link, data={"name": "evil", "password": NEW, "again": NEW}).status_code == 410
     assert not LINK.findall(start_again(redis_url, tmp_path))
@@ -115,34 +115,34 @@ def start_again(redis_url: str, directory: Any) -> str:
     store = open_store("", directory / "again" / "store.sqlite3")
     store.save_user(User(id="u1", name="asha", password_hash="x", role=Role.ADMIN, created_ms=1))
     store.close()
-    with running(redis_url, directory / "again", ()) as rig:
-        return rig.log.read_text()
+    with running(redis_url, directory / "again", ()) as site:
+        return site.log.read_text()
 
 
-def test_an_invitation_makes_one_account_of_its_role_and_plan(rig: Rig) -> None:
-    policy.save(rig.store, Policy(plans={"standard": Plan(), "pro": Plan(rules=5)}))
-    with invited(rig, "ravi", role="member", plan="pro") as ravi:
+def test_an_invitation_makes_one_account_of_its_role_and_plan(site: Site) -> None:
+    policy.save(site.store, Policy(plans={"standard": Plan(), "pro": Plan(rules=5)}))
+    with invited(site, "ravi", role="member", plan="pro") as ravi:
         me = ravi.get("/api/auth/me").json()
         assert (me["name"], me["role"], me["plan"], me["limits"]["rules"]) == ("ravi", "member", "pro", 5)
         assert ravi.get("/api/admin/users").status_code == 403
-    user = rig.store.user_by_name("ravi")
-    assert user and ("account made" in {action for _, action, _ in audit(rig, 5)})
-    assert [it for it in rig.store.one_time_tokens() if it.kind is OneTimeTokenKind.INVITATION] == []
+    user = site.store.user_by_name("ravi")
+    assert user and ("account made" in {action for _, action, _ in audit(site, 5)})
+    assert [it for it in site.store.one_time_tokens() if it.kind is OneTimeTokenKind.INVITATION] == []
 
 
-def test_a_name_that_is_taken_does_not_use_the_invitation_up(rig: Rig) -> None:
-    with rig.sign_in("asha") as admin:
+def test_a_name_that_is_taken_does_not_use_the_invitation_up(site: Site) -> None:
+    with site.sign_in("asha") as admin:
         link = admin.post("/api/admin/invitations", json={}).json()["link"]
     token = link.rpartition("/")[2]
-    with rig.visitor() as visitor:
+    with site.visitor() as visitor:
         taken = visitor.post("/api/auth/join", json={"token": token, "name": "mina", "password": NEW})
         assert (taken.status_code, taken.json()["detail"]) == (422, "This name is taken; choose another one.")
         assert visitor.post("/api/auth/join", json={"token": token, "name": "ravi", "password": NEW}).status_code == 201
         assert visitor.post("/api/auth/join", json={"token": token, "name": "omar", "password": NEW}).status_code == 410
 
 
-def test_a_reset_link_sets_a_new_password_and_ends_all_sessions(rig: Rig) -> None:
-    with rig.sign_in("mina") as mina, rig.sign_in("asha") as admin, rig.visitor() as visitor:
+def test_a_reset_link_sets_a_new_password_and_ends_all_sessions(site: Site) -> None:
+    with site.sign_in("mina") as mina, site.sign_in("asha") as admin, site.visitor() as visitor:
         link = admin.post("/api/admin/users/u-mina/reset").json()["link"]
         assert "mina" in visitor.get(link).text
         answer = visitor.post(link, data={"password": NEW, "again": NEW})
@@ -172,8 +172,8 @@ def test_a_link_for_a_new_password_stays_good_when_the_account_changed_at_the_sa
         assert user and (user.plan, user.password_hash) == ("pro", "x")
 
 
-def test_a_changed_password_ends_the_other_sessions_and_tokens(rig: Rig) -> None:
-    with rig.sign_in("mina") as here, rig.sign_in("mina") as there, rig.visitor() as script:
+def test_a_changed_password_ends_the_other_sessions_and_tokens(site: Site) -> None:
+    with site.sign_in("mina") as here, site.sign_in("mina") as there, site.visitor() as script:
         made = there.post("/api/auth/tokens", json={"label": "cron", "scopes": ["read"]}).json()
         script.headers["Authorization"] = f"Bearer {made['token']}"
         assert script.get("/api/auth/me").json()["scopes"] == ["read"]
@@ -184,8 +184,8 @@ def test_a_changed_password_ends_the_other_sessions_and_tokens(rig: Rig) -> None
         assert [it.get("/api/auth/me").status_code for it in (here, there, script)] == [200, 401, 401]
 
 
-def test_sessions_are_listed_and_each_can_be_ended(rig: Rig) -> None:
-    with rig.sign_in("mina") as here, rig.sign_in("mina") as there:
+def test_sessions_are_listed_and_each_can_be_ended(site: Site) -> None:
+    with site.sign_in("mina") as here, site.sign_in("mina") as there:
         listed = here.get("/api/auth/sessions").json()
         assert sum(it["is_this"] for it in listed) == 1 and all("python-httpx" in it["label"] for it in listed)
         other = there.get("/api/auth/sessions").json()
@@ -195,17 +195,17 @@ def test_sessions_are_listed_and_each_can_be_ended(rig: Rig) -> None:
         assert "refresh" not in str(listed)
 
 
-def test_a_member_cannot_make_a_token_for_admins_work(rig: Rig) -> None:
-    with rig.sign_in("mina") as mina:
+def test_a_member_cannot_make_a_token_for_admins_work(site: Site) -> None:
+    with site.sign_in("mina") as mina:
         answer = mina.post("/api/auth/tokens", json={"label": "cron", "scopes": ["admin"]})
         assert answer.status_code == 403
 
 
-def test_a_second_factor_is_asked_for_from_then_on(rig: Rig) -> None:
-    with rig.sign_in("mina") as mina:
+def test_a_second_factor_is_asked_for_from_then_on(site: Site) -> None:
+    with site.sign_in("mina") as mina:
         secret, used, codes = with_second_factor(mina)
         assert mina.get("/api/auth/me").json()["has_second_factor"] is True
-    with rig.visitor() as visitor:
+    with site.visitor() as visitor:
         asked = post_login(visitor, "mina", PASSWORD)
         assert asked.status_code == 200 and ACCESS_COOKIE not in visitor.cookies
         form = {"csrf": visitor.cookies["storm_csrf"], "step": code_field(asked.text, "step")}
@@ -214,20 +214,20 @@ def test_a_second_factor_is_asked_for_from_then_on(rig: Rig) -> None:
         assert visitor.post("/login/code", data=form | {"code": codes[0], "step": "forged"}).status_code == 403
         assert visitor.post("/login/code", data=form | {"code": codes[0]}).status_code == 303
         assert visitor.get("/").status_code == 200
-    with rig.visitor() as script:
+    with site.visitor() as script:
         body = {"name": "mina", "password": PASSWORD}
         assert script.post("/api/auth/login", json=body).json()["detail"] == "Enter the code of your second factor too."
         assert script.post("/api/auth/login", json=body | {"code": codes[0]}).status_code == 401
         assert script.post("/api/auth/login", json=body | {"code": fresh_code(secret, used)}).status_code == 200
         assert script.post("/api/auth/second-factor/remove", json={"code": codes[1]}).status_code == 204
-    with rig.sign_in("mina") as mina:
+    with site.sign_in("mina") as mina:
         assert mina.get("/api/auth/me").json()["has_second_factor"] is False
 
 
-def test_codes_are_not_guessed(rig: Rig) -> None:
-    with rig.sign_in("mina") as mina:
+def test_codes_are_not_guessed(site: Site) -> None:
+    with site.sign_in("mina") as mina:
         _, _, codes = with_second_factor(mina)
-    with rig.visitor() as visitor, Redis.from_url(rig.redis_url) as client:
+    with site.visitor() as visitor, Redis.from_url(site.redis_url) as client:
         asked = post_login(visitor, "mina", PASSWORD)
         form = {"csrf": visitor.cookies["storm_csrf"], "step": code_field(asked.text, "step")}
         statuses = []
@@ -240,9 +240,9 @@ def test_codes_are_not_guessed(rig: Rig) -> None:
         assert visitor.post("/login/code", data=form | {"code": codes[0]}).status_code == 429, "the right one waits too"
 
 
-def test_who_must_have_a_second_factor_adds_it_when_signing_in(rig: Rig) -> None:
-    policy.save(rig.store, Policy(second_factor=SecondFactor.EVERYONE))
-    with rig.visitor() as visitor:
+def test_who_must_have_a_second_factor_adds_it_when_signing_in(site: Site) -> None:
+    policy.save(site.store, Policy(second_factor=SecondFactor.EVERYONE))
+    with site.visitor() as visitor:
         refused = visitor.post("/api/auth/login", json={"name": "mina", "password": PASSWORD})
         assert refused.status_code == 403 and "second factor" in refused.json()["detail"]
         page = post_login(visitor, "mina", PASSWORD)
@@ -256,67 +256,67 @@ def test_who_must_have_a_second_factor_adds_it_when_signing_in(rig: Rig) -> None
         assert done.status_code == 200 and len(re.findall(r"<li>[a-z2-9-]{19}</li>", done.text)) == 8
         assert visitor.get("/api/auth/me").json()["has_second_factor"] is True
         assert visitor.post("/api/auth/second-factor/remove", json={"code": "000000"}).status_code == 403
-    with rig.visitor() as other:
+    with site.visitor() as other:
         assert "<svg" in post_login(other, "asha", PASSWORD).text
 
 
-def test_a_store_that_is_away_does_not_make_a_sign_in_too_old(rig: Rig) -> None:
-    with rig.sign_in("mina") as mina:
+def test_a_store_that_is_away_does_not_make_a_sign_in_too_old(site: Site) -> None:
+    with site.sign_in("mina") as mina:
         _, _, codes = with_second_factor(mina)
-    with rig.visitor() as visitor:
+    with site.visitor() as visitor:
         asked = post_login(visitor, "mina", PASSWORD)
         form = {"csrf": visitor.cookies["storm_csrf"], "step": code_field(asked.text, "step"), "code": codes[0]}
-        with away(rig, "users"):
+        with away(site, "users"):
             refused = visitor.post("/login/code", data=form)
         assert (refused.status_code, "The store does not answer; load this page again" in refused.text) == (503, True)
         assert visitor.post("/login/code", data=form).status_code == 303
 
 
-def test_a_store_that_is_away_is_a_sentence_on_the_ways_in_and_out(rig: Rig) -> None:
-    policy.save(rig.store, Policy(second_factor=SecondFactor.EVERYONE))
+def test_a_store_that_is_away_is_a_sentence_on_the_ways_in_and_out(site: Site) -> None:
+    policy.save(site.store, Policy(second_factor=SecondFactor.EVERYONE))
     sentence = "The store does not answer; load this page again in a moment."
-    with rig.visitor() as visitor:
+    with site.visitor() as visitor:
         page = post_login(visitor, "mina", PASSWORD)
         found = re.search(r'<p class="key">([A-Z2-7]{32})</p>', page.text)
         assert found
         form = {"csrf": visitor.cookies["storm_csrf"], "step": code_field(page.text, "step"), "code": fresh_code(found[1])}
-        with away(rig, "audit"):
+        with away(site, "audit"):
             refused = visitor.post("/login/enrol", data=form)
         assert (refused.status_code, sentence in refused.text) == (503, True)
-    policy.save(rig.store, Policy())
-    with rig.sign_in("asha") as asha, away(rig, "audit"):
+    policy.save(site.store, Policy())
+    with site.sign_in("asha") as asha, away(site, "audit"):
         csrf = sign_out_token(asha.cookies[ACCESS_COOKIE])
         refused = asha.post("/logout", data={"csrf": csrf})
         assert (refused.status_code, sentence in refused.text) == (503, True)
-    with rig.visitor() as visitor, away(rig, "tickets"):
+    with site.visitor() as visitor, away(site, "tickets"):
         for answer in (visitor.get("/join/x"), visitor.post("/reset/x", data={"password": NEW, "again": NEW})):
             assert (answer.status_code, sentence in answer.text) == (503, True)
-    assert "Traceback" not in rig.log.read_text()
+    assert "Traceback" not in site.log.read_text()
 
 
-def test_an_admin_helps_who_lost_the_phone(rig: Rig) -> None:
-    with rig.sign_in("mina") as mina:
+def test_an_admin_helps_who_lost_the_phone(site: Site) -> None:
+    with site.sign_in("mina") as mina:
         with_second_factor(mina)
-    with rig.sign_in("asha") as admin:
+    with site.sign_in("asha") as admin:
         assert admin.post("/api/admin/users/u-mina/drop-second-factor").status_code == 204
-    removed = [(who, detail) for who, action, detail in audit(rig, 10) if "second factor" in action and "removed" in action]
+    removed = [(who, detail) for who, action, detail in audit(site, 10) if "second factor" in action and "removed" in action]
     assert removed == [("u-asha", "mina")], "it is the admin's act, and nobody else's"
-    with rig.sign_in("mina") as mina:
+    with site.sign_in("mina") as mina:
         assert mina.get("/api/auth/me").json()["has_second_factor"] is False
 
 
-def test_an_account_that_is_switched_off_is_out_at_once(rig: Rig) -> None:
-    with rig.sign_in("mina") as mina, rig.sign_in("asha") as admin:
+def test_an_account_that_is_switched_off_is_out_at_once(site: Site) -> None:
+    with site.sign_in("mina") as mina, site.sign_in("asha") as admin:
         assert admin.patch("/api/admin/users/u-mina", json={"is_off": True}).status_code == 200
         assert mina.get("/api/auth/me").status_code == 401
-        with rig.visitor() as visitor:
+        with site.visitor() as visitor:
             assert post_login(visitor, "mina", PASSWORD).status_code == 401
         assert admin.patch("/api/admin/users/u-mina", json={"is_off": False}).status_code == 200
-        assert audit(rig)[0] == ("u-asha", "user changed", "mina: is_off False")
+        assert audit(site)[0] == ("u-asha", "user changed", "mina: is_off False")
 
 
-def test_the_last_admin_stays(rig: Rig) -> None:
-    with rig.sign_in("asha") as admin:
+def test_the_last_admin_stays(site: Site) -> None:
+    with site.sign_in("asha") as admin:
         for change in ({"role": "member"}, {"is_off": True}):
             answer = admin.patch("/api/admin/users/u-asha", json=change)
             assert (answer.status_code, answer.json()["detail"]) == (409, "asha is the only admin; make another one first.")
@@ -327,15 +327,15 @@ def test_the_last_admin_stays(rig: Rig) -> None:
         assert admin.get("/api/admin/users").status_code == 403
 
 
-def test_who_erases_oneself_leaves_nothing_but_the_audit_log(rig: Rig) -> None:
-    with invited(rig, "ravi") as ravi:
+def test_who_erases_oneself_leaves_nothing_but_the_audit_log(site: Site) -> None:
+    with invited(site, "ravi") as ravi:
         made = ravi.post("/api/rules/line", json={"line": "NSE:INFY trailing 1%"}).json()
         ravi.put(f"/api/rules/{made['id']}/messages", json={"loudness": "off"})
         ravi.put("/api/settings", json={"burst": {"most": 1, "within_s": 1}, "template": "hello {symbol}"})
         # Deleted by a StormAlert that did not forget how its alerts were told.
-        rig.store.save_rule(a_rule("ravis-old", user=ravi.get("/api/auth/me").json()["id"], state=RuleState.DELETED))
-        preferences.save_of_rule(rig.store, "ravis-old", RulePreferences(loudness=Loudness.OFF))
-        preferences.save_of_rule(rig.store, "minas", RulePreferences(loudness=Loudness.OFF))
+        site.store.save_rule(a_rule("ravis-old", user=ravi.get("/api/auth/me").json()["id"], state=RuleState.DELETED))
+        preferences.save_of_rule(site.store, "ravis-old", RulePreferences(loudness=Loudness.OFF))
+        preferences.save_of_rule(site.store, "minas", RulePreferences(loudness=Loudness.OFF))
         exported = ravi.get("/api/auth/export").json()
         assert exported["template"] == "hello {symbol}" and exported["burst"] == {"most": 1, "within_s": 1}
         assert exported["user"]["name"] == "ravi" and exported["rules"][0]["rule"]["id"] == made["id"]
@@ -343,27 +343,27 @@ def test_who_erases_oneself_leaves_nothing_but_the_audit_log(rig: Rig) -> None:
         user = exported["user"]["id"]
         assert ravi.post("/api/auth/erase", json={"password": NEW}).status_code == 204
         assert ravi.get("/api/auth/me").status_code == 401
-    assert rig.store.user(user) is None and rig.store.rules_of(user) == []
-    assert rig.store.settings_like(f"burst.{user}") == {} and list(rig.store.settings_like("wish.")) == ["wish.minas"]
-    assert not [name for name in rig.store.settings_like("") if user in name]
-    left: AuditEntry = rig.store.audit(limit=1)[0]
+    assert site.store.user(user) is None and site.store.rules_of(user) == []
+    assert site.store.settings_like(f"burst.{user}") == {} and list(site.store.settings_like("wish.")) == ["wish.minas"]
+    assert not [name for name in site.store.settings_like("") if user in name]
+    left: AuditEntry = site.store.audit(limit=1)[0]
     assert (left.user, left.action) == (user, "account erased")
 
 
-def test_how_a_rules_alerts_are_told_is_forgotten_with_the_rule(rig: Rig) -> None:
-    with rig.sign_in("mina") as mina:
+def test_how_a_rules_alerts_are_told_is_forgotten_with_the_rule(site: Site) -> None:
+    with site.sign_in("mina") as mina:
         made = [mina.post("/api/rules/line", json={"line": "NSE:INFY trailing 1%"}).json()["id"] for _ in range(3)]
         for rule in made:
             mina.put(f"/api/rules/{rule}/messages", json={"loudness": "off"})
         assert mina.delete(f"/api/rules/{made[0]}").status_code == 204
         assert mina.post("/api/rules/bulk", json={"act": "delete", "ids": [made[1]]}).json()["done"] == [made[1]]
         mina.post(f"/api/rules/{made[2]}/pause")
-    assert list(rig.store.settings([f"wish.{rule}" for rule in made])) == [f"wish.{made[2]}"]
+    assert list(site.store.settings([f"wish.{rule}" for rule in made])) == [f"wish.{made[2]}"]
 
 
-def test_limits_of_the_plan_are_told_clearly(rig: Rig) -> None:
-    policy.save(rig.store, Policy(plans={"standard": Plan(rules=1, channels=1)}))
-    with invited(rig, "ravi") as ravi:
+def test_limits_of_the_plan_are_told_clearly(site: Site) -> None:
+    policy.save(site.store, Policy(plans={"standard": Plan(rules=1, channels=1)}))
+    with invited(site, "ravi") as ravi:
         line = {"line": "NSE:INFY trailing 1%"}
         assert ravi.post("/api/rules/line", json=line).status_code == 201
         refused = ravi.post("/api/rules/line", json=line)
@@ -376,10 +376,10 @@ def test_limits_of_the_plan_are_told_clearly(rig: Rig) -> None:
         assert ravi.post("/api/channels", json=address | {"address": "b@example.com"}).status_code == 409
 
 
-def test_a_plan_in_use_cannot_be_taken_away(rig: Rig) -> None:
+def test_a_plan_in_use_cannot_be_taken_away(site: Site) -> None:
     plans = {"standard": {"rules": 1, "channels": 1}, "pro": {"rules": 2, "channels": 2}}
     body = {"plans": plans, "second_factor": "optional", "keep_days": 30, "keep_audit_days": 30}
-    with rig.sign_in("asha") as admin:
+    with site.sign_in("asha") as admin:
         assert admin.put("/api/admin/house", json=body).status_code == 200
         assert admin.patch("/api/admin/users/u-mina", json={"plan": "gold"}).status_code == 422
         assert admin.patch("/api/admin/users/u-mina", json={"plan": "pro"}).status_code == 200
@@ -387,9 +387,9 @@ def test_a_plan_in_use_cannot_be_taken_away(rig: Rig) -> None:
         assert admin.put("/api/admin/house", json=body | {"plans": {"pro": plans["pro"]}}).status_code == 422
 
 
-def test_a_known_browser_gets_in_while_somebody_guesses_at_the_account(rig: Rig) -> None:
-    with rig.sign_in("mina") as mina, rig.visitor() as guesser:
-        shut(rig, "mina", guesser)
+def test_a_known_browser_gets_in_while_somebody_guesses_at_the_account(site: Site) -> None:
+    with site.sign_in("mina") as mina, site.visitor() as guesser:
+        shut(site, "mina", guesser)
         assert post_login(guesser, "mina", PASSWORD).status_code == 429
         assert post_login(mina, "mina", PASSWORD).status_code == 303
         # It is known for its own user only.
@@ -397,18 +397,18 @@ def test_a_known_browser_gets_in_while_somebody_guesses_at_the_account(rig: Rig)
         assert post_login(guesser, "mina", PASSWORD).status_code == 429
 
 
-def test_a_password_that_was_hashed_with_older_parameters_is_hashed_anew(rig: Rig) -> None:
-    mina = rig.store.user("u-mina")
+def test_a_password_that_was_hashed_with_older_parameters_is_hashed_anew(site: Site) -> None:
+    mina = site.store.user("u-mina")
     assert mina
     weak = PasswordHasher(time_cost=1, memory_cost=8_192, parallelism=1).hash(PASSWORD)
-    rig.store.save_user(mina.model_copy(update={"password_hash": weak}))
-    with rig.sign_in("mina"):
-        now = rig.store.user("u-mina")
+    site.store.save_user(mina.model_copy(update={"password_hash": weak}))
+    with site.sign_in("mina"):
+        now = site.store.user("u-mina")
         assert now and now.password_hash != weak and "m=65536" in now.password_hash
 
 
-def test_readiness_and_metrics(rig: Rig) -> None:
-    with rig.visitor() as visitor, rig.sign_in("mina") as mina, rig.sign_in("asha") as admin:
+def test_readiness_and_metrics(site: Site) -> None:
+    with site.visitor() as visitor, site.sign_in("mina") as mina, site.sign_in("asha") as admin:
         assert visitor.get("/readyz").json() == {"status": "ok", "redis": "ok", "store": "ok"}
         assert visitor.get("/metrics").status_code == 303 and mina.get("/metrics").status_code == 403
         made = admin.post("/api/auth/tokens", json={"label": "prometheus", "scopes": ["read"]}).json()
@@ -422,12 +422,12 @@ def test_readiness_and_metrics(rig: Rig) -> None:
         assert 'stormalert_stream_waiting_entries{shard="s0",stream="ticks"} 0.0' in answer.text
 
 
-def test_a_key_of_the_panel_is_used_at_once(rig: Rig) -> None:
-    with rig.sign_in("asha") as admin:
+def test_a_key_of_the_panel_is_used_at_once(site: Site) -> None:
+    with site.sign_in("asha") as admin:
         assert "api_key=apikey" in admin.get("/kite/login").headers["location"]
         assert admin.put("/api/admin/keys/KITE_API_KEY", json={"value": "key-of-the-panel"}).json()["source"] == "panel"
         assert "api_key=key-of-the-panel" in admin.get("/kite/login").headers["location"]
         assert admin.put("/api/admin/keys/JWT_SECRET", json={"value": "x" * 40}).status_code == 404
         assert admin.delete("/api/admin/keys/KITE_API_KEY").status_code == 204
         assert "api_key=apikey" in admin.get("/kite/login").headers["location"]
-    assert [action for _, action, _ in audit(rig, 2)] == ["key forgotten", "key set"]
+    assert [action for _, action, _ in audit(site, 2)] == ["key forgotten", "key set"]

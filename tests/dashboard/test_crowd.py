@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from stormalert.access.sessions import ACCESS_COOKIE
 
-from .listening import RelayRig, Stalled, new_alert, new_tokens, relay, until
+from .listening import RelaySite, Stalled, new_alert, new_tokens, relay, until
 
 PAGES, STALLED, USERS, ALERTS, A_SECOND = 900, 100, 10, 100, 50
 PRICES = 500
@@ -21,9 +21,9 @@ MEMORY_MAX_MB = 400
 
 
 @pytest.fixture
-def rig(redis_url: str, tmp_path: Path) -> Iterator[RelayRig]:
-    with relay(redis_url, tmp_path) as rig:
-        yield rig
+def site(redis_url: str, tmp_path: Path) -> Iterator[RelaySite]:
+    with relay(redis_url, tmp_path) as site:
+        yield site
 
 
 def memory_mb(pid: int) -> float:
@@ -32,10 +32,10 @@ def memory_mb(pid: int) -> float:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="looks into /proc")
-async def test_each_of_a_thousand_pages_gets_each_alert_once_beside_a_hundred_that_do_not_read(rig: RelayRig) -> None:
+async def test_each_of_a_thousand_pages_gets_each_alert_once_beside_a_hundred_that_do_not_read(site: RelaySite) -> None:
     tokens = new_tokens(PRICES)
-    users = [rig.user(*tokens) for _ in range(USERS)]
-    sessions = [rig.session(user) for user in users]
+    users = [site.user(*tokens) for _ in range(USERS)]
+    sessions = [site.session(user) for user in users]
     heard: list[Counter[str]] = [Counter() for _ in range(PAGES)]
     gate, connected = asyncio.Semaphore(CONNECTING_AT_ONCE), 0
     expected = {user: set[str]() for user in users}
@@ -44,7 +44,7 @@ async def test_each_of_a_thousand_pages_gets_each_alert_once_beside_a_hundred_th
     async def listen(place: int) -> None:
         nonlocal connected
         async with gate:
-            connection = await rig.connecting(f"{ACCESS_COOKIE}={sessions[place % USERS]}", "/ws").__aenter__()
+            connection = await site.connecting(f"{ACCESS_COOKIE}={sessions[place % USERS]}", "/ws").__aenter__()
         connected += 1
         try:
             while not (is_over.is_set() and len(heard[place]) >= len(expected[users[place % USERS]])):
@@ -60,14 +60,14 @@ async def test_each_of_a_thousand_pages_gets_each_alert_once_beside_a_hundred_th
         for place in range(PAGES):
             group.create_task(listen(place))
         await until(lambda: connected == PAGES, "the pages to connect", 300)
-        stalled = [await asyncio.to_thread(Stalled, rig, users[n % USERS], sessions[n % USERS]) for n in range(STALLED)]
-        before_mb = most_mb = memory_mb(rig.process.pid)
+        stalled = [await asyncio.to_thread(Stalled, site, users[n % USERS], sessions[n % USERS]) for n in range(STALLED)]
+        before_mb = most_mb = memory_mb(site.process.pid)
         for number in range(ALERTS):
-            alert = await asyncio.to_thread(rig.write_alert, new_alert(users[number % USERS]))
+            alert = await asyncio.to_thread(site.write_alert, new_alert(users[number % USERS]))
             expected[alert.user].add(alert.id)
             if number % 2 == 0:
-                await asyncio.to_thread(rig.publish, {token: ["1384.55", "-1.10", number] for token in tokens[:100]})
-                most_mb = max(most_mb, memory_mb(rig.process.pid))
+                await asyncio.to_thread(site.publish, {token: ["1384.55", "-1.10", number] for token in tokens[:100]})
+                most_mb = max(most_mb, memory_mb(site.process.pid))
             await asyncio.sleep(1 / A_SECOND)
         is_over.set()
     for place, told in enumerate(heard):

@@ -8,11 +8,11 @@ import pytest
 from stormalert.model import ChannelKind
 from tests.store.records import a_channel
 
-from .conftest import Rig
+from .conftest import Site
 
 
 @pytest.fixture
-def mina(started: Rig) -> Iterator[httpx.Client]:
+def mina(started: Site) -> Iterator[httpx.Client]:
     for name in ("first", "second", "third"):
         address = f"{name}@example.com"
         started.store.save_channel(a_channel(name, user="u-mina", kind=ChannelKind.EMAIL, address=address, is_verified=True))

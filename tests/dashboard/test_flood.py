@@ -6,13 +6,13 @@ from collections import Counter
 
 import httpx
 
-from .conftest import PASSWORD, Rig
+from .conftest import PASSWORD, Site
 
 PER_S, FOR_S = 200, 5
 AT_ONCE = 50
 
 
-async def test_the_dashboard_stays_usable_and_the_account_shut(rig: Rig) -> None:
+async def test_the_dashboard_stays_usable_and_the_account_shut(site: Site) -> None:
     """Each try has an address of its own, which the proxy in front of the dashboard tells."""
     numbers = itertools.count()
     outcomes: Counter[int] = Counter()
@@ -29,10 +29,10 @@ async def test_the_dashboard_stays_usable_and_the_account_shut(rig: Rig) -> None
             )
             outcomes[answer.status_code] += 1
 
-    with rig.sign_in("mina") as known:
+    with site.sign_in("mina") as known:
         cookies = dict(known.cookies)
         limits = httpx.Limits(max_connections=AT_ONCE + 5)
-        options = {"base_url": rig.url, "timeout": 300, "trust_env": False}
+        options = {"base_url": site.url, "timeout": 300, "trust_env": False}
         async with (
             httpx.AsyncClient(**options, limits=limits) as guesser,  # type: ignore[arg-type]
             httpx.AsyncClient(**options, cookies=cookies) as user,  # type: ignore[arg-type]
@@ -53,5 +53,5 @@ async def test_the_dashboard_stays_usable_and_the_account_shut(rig: Rig) -> None
     assert set(outcomes) <= {401, 429, 503} and outcomes[503], outcomes
     assert served
     # Few of the guesses at the account were even looked at: pauses double, so a slow machine sees some more.
-    refused = [entry for entry in rig.store.audit(limit=2_000) if (entry.user, entry.action) == ("u-mina", "sign-in refused")]
+    refused = [entry for entry in site.store.audit(limit=2_000) if (entry.user, entry.action) == ("u-mina", "sign-in refused")]
     assert len(refused) <= 20

@@ -10,7 +10,7 @@ from stormalert.access.security import Sealer
 from stormalert.model import User
 from stormalert.units import now_ms
 
-from .conftest import MASTER_SECRET, Rig, away, running
+from .conftest import MASTER_SECRET, Site, away, running
 
 SETTING = "kite.request_token"
 CALLBACK = "/kite/callback"
@@ -18,9 +18,9 @@ GOOD = {"request_token": "Tok-en_1", "status": "success", "action": "login"}
 
 
 @pytest.fixture
-def admin(rig: Rig) -> Iterator[httpx.Client]:
-    rig.store.save_setting(SETTING, "")
-    with rig.sign_in("asha") as client:
+def admin(site: Site) -> Iterator[httpx.Client]:
+    site.store.save_setting(SETTING, "")
+    with site.sign_in("asha") as client:
         yield client
 
 
@@ -40,42 +40,42 @@ def test_an_admin_is_sent_to_kites_page_with_the_api_key(admin: httpx.Client) ->
     assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Path=/kite/" in cookie and "Max-Age=600" in cookie
 
 
-def test_kites_token_is_kept_sealed_for_ingest(rig: Rig, admin: httpx.Client) -> None:
+def test_kites_token_is_kept_sealed_for_ingest(site: Site, admin: httpx.Client) -> None:
     before_ms = now_ms()
     admin.get("/kite/login")
     answer = admin.get(CALLBACK, params=GOOD)
     assert (answer.status_code, answer.headers["location"]) == (303, "/admin?part=Kite&kite=received")
-    sealed = rig.store.setting(SETTING)
+    sealed = site.store.setting(SETTING)
     assert sealed and "Tok-en_1" not in sealed
     kept = json.loads(Sealer(MASTER_SECRET).unseal(sealed))
     assert kept["request_token"] == "Tok-en_1" and before_ms <= kept["time_ms"] <= now_ms()
-    newest = rig.store.audit(limit=1)[0]
+    newest = site.store.audit(limit=1)[0]
     assert (newest.user, newest.action) == ("u-asha", "logged in to Kite")
-    assert "Tok-en_1" not in rig.log.read_text() and "Tok-en_1" not in str(newest)
+    assert "Tok-en_1" not in site.log.read_text() and "Tok-en_1" not in str(newest)
 
 
-def test_kites_token_is_taken_by_a_second_load_when_the_store_was_away(rig: Rig, admin: httpx.Client) -> None:
+def test_kites_token_is_taken_by_a_second_load_when_the_store_was_away(site: Site, admin: httpx.Client) -> None:
     admin.get("/kite/login")
-    with away(rig, "settings"):
+    with away(site, "settings"):
         sentence = "The store does not answer; load this page again in a moment."
         assert_refused(admin.get(CALLBACK, params=GOOD), 503, sentence)
     assert admin.get(CALLBACK, params=GOOD).status_code == 303
-    assert rig.store.setting(SETTING)
+    assert site.store.setting(SETTING)
 
 
-def test_one_login_is_good_for_one_token(rig: Rig, admin: httpx.Client) -> None:
+def test_one_login_is_good_for_one_token(site: Site, admin: httpx.Client) -> None:
     admin.get("/kite/login")
     assert admin.get(CALLBACK, params=GOOD).status_code == 303
     assert "storm_kite" not in admin.cookies
-    kept = rig.store.setting(SETTING)
+    kept = site.store.setting(SETTING)
     assert admin.get(CALLBACK, params=GOOD | {"request_token": "another"}).status_code == 403
-    assert rig.store.setting(SETTING) == kept
+    assert site.store.setting(SETTING) == kept
 
 
-def test_a_token_from_a_login_that_was_not_started_here_is_refused(rig: Rig, admin: httpx.Client) -> None:
+def test_a_token_from_a_login_that_was_not_started_here_is_refused(site: Site, admin: httpx.Client) -> None:
     answer = admin.get(CALLBACK, params=GOOD)
     assert_refused(answer, 403, "This login was not started here. Start it with the button on the Admin page.")
-    assert rig.store.setting(SETTING) == ""
+    assert site.store.setting(SETTING) == ""
 
 
 @pytest.mark.parametrize(
@@ -91,22 +91,22 @@ def test_a_token_from_a_login_that_was_not_started_here_is_refused(rig: Rig, adm
     ],
     ids=str,
 )
-def test_what_kite_did_not_confirm_is_not_kept(rig: Rig, admin: httpx.Client, changed: dict[str, str]) -> None:
+def test_what_kite_did_not_confirm_is_not_kept(site: Site, admin: httpx.Client, changed: dict[str, str]) -> None:
     admin.get("/kite/login")
     answer = admin.get(CALLBACK, params=GOOD | changed)
     assert_refused(answer, 400, "Kite did not confirm the login. Please try once more.")
-    assert rig.store.setting(SETTING) == "" and "<script" not in answer.text
+    assert site.store.setting(SETTING) == "" and "<script" not in answer.text
     # The way is still open for a second try.
     assert admin.get(CALLBACK, params=GOOD).status_code == 303
 
 
 @pytest.mark.parametrize("path", ["/kite/login", CALLBACK])
-def test_a_member_may_not(rig: Rig, path: str) -> None:
-    rig.store.save_setting(SETTING, "")
-    with rig.sign_in("mina") as member:
+def test_a_member_may_not(site: Site, path: str) -> None:
+    site.store.save_setting(SETTING, "")
+    with site.sign_in("mina") as member:
         member.cookies.set("storm_kite", "mine", path="/kite/")
         assert_refused(member.get(path, params=GOOD), 403, "Only admins may do this.")
-    assert rig.store.setting(SETTING) == ""
+    assert site.store.setting(SETTING) == ""
 
 
 @pytest.mark.parametrize(("site", "status"), [("same-origin", 303), ("none", 303), ("cross-site", 403), ("same-site", 403)])
@@ -128,9 +128,9 @@ def test_another_sites_link_does_not_start_a_login(admin: httpx.Client, site: st
 def test_without_its_settings_the_login_says_which_one_is_missing(
     redis_url: str, tmp_path: Path, users: tuple[User, ...], missing: str, sentence: str
 ) -> None:
-    with running(redis_url, tmp_path, users, **{missing: ""}) as rig, rig.sign_in("asha") as client:
+    with running(redis_url, tmp_path, users, **{missing: ""}) as site, site.sign_in("asha") as client:
         assert_refused(client.get("/kite/login"), 409, sentence)
         client.cookies.set("storm_kite", "mine", path="/kite/")
         if missing == "STORM_MASTER_SECRET":
             assert_refused(client.get(CALLBACK, params=GOOD), 409, sentence)
-            assert rig.store.setting(SETTING) is None
+            assert site.store.setting(SETTING) is None

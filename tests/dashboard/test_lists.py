@@ -9,13 +9,13 @@ import pytest
 from stormalert.model import DeliveryState, Direction, Kind, RuleState
 from tests.store.records import a_delivery, a_rule, an_alert
 
-from .conftest import Rig
+from .conftest import Site
 
 TCS = 2_953_217
 
 
 @pytest.fixture(scope="module")
-def mina(started: Rig) -> Iterator[httpx.Client]:
+def mina(started: Site) -> Iterator[httpx.Client]:
     rules = [
         a_rule("list-1", user="u-mina"),
         a_rule("list-2", user="u-mina", token=TCS, symbol="NSE:TCS", direction=Direction.UP),
@@ -69,7 +69,7 @@ def test_alerts_are_found(mina: httpx.Client, query: str, found: set[str]) -> No
     assert {line.split(",")[0] for line in lines[1:]} == found
 
 
-def test_an_alert_tells_its_move_and_what_its_rule_asked_for(mina: httpx.Client, started: Rig) -> None:
+def test_an_alert_tells_its_move_and_what_its_rule_asked_for(mina: httpx.Client, started: Site) -> None:
     prices = {"direction": Direction.UP, "price_e4": 10_600, "reference_e4": 10_000}
     gap = an_alert("gap-3", user="u-mina", symbol="BSE:GAP", percent_e2=300, time_ms=3, **prices)
     level = an_alert("level-4", user="u-mina", symbol="BSE:GAP", kind=Kind.LEVEL, percent_e2=0, time_ms=4, **prices)

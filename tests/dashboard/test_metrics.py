@@ -28,7 +28,7 @@ from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from stormalert.units import now_ms
 
-from .conftest import Rig, post_login
+from .conftest import Site, post_login
 
 CONFIG = settings.parse({"STORM_SHARDS": "2"})
 FIRST, SECOND = keys.all_shards(2)
@@ -213,8 +213,8 @@ async def test_a_queue_of_its_own_that_is_away_does_not_hide_the_rest(client: re
     store.close()
 
 
-def test_sign_ins_and_their_refusals_are_counted(rig: Rig) -> None:
-    with rig.sign_in("asha") as admin, rig.visitor() as guesser:
+def test_sign_ins_and_their_refusals_are_counted(site: Site) -> None:
+    with site.sign_in("asha") as admin, site.visitor() as guesser:
         made = admin.post("/api/auth/tokens", json={"label": "prometheus", "scopes": ["read"]}).json()
         assert post_login(guesser, "asha", "a guess").status_code == 401
         deadline_s = time.monotonic() + 60

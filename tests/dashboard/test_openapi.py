@@ -12,7 +12,7 @@ from stormalert.model import Scope, User
 from tests.sessions import begin, sessions
 from tests.store.records import a_delivery, a_rule, an_alert
 
-from .conftest import JWT_SECRET, Rig, running
+from .conftest import JWT_SECRET, Site, running
 
 CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
@@ -23,27 +23,27 @@ ENDS_IT = "/auth/(logout|erase)"
 
 
 @pytest.fixture
-def rig(redis_url: str, tmp_path: Path, users: tuple[User, ...]) -> Iterator[Rig]:
+def site(redis_url: str, tmp_path: Path, users: tuple[User, ...]) -> Iterator[Site]:
     """One for each caller: what an admin may do includes erasing the others."""
-    with running(redis_url, tmp_path, users) as rig:
+    with running(redis_url, tmp_path, users) as site:
         for user in users:
-            rig.store.save_rule(a_rule(f"r-{user.name}", user=user.id))
-            rig.store.record_fired(
+            site.store.save_rule(a_rule(f"r-{user.name}", user=user.id))
+            site.store.record_fired(
                 [an_alert(f"a-{user.name}", user=user.id)],
                 [a_delivery(f"a-{user.name}-c", alert=f"a-{user.name}", user=user.id)],
             )
-        yield rig
+        yield site
 
 
-def bearer(rig: Rig, user_id: str) -> str:
-    user = rig.store.user(user_id)
+def bearer(site: Site, user_id: str) -> str:
+    user = site.store.user(user_id)
     assert user
-    token = sessions(rig.store, rig.redis_url, JWT_SECRET).begin_script(user, "a test", "", tuple(Scope), 3_600_000)
+    token = sessions(site.store, site.redis_url, JWT_SECRET).begin_script(user, "a test", "", tuple(Scope), 3_600_000)
     return f"Authorization: Bearer {token.access}"
 
 
-def cookie(rig: Rig, user_id: str) -> str:
-    return f"Cookie: {ACCESS_COOKIE}={begin(rig.store, rig.redis_url, JWT_SECRET, user_id).access}"
+def cookie(site: Site, user_id: str) -> str:
+    return f"Cookie: {ACCESS_COOKIE}={begin(site.store, site.redis_url, JWT_SECRET, user_id).access}"
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,13 @@ def cookie(rig: Rig, user_id: str) -> str:
     ids=["a member's script", "an admin's script", "a member", "an admin"],
 )  # fmt: skip
 @pytest.mark.alone
-def test_no_answer_is_outside_the_document(rig: Rig, tmp_path: Path, user: str, signed_in: object) -> None:
+def test_no_answer_is_outside_the_document(site: Site, tmp_path: Path, user: str, signed_in: object) -> None:
     assert callable(signed_in)
     # Also that nothing is taken that the document does not allow; a cookie that is missing there is in our header all the same.
     checks = [*CHECKS, "negative_data_rejection"] if signed_in is bearer else CHECKS
     options = {
-        "--url": f"{rig.url}/api",
-        "--header": signed_in(rig, user),
+        "--url": f"{site.url}/api",
+        "--header": signed_in(site, user),
         "--exclude-path-regex": ENDS_IT,
         "--checks": ",".join(checks),
         # By what the caller is known does not change what becomes of a value.
@@ -68,7 +68,7 @@ def test_no_answer_is_outside_the_document(rig: Rig, tmp_path: Path, user: str, 
         "--request-timeout": "60",
         "--suppress-health-check": "too_slow",
     }
-    command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{rig.url}/api/openapi.json", "--no-color"]
+    command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{site.url}/api/openapi.json", "--no-color"]
     found = subprocess.run(
         [*command, *(part for option in options.items() for part in option)],
         cwd=tmp_path,
@@ -78,4 +78,4 @@ def test_no_answer_is_outside_the_document(rig: Rig, tmp_path: Path, user: str, 
     )
     assert found.returncode == 0, found.stdout[-8_000:]
     assert "Test cases:" in found.stdout and " passed" in found.stdout
-    assert "Traceback" not in rig.log.read_text()
+    assert "Traceback" not in site.log.read_text()

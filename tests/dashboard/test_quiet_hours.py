@@ -8,11 +8,11 @@ import pytest
 from stormalert.model import QuietHours
 from tests.store.records import a_channel
 
-from .conftest import Rig
+from .conftest import Site
 
 
 @pytest.fixture
-def mina(started: Rig) -> Iterator[httpx.Client]:
+def mina(started: Site) -> Iterator[httpx.Client]:
     quiet = QuietHours(from_min=60, to_min=120, zone="posix/Asia/Kolkata")
     started.store.save_channel(a_channel("quiet", user="u-mina", quiet=quiet))
     with started.sign_in("mina") as client:

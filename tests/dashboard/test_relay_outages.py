@@ -19,7 +19,7 @@ from tests.conftest import free_port
 from .listening import (
     Frame,
     Mortal,
-    RelayRig,
+    RelaySite,
     Stalled,
     new_alert,
     new_tokens,
@@ -44,7 +44,7 @@ def mortal(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="module")
-def rig(mortal: Mortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayRig]:
+def site(mortal: Mortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelaySite]:
     with relay(mortal.url, tmp_path_factory.mktemp("relay")) as started:
         yield started
         assert started.process.poll() is None
@@ -55,17 +55,17 @@ def is_away(frame: Frame) -> bool:
     return bool(frame["status"]["feed"] == AWAY)
 
 
-async def test_redis_killed_and_started_again_loses_no_alert_and_no_price(mortal: Mortal, rig: RelayRig) -> None:
+async def test_redis_killed_and_started_again_loses_no_alert_and_no_price(mortal: Mortal, site: RelaySite) -> None:
     known, quiet = new_tokens(2)
-    user = rig.user(known, quiet)
-    cookie = f"{ACCESS_COOKIE}={rig.session(user)}"
-    rig.set_quote(known, "100.00", "0.00", 1)
-    async with rig.page(user) as page:
+    user = site.user(known, quiet)
+    cookie = f"{ACCESS_COOKIE}={site.session(user)}"
+    site.set_quote(known, "100.00", "0.00", 1)
+    async with site.page(user) as page:
         await page.next("status", where=lambda frame: not is_away(frame))
-        sent = [rig.write_alert(new_alert(user)).id]
+        sent = [site.write_alert(new_alert(user)).id]
         mortal.kill()
         await page.next("status", where=is_away)
-        assert await rig.refusal(cookie) == (503, "Redis does not answer; try again in a moment.\n")
+        assert await site.refusal(cookie) == (503, "Redis does not answer; try again in a moment.\n")
         # Still told, again and again.
         await page.next("status", where=is_away)
         await asyncio.to_thread(mortal.start)
@@ -74,15 +74,15 @@ async def test_redis_killed_and_started_again_loses_no_alert_and_no_price(mortal
             for token, last in ((known, "101.00"), (quiet, "7.00")):
                 pipe.hset(keys.shard_of(token, 2).quote(token), mapping={"last": last, "change": "1.00", "time": 2})
             pipe.execute()
-        sent += [rig.write_alert(new_alert(user)).id for _ in range(20)]
+        sent += [site.write_alert(new_alert(user)).id for _ in range(20)]
         await page.next("status", where=lambda frame: not is_away(frame))
         while len(page.alert_ids()) < len(sent) or not _told(page.frames, quiet):
             await page.next("alert", "quotes")
         assert sorted(page.alert_ids()) == sorted(sent), "each once"
         assert _told(page.frames, known) == ["101.00", "1.00", 2] and _told(page.frames, quiet) == ["7.00", "1.00", 2]
-    async with rig.page(user) as page:
+    async with site.page(user) as page:
         assert page.frames[0]["quotes"] == {str(known): ["101.00", "1.00", 2], str(quiet): ["7.00", "1.00", 2]}
-    log = rig.log.read_text()
+    log = site.log.read_text()
     assert (log.count("redis lost"), log.count("redis back")) == (1, 1)
 
 
@@ -92,10 +92,10 @@ def _told(frames: list[Frame], token: int) -> list[object] | None:
     return told[-1] if told else None
 
 
-async def test_a_redis_that_hangs_is_told_before_the_page_gives_up(mortal: Mortal, rig: RelayRig) -> None:
+async def test_a_redis_that_hangs_is_told_before_the_page_gives_up(mortal: Mortal, site: RelaySite) -> None:
     # The page counts the relay itself as lost after five seconds of silence.
-    user = rig.user()
-    async with rig.page(user) as page:
+    user = site.user()
+    async with site.page(user) as page:
         await page.next("status", where=lambda frame: not is_away(frame))
         os.kill(mortal.process.pid, signal.SIGSTOP)
         try:
@@ -106,35 +106,35 @@ async def test_a_redis_that_hangs_is_told_before_the_page_gives_up(mortal: Morta
         finally:
             os.kill(mortal.process.pid, signal.SIGCONT)
         await page.next("status", where=lambda frame: not is_away(frame))
-        alert = rig.write_alert(new_alert(user))
+        alert = site.write_alert(new_alert(user))
         assert (await page.next("alert"))["alert"]["id"] == alert.id
 
 
 @pytest.mark.usefixtures("processes")
 async def test_without_redis_it_listens_says_so_and_stops_when_told(tmp_path: Path) -> None:
-    with relay(f"redis://127.0.0.1:{free_port()}/0", tmp_path) as rig:
-        cookie = f"{ACCESS_COOKIE}={rig.session(rig.user())}"
-        assert await rig.refusal(cookie) == (503, "Redis does not answer; try again in a moment.\n")
-        rig.process.terminate()
-        assert await asyncio.to_thread(rig.process.wait, 20) == 0
-        assert "stopped" in rig.log.read_text() and "Traceback" not in rig.log.read_text()
+    with relay(f"redis://127.0.0.1:{free_port()}/0", tmp_path) as site:
+        cookie = f"{ACCESS_COOKIE}={site.session(site.user())}"
+        assert await site.refusal(cookie) == (503, "Redis does not answer; try again in a moment.\n")
+        site.process.terminate()
+        assert await asyncio.to_thread(site.process.wait, 20) == 0
+        assert "stopped" in site.log.read_text() and "Traceback" not in site.log.read_text()
 
 
 async def test_it_stops_within_seconds_with_pages_open_and_one_that_does_not_read(redis_url: str, tmp_path: Path) -> None:
-    with relay(redis_url, tmp_path) as rig, contextlib.ExitStack() as open_sockets:
+    with relay(redis_url, tmp_path) as site, contextlib.ExitStack() as open_sockets:
         tokens = new_tokens(2_000)
-        user = rig.user(*tokens)
-        async with rig.page(user) as page:
-            open_sockets.enter_context(Stalled(rig, user).socket)
+        user = site.user(*tokens)
+        async with site.page(user) as page:
+            open_sockets.enter_context(Stalled(site, user).socket)
             for time_ms in range(20):
-                rig.publish({token: ["1384.55", "-1.10", time_ms] for token in tokens})
+                site.publish({token: ["1384.55", "-1.10", time_ms] for token in tokens})
                 await page.next("quotes")
-            await until(rig.facts, "a heartbeat")
-            rig.process.send_signal(signal.SIGTERM)
+            await until(site.facts, "a heartbeat")
+            site.process.send_signal(signal.SIGTERM)
             assert (await page.closed())[0] == GOING_AWAY
-            assert await asyncio.to_thread(rig.process.wait, 20) == 0
-        assert rig.facts() == {}, "the heartbeat ends with it"
-        log = rig.log.read_text()
+            assert await asyncio.to_thread(site.process.wait, 20) == 0
+        assert site.facts() == {}, "the heartbeat ends with it"
+        log = site.log.read_text()
         assert log.splitlines()[-1].endswith("relay: stopped") and "Traceback" not in log
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.model import User
-from tests.dashboard.conftest import PASSWORD, Rig, post_login, running
-from tests.dashboard.listening import RelayRig, new_alert, relay
+from tests.dashboard.conftest import PASSWORD, Site, post_login, running
+from tests.dashboard.listening import RelaySite, new_alert, relay
 
 # Tries that a name has before it waits.
 TRIES = 10
@@ -19,26 +19,26 @@ TRIES = 10
 @pytest.fixture(scope="module")
 def dashboards(
     redis_server: str, tmp_path_factory: pytest.TempPathFactory, users: tuple[User, ...]
-) -> Iterator[tuple[Rig, Rig]]:
+) -> Iterator[tuple[Site, Site]]:
     directory = tmp_path_factory.mktemp("dashboards")
     with running(redis_server, directory, users) as first, running(redis_server, directory, ()) as second:
         yield first, second
 
 
 @pytest.fixture(scope="module")
-def relays(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RelayRig]]:
+def relays(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RelaySite]]:
     directory = tmp_path_factory.mktemp("relays")
     with ExitStack() as stack:
         yield [stack.enter_context(relay(redis_server, directory)) for _ in range(2)]
 
 
-def at(rig: Rig, visitor: httpx.Client) -> httpx.Client:
+def at(site: Site, visitor: httpx.Client) -> httpx.Client:
     """The same browser, led to another dashboard."""
-    return httpx.Client(base_url=rig.url, timeout=60, trust_env=False, cookies=visitor.cookies)
+    return httpx.Client(base_url=site.url, timeout=60, trust_env=False, cookies=visitor.cookies)
 
 
 def test_whoever_signed_in_at_one_is_signed_in_at_the_other_and_out_at_both(
-    dashboards: tuple[Rig, Rig], redis_url: str
+    dashboards: tuple[Site, Site], redis_url: str
 ) -> None:
     first, second = dashboards
     with first.sign_in("asha") as visitor, at(second, visitor) as elsewhere:
@@ -49,7 +49,7 @@ def test_whoever_signed_in_at_one_is_signed_in_at_the_other_and_out_at_both(
         assert visitor.get("/").status_code == 303
 
 
-def test_a_form_of_one_can_be_sent_to_the_other(dashboards: tuple[Rig, Rig], redis_url: str) -> None:
+def test_a_form_of_one_can_be_sent_to_the_other(dashboards: tuple[Site, Site], redis_url: str) -> None:
     first, second = dashboards
     with first.visitor() as visitor:
         visitor.get("/login")
@@ -59,7 +59,7 @@ def test_a_form_of_one_can_be_sent_to_the_other(dashboards: tuple[Rig, Rig], red
             assert elsewhere.cookies[ACCESS_COOKIE]
 
 
-def test_guesses_at_a_password_count_wherever_they_are_made(dashboards: tuple[Rig, Rig], redis_url: str) -> None:
+def test_guesses_at_a_password_count_wherever_they_are_made(dashboards: tuple[Site, Site], redis_url: str) -> None:
     answers = []
     for number in range(2 * TRIES):
         with dashboards[number % 2].visitor() as visitor:
@@ -78,7 +78,7 @@ def test_when_one_dashboard_dies_the_other_serves_its_people(redis_url: str, tmp
             assert elsewhere.get("/api/auth/me").json()["name"] == "mina"
 
 
-async def test_an_alert_reaches_those_at_either_relay_once(relays: list[RelayRig], redis_url: str) -> None:
+async def test_an_alert_reaches_those_at_either_relay_once(relays: list[RelaySite], redis_url: str) -> None:
     user = relays[0].user()
     session = relays[0].session(user)
     async with relays[0].page(user, session) as one, relays[1].page(user, session) as other:

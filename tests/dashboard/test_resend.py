@@ -14,7 +14,7 @@ from stormalert.store import Store, open_store
 from stormalert.units import now_ms
 from tests.store.records import a_delivery, an_alert
 
-from .conftest import Rig
+from .conftest import Site
 
 
 @pytest.fixture
@@ -56,10 +56,10 @@ def test_what_changed_meanwhile_is_not_counted(store: Store, client: redis.Redis
     assert resend(store, client, [before]) == 0
 
 
-def test_the_route_says_how_many_are_sent_again(rig: Rig) -> None:
+def test_the_route_says_how_many_are_sent_again(site: Site) -> None:
     news, old = failed("a9-1-c1", alert="a9-1", user="u-mina"), failed("a9-2-c1", USEFUL_MS, alert="a9-2", user="u-mina")
-    rig.store.record_fired([an_alert(it.alert, user="u-mina") for it in (news, old)], [news, old])
-    with rig.sign_in("mina") as mina:
+    site.store.record_fired([an_alert(it.alert, user="u-mina") for it in (news, old)], [news, old])
+    with site.sign_in("mina") as mina:
         answer = mina.post("/api/alerts/a9-1/resend").json()
         assert (answer["resent"], answer["deliveries"][0]["state"]) == (1, "queued")
         answer = mina.post("/api/alerts/a9-2/resend").json()

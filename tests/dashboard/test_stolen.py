@@ -10,7 +10,7 @@ from stormalert.access.sessions import ACCESS_COOKIE, REFRESH_COOKIE
 from stormalert.model import User
 from stormalert.redis import keys
 
-from .conftest import JWT_SECRET, MASTER_SECRET, PASSWORD, Rig, running
+from .conftest import JWT_SECRET, MASTER_SECRET, PASSWORD, Site, running
 from .test_accounts import NEW, with_second_factor
 
 KEYS = {
@@ -24,7 +24,7 @@ KEYS = {
 def test_a_dump_of_store_and_redis_and_the_log_hold_no_usable_secret(
     redis_url: str, tmp_path: Path, users: tuple[User, ...]
 ) -> None:
-    with running(redis_url, tmp_path, users) as rig, rig.sign_in("asha") as admin:
+    with running(redis_url, tmp_path, users) as site, site.sign_in("asha") as admin:
         planted = [PASSWORD, JWT_SECRET, MASTER_SECRET, *KEYS.values(), admin.cookies[ACCESS_COOKIE]]
         planted.append(admin.cookies[REFRESH_COOKIE].partition(".")[2])
         for name, value in KEYS.items():
@@ -43,7 +43,7 @@ def test_a_dump_of_store_and_redis_and_the_log_hold_no_usable_secret(
         shown = [
             admin.get(path).text for path in ("/api/admin/keys", "/api/admin/audit", "/api/auth/export", "/api/admin/users")
         ]
-        log = rig.log.read_text()
+        log = site.log.read_text()
         with redis.Redis.from_url(redis_url) as client:
             assert client.exists(keys.code_used("u-asha", 0)) == 0
             in_redis = b"\n".join(dump(client, key) for key in client.scan_iter())
@@ -67,17 +67,17 @@ def dump(client: Any, key: bytes) -> bytes:
     return key + repr(read[client.type(key)](key)).encode()
 
 
-def test_what_was_stolen_opens_nothing(rig: Rig) -> None:
+def test_what_was_stolen_opens_nothing(site: Site) -> None:
     """Digests and ids, tried in the place of what they are made of."""
-    with rig.sign_in("mina") as mina:
+    with site.sign_in("mina") as mina:
         sid = next(it["id"] for it in mina.get("/api/auth/sessions").json() if it["is_this"])
-        stored = rig.store.session(sid)
+        stored = site.store.session(sid)
         assert stored
-    with rig.sign_in("asha") as admin:
+    with site.sign_in("asha") as admin:
         admin.post("/api/admin/users/u-mina/reset")
-    (token,) = [it for it in rig.store.one_time_tokens() if it.user == "u-mina"]
-    with rig.visitor() as thief:
+    (token,) = [it for it in site.store.one_time_tokens() if it.user == "u-mina"]
+    with site.visitor() as thief:
         thief.cookies.set(REFRESH_COOKIE, f"{sid}.{stored.refresh_digest}")
         assert thief.get("/api/auth/me").status_code == 401
         assert thief.get(f"/reset/{token.id}").status_code == 410
-    rig.store.take_one_time_token(token.id)
+    site.store.take_one_time_token(token.id)

@@ -8,7 +8,7 @@ import pytest
 from stormalert.model import RuleState
 from tests.store.records import an_instrument
 
-from .conftest import Rig
+from .conftest import Site
 
 ROWS, BAD_EVERY = 10_000, 100
 HEADER = "symbol,kind,direction,percent,window,repeat,cooldown\r\n"
@@ -16,13 +16,13 @@ CSV = {"Content-Type": "text/csv"}
 
 
 @pytest.fixture
-def mina(rig: Rig) -> Iterator[httpx.Client]:
-    rig.store.save_instruments(an_instrument(number, f"NSE:S{number}", f"{number}") for number in range(1, ROWS + 1))
-    with rig.sign_in("mina") as client:
+def mina(site: Site) -> Iterator[httpx.Client]:
+    site.store.save_instruments(an_instrument(number, f"NSE:S{number}", f"{number}") for number in range(1, ROWS + 1))
+    with site.sign_in("mina") as client:
         client.timeout = httpx.Timeout(300)
         yield client
-    for rule in rig.store.rules_of("u-mina", limit=ROWS * 2):
-        rig.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
+    for rule in site.store.rules_of("u-mina", limit=ROWS * 2):
+        site.store.save_rule(rule.model_copy(update={"state": RuleState.DELETED}))
 
 
 def row(number: int, percent: str = "1.5") -> str:
@@ -40,37 +40,37 @@ def test_of_ten_thousand_rows_each_bad_one_is_told_and_none_is_taken(mina: httpx
     assert mina.get("/api/rules").json() == {"items": [], "next": None}
 
 
-def test_what_is_exported_is_imported_as_it_was(mina: httpx.Client, rig: Rig) -> None:
+def test_what_is_exported_is_imported_as_it_was(mina: httpx.Client, site: Site) -> None:
     table = HEADER + "".join(row(n) for n in range(1, ROWS + 1))
     dry = mina.post("/api/rules/import?dry_run=true", content=table, headers=CSV).json()
-    assert dry == {"new": ROWS, "changed": 0, "is_dry_run": True} and rig.store.count_rules("u-mina") == 0
+    assert dry == {"new": ROWS, "changed": 0, "is_dry_run": True} and site.store.count_rules("u-mina") == 0
     assert mina.post("/api/rules/import", content=table, headers=CSV).json() == dry | {"is_dry_run": False}
     exported = mina.get("/api/rules/export")
     assert exported.headers["content-type"].startswith("text/csv") and exported.text.count("\r\n") == ROWS + 1
-    before = {rule.id: rule for rule in rig.store.rules_of("u-mina", limit=ROWS)}
+    before = {rule.id: rule for rule in site.store.rules_of("u-mina", limit=ROWS)}
     again = mina.post("/api/rules/import", content=exported.content, headers=CSV).json()
     assert again == {"new": 0, "changed": 0, "is_dry_run": False}
-    assert {rule.id: rule for rule in rig.store.rules_of("u-mina", limit=ROWS)} == before
+    assert {rule.id: rule for rule in site.store.rules_of("u-mina", limit=ROWS)} == before
     # What was deleted comes back by its row, what was changed is changed back.
     first, second, *_ = before.values()
-    rig.store.save_rule(first.model_copy(update={"state": RuleState.DELETED}))
-    rig.store.save_rule(second.model_copy(update={"percent_e2": 999}))
+    site.store.save_rule(first.model_copy(update={"state": RuleState.DELETED}))
+    site.store.save_rule(second.model_copy(update={"percent_e2": 999}))
     back = mina.post("/api/rules/import", content=exported.content, headers=CSV).json()
     assert back == {"new": 1, "changed": 1, "is_dry_run": False}
     assert sorted(mina.get("/api/rules/export").text.splitlines()) == sorted(exported.text.splitlines())
 
 
-def test_a_rule_of_somebody_else_is_not_taken_by_its_id(mina: httpx.Client, rig: Rig) -> None:
-    with rig.sign_in("asha") as asha:
+def test_a_rule_of_somebody_else_is_not_taken_by_its_id(mina: httpx.Client, site: Site) -> None:
+    with site.sign_in("asha") as asha:
         theirs = asha.post("/api/rules/line", json={"line": "NSE:S1 trailing 1%"}).json()
     table = f"id,symbol,kind,percent\r\n{theirs['id']},NSE:S1,trailing,9\r\n,NSE:S2,trailing,1\r\n"
     assert mina.post("/api/rules/import", content=table, headers=CSV).status_code == 409
-    rule = rig.store.rule(theirs["id"])
-    assert rule and (rule.user, rule.percent_e2) == ("u-asha", 100) and rig.store.count_rules("u-mina") == 0
+    rule = site.store.rule(theirs["id"])
+    assert rule and (rule.user, rule.percent_e2) == ("u-asha", 100) and site.store.count_rules("u-mina") == 0
 
 
-def test_no_cell_of_a_table_is_a_formula(mina: httpx.Client, rig: Rig) -> None:
-    rig.store.save_instruments([an_instrument(77_777, "NSE:+CMD", "x")])
+def test_no_cell_of_a_table_is_a_formula(mina: httpx.Client, site: Site) -> None:
+    site.store.save_instruments([an_instrument(77_777, "NSE:+CMD", "x")])
     table = "id,symbol,kind,percent\r\n'-evil,NSE:S1,trailing,1\r\n"
     assert mina.post("/api/rules/import", content=table, headers=CSV).json()["new"] == 1
     lines = mina.get("/api/rules/export").text.splitlines()

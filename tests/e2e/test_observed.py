@@ -14,7 +14,7 @@ from stormalert.model import ChannelKind
 from stormalert.units import now_ms
 from tests.e2e import accounts
 from tests.e2e.product import Product, product
-from tests.ingest.desk import missing_holidays
+from tests.ingest.fixtures import missing_holidays
 
 pytestmark = pytest.mark.e2e
 

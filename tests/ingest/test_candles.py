@@ -15,7 +15,7 @@ from stormalert.market.candles import SPAN_MAX_MS
 from stormalert.process import connect_in_thread
 from stormalert.redis import keys
 from stormalert.units import DAY_MS, MINUTE_MS
-from tests.ingest.desk import Desk, until
+from tests.ingest.fixtures import IngestRun, until
 
 # Three minutes on one day and one 65 days later, as the exchange labels them: by their end.
 RECORDING = """INFY,20220601,09:16,1500.00,1503.50,1499.05,1502.00,0,0
@@ -33,20 +33,20 @@ BARS = [
 
 
 @pytest.fixture
-def desk(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def run(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[IngestRun]:
     recording = tmp_path / "recording.csv"
     recording.write_text(RECORDING)
-    desk = Desk(tmp_path, redis_url, (f"--play={recording}", "--speed=0", "--play-delay=0", "--instruments=5"))
+    run = IngestRun(tmp_path, redis_url, (f"--play={recording}", "--speed=0", "--play-delay=0", "--instruments=5"))
     client = connect_in_thread(redis_url)
     monkeypatch.setattr(resources, "thread_redis", lambda: client)
-    yield desk
+    yield run
     client.close()
-    desk.close()
+    run.close()
 
 
-def infy(desk: Desk) -> int:
-    until(lambda: desk.store.instrument_by_symbol("NSE:INFY"), "the instruments in the store")
-    found = desk.store.instrument_by_symbol("NSE:INFY")
+def infy(run: IngestRun) -> int:
+    until(lambda: run.store.instrument_by_symbol("NSE:INFY"), "the instruments in the store")
+    found = run.store.instrument_by_symbol("NSE:INFY")
     assert found
     return found.token
 
@@ -57,16 +57,16 @@ def reason(token: int) -> str:
     return str(caught.value)
 
 
-def test_candles_come_through_ingest_and_what_is_in_the_way_is_said_in_words(desk: Desk) -> None:
+def test_candles_come_through_ingest_and_what_is_in_the_way_is_said_in_words(run: IngestRun) -> None:
     assert reason(408065).startswith("Ingest is not running")
-    desk.start_ingest()
-    desk.until_state("login_needed")
+    run.start_ingest()
+    run.until_state("login_needed")
     assert reason(408065) == "Kite gives candles only after a login, and nobody is logged in: an admin logs in under Admin"
-    desk.log_in()
-    token = infy(desk)
+    run.log_in()
+    token = infy(run)
     # The sandbox has candles of what it played, and it plays to whoever watches.
-    desk.store.save_watchlist("u", [token])
-    until(lambda: desk.exchange.get("/control").json()["playback"]["position"] == 16, "the end of the recording")
+    run.store.save_watchlist("u", [token])
+    until(lambda: run.exchange.get("/control").json()["playback"]["position"] == 16, "the end of the recording")
 
     # More than Kite gives at once, and each minute once.
     assert candles.candles(token, FIRST_MS, FIRST_MS + 70 * DAY_MS) == BARS
@@ -75,24 +75,24 @@ def test_candles_come_through_ingest_and_what_is_in_the_way_is_said_in_words(des
     for _ in range(8):
         assert candles.candles(token, FIRST_MS, FIRST_MS) == BARS[:1]
     assert reason(77) == "Kite gives no candles of this: invalid token"
-    desk.pull("faults", rest={"unavailable": 1})
+    run.pull("faults", rest={"unavailable": 1})
     assert reason(token) == "Kite cannot give candles now (Kite is unavailable. Please try again.); try again in a minute"
-    desk.exchange.request("DELETE", "/control/faults").raise_for_status()
+    run.exchange.request("DELETE", "/control/faults").raise_for_status()
 
     # Neither requests nor answers stay behind.
-    assert not desk.redis.exists(keys.CANDLES_ASKED)
-    assert list(desk.redis.scan_iter(keys.candles.glob())) == []
+    assert not run.redis.exists(keys.CANDLES_ASKED)
+    assert list(run.redis.scan_iter(keys.candles.glob())) == []
 
-    desk.pull("kill-tokens")
+    run.pull("kill-tokens")
     until(lambda: "only after a login" in reason(token), "the refusal of a dead token")
-    desk.kill_ingest()
-    desk.redis.delete(keys.BEATS)
+    run.kill_ingest()
+    run.redis.delete(keys.BEATS)
     assert reason(token).startswith("Ingest is not running")
 
 
-def test_a_request_that_nobody_takes_is_given_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_nobody_takes_is_given_up(run: IngestRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stormalert.market.candles.ANSWER_WITHIN_S", 1)
-    desk.redis.zadd(keys.BEATS, {keys.alive("ingest", "host", 1): time.time_ns() // 1_000_000})
+    run.redis.zadd(keys.BEATS, {keys.alive("ingest", "host", 1): time.time_ns() // 1_000_000})
     assert reason(408065) == "Kite's candles did not come within 1 s; try again, or choose fewer days."
 
 

@@ -11,7 +11,7 @@ import pytest
 from stormalert.config import settings
 from stormalert.model import Alert, Direction, Kind
 from tests.conftest import free_port
-from tests.workers.rig import SID, SMTP_PASSWORD, TOKEN, TWILIO_TOKEN, Post, Sandbox, wait_until, written
+from tests.workers.fixtures import SID, SMTP_PASSWORD, TOKEN, TWILIO_TOKEN, Post, Sandbox, wait_until, written
 from tests.workers.talk import Conversation
 from workers.channels import open_channels
 from workers.loop import Loop

@@ -13,7 +13,7 @@ from stormalert.model import Instrument, Role, User
 from stormalert.notify.linking import Linking
 from stormalert.redis import keys
 from stormalert.store import Store, open_store
-from tests.workers.rig import Sandbox, wait_until
+from tests.workers.fixtures import Sandbox, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 MASTER_SECRET = "m" * 32

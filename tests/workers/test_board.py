@@ -16,7 +16,7 @@ from stormalert.model import Role
 from stormalert.notify.queue_board import PATH
 from stormalert.store import Store, open_store
 from tests.sessions import begin, sessions
-from tests.workers.rig import a_worker
+from tests.workers.fixtures import a_worker
 from workers import queues
 from workers.board import make_app
 from workers.worker import DeliveryWorker

@@ -23,7 +23,7 @@ from stormalert.notify.send_requests import SendKind, SendResult, SendState
 from stormalert.redis import keys
 from stormalert.units import HOUR_MS, now_ms
 from tests.conftest import free_port
-from tests.workers.rig import ADDRESSES, TOKEN, TWILIO_TOKEN, wait_until
+from tests.workers.fixtures import ADDRESSES, TOKEN, TWILIO_TOKEN, wait_until
 from tests.workers.talk import CHAT, GROUP, INFY, MASTER_SECRET, STRANGER, Conversation
 from workers.bot import webhook
 from workers.bot.buttons import Press, Verb

@@ -8,7 +8,7 @@ import pytest
 from stormalert.errors import Permanent, Retryable
 from stormalert.model import Alert, ChannelKind
 from tests.conftest import free_port
-from tests.workers.rig import SMTP_PASSWORD, Bench, Post, Sandbox, demo_addresses, refused, written
+from tests.workers.fixtures import SMTP_PASSWORD, Bench, Post, Sandbox, demo_addresses, refused, written
 from workers.post import SEND_S
 from workers.render import Message
 

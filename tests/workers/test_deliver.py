@@ -16,7 +16,7 @@ from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from stormalert.units import HOUR_MS, MINUTE_MS
 from tests.clock import Clock
-from tests.workers.rig import ADDRESSES, Sandbox
+from tests.workers.fixtures import ADDRESSES, Sandbox
 from workers import digest
 from workers.channels import open_channels
 from workers.deliver import BROKEN_S, PATIENCE, STORE_AWAY_S, Deliverer

@@ -27,7 +27,7 @@ from stormalert.store import Store, open_store
 from stormalert.units import HOUR_MS, now_ms
 from tests.conftest import free_port
 from tests.sessions import begin
-from tests.workers.rig import ADDRESSES, TOKEN, TWILIO_TOKEN, Sandbox, wait_until
+from tests.workers.fixtures import ADDRESSES, TOKEN, TWILIO_TOKEN, Sandbox, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 ALERTS = keys.Shard("s0").alerts

@@ -21,7 +21,7 @@ from stormalert.config import settings
 from stormalert.errors import DeliveryError, Permanent, Retryable
 from stormalert.model import ChannelKind
 from tests.conftest import free_port
-from tests.workers.rig import Bench, Post, Sandbox, refused
+from tests.workers.fixtures import Bench, Post, Sandbox, refused
 from workers.channels import open_channels
 from workers.loop import Loop
 from workers.render import Message

@@ -21,7 +21,7 @@ from stormalert.redis import keys
 from stormalert.redis.scripts import CannotPersistError
 from stormalert.store import Store, open_store
 from tests.conftest import free_port
-from tests.workers.rig import ADDRESSES, Sandbox
+from tests.workers.fixtures import ADDRESSES, Sandbox
 from workers.bot.full import Full
 from workers.channels import open_channels
 from workers.pipeline.dedup import DedupMarkers

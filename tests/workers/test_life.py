@@ -11,7 +11,7 @@ from stormalert.model import Channel, ChannelKind, Delivery, DeliveryState
 from stormalert.notify import alarms
 from stormalert.redis import keys
 from tests.conftest import free_port
-from tests.workers.rig import ADDRESSES, CONTENT_SID, Sandbox, wait_until
+from tests.workers.fixtures import ADDRESSES, CONTENT_SID, Sandbox, wait_until
 from tests.workers.test_delivery import DeliveryProduct
 
 NUMBER = ADDRESSES[ChannelKind.WHATSAPP]

@@ -13,7 +13,7 @@ from stormalert.channels.ntfy import CHANNEL
 from stormalert.config import settings
 from stormalert.errors import Permanent, Retryable
 from stormalert.model import Alert, ChannelKind, Direction
-from tests.workers.rig import MASTER_SECRET, Bench, Post, Sandbox, refused, written
+from tests.workers.fixtures import MASTER_SECRET, Bench, Post, Sandbox, refused, written
 from workers.channels.ntfy import published
 from workers.limits import limits_of
 from workers.render import Message

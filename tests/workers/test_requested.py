@@ -14,7 +14,7 @@ from stormalert.notify.linking import Linking
 from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from tests.clock import Clock
-from tests.workers.rig import ADDRESSES, Sandbox
+from tests.workers.fixtures import ADDRESSES, Sandbox
 from workers.channels import open_channels
 from workers.limits import Limits, Priority
 from workers.notices import Incident

@@ -10,7 +10,7 @@ from stormalert.model import ChannelKind, Delivery, DeliveryState
 from stormalert.redis import keys
 from stormalert.store import Store, open_store
 from stormalert.units import now_ms
-from tests.workers.rig import a_worker
+from tests.workers.fixtures import a_worker
 from workers import queues
 from workers.sweep import QUIET_MS, WORKER_STAT, Sweeper
 

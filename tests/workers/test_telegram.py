@@ -7,7 +7,7 @@ import pytest
 
 from stormalert.errors import Moved, Permanent
 from stormalert.model import ChannelKind
-from tests.workers.rig import Bench, Post, Sandbox, refused
+from tests.workers.fixtures import Bench, Post, Sandbox, refused
 from workers.channels.telegram import html
 from workers.render import Message
 

@@ -13,7 +13,7 @@ from stormalert.notify import alarms
 from stormalert.redis import keys
 from stormalert.units import HOUR_MS, MINUTE_MS, now_ms
 from tests.ops.doctor.conftest import Speaker, certificate
-from tests.workers.rig import ADDRESSES, wait_until
+from tests.workers.fixtures import ADDRESSES, wait_until
 from tests.workers.talk import CHAT, Conversation
 
 MEMBERS_CHAT = 555_000

@@ -16,7 +16,7 @@ import pytest
 from stormalert.access.security import webhook_secret
 from stormalert.errors import Permanent, Retryable
 from stormalert.model import ChannelKind
-from tests.workers.rig import MASTER_SECRET, Bench, Post, Sandbox, refused
+from tests.workers.fixtures import MASTER_SECRET, Bench, Post, Sandbox, refused
 from workers.owners_servers import CheckedNetwork, PrivateAddress, is_public
 from workers.render import Message
 

@@ -12,7 +12,7 @@ from stormalert.config import settings
 from stormalert.errors import Permanent, Retryable, SettingsError
 from stormalert.model import ChannelKind
 from stormalert.redis import keys
-from tests.workers.rig import CONTENT_SID, Bench, Post, Sandbox, refused
+from tests.workers.fixtures import CONTENT_SID, Bench, Post, Sandbox, refused
 from workers.channels.whatsapp import open_sender
 from workers.render import Message
 

@@ -15,7 +15,7 @@ PAGE = """<form action="/find"><input name="q"></form>
 <input type="password" name="word"><button>Go</button></form>"""
 
 
-class Site(BaseHTTPRequestHandler):
+class FormSite(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.startswith("/inside"):
             self._answer(200 if "session=yes" in self.headers.get("Cookie", "") else 403, "inside")
@@ -50,7 +50,7 @@ class Site(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def site() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), FormSite) as server:
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
         yield f"http://127.0.0.1:{server.server_port}"

@@ -50,7 +50,7 @@ TWILIO_TOKEN = "sandbox-twilio-token"
 Process = subprocess.Popen[bytes]
 
 
-class Stand:
+class Setup:
     """Users with a channel of each kind; processes are started by name and killed by their handle.
 
     `environment` is what processes are started with from now on.
@@ -176,17 +176,17 @@ class Stand:
 
 
 @contextmanager
-def standing(
+def set_up(
     users: int, environment: Mapping[str, str], kinds: Sequence[ChannelKind] = CHANNELS, market: Sequence[str] = NO_MARKET
-) -> Iterator[Stand]:
+) -> Iterator[Setup]:
     """With the sandbox running, given the flags `market`, and everything gone at the end."""
     with throwaway_server() as url, tempfile.TemporaryDirectory(prefix="storm-") as directory:
-        stand = Stand(url, Path(directory), users, environment, kinds)
+        setup = Setup(url, Path(directory), users, environment, kinds)
         try:
-            stand.start_sandbox(market)
-            yield stand
+            setup.start_sandbox(market)
+            yield setup
         finally:
-            stand.stop()
+            setup.stop()
 
 
 def symbol(number: int) -> str:

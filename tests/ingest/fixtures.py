@@ -68,7 +68,7 @@ class Valkey:
 
 
 @dataclass
-class Desk:
+class IngestRun:
     """Everything of one test; `close` ends what it started."""
 
     directory: Path
