@@ -15,7 +15,7 @@ TICK_COLUMNS = ("time", "symbol", "price")
 RULE_COLUMNS = ("id", "symbol", "kind", "direction", "percent", "window", "repeat", "cooldown", "armed_at")
 ALERT_COLUMNS = ("time", "rule", "symbol", "direction", "price", "reference")
 
-# With this column beside them there may also be day rules, which have no price, and level rules, which have no percent.
+# With this column beside them there may be rules of the other kinds too; without it the list is closed.
 PRICE_COLUMN = "price"
 KINDS_WITHOUT_PRICE = (Kind.ROLLING, Kind.TRAILING)
 

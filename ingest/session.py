@@ -14,6 +14,7 @@ from typing import Any
 import requests
 from kiteconnect import KiteConnect
 from kiteconnect.exceptions import KiteException, NetworkException, TokenException
+from pydantic import ValidationError
 
 from ingest.feed import Feed
 from stormalert.access.security import sealer
@@ -115,6 +116,8 @@ class KiteSession:
             login = KITE_LOGIN.read(self._unsealed(access_text))
         except StormError as error:
             request, login, missing = None, None, f"{error}: log in again"
+        except ValidationError:
+            request, login, missing = None, None, "the login was stored by another version: log in again"
         if request and request.time_ms > max(_login_ms(login), _login_ms(self._login)):
             await self._exchange(request.request_token, request.time_ms)
         if _login_ms(self._login) > _login_ms(login):

@@ -128,7 +128,7 @@ end
 -- Beyond the burst it stops, and a later call goes on with the same tick: rules that it fired are not armed by it again.
 -- `before_ms`: the time of the tick before, 0 for none; nil when it goes on.
 local function look(self, before_ms)
-  if before_ms then self.opens_day = before_ms == 0 or self.time_ms >= instrument.day_ends_ms(before_ms) end
+  if before_ms then self.opens_day = before_ms > 0 and self.time_ms >= instrument.day_ends_ms(before_ms) end
   if self.phase ~= FIRING then
     self.phase = rules.arm_due(self, burst) and ARMING or FIRING
     if self.phase == ARMING then return 0 end

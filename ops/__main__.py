@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         "seed", help="make the demo's user, rules and Kite login, where docker compose has started its processes"
     )
     commands.add_parser("settings", help="print .env.example")
-    commands.add_parser("docs", help="write .env.example and the key table of docs/ARCHITECTURE.md")
+    commands.add_parser("docs", help="write .env.example and the tables of docs/ARCHITECTURE.md")
     return parser
 
 

@@ -51,6 +51,8 @@ CONNECTIONS_MAX = 4_096
 # as away.
 UNREACHABLE = (RedisConnectionError, RedisTimeoutError, RedisClusterException, *PASSING)
 REDIS_ERRORS = (RedisError, RedisClusterException)
+# Before a server that is away is asked again.
+AWAY_S = 0.5
 
 Main = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
@@ -230,7 +232,7 @@ def is_beating(client: redis.Redis, name: str) -> bool:
 def silence_of(client: redis.Redis, name: str) -> str:
     """Why nothing is heard of such a process; empty when it beats. Raises RedisError."""
     beats = cast(list[str], client.zrangebyscore(keys.BEATS, now_ms() - ALIVE_MS, "+inf"))
-    if any(key.split(":")[2] == name for key in beats):
+    if any(keys.process_of(key)[0] == name for key in beats):
         return ""
     # A Redis that is full takes no beat, of us neither.
     return f"{name} is not running" if beats else "no heartbeat arrives: is Redis full?"
@@ -258,9 +260,8 @@ class Heartbeat:
             except UNREACHABLE as error:
                 log.debug("heartbeat not written", extra={"reason": str(error)})
             asleep_s = time.monotonic()
-            try:
-                await asyncio.wait_for(stopping.wait(), BEAT_S)
-            except TimeoutError:
+            await sleep_unless(stopping, BEAT_S)
+            if not stopping.is_set():
                 self._late_ms = max(0, round((time.monotonic() - asleep_s - BEAT_S) * 1_000))
         await self._forget()
 

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from stormalert.errors import Retryable, StormError
 from stormalert.model import DeliveryState
+from stormalert.outage import Outage
 from stormalert.units import now_ms
 from workers.pipeline import answers
 from workers.pipeline.collect import Collected, Collector, Steps
-from workers.pipeline.outcome import Done, Ended, Later, Report
+from workers.pipeline.outcome import BROKEN_S, Done, Ended, Later, Report
 from workers.pipeline.pace import Patience
 from workers.pipeline.send import Sending
 
@@ -22,8 +23,6 @@ log = logging.getLogger("stormalert")
 PATIENCE = Patience(turn_s=2.0, total_s=6.0)
 # The queue asks again whether the store is back.
 STORE_AWAY_S = 2.0
-# Of what nobody could even look at.
-BROKEN_S = 300.0
 
 Collect = Callable[[Sequence[str]], Awaitable[Steps]]
 
@@ -35,7 +34,7 @@ class Deliverer:
         self._collector = collector
         self._sending = sending
         self._now_ms = clock_ms
-        self._is_store_away = False
+        self._outage = Outage("store")
 
     async def deliver(self, delivery_ids: Sequence[str], report: Report) -> None:
         """Take each delivery as far as it goes now, and report each when it is there."""
@@ -49,9 +48,7 @@ class Deliverer:
         try:
             steps = await collect(jobs)
         except StormError as error:
-            if not self._is_store_away:
-                log.warning("deliveries wait", extra={"reason": str(error)})
-            self._is_store_away = True
+            self._outage.begin(str(error))
             for job in jobs:
                 report(Ended(job, Later(STORE_AWAY_S, str(error))))
             return
@@ -62,7 +59,7 @@ class Deliverer:
             log.exception("delivery broke", extra={"job": jobs[0]})
             report(Ended(jobs[0], Later(BROKEN_S, f"unexpected error: {type(error).__name__}")))
             return
-        self._is_store_away = False
+        self._outage.end()
         for step in steps:
             if isinstance(step, Ended):
                 report(step)

@@ -17,6 +17,9 @@ STEADY_MS = 30 * SECOND_MS
 # What nobody looked at for so long may have been well meanwhile: it is timed anew, unless it was told already.
 UNSEEN_MS = 20 * SECOND_MS
 
+# Behind the id of an incident that is told once more, because it got worse.
+WORSE = "-worse"
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -91,13 +94,16 @@ def look(known: Mapping[str, Incident], readings: Iterable[Reading], now_ms: int
     """The incidents after this look, and what is to be told of them."""
     after = dict(known)
     notices = []
+    seen = set()
     for reading in readings:
+        seen.add(reading.name)
         incident, notice = _next(after.pop(reading.name, None), reading, now_ms)
         if incident is not None:
             after[reading.name] = incident
         if notice is not None:
             notices.append(notice)
-    return after, notices
+    # Of what nobody was told and nothing is read any more there is nothing to tell.
+    return {name: it for name, it in after.items() if it.is_told or name in seen}, notices
 
 
 def _next(incident: Incident | None, reading: Reading, now_ms: int) -> tuple[Incident | None, Notice | None]:
@@ -117,7 +123,7 @@ def _next(incident: Incident | None, reading: Reading, now_ms: int) -> tuple[Inc
         if now_ms - incident.since_ms < reading.after_ms:
             return incident, None
     details = f"Since {words.moment(incident.since_ms, now_ms)} IST. {reading.details}"
-    told_again = "-worse" if incident.is_told else ""
+    told_again = WORSE if incident.is_told else ""
     notice = Notice(f"{incident.id}{told_again}", f"⚠ {reading.headline}", details, reading.level, incident.name)
     return replace(incident, is_told=True), notice
 

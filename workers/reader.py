@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 from stormalert.errors import InputError
 from stormalert.model import Alert
 from stormalert.outage import Outage
-from stormalert.process import UNREACHABLE
+from stormalert.process import AWAY_S, UNREACHABLE
 from stormalert.redis.keys import DISPATCH_GROUP, Shard
 from stormalert.redis.streams import read_alert, written_ms
 from workers.fanout import Fanout
@@ -27,7 +27,6 @@ BLOCK_MS = 1_000
 # A dispatcher that left an entry alone for so long is dead, or as slow as if it were.
 CLAIM_IDLE_MS = 10_000
 CLAIM_EVERY_S = 3.0
-AWAY_S = 0.5
 # Names of dispatchers that are gone are dropped from the group after this.
 FORGET_IDLE_MS = 600_000
 

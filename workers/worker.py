@@ -27,8 +27,8 @@ from rq.worker.base import WorkerStatus
 from stormalert.errors import StormError
 from stormalert.model import DeliveryState
 from stormalert.outage import Outage
-from stormalert.process import UNREACHABLE
-from workers.pipeline.outcome import Done, Ended, Later, Outcome, Report
+from stormalert.process import AWAY_S, UNREACHABLE
+from workers.pipeline.outcome import BROKEN_S, Done, Ended, Later, Outcome, Report
 from workers.queues import JOB_TIMEOUT_S, RESULT_S
 
 log = logging.getLogger("stormalert")
@@ -38,11 +38,8 @@ HANDS = 100
 # As long as stopping may take to be noticed.
 BLOCK_S = 1
 BEAT_S = 5.0
-AWAY_S = 0.5
 # What ends within this is told to the store and to RQ at once; the people have it already.
 LINGER_S = 0.03
-# What nobody could deal with comes again after this.
-BROKEN_S = 300.0
 
 Deliver = Callable[[Sequence[str], Report], Future[None]]
 Record = Callable[[Sequence[Ended]], None]

@@ -106,7 +106,7 @@ def verdict(found: Sequence[DeliveryHistory]) -> str:
     if waiting:
         told.append("1 other is still on its way." if len(waiting) == 1 else f"{len(waiting)} others are still on their way.")
     if missed := len(found) - len(out) - len(waiting):
-        told.append(f"{missed} other{'s' if missed > 1 else ''} did not send it.")
+        told.append(f"{words.count_of(missed, 'other')} did not send it.")
     return " ".join(told)
 
 

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric as Family
 
 from dashboard.metrics.names import BY_NAME, METRICS, Metric, MetricKind
+from stormalert.health.capacity import capacity_of
 from stormalert.health.checks.processes import NEEDED
 from stormalert.health.facts import Facts, ServerReading, Stats
 from stormalert.histogram import BOUNDS_MS, Counted
@@ -185,7 +186,7 @@ def _fill_server(sheet: _Sheet, server: ServerReading) -> None:
         sheet.add("redis_info", 1, *who, info.get("valkey_version") or info.get("redis_version", "unknown"))
         if "server_time_usec" in info:
             sheet.add("redis_start_time_seconds", info["server_time_usec"] // 1_000_000 - info["uptime_in_seconds"], *who)
-        sheet.add("redis_memory_used_bytes", info.get("used_memory"), *who)
+        sheet.add("redis_memory_used_bytes", capacity_of(info).used_bytes, *who)
         sheet.add("redis_memory_limit_bytes", info.get("maxmemory"), *who)
         sheet.add("redis_clients", info.get("connected_clients"), *who)
         sheet.add("redis_aof_enabled", info.get("aof_enabled"), *who)

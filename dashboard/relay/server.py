@@ -43,6 +43,7 @@ from stormalert.health.reading import read_facts
 from stormalert.health.report import report
 from stormalert.market.calendar import Segment, TradingSessions, read_calendar
 from stormalert.model import Alert
+from stormalert.outage import Outage
 from stormalert.process import REDIS_ERRORS, UNREACHABLE, Heartbeat, Tasks
 from stormalert.redis import keys
 from stormalert.redis.keys import Shard, all_shards, shard_of
@@ -89,7 +90,7 @@ class Relay:
         self._config = config
         self._heart = heart
         self._status: Status = AWAY
-        self._is_away = False
+        self._outage = Outage("redis")
         self._asking = asyncio.Semaphore(ASK_AT_ONCE)
         self._alerts: defaultdict[str, deque[Alert]] = defaultdict(lambda: deque(maxlen=ALERTS_SHOWN))
         self._quotes: dict[int, list[Any]] = {}
@@ -266,12 +267,9 @@ class Relay:
             self._status = self._told(await read_facts(self._redis, self._config))
         except UNREACHABLE as error:
             self._status = AWAY
-            if not self._is_away:
-                log.warning("redis lost", extra={"reason": str(error)})
+            self._outage.begin(type(error).__name__)
         else:
-            if self._is_away:
-                log.info("redis back")
-        self._is_away = self._status is AWAY
+            self._outage.end()
         counts = {
             "listeners": len(self.subscribers),
             "dropped": self.subscribers.dropped,

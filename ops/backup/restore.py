@@ -80,7 +80,7 @@ def _check_fit(header: dict[str, Any], config: Settings, is_forced: bool) -> Non
 def _check_place(store: Store, client: Redis, is_forced: bool) -> None:
     beating = [str(name) for name in client.zrangebyscore(keys.BEATS, now_ms() - ALIVE_MS, "+inf")]
     if beating:
-        names = sorted({name.split(":")[2] for name in beating})
+        names = sorted({keys.process_of(name)[0] for name in beating})
         raise InputError(f"StormAlert runs here ({', '.join(names)}): stop everything but Redis and the store first")
     records = {name: count for name, count in store.counts().items() if name not in OWN}
     count = sum(1 for _ in _names(client))

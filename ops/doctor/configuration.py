@@ -46,7 +46,7 @@ def check_secrets(case: Case) -> Iterator[Finding]:
     jwt, master = config.jwt_secret.get_secret_value(), config.master_secret.get_secret_value()
     for name, secret, without in (
         ("JWT_SECRET", jwt, "the dashboard does not start"),
-        ("STORM_MASTER_SECRET", master, "Kite's login, second factors and webhooks cannot be kept"),
+        ("STORM_MASTER_SECRET", master, "Kite's login, second factors, ntfy's tokens and webhooks cannot be kept"),
     ):
         if not secret:
             yield bad("secrets", f"no {name}: {without}", f"{name}=$(openssl rand -hex 32), in .env or as {name}_FILE")

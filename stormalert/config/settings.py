@@ -122,7 +122,7 @@ class Settings(BaseModel):
     workers: int = Field(2, alias="STORM_WORKERS", ge=1, le=64, description="number of RQ worker processes that `make run` and docker compose start")
 
     redis_port: Port = Field(6390, alias="STORM_REDIS_PORT", description="port of the embedded Valkey of `make run`")
-    sandbox_http_port: Port = Field(8800, alias="STORM_SANDBOX_HTTP_PORT", description="port of the sandbox: Kite REST, Telegram, Twilio, outbox")
+    sandbox_http_port: Port = Field(8800, alias="STORM_SANDBOX_HTTP_PORT", description="port of the sandbox: Kite REST, Telegram, Twilio, ntfy, outbox")
     sandbox_ws_port: Port = Field(8801, alias="STORM_SANDBOX_WS_PORT", description="port of the sandbox: Kite tick socket")
     sandbox_smtp_port: Port = Field(8825, alias="STORM_SANDBOX_SMTP_PORT", description="port of the sandbox: SMTP")
 

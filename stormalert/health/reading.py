@@ -105,8 +105,8 @@ async def _processes(redis: Redis) -> list[Stats]:
             pipe.hgetall(key)
         found = await pipe.execute()
     return [
-        {"name": key.split(":")[2], "process": key.split(":", 3)[3], **stats_of(stats)}
-        for key, stats in sorted(zip(beating, found, strict=True))
+        {"name": name, "process": place, **stats_of(stats)}
+        for (name, place), stats in sorted(zip(map(keys.process_of, beating), found, strict=True), key=lambda it: it[0])
         if stats
     ]
 

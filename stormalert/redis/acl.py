@@ -36,7 +36,7 @@ ENGINE = (
     "+zrevrange +zrevrangebyscore +zremrangebyrank"
 )
 ENGINE_READ = "+get +mget +getrange +exists +hget +hgetall +zcard +zscore +zrange +zrangebyscore +zrevrange +zrevrangebyscore"
-LIMITS = "+time +zadd +zrem +zscore +zcard +zrange +zremrangebyscore +pexpire +pttl"
+LIMITS = "+time +zadd +zrem +zscore +zcard +zcount +zrange +zremrangebyscore +pexpire +pttl"
 # RQ writes its own scripts and keeps its jobs in hashes, its queues in lists, its registries in sorted sets.
 QUEUE = (
     "+info +evalsha +script|load +script|exists +exists +del +expire +persist +rename +type +hset +hget +hmget +hgetall +hdel "

@@ -448,7 +448,7 @@ sent = KeysBy[str](
     "sent:<delivery>",
     "string",
     holds="the provider's id of what went out; `sending` while a worker is at it",
-    writer="workers; dashboard deletes it when it must go out again: the provider reports so, or its user asks",
+    writer="workers, bot; dashboard deletes it when it must go out again: the provider reports so, or its user asks",
     bound="expires after 7 days; `sending` after 11 s",
     backup=Backup.KEPT,
 )
@@ -625,3 +625,9 @@ QUOTES_TOPIC = Key(
 FAMILIES = tuple(_declared)
 # What the engine keeps besides the hash of an instrument.
 ENGINE = tuple(family for family in FAMILIES if family.is_engines)
+
+
+def process_of(alive_key: str) -> tuple[str, str]:
+    """The name of the process that beats there, and its host and number."""
+    name, _, place = alive_key.removeprefix(alive.name.partition("<")[0]).partition(":")
+    return name, place

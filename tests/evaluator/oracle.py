@@ -105,8 +105,8 @@ def _move(watch: OracleRule, past: list[tuple[int, int]], close_e4: int) -> tupl
 
 
 def _opens_day(past: list[tuple[int, int]]) -> bool:
-    """Whether the newest is the first of its Indian day."""
-    return len(past) == 1 or _date(past[-1][0]) != _date(past[-2][0])
+    """Whether the newest is the first of its Indian day; of the first there ever was nobody knows."""
+    return len(past) > 1 and _date(past[-1][0]) != _date(past[-2][0])
 
 
 def _date(time_ms: int) -> date:

@@ -83,6 +83,7 @@ def trouble(subject: str, told: str) -> dict[str, Any]:
 OPENS_LATE_MS = NOW_MS + limits.LOGIN_AHEAD_MS + SECOND_MS
 GAPS = [FeedGap(NOW_MS - (60 - at) * SECOND_MS, NOW_MS - (50 - at) * SECOND_MS, "mute", 4) for at in (0, 20, 40)]
 TELEGRAM_REFUSES = [Alarm(ChannelKind.TELEGRAM, "token refused: check TELEGRAM_BOT_TOKEN", NOW_MS - MINUTE_MS)]
+NTFY_REFUSES = [Alarm(ChannelKind("ntfy"), "token sealed with another secret", NOW_MS - MINUTE_MS)]
 QUEUED = {"queued": limits.MESSAGES_MANY_WAIT + 1}
 QUEUE_OLD = {"queued": 2, "queued_since_ms": NOW_MS - limits.MESSAGES_LATE_BAD_MS}
 REFUSED = {ChannelKind.EMAIL: Tries(taken=2, refused=limits.REFUSED_BAD)}
@@ -106,16 +107,16 @@ TABLE = (
     Row("missing-worker", BAD, "worker is not running: messages are not sent", {"processes": processes(without="worker")},
         strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertProcessMissing")),
     Row("missing-relay", WAIT, "relay is not running: the Live page does not move", {"processes": processes(without="relay")},
-        strip="it is the relay that tells the strip", notice=SEEN, prometheus=Expr("StormAlertHelperMissing")),
+        strip="it is the relay that tells the strip", notice=SEEN, prometheus=Expr("StormAlertHelperMissing", ('process!~"ingest|evaluator|dispatch|worker"',))),
     Row("missing-dashboard", WAIT, "dashboard is not running: there is no page", {"processes": processes(without="dashboard")},
-        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertHelperMissing")),
+        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertHelperMissing", ('process!~"ingest|evaluator|dispatch|worker"',))),
     Row("missing-board", WAIT, "board is not running: the queue's board is not there",
         {"processes": processes(without="board")},
-        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertHelperMissing")),
+        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertHelperMissing", ('process!~"ingest|evaluator|dispatch|worker"',))),
     Row("missing-bot", WAIT,
         "bot is not running: codes, test messages, Telegram's commands and notices to admins are not sent",
         {"processes": processes(without="bot")},
-        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertHelperMissing")),
+        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertHelperMissing", ('process!~"ingest|evaluator|dispatch|worker"',))),
     Row("versions", WAIT, "Of another version than 0.1.0 run: worker 0.0.9",
         {"processes": processes(worker={"version": "0.0.9"})},
         strip=INSIDE, notice=SETUP, prometheus=Expr("StormAlertVersionsDiffer")),
@@ -185,6 +186,8 @@ TABLE = (
     Row("failed", WAIT, "2 jobs failed", {"processes": processes(dispatch={"failed": 2})},
         strip=INSIDE, notice="whose message it was is told by its history", prometheus=Expr("StormAlertJobsFailed")),
     Row("alarm-telegram", BAD, "Telegram takes no messages from us", {"alarms": TELEGRAM_REFUSES},
+        strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertChannelAlarm")),
+    Row("alarm-ntfy", BAD, "ntfy takes no messages from us", {"alarms": NTFY_REFUSES},
         strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertChannelAlarm")),
     Row("refusing-email", BAD, "E-mail messages fail: 5 of the last 7 tries", {"tries": REFUSED},
         strip=SEEN, notice=SEEN,

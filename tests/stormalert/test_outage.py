@@ -21,10 +21,13 @@ def test_tells_the_beginning_and_the_end_once_each(caplog: pytest.LogCaptureFixt
     ]
 
 
-def test_tells_another_reason_and_the_same_trouble_when_it_comes_again(caplog: pytest.LogCaptureFixture) -> None:
-    outage = Outage("redis")
-    outage.begin("full")
-    outage.begin("away")
+@pytest.mark.parametrize(("each_reason", "told"), [(False, ["full", "away"]), (True, ["full", "away", "away"])])
+def test_tells_each_reason_once_where_that_is_wanted_and_all_anew_when_it_comes_again(
+    caplog: pytest.LogCaptureFixture, each_reason: bool, told: list[str]
+) -> None:
+    outage = Outage("redis", each_reason=each_reason)
+    for reason in ("full", "away", "full", "away"):
+        outage.begin(reason)
     outage.end()
     outage.begin("away")
-    assert [it.__dict__["reason"] for it in caplog.records] == ["full", "away", "away"]
+    assert [it.__dict__["reason"] for it in caplog.records] == told

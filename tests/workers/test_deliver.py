@@ -19,7 +19,7 @@ from tests.clock import Clock
 from tests.workers.fixtures import ADDRESSES, Sandbox
 from workers import digest
 from workers.channels import open_channels
-from workers.deliver import BROKEN_S, PATIENCE, STORE_AWAY_S, Deliverer
+from workers.deliver import PATIENCE, STORE_AWAY_S, Deliverer
 from workers.digest import Why
 from workers.limits import Limits
 from workers.loop import Loop
@@ -27,7 +27,7 @@ from workers.pipeline.answers import LONGEST_PAUSE_S, pause_s
 from workers.pipeline.collect import Collector, Steps
 from workers.pipeline.counters import Counters
 from workers.pipeline.dedup import DedupMarkers
-from workers.pipeline.outcome import Done, Ended, Later, Outcome, Parked
+from workers.pipeline.outcome import BROKEN_S, Done, Ended, Later, Outcome, Parked
 from workers.pipeline.record import Recorder
 from workers.pipeline.send import CLAIMED_PAUSE_S, open_sending
 

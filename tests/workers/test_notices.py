@@ -126,3 +126,10 @@ def test_what_gets_worse_is_told_once_more(looks: Looks) -> None:
     # To and fro is no news.
     assert looks.at(6, True, level=Level.WAIT) == looks.at(9, True, level=Level.BAD) == []
     assert looks.at(12, False) == [] and looks.at(42, False) == ["✓ The feed is back after 1 min 42 s"]
+
+
+def test_an_untold_trouble_of_which_nothing_is_read_any_more_is_forgotten_and_a_told_one_is_kept(looks: Looks) -> None:
+    looks.at(0, True)
+    assert look(looks.known, [], TEN_MS + 3 * SECOND_MS) == ({}, [])
+    looks.through(range(3, 70, 3), True)
+    assert look(looks.known, [], TEN_MS + 99 * SECOND_MS) == (looks.known, [])

@@ -17,7 +17,7 @@ from tests.clock import Clock
 from tests.workers.fixtures import ADDRESSES, Sandbox
 from workers.channels import open_channels
 from workers.limits import Limits, Priority
-from workers.notices import Incident
+from workers.notices import WORSE, Incident
 from workers.pipeline.counters import Counters
 from workers.pipeline.outcome import Done
 from workers.pipeline.outgoing import Outgoing
@@ -124,6 +124,8 @@ def test_a_notice_that_waited_is_told_only_while_it_is_so(
     outgoing = collector.collect(notice)
     assert isinstance(outgoing, Outgoing)
     assert (outgoing.message.headline, outgoing.message.is_silent) == ("⚠ The feed is down", True)
+    worse = Requested.read(ENTRY, NOTICE | {"incident": "feed", "notice": f"{NOTICE['notice']}{WORSE}"})
+    assert isinstance(collector.collect(worse), Outgoing)
 
 
 async def test_a_notice_that_is_asked_for_twice_goes_out_once(

@@ -61,7 +61,7 @@ class TelegramOutage:
     """Tells the beginning and the end of a trouble with Telegram; knows how long to wait."""
 
     def __init__(self) -> None:
-        self._outage = Outage("telegram")
+        self._outage = Outage("telegram", each_reason=True)
         self._failures = 0
 
     def begin(self, error: TelegramError) -> float:

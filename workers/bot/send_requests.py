@@ -16,7 +16,7 @@ from stormalert.errors import InputError, StormError
 from stormalert.model import DeliveryState
 from stormalert.notify import send_requests
 from stormalert.notify.send_requests import SendResult, SendState
-from stormalert.process import REDIS_ERRORS
+from stormalert.process import AWAY_S, REDIS_ERRORS, UNREACHABLE
 from stormalert.redis import keys
 from workers.pipeline.dedup import DedupMarkers
 from workers.pipeline.insist import insist
@@ -31,7 +31,6 @@ log = logging.getLogger("stormalert")
 
 # Below redis-py's socket time-out, and as long as stopping may take.
 BLOCK_MS = 1_000
-AWAY_S = 0.5
 # How many a process has in hand: a provider that does not answer holds up no other's.
 HANDS = 50
 # Somebody waits before the screen: not long, then they are told.
@@ -73,8 +72,11 @@ class SendRequests:
             try:
                 entries = await self._left_behind() or await self._unread()
             except REDIS_ERRORS as error:
-                # Somebody emptied the server.
-                self._has_group &= "NOGROUP" not in str(error)
+                if "NOGROUP" in str(error):
+                    # Somebody emptied the server.
+                    self._has_group = False
+                elif not isinstance(error, UNREACHABLE):
+                    log.error("send requests cannot be read", extra={"reason": str(error)})
                 log.debug("redis is away", extra={"reason": type(error).__name__})
                 await asyncio.sleep(AWAY_S)
                 continue
@@ -96,7 +98,7 @@ class SendRequests:
                 return
             await self._record(fields, outcome)
             await self._client.xack(keys.SEND_REQUESTS, keys.SEND_REQUESTS_GROUP, entry_id)
-        except REDIS_ERRORS as error:
+        except UNREACHABLE as error:
             log.debug("redis is away", extra={"reason": type(error).__name__})
         except Exception:  # boundary: it comes again until nobody waits for it, and the others in hand go on
             log.exception("send request broke", extra={"request": entry_id})

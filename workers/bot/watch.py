@@ -24,6 +24,7 @@ from stormalert.health.reading import read_facts
 from stormalert.health.report import report
 from stormalert.model import ChannelKind, Role
 from stormalert.notify import alarms, send_requests
+from stormalert.outage import Outage
 from stormalert.process import REDIS_ERRORS, sleep_unless
 from stormalert.redis import keys
 from stormalert.store import Store
@@ -59,7 +60,7 @@ class HealthWatch:
         self._certificate: asyncio.Task[int] | None = None
         self._certificate_due_ms = 0
         self._lock = Lock(client, owner, keys.NOTICES_LOCK)
-        self._is_blind = False
+        self._outage = Outage("what must be looked at")
         self._counted: deque[tuple[int, Counts]] = deque()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
@@ -68,9 +69,9 @@ class HealthWatch:
                 await self._full.look()
                 if await self._lock.take():
                     await self.look()
-                self._log_edge(None)
+                self._outage.end()
             except (StormError, ValueError, *REDIS_ERRORS) as error:
-                self._log_edge(error)
+                self._outage.begin(type(error).__name__)
             await sleep_unless(stopping, LOOK_S)
         await self._lock.give_back()
 
@@ -104,13 +105,6 @@ class HealthWatch:
             await self._client.hset(keys.NOTICES, mapping=changed)
         if gone := known.keys() - after.keys():
             await self._client.hdel(keys.NOTICES, *gone)
-
-    def _log_edge(self, error: Exception | None) -> None:
-        if error and not self._is_blind:
-            log.warning("cannot look what is wrong", extra={"reason": type(error).__name__})
-        if not error and self._is_blind:
-            log.info("looking again what is wrong")
-        self._is_blind = error is not None
 
     async def _facts(self) -> Facts:
         facts = await read_facts(self._client, self._config)

@@ -5,11 +5,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from stormalert.process import UNREACHABLE
+from stormalert.process import AWAY_S, UNREACHABLE
 
 log = logging.getLogger("stormalert")
 
-AWAY_S = 0.5
 
 Reply = TypeVar("Reply")
 

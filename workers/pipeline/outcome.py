@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from stormalert.model import Delivery, DeliveryState
 
+# What nobody could deal with comes again after this.
+BROKEN_S = 300.0
+
 
 @dataclass(frozen=True, slots=True)
 class Done:

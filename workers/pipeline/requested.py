@@ -15,7 +15,7 @@ from stormalert.redis.streams import written_ms
 from stormalert.store import Store
 from stormalert.units import SECOND_MS
 from workers.limits import Priority
-from workers.notices import Incident
+from workers.notices import WORSE, Incident
 from workers.pipeline.outcome import Done
 from workers.pipeline.outgoing import Outgoing
 from workers.render import Message
@@ -103,7 +103,7 @@ class RequestCollector:
         if not name or self._now_ms() - requested.asked_ms <= LATE_MS:
             return requested
         known = Incident.read(name, str(self._client.hget(keys.NOTICES, name)))
-        is_open = known is not None and known.id == requested.fields.get("notice")
+        is_open = known is not None and requested.fields.get("notice", "").removesuffix(WORSE) == known.id
         return requested if is_open else Done(DeliveryState.SUPPRESSED, "it was over before it could be told")
 
     def _has_channel(self, requested: Requested) -> Requested | Done:

@@ -41,7 +41,7 @@ def check_alarms(facts: Facts) -> Iterator[Finding]:
     if facts.alarms is None:
         return
     by_kind = {alarm.kind: alarm for alarm in facts.alarms}
-    for kind, name in _CHANNELS.items():
+    for kind, name in words.CHANNELS.items():
         if alarm := by_kind.get(kind):
             todo = f"{sentence(alarm.reason)} Mend it, then say so under Admin, Queue."
             yield Finding(Level.BAD, PART, f"{name} takes no messages from us", todo, alarm.time_ms, f"alarm-{kind}")
@@ -65,4 +65,4 @@ def check_refusals(facts: Facts) -> Iterator[Finding]:
 
 
 def _messages(count: int) -> str:
-    return "1 message waits" if count == 1 else f"{words.grouped(count)} messages wait"
+    return f"{words.count_of(count, 'message')} {'waits' if count == 1 else 'wait'}"

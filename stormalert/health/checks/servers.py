@@ -15,6 +15,7 @@ from stormalert.health.limits import (
     MEMORY_WAIT_PERCENT,
     REDIS_LEAST,
 )
+from stormalert.redis.keys import Shard
 from stormalert.units import DAY_MS, format_ist
 
 PART = "servers"
@@ -103,7 +104,7 @@ def check_evicted(subject: str, info: Info, is_queue: bool) -> Finding | None:
     if not (evicted := int(info.get("evicted_keys", 0))):
         return None
     what = f"{subject} has thrown {words.count_of(evicted, 'key')} away for want of memory since it was started"
-    todo = "Set maxmemory-policy noeviction; then DEL storm:{s0}:rulebook, of each shard, brings the rules back."
+    todo = f"Set maxmemory-policy noeviction; then DEL {Shard.rule_sync.name}, of each shard, brings the rules back."
     return _found(Level.BAD, what, todo, "evicted", is_queue)
 
 

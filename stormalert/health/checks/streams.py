@@ -6,6 +6,7 @@ from stormalert import words
 from stormalert.health.facts import Facts
 from stormalert.health.finding import Finding, Level
 from stormalert.health.limits import ALERTS_LATE_BAD_MS, DELAY_BAD_MS, DELAY_WAIT_MS, TICKS_LATE_BAD_MS
+from stormalert.redis.keys import Shard
 from stormalert.units import SECOND_MS
 
 PART = "streams"
@@ -22,7 +23,7 @@ def check_alerts(facts: Facts) -> Iterator[Finding]:
 def check_malformed(facts: Facts) -> Iterator[Finding]:
     if facts.malformed:
         what = f"Entries of the ticks' streams that are no ticks: {words.grouped(facts.malformed)}"
-        todo = "Something else than ingest writes there: HGET storm:{s0}:counters malformed_last shows the newest."
+        todo = f"Something else than ingest writes there: HGET {Shard.counters.name} malformed_last shows the newest."
         yield Finding(Level.WAIT, PART, what, todo, name="malformed")
 
 
@@ -48,7 +49,7 @@ def _unread(facts: Facts, stream: str, reader: str, most_ms: int) -> Iterator[Fi
     late = [it for it in streams if it.oldest_ms and facts.now_ms - it.oldest_ms >= most_ms]
     late.sort(key=lambda it: it.oldest_ms)
     if not late:
-        shards = f"{len(streams)} shard{'s' if len(streams) != 1 else ''}"
+        shards = words.count_of(len(streams), "shard")
         yield Finding(Level.GOOD, PART, f"no {stream} wait, {shards}", name=reader)
         return
     oldest, behind = late[0], words.rough_duration(facts.now_ms - late[0].oldest_ms)
