@@ -93,6 +93,8 @@ OWNERS = "|".join(sorted(kind for kind in ChannelKind if channels.of(kind).is_ow
 ANSWERS = f'(increase(stormalert_provider_answers_total{{outcome="%s",channel!~"{OWNERS}"}}{IN_TIME}))'
 MEMORY = "stormalert_redis_memory_used_bytes >= {} * stormalert_redis_memory_limit_bytes"
 
+HELPER_MISSING = Expr("StormAlertHelperMissing", ('process!~"ingest|evaluator|dispatch|worker"',))
+
 # fmt: off
 TABLE = (
     # Processes
@@ -107,16 +109,16 @@ TABLE = (
     Row("missing-worker", BAD, "worker is not running: messages are not sent", {"processes": processes(without="worker")},
         strip=SEEN, notice=SEEN, prometheus=Expr("StormAlertProcessMissing")),
     Row("missing-relay", WAIT, "relay is not running: the Live page does not move", {"processes": processes(without="relay")},
-        strip="it is the relay that tells the strip", notice=SEEN, prometheus=Expr("StormAlertHelperMissing", ('process!~"ingest|evaluator|dispatch|worker"',))),
+        strip="it is the relay that tells the strip", notice=SEEN, prometheus=HELPER_MISSING),
     Row("missing-dashboard", WAIT, "dashboard is not running: there is no page", {"processes": processes(without="dashboard")},
-        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertHelperMissing", ('process!~"ingest|evaluator|dispatch|worker"',))),
+        strip=INSIDE, notice=SEEN, prometheus=HELPER_MISSING),
     Row("missing-board", WAIT, "board is not running: the queue's board is not there",
         {"processes": processes(without="board")},
-        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertHelperMissing", ('process!~"ingest|evaluator|dispatch|worker"',))),
+        strip=INSIDE, notice=SEEN, prometheus=HELPER_MISSING),
     Row("missing-bot", WAIT,
         "bot is not running: codes, test messages, Telegram's commands and notices to admins are not sent",
         {"processes": processes(without="bot")},
-        strip=INSIDE, notice=SEEN, prometheus=Expr("StormAlertHelperMissing", ('process!~"ingest|evaluator|dispatch|worker"',))),
+        strip=INSIDE, notice=SEEN, prometheus=HELPER_MISSING),
     Row("versions", WAIT, "Of another version than 0.1.0 run: worker 0.0.9",
         {"processes": processes(worker={"version": "0.0.9"})},
         strip=INSIDE, notice=SETUP, prometheus=Expr("StormAlertVersionsDiffer")),
