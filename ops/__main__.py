@@ -5,7 +5,6 @@ import signal
 import sys
 from pathlib import Path
 
-from ops import docs
 from ops.doctor import report
 from ops.launch import admin, alive, backups
 from ops.launch.run import run
@@ -35,6 +34,9 @@ def main() -> int:
             print(settings.env_example(), end="")
             return 0
         case "docs":
+            # Here: the other commands go without the packages of which it tells.
+            from ops import docs
+
             docs.write()
             return 0
         case "acl":
