@@ -33,7 +33,9 @@ check: .venv/dev      ## in a minute: form, types, import rules, Lua, and all te
 test: .venv/dev       ## in a quarter of an hour: every check that the public CI runs
 	@deploy/system-packages
 	@$(ABREAST) $(RULES)
-	$(PYTEST) --durations=20
+	$(PYTEST) --durations=20 -m "not e2e"
+	@# One after another: a whole product is enough for two cores.
+	$(BIN)/pytest --durations=20 -m e2e
 
 form:
 	@$(BIN)/ruff format --check .

@@ -32,7 +32,7 @@ _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 # Much of what tests with processes do is to wait for them.
 _WORKERS_A_CORE = 2
 # What takes longest begins, so that no worker is left with it alone at the end.
-_FIRST = ("e2e", "deploy", "browser", "bench", "cluster", "workers", "dashboard", "evaluator", "ingest")
+_FIRST = ("deploy", "browser", "bench", "cluster", "workers", "dashboard", "evaluator", "ingest")
 
 # Below those that a system gives to connections, which would take one between here and its use; each worker has its share, in
 # an order of its own for each run, because several may be under way.
@@ -64,10 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _may_start_processes(item):
             item.add_marker("process")
-        if any(item.iter_markers("e2e")):
-            # One after another: a whole product is enough for two cores, and the other workers have theirs to do.
-            item.add_marker(pytest.mark.xdist_group("whole product"))
-        elif not any(item.iter_markers("alone")):
+        if not any(item.iter_markers("alone")):
             item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
 
 
