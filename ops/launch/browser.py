@@ -44,7 +44,8 @@ class Browser:
     def __init__(self, ways: Mapping[str, str] | None = None) -> None:
         """`ways`: for roots of addresses to which one is led, those that lead there from here."""
         self._ways = dict(ways or {})
-        self._client = httpx.Client(timeout=TIMEOUT_S, trust_env=False)
+        # Each connection ends with its answer: a browser is just left.
+        self._client = httpx.Client(timeout=TIMEOUT_S, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
     def open(self, url: str) -> FormPage:
         return self._fetch(self._client.build_request("GET", url))
