@@ -29,8 +29,6 @@ hypothesis_settings.load_profile("steady")
 
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-# Much of what tests with processes do is to wait for them.
-_WORKERS_A_CORE = 2
 # What takes longest begins, so that no worker is left with it alone at the end.
 _FIRST = ("deploy", "browser", "bench", "cluster", "workers", "dashboard", "evaluator", "ingest")
 
@@ -53,9 +51,9 @@ sys.addaudithook(_confine)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """As many as pay; with servers that are given, one for each."""
+    """One a core: with two, providers are late enough for messages to go out twice. With servers that are given, one for each."""
     cores = os.cpu_count() or 1
-    return cores if config.option.markexpr == "not process" else len(_given_servers()) or _WORKERS_A_CORE * cores
+    return cores if config.option.markexpr == "not process" else len(_given_servers()) or cores
 
 
 @pytest.hookimpl(tryfirst=True)

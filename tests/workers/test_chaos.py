@@ -3,6 +3,7 @@
 import pytest
 
 from bench import chaos
+from workers.pipeline.pace import ON_THEIR_WAY
 
 
 @pytest.mark.usefixtures("processes")
@@ -11,4 +12,5 @@ def test_every_alert_reaches_every_channel_while_providers_fail_and_processes_ar
     print(outcome.log[-4_000:])
     assert outcome.lost == ()
     assert outcome.kills == 4
-    assert outcome.duplicates <= outcome.kills
+    # So many may be between the provider's yes and our mark when their worker is killed.
+    assert outcome.duplicates <= ON_THEIR_WAY * outcome.kills
