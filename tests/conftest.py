@@ -51,7 +51,7 @@ sys.addaudithook(_confine)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One a core: with two, providers are late enough for messages to go out twice. With servers that are given, one for each."""
+    """One a core: with more, providers are late enough for messages to go out twice. One for each server that is given."""
     cores = os.cpu_count() or 1
     return cores if config.option.markexpr == "not process" else len(_given_servers()) or cores
 
