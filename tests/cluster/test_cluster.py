@@ -43,10 +43,13 @@ from tests.evaluator.oracle import Expected, expected_alerts
 from tests.evaluator.test_engine import make_rule
 from workers.bot.numbers import Numbers
 from workers.bot.polling import Lock
-from workers.bot.send_requests import SendRequests
+from workers.bot.send_requests import PATIENCE, SendRequests
 from workers.fanout import Share
 from workers.limits import Limits, Permit, Priority
+from workers.pipeline.counters import Counters
 from workers.pipeline.dedup import DedupMarkers
+from workers.pipeline.requested import RequestCollector
+from workers.pipeline.send import open_sending
 from workers.quota import Quota
 
 # redis-py leaves connections of a node that went away to the garbage collector.
@@ -289,9 +292,9 @@ async def test_links_codes_numbers_and_send_requests_of_the_bot(cluster: Cluster
     lock = Lock(client, "first")
     assert [await lock.take(), await lock.take()] == [True, True]
     stopping = asyncio.Event()
-    running = asyncio.create_task(
-        SendRequests(client, threads, store, links, {}, Limits(client, parse({}))).run_until(stopping)
-    )
+    sending = open_sending(client, threads, store, Limits(client, parse({})), {}, PATIENCE, Counters())
+    collector = RequestCollector(threads, store, links, now_ms)
+    running = asyncio.create_task(SendRequests(client, threads, collector, sending).run_until(stopping))
     request = send_requests.ask(threads, SendKind.TEST, "c1")
     while send_requests.result(threads, request) == SendResult(SendState.WAITING):
         await asyncio.sleep(0.02)
