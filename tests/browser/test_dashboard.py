@@ -84,7 +84,7 @@ def test_prices_can_be_filtered_and_sorted(product: Running, signed_in: Watched)
 
 def test_a_feed_that_needs_a_login_says_so(product: Running, signed_in: Watched) -> None:
     product.report_feed("login_needed", "the access token has expired")
-    expect(signed_in.page.get_by_text("Login needed")).to_be_visible()
+    expect(signed_in.page.get_by_text("Login needed ·")).to_be_visible()
     expect(signed_in.page.get_by_text("the access token has expired")).to_be_visible()
     product.report_feed()
     expect(signed_in.page.get_by_text("Streaming")).to_be_visible()
