@@ -70,10 +70,10 @@ class Processes:
 
 
 @pytest.fixture
-def processes(tmp_path: Path) -> Iterator[Processes]:
+def spawner(processes: None, tmp_path: Path) -> Iterator[Processes]:
     processes = Processes(tmp_path)
     yield processes
-    processes.stop()
+    spawner.stop()
 
 
 def wait_until(condition: Callable[[], object], within_s: float = 90) -> None:
@@ -85,9 +85,9 @@ def wait_until(condition: Callable[[], object], within_s: float = 90) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_a_process_cleanly_and_its_heartbeat_goes_with_it(
-    processes: Processes, redis_url: str, number: signal.Signals
+    spawner: Processes, redis_url: str, number: signal.Signals
 ) -> None:
-    process = processes.start(STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text")
+    process = spawner.start(STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text")
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         wait_until(lambda: client.zcard(keys.BEATS))
         key = keys.alive("tester", socket.gethostname(), process.pid)
@@ -100,23 +100,23 @@ def test_a_signal_stops_a_process_cleanly_and_its_heartbeat_goes_with_it(
         process.send_signal(number)
         assert process.wait(90) == 0
         assert client.keys("*") == [keys.STARTS] and client.hgetall(keys.STARTS) == {"tester": "1"}
-    lines = processes.log.read_text().splitlines()
+    lines = spawner.log.read_text().splitlines()
     assert [line.partition(" tester: ")[2] for line in lines] == ["started", "up answer=42", "stopped"]
 
 
-def test_a_process_that_waits_for_redis_can_be_stopped(processes: Processes) -> None:
-    process = processes.start(STORM_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0", STORM_LOG_FORMAT="text")
-    wait_until(lambda: processes.log.exists() and "waiting for redis" in processes.log.read_text())
+def test_a_process_that_waits_for_redis_can_be_stopped(spawner: Processes) -> None:
+    process = spawner.start(STORM_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0", STORM_LOG_FORMAT="text")
+    wait_until(lambda: spawner.log.exists() and "waiting for redis" in spawner.log.read_text())
     process.send_signal(signal.SIGTERM)
     assert process.wait(90) == 0
-    assert processes.log.read_text().splitlines()[-1].endswith("tester: stopped")
+    assert spawner.log.read_text().splitlines()[-1].endswith("tester: stopped")
 
 
-def test_an_error_of_ours_is_one_sentence_and_exit_code_1(processes: Processes, redis_url: str) -> None:
-    process = processes.start('raise StormError("the port is taken")', STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text")
+def test_an_error_of_ours_is_one_sentence_and_exit_code_1(spawner: Processes, redis_url: str) -> None:
+    process = spawner.start('raise StormError("the port is taken")', STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text")
     assert process.wait(90) == 1
-    assert processes.log.read_text().splitlines()[-1].endswith("error   tester: the port is taken")
-    assert "Traceback" not in processes.log.read_text()
+    assert spawner.log.read_text().splitlines()[-1].endswith("error   tester: the port is taken")
+    assert "Traceback" not in spawner.log.read_text()
 
 
 DEAF = """
@@ -136,23 +136,23 @@ DEAF = """
 """
 
 
-def test_a_task_that_fails_ends_also_those_to_which_no_cancellation_comes_through(processes: Processes, redis_url: str) -> None:
-    process = processes.start(DEAF, STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text")
+def test_a_task_that_fails_ends_also_those_to_which_no_cancellation_comes_through(spawner: Processes, redis_url: str) -> None:
+    process = spawner.start(DEAF, STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text")
     assert process.wait(45) == 1
-    assert processes.log.read_text().splitlines()[-1].endswith("error   tester: the port is taken")
+    assert spawner.log.read_text().splitlines()[-1].endswith("error   tester: the port is taken")
 
 
-def test_settings_that_cannot_be_used_are_all_told_and_nothing_is_started(processes: Processes) -> None:
-    process = processes.start(STORM_PORT="high", STORM_LOG_LEVEL="LOUD", STORM_COLOUR="red")
+def test_settings_that_cannot_be_used_are_all_told_and_nothing_is_started(spawner: Processes) -> None:
+    process = spawner.start(STORM_PORT="high", STORM_LOG_LEVEL="LOUD", STORM_COLOUR="red")
     assert process.wait(90) == 2
-    lines = processes.log.read_text().splitlines()
+    lines = spawner.log.read_text().splitlines()
     assert [line.split()[1].rstrip(":") for line in lines] == ["STORM_COLOUR", "STORM_LOG_LEVEL", "STORM_PORT"]
 
 
-def test_a_process_waits_for_a_redis_that_comes_later(processes: Processes, redis_url: str) -> None:
+def test_a_process_waits_for_a_redis_that_comes_later(spawner: Processes, redis_url: str) -> None:
     port = free_port()
-    processes.start(STORM_REDIS_URL=f"redis://127.0.0.1:{port}/0", STORM_LOG_FORMAT="text")
-    wait_until(lambda: "waiting for redis" in processes.log.read_text())
+    spawner.start(STORM_REDIS_URL=f"redis://127.0.0.1:{port}/0", STORM_LOG_FORMAT="text")
+    wait_until(lambda: "waiting for redis" in spawner.log.read_text())
     # A door to the real server that opens late.
     with socket.create_server(("127.0.0.1", port)) as door:
         door.settimeout(90)
@@ -161,9 +161,9 @@ def test_a_process_waits_for_a_redis_that_comes_later(processes: Processes, redi
             with visitor, socket.create_connection(("127.0.0.1", urlsplit(redis_url).port or 0)) as server:
                 visitor.settimeout(0.2)
                 server.settimeout(0.2)
-                if _carry(visitor, server, lambda: "up answer" in processes.log.read_text()):
+                if _carry(visitor, server, lambda: "up answer" in spawner.log.read_text()):
                     break
-    assert processes.log.read_text().count("waiting for redis") == 1
+    assert spawner.log.read_text().count("waiting for redis") == 1
 
 
 def _carry(visitor: socket.socket, server: socket.socket, is_done: Callable[[], bool], within_s: float = 60) -> bool:
@@ -180,12 +180,12 @@ def _carry(visitor: socket.socket, server: socket.socket, is_done: Callable[[], 
     return is_done()
 
 
-def test_a_log_for_machines_is_one_object_a_line_with_the_same_fields(processes: Processes, redis_url: str) -> None:
-    process = processes.start(STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="json")
-    wait_until(lambda: processes.log.read_text().count("\n") >= 2)
+def test_a_log_for_machines_is_one_object_a_line_with_the_same_fields(spawner: Processes, redis_url: str) -> None:
+    process = spawner.start(STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="json")
+    wait_until(lambda: spawner.log.read_text().count("\n") >= 2)
     process.terminate()
     process.wait(90)
-    entries = [json.loads(line) for line in processes.log.read_text().splitlines()]
+    entries = [json.loads(line) for line in spawner.log.read_text().splitlines()]
     assert [entry["message"] for entry in entries] == ["started", "up", "stopped"]
     assert entries[1]["answer"] == 42
     assert {(entry["process"], entry["level"], entry["pid"]) for entry in entries} == {("tester", "info", process.pid)}
@@ -205,10 +205,10 @@ LIBRARIES = """
 """
 
 
-def test_libraries_warnings_and_a_crash_are_events_like_all_others(processes: Processes, redis_url: str) -> None:
-    process = processes.start(LIBRARIES, STORM_REDIS_URL=redis_url)
+def test_libraries_warnings_and_a_crash_are_events_like_all_others(spawner: Processes, redis_url: str) -> None:
+    process = spawner.start(LIBRARIES, STORM_REDIS_URL=redis_url)
     assert process.wait(90) == 1
-    entries = [json.loads(line) for line in processes.log.read_text().splitlines()]
+    entries = [json.loads(line) for line in spawner.log.read_text().splitlines()]
     assert {entry["pid"] for entry in entries} == {process.pid}
     told = [entry["message"] for entry in entries]
     assert not any("chatter" in text for text in told)
@@ -220,9 +220,9 @@ def test_libraries_warnings_and_a_crash_are_events_like_all_others(processes: Pr
     assert "ValueError: broken on purpose" in entries[-1]["exception"] and "in breaks" in entries[-1]["exception"]
 
 
-def test_on_a_terminal_the_log_is_text_unless_it_is_told_otherwise(processes: Processes, redis_url: str) -> None:
+def test_on_a_terminal_the_log_is_text_unless_it_is_told_otherwise(spawner: Processes, redis_url: str) -> None:
     ours, theirs = pty.openpty()
-    process = processes.start(STORM_REDIS_URL=redis_url, stderr=theirs)
+    process = spawner.start(STORM_REDIS_URL=redis_url, stderr=theirs)
     os.close(theirs)
     read = b""
     while b"up answer=42" not in read:
@@ -233,10 +233,10 @@ def test_on_a_terminal_the_log_is_text_unless_it_is_told_otherwise(processes: Pr
     assert b" info    tester: up answer=42" in read
 
 
-def test_an_event_with_a_line_break_is_one_line_for_people_too(processes: Processes, redis_url: str) -> None:
+def test_an_event_with_a_line_break_is_one_line_for_people_too(spawner: Processes, redis_url: str) -> None:
     work = 'logging.getLogger("stormalert").info("two\\nlines", extra={"rule": "a\\nb"}); stopping.set()'
-    processes.start(work, STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text").wait(90)
-    assert "two\\nlines rule=a\\nb" in processes.log.read_text()
+    spawner.start(work, STORM_REDIS_URL=redis_url, STORM_LOG_FORMAT="text").wait(90)
+    assert "two\\nlines rule=a\\nb" in spawner.log.read_text()
 
 
 async def test_more_shards_than_redis_py_has_connections_by_itself_wait_at_once(redis_url: str) -> None:

@@ -156,7 +156,7 @@ def test_a_calendar_that_is_not_used_is_told(case: MakeCase, tmp_path: Path) -> 
 def test_secrets_that_are_missing_or_can_be_guessed(case: MakeCase) -> None:
     assert [text for _, text in not_good(configuration.check_secrets(case()))] == [
         "no JWT_SECRET: the dashboard does not start",
-        "no STORM_MASTER_SECRET: Kite's login, second factors and webhooks cannot be kept",
+        "no STORM_MASTER_SECRET: Kite's login, second factors, ntfy's tokens and webhooks cannot be kept",
     ]
     guessed = case(JWT_SECRET="a" * 32, STORM_MASTER_SECRET="a" * 32, STORM_JWT_SECRET_PREVIOUS="0123456789abcdef" * 2)
     assert [level for level, _ in not_good(configuration.check_secrets(guessed))] == [BAD, BAD, WAIT, WAIT]
