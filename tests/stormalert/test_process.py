@@ -71,9 +71,9 @@ class Processes:
 
 @pytest.fixture
 def spawner(processes: None, tmp_path: Path) -> Iterator[Processes]:
-    processes = Processes(tmp_path)
-    yield processes
-    spawner.stop()
+    started = Processes(tmp_path)
+    yield started
+    started.stop()
 
 
 def wait_until(condition: Callable[[], object], within_s: float = 90) -> None:
