@@ -40,7 +40,7 @@ def config() -> Settings:
 def follow_overrides() -> None:
     """From now on `config` is with admins' overrides."""
     refresh_overrides()
-    threading.Thread(target=_follow, name="panel", daemon=True).start()
+    threading.Thread(target=_follow, name="overrides", daemon=True).start()
 
 
 def refresh_overrides() -> None:

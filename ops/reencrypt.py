@@ -49,9 +49,10 @@ def _reencrypt_channels(store: Store, seal: Sealer) -> Iterator[str]:
     """The secrets in addresses."""
     for channel in (it for user in store.users() for it in store.channels_of(user.id)):
         try:
-            address = channels.of(channel.kind).reencrypted(channel.address, seal)
-            if address == channel.address:
+            sealed = channels.of(channel.kind).sealed_in(channel.address)
+            if not sealed:
                 continue
+            address = channel.address.replace(sealed, seal.reencrypt(sealed))
             store.save_channel(channel.model_copy(update={"address": address}))
         except Conflict:
             yield f"the channel {channel.id}, which changed just now"

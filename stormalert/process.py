@@ -92,7 +92,7 @@ def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, 
 
 
 class OverridesWatch:
-    """The settings with the panel's over them, and a look now and then whether those changed. Raises StormError."""
+    """The settings with the overrides over them, and a look now and then whether those changed. Raises StormError."""
 
     def __init__(self, config: Settings, names: Sequence[str]) -> None:
         self._environment, self._names = config, names
@@ -109,7 +109,7 @@ class OverridesWatch:
             try:
                 self.has_changed = await asyncio.to_thread(self._look)
             except StormError as error:
-                log.debug("panel not looked at", extra={"reason": str(error)})
+                log.debug("overrides not looked at", extra={"reason": str(error)})
             if self.has_changed:
                 log.info("settings changed: starting anew")
                 stop()

@@ -18,11 +18,10 @@ from stormalert.notify.description import RateLimit
 from stormalert.redis import keys
 from stormalert.redis.scripts import script
 from stormalert.units import SECOND_MS
+from workers.deadlines import CLAIM_MS
 
 # The provider's clock may run slower than ours.
 MARGIN_MS = 10
-# Longer than sending takes (post.SEND_S): then a message without an answer counts as settled.
-LEASE_MS = 11_000
 
 
 class Priority(IntEnum):
@@ -82,7 +81,7 @@ class Limits:
             windows=permit.windows,
             id=message,
             place=permit.place,
-            lease=LEASE_MS,
+            lease=CLAIM_MS,
             priority=int(priority),
             limits=[number for limit in permit.limits for number in (limit.most, limit.window_ms + MARGIN_MS)],
         )

@@ -17,10 +17,8 @@ import httpcore
 
 from stormalert.notify.description import ChannelDescription
 from stormalert.notify.owners_servers import checked_url
+from workers.deadlines import ANSWER_S, STEP_S
 
-_TIMEOUT_S = 6.0
-# For the whole of a message: below post.SEND_S, and all that a server can hold us up that answers byte by byte.
-_WITHIN_S = 8.0
 _IDLE_S = 15.0
 _CONNECTIONS = 20
 # NAT64: the last 32 bits are the IPv4 address that it leads to; with the local prefix they may lie elsewhere.
@@ -51,7 +49,7 @@ class OwnersServers:
         except ValueError as error:
             raise self._channel.meaning("not on the internet").error(str(error)) from None
         try:
-            async with asyncio.timeout(_WITHIN_S):
+            async with asyncio.timeout(ANSWER_S):
                 status, answered, start = await self._post(url, body, headers)
         except PrivateAddress:
             raise self._channel.meaning("not on the internet").error("it is not on the internet") from None
@@ -70,7 +68,7 @@ class OwnersServers:
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, dict[bytes, bytes], bytes]:
         sent = [("Content-Type", "application/json"), ("User-Agent", "StormAlert"), *headers.items()]
-        timeouts = {step: _TIMEOUT_S for step in ("connect", "read", "write", "pool")}
+        timeouts = {step: STEP_S for step in ("connect", "read", "write", "pool")}
         # Redirects are not followed.
         async with self._pool.stream("POST", url, headers=sent, content=body, extensions={"timeout": timeouts}) as response:
             answered = {name.lower(): value for name, value in response.headers}

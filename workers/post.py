@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from stormalert.errors import DeliveryError, Permanent, Retryable
 from stormalert.model import ChannelKind
 from workers.channels import Sender
+from workers.deadlines import SEND_S
 from workers.render import Message
 
 log = logging.getLogger("stormalert")
-
-# For one message, connecting included; below dedup.CLAIM_MS, limits.LEASE_MS and queues.JOB_TIMEOUT_S.
-SEND_S = 9.0
 
 
 async def send(

@@ -12,6 +12,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import now
 
 from stormalert.errors import StormError
+from workers.deadlines import JOB_S
 
 # RQ unpickles wherever it is given no serializer, and some of its own paths and most of rq-dashboard's give none. With this,
 # our processes cannot unpickle at all, whatever somebody wrote into Redis.
@@ -23,8 +24,6 @@ NAME = "deliveries"
 DIGESTS = "summaries"
 DELIVER = "workers.jobs.deliver"
 
-# The last resort; the channels' own time-outs are shorter.
-JOB_TIMEOUT_S = 20
 # Finished jobs are kept for the board to show, failed ones to be run again from there.
 RESULT_S = 600
 FAILURE_S = 7 * 24 * 3600
@@ -121,7 +120,7 @@ def _new_job(queue: Queue, delivery: str) -> Job:
         DELIVER,
         args=(delivery,),
         job_id=delivery,
-        timeout=JOB_TIMEOUT_S,
+        timeout=JOB_S,
         result_ttl=RESULT_S,
         failure_ttl=FAILURE_S,
         status=JobStatus.QUEUED,

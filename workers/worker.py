@@ -28,8 +28,9 @@ from stormalert.errors import StormError
 from stormalert.model import DeliveryState
 from stormalert.outage import Outage
 from stormalert.process import AWAY_S, UNREACHABLE
+from workers.deadlines import JOB_S
 from workers.pipeline.outcome import BROKEN_S, Done, Ended, Later, Outcome, Report
-from workers.queues import JOB_TIMEOUT_S, RESULT_S
+from workers.queues import RESULT_S
 
 log = logging.getLogger("stormalert")
 
@@ -95,7 +96,7 @@ class DeliveryWorker(SimpleWorker):
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """After this without a word a started job counts as abandoned; RQ's own is a minute more."""
-        return JOB_TIMEOUT_S + 5
+        return JOB_S + 5
 
     def dequeue_job_and_maintain_ttl(self, timeout: int | None, max_idle_time: int | None = None) -> Any:
         """RQ's loop hands what this returns to execute_job: a batch. None ends it; without a time-out when all is done."""
@@ -161,7 +162,7 @@ class DeliveryWorker(SimpleWorker):
 
     def teardown(self) -> None:
         """What is in hand comes to its end first."""
-        until_s = time.monotonic() + JOB_TIMEOUT_S
+        until_s = time.monotonic() + JOB_S
         while self._hands and time.monotonic() < until_s:
             self._wait_for_a_hand()
         self._ended.put(None)

@@ -13,7 +13,6 @@ from redis.asyncio import Redis
 from stormalert.redis import keys
 from stormalert.units import MINUTE_MS, SECOND_MS
 
-FORGET_MS = 15 * MINUTE_MS
 PAUSE_MAX_MS = 5 * MINUTE_MS
 FREE_PER_NAME = 4
 # An office shares one address.
@@ -67,7 +66,7 @@ async def take_a_try(redis: Redis, subjects: list[Subject]) -> int:
     for subject in subjects:
         async with redis.pipeline(transaction=True) as pipe:
             pipe.incr(keys.sign_ins(subject.digest))
-            pipe.pexpire(keys.sign_ins(subject.digest), FORGET_MS)
+            pipe.expire(keys.sign_ins(subject.digest), keys.sign_ins.kept_s)
             tries, _ = await pipe.execute()
         pause = pause_ms(tries, subject.free)
         if pause and not await redis.set(keys.sign_in_pause(subject.digest), tries, px=pause, nx=True):

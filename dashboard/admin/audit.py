@@ -7,7 +7,7 @@ from dashboard import resources
 from stormalert import words
 from stormalert.store import Cursor
 
-_TRAIL = "admin-audit"
+_SHOWN = "admin-audit"
 _PAGE = 50
 # From which the actions are taken that can be asked for.
 _RECENT = 500
@@ -20,11 +20,11 @@ def show() -> None:
     left, right = st.columns(2)
     user = left.selectbox("Who", ["", *names], format_func=lambda it: names.get(it, "Everybody"), key="audit-who")
     action = right.selectbox("What", ["", *actions], format_func=lambda it: it or "Everything", key="audit-what")
-    asked, trail = st.session_state.get(_TRAIL, (None, []))
+    asked, shown = st.session_state.get(_SHOWN, (None, []))
     if asked != (user, action):
-        trail = []
-    st.session_state[_TRAIL] = ((user, action), trail)
-    found = store.audit(trail[-1] if trail else None, _PAGE + 1, user or "", action or "")
+        shown = []
+    st.session_state[_SHOWN] = ((user, action), shown)
+    found = store.audit(shown[-1] if shown else None, _PAGE + 1, user or "", action or "")
     page = found[:_PAGE]
     if not page:
         st.info("Nothing was done that fits.")
@@ -39,15 +39,15 @@ def show() -> None:
     )
     st.dataframe(rows, hide_index=True, width="stretch")
     last = page[-1]
-    _turn(trail, (last.time_ms, last.id) if len(found) > _PAGE else None)
+    _turn(shown, (last.time_ms, last.id) if len(found) > _PAGE else None)
 
 
-def _turn(trail: list[Cursor], older: Cursor | None) -> None:
+def _turn(shown: list[Cursor], older: Cursor | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Newer", icon=":material/chevron_left:", key="audit-newer", disabled=not trail):
-            trail.pop()
+        if st.button("Newer", icon=":material/chevron_left:", key="audit-newer", disabled=not shown):
+            shown.pop()
             st.rerun()
         if st.button("Older", icon=":material/chevron_right:", key="audit-older", disabled=older is None) and older:
-            trail.append(older)
+            shown.append(older)
             st.rerun()
-        st.caption(f"Page {len(trail) + 1}")
+        st.caption(f"Page {len(shown) + 1}")

@@ -88,7 +88,7 @@ def _messages(user: str, alert: Alert) -> None:
     st.subheader("Messages", anchor=False)
     deliveries = resources.store().deliveries_of(alert.id)
     found = facts.histories(alert, deliveries, resources.store().channels_of(user))
-    st.text(facts.verdict(found))
+    st.text(facts.outcome(found))
     st.html(render("alerts/histories.html", histories=found))
     if failed := [it for it in deliveries if it.state is DeliveryState.FAILED]:
         offer_again(failed)

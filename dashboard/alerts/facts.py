@@ -94,7 +94,7 @@ def histories(alert: Alert, deliveries: Sequence[Delivery], channels: Sequence[C
     return found
 
 
-def verdict(found: Sequence[DeliveryHistory]) -> str:
+def outcome(found: Sequence[DeliveryHistory]) -> str:
     """What became of it in one sentence."""
     if not found:
         return "You had no channel, so nothing was sent. Add one under Channels."

@@ -21,7 +21,6 @@ from stormalert.units import now_ms
 
 log = logging.getLogger("stormalert")
 
-WINDOW_S = 24 * 3600
 # How long a report waits for the worker to record what it sent.
 _WAIT_S, _WAITS = 0.2, 10
 _WHATSAPP = "whatsapp:"
@@ -54,7 +53,7 @@ async def inbound(request: Request) -> Response:
         form = await _form(request)
         sender = _text(form, "From")
         if sender.startswith(_WHATSAPP):
-            await resources.loop_redis().set(keys.inbound(sender.removeprefix(_WHATSAPP)), now_ms(), ex=WINDOW_S)
+            await resources.loop_redis().set(keys.inbound(sender.removeprefix(_WHATSAPP)), now_ms(), ex=keys.inbound.kept_s)
     except NotTwilio as refused:
         return refused.response
     except REDIS_ERRORS as error:

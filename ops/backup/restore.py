@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from redis import Redis
 
@@ -78,9 +78,9 @@ def _check_fit(header: dict[str, Any], config: Settings, is_forced: bool) -> Non
 
 
 def _check_place(store: Store, client: Redis, is_forced: bool) -> None:
-    beating = [str(name) for name in client.zrangebyscore(keys.BEATS, now_ms() - ALIVE_MS, "+inf")]
+    beating = cast(list[bytes], client.zrangebyscore(keys.BEATS, now_ms() - ALIVE_MS, "+inf"))
     if beating:
-        names = sorted({keys.process_of(name)[0] for name in beating})
+        names = sorted({keys.process_of(name.decode())[0] for name in beating})
         raise InputError(f"StormAlert runs here ({', '.join(names)}): stop everything but Redis and the store first")
     records = {name: count for name, count in store.counts().items() if name not in OWN}
     count = sum(1 for _ in _names(client))

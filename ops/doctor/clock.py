@@ -3,8 +3,6 @@
 from stormalert.health.finding import Finding, bad, good, wait
 from stormalert.health.limits import CLOCK_BAD_MS, CLOCK_WAIT_MS
 
-# What an HTTP answer's Date cannot tell.
-SECOND_MS = 1_000
 _ADVICE = (
     "synchronise this machine's clock (timedatectl set-ntp true): sessions, gaps, second factors and Kite's login go by it"
 )

@@ -78,8 +78,13 @@ def check_sealed(case: Case) -> Iterator[Finding]:
 
 def sealed_in(store: Store) -> dict[str, str]:
     """Texts by what they are called."""
-    found = {name: text for prefix in SEALED for name, text in store.settings_like(prefix).items() if text}
-    return found | {f"second factor of {user.name}": user.totp_sealed for user in store.users() if user.totp_sealed}
+    found = {name: text for prefix in SEALED for name, text in store.settings_like(prefix).items()}
+    for user in store.users():
+        found |= {f"second factor of {user.name}": user.totp_sealed}
+        for channel in store.channels_of(user.id):
+            it = channels.of(channel.kind)
+            found |= {f"{it.name} of {user.name}, {it.shown(channel.address)}": it.sealed_in(channel.address)}
+    return {name: text for name, text in found.items() if text}
 
 
 def is_local(url: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import unquote, urlsplit
 
 from ops.doctor.case import Case
-from ops.doctor.clock import SECOND_MS, judge_clock
+from ops.doctor.clock import judge_clock
 from ops.doctor.configuration import is_local
 from ops.doctor.secrets import place
 from ops.doctor.web import ASK_S, ask, basic, reason_of
@@ -19,6 +19,7 @@ from stormalert.config.settings import Settings
 from stormalert.errors import StormError
 from stormalert.health.finding import Finding, bad, good, wait
 from stormalert.notify.description import ChannelDescription, Question
+from stormalert.units import SECOND_MS
 
 
 def _way(url: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from html import escape
 from urllib.parse import urlsplit
 
-from stormalert.access.security import Sealer, sealer
+from stormalert.access.security import sealer
 from stormalert.config.settings import Settings
 from stormalert.errors import InputError
 from stormalert.notify.description import (
@@ -61,11 +61,6 @@ def _shown(address: str) -> str:
     return f"{server}{topic}" + (" (with a token)" if sealed else "")
 
 
-def _reencrypted(address: str, seal: Sealer) -> str:
-    url, _, sealed = address.partition("#")
-    return f"{url}#{seal.reencrypt(sealed)}" if sealed else address
-
-
 def _html(it: MessagePreview) -> str:
     return f"<b>{escape(it.headline)}</b>" + (f"\n{escape(it.details)}" if it.details else "")
 
@@ -86,7 +81,7 @@ CHANNEL = ChannelDescription(
     mend="See that the topic is there and its token may publish, or add it again with another token; then switch it on again.",
     check=_checked,
     shown=_shown,
-    reencrypted=_reencrypted,
+    sealed_in=lambda address: parts_of(address)[2],
     # 4,096 bytes, of which a character takes up to three.
     longest=1365,
     # ntfy.sh takes 60 at once and one more every five seconds, of one sender for all topics: never more than 60 beyond that.

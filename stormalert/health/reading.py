@@ -4,9 +4,9 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
@@ -21,6 +21,7 @@ from stormalert.health.finding import Level
 from stormalert.notify.alarms import Alarm, alarms
 from stormalert.process import ALIVE_MS, REDIS_ERRORS, connect
 from stormalert.redis import keys
+from stormalert.redis.keys import DISPATCH_GROUP, EVALUATOR_GROUP, Shard
 from stormalert.redis.streams import written_ms
 from stormalert.store import Store
 from stormalert.units import now_ms
@@ -79,20 +80,12 @@ async def read_server(client: Redis, role: str = HOT) -> ServerReading:
 
 
 async def _read(redis: Redis, config: Settings) -> Facts:
-    shards = keys.all_shards(config.shards)
     return Facts(
         now_ms=now_ms(),
         processes=await _processes(redis),
         feed=stats_of(cast(Texts, await redis.hgetall(keys.FEED))),
         gaps=gaps_of(cast(list[Entry], await redis.xrevrange(keys.GAPS, count=GAPS_MAX))),
-        streams=[
-            await _stream(redis, name, shard.tag, key, group)
-            for shard in shards
-            for name, key, group in (
-                ("ticks", shard.ticks, keys.EVALUATOR_GROUP),
-                ("alerts", shard.alerts, keys.DISPATCH_GROUP),
-            )
-        ],
+        streams=await _streams(redis, keys.all_shards(config.shards)),
         servers=[await read_server(redis)],
         notices=notices_of(cast(Texts, await redis.hgetall(keys.NOTICES))),
     )
@@ -111,28 +104,57 @@ async def _processes(redis: Redis) -> list[Stats]:
     ]
 
 
-async def _stream(redis: Redis, name: str, shard: str, key: str, group: str) -> StreamReading:
-    length = int(await redis.xlen(key))
-    waiting, read_to = await _unread(redis, key, group, length)
-    oldest = cast(list[Entry], await redis.xrange(key, min=f"({read_to}", count=1)) if waiting else []
-    return StreamReading(name, shard, length, waiting, written_ms(oldest[0][0]) if oldest else 0)
+class _Asked(NamedTuple):
+    """`read_to`: up to which entry the group has read; `waiting` is None where the server cannot tell."""
+
+    name: str
+    shard: str
+    key: str
+    length: int
+    waiting: int | None
+    read_to: str
 
 
-async def _unread(redis: Redis, key: str, group: str, length: int) -> tuple[int, str]:
-    """Entries that the group has not read, and up to which it has; those of a group that is not there yet are all."""
-    try:
-        groups = await redis.xinfo_groups(key)
-    except ResponseError:
+async def _streams(redis: Redis, shards: Sequence[Shard]) -> list[StreamReading]:
+    """In two turns, however many shards there are."""
+    named = [
+        (name, shard.tag, key, group)
+        for shard in shards
+        for name, key, group in (("ticks", shard.ticks, EVALUATOR_GROUP), ("alerts", shard.alerts, DISPATCH_GROUP))
+    ]
+    async with redis.pipeline(transaction=False) as pipe:
+        for _, _, key, _ in named:
+            pipe.xlen(key)
+            pipe.xinfo_groups(key)
+        found = iter(await pipe.execute(raise_on_error=False))
+    asked = [_Asked(name, tag, key, *_unread(next(found), next(found), group)) for name, tag, key, group in named]
+    behind = [it for it in asked if it.waiting != 0]
+    async with redis.pipeline(transaction=False) as pipe:
+        for it in behind:
+            pipe.xrange(it.key, min=f"({it.read_to}", count=COUNTED_MAX if it.waiting is None else 1)
+        unread = dict(zip(behind, await pipe.execute(), strict=True)) if behind else {}
+    return [_read_stream(it, unread.get(it, [])) for it in asked]
+
+
+def _unread(length: int | Exception, groups: list[dict[str, Any]] | Exception, group: str) -> tuple[int, int | None, str]:
+    """How many entries there are, how many the group has not read, and up to which it has; what is not there yet read none."""
+    if isinstance(groups, ResponseError) and not isinstance(length, Exception):
         # No stream yet.
-        return 0, "0-0"
+        return length, 0, "0-0"
+    if isinstance(groups, Exception):
+        raise groups
+    if isinstance(length, Exception):
+        raise length
     ours = next((each for each in groups if each["name"] == group), None)
     if ours is None:
-        return length, "0-0"
-    read_to = str(ours["last-delivered-id"])
-    if ours["lag"] is None:
-        # The server cannot tell it for a group that was put into the middle, or points into a gap.
-        return len(cast(list[object], await redis.xrange(key, min=f"({read_to}", count=COUNTED_MAX))), read_to
-    return int(ours["lag"]), read_to
+        return length, length, "0-0"
+    # No lag of a group that was put into the middle, or points into a gap.
+    return length, None if ours["lag"] is None else int(ours["lag"]), str(ours["last-delivered-id"])
+
+
+def _read_stream(it: _Asked, unread: Sequence[Entry]) -> StreamReading:
+    waiting = len(unread) if it.waiting is None else it.waiting
+    return StreamReading(it.name, it.shard, it.length, waiting, written_ms(unread[0][0]) if unread else 0)
 
 
 def gaps_of(entries: list[Entry]) -> list[FeedGap]:

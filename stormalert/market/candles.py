@@ -20,7 +20,6 @@ from stormalert.units import DAY_MS, SECOND_MS, now_ms
 SPAN_MAX_MS = 60 * DAY_MS
 # Whoever asked has given up by then.
 ANSWER_WITHIN_S = 30
-ANSWER_KEPT_S = 60
 WAITING_MAX = 200
 
 
@@ -67,5 +66,5 @@ async def answer(client: redis.asyncio.Redis, request: str, bars: Iterable[Bar] 
     text = json.dumps({"reason": reason} if reason else {"bars": list(bars)}, separators=(",", ":"))
     async with client.pipeline(transaction=False) as pipe:
         pipe.lpush(keys.candles(request), text)
-        pipe.expire(keys.candles(request), ANSWER_KEPT_S)
+        pipe.expire(keys.candles(request), keys.candles.kept_s)
         await pipe.execute()

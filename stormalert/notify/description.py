@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from stormalert.access.security import Sealer
 from stormalert.config.settings import Settings, value_of
 from stormalert.errors import DeliveryError, Permanent, Retryable
 from stormalert.model import DeliveryState
@@ -105,10 +104,6 @@ class DemoAddress(NamedTuple):
     root: str
 
 
-def _same(address: str, _seal: Sealer) -> str:
-    return address
-
-
 @dataclass(frozen=True, kw_only=True)
 class ChannelDescription:
     # As a title and within a sentence: E-mail, e-mail.
@@ -126,9 +121,9 @@ class ChannelDescription:
     mend: str
     # The address as it is stored. Raises InputError, with what was found and without a secret.
     check: Callable[[str, Settings], str]
-    # Of a stored one: without the secret that may be in it, and with that secret encrypted anew.
+    # Of a stored one: without the secret that may be in it, and that secret, sealed; empty where there is none.
     shown: Callable[[str], str] = str
-    reencrypted: Callable[[str, Sealer], str] = _same
+    sealed_in: Callable[[str], str] = lambda _address: ""
     # Characters of a message, counted as the provider counts.
     longest: int
     limits: Callable[[str, Settings], tuple[RateLimit, ...]] = lambda _address, _config: ()

@@ -10,7 +10,7 @@ import secrets
 
 from redis import Redis
 
-from stormalert import channels
+from stormalert import channels, words
 from stormalert.access.security import new_id
 from stormalert.config.settings import Settings
 from stormalert.errors import Conflict, InputError, StormError
@@ -19,12 +19,9 @@ from stormalert.redis import keys
 from stormalert.store import Store
 from stormalert.units import SECOND_MS
 
-LINK_S = 15 * 60
-CODE_S = 10 * 60
 TRIES = 5
 # Or anybody could be flooded with them.
 CODES_PER_HOUR = 6
-HOUR_S = 3600
 
 
 class Linking:
@@ -35,7 +32,7 @@ class Linking:
     def make_link(self, user: str) -> str:
         """A token for `/start`, which links the chat that sends it first."""
         token = secrets.token_urlsafe(24)
-        self._client.set(keys.link(_digest(token)), user, ex=LINK_S)
+        self._client.set(keys.link(_digest(token)), user, ex=keys.link.kept_s)
         return token
 
     def left_s(self, token: str) -> int:
@@ -53,12 +50,12 @@ class Linking:
             raise StormError("JWT_SECRET is not set: codes cannot be kept")
         asked = keys.codes_asked(channel.user)
         count = int(self._client.incr(asked))
-        self._client.expire(asked, HOUR_S, nx=True)
+        self._client.expire(asked, keys.codes_asked.kept_s, nx=True)
         if count > CODES_PER_HOUR:
             raise InputError(f"{CODES_PER_HOUR} codes an hour are enough; try again later")
         code = f"{secrets.randbelow(10**6):06d}"
         self._client.delete(keys.code_tries(channel.id))
-        self._client.set(keys.code(channel.id), self._seal(channel, code), ex=CODE_S)
+        self._client.set(keys.code(channel.id), self._seal(channel, code), ex=keys.code.kept_s)
         return code
 
     def check_code(self, channel: Channel, text: str) -> None:
@@ -68,10 +65,12 @@ class Linking:
             raise InputError(f"A code has six digits, was {text.strip()[:20]!r}.")
         # Counted first, so that tries at the same time count too.
         tries = int(self._client.incr(keys.code_tries(channel.id)))
-        self._client.expire(keys.code_tries(channel.id), CODE_S)
+        self._client.expire(keys.code_tries(channel.id), keys.code_tries.kept_s)
         sealed = str(self._client.get(keys.code(channel.id)) or "")
         if not sealed:
-            raise InputError("There is no code, or it is older than 10 minutes. Ask for a new one.")
+            raise InputError(
+                f"There is no code, or it is older than {words.duration(keys.code.kept_s * SECOND_MS)}. Ask for a new one."
+            )
         if tries > TRIES:
             self._client.delete(keys.code(channel.id))
             raise InputError(f"This was tried more than {TRIES} times. Ask for a new code.")

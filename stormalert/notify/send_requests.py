@@ -13,7 +13,6 @@ from redis import Redis
 from stormalert.access.security import new_id
 from stormalert.redis import keys
 
-KEPT_S = 600
 _LENGTH_MAX = 10_000
 
 
@@ -39,7 +38,7 @@ def ask(client: Redis, kind: SendKind, channel: str) -> str:
     """The request's id."""
     request = new_id()
     client.hset(keys.send_request(request), mapping={"state": SendState.WAITING.value, "reason": ""})
-    client.expire(keys.send_request(request), KEPT_S)
+    client.expire(keys.send_request(request), keys.send_request.kept_s)
     fields: dict[Any, Any] = {"errand": request, "kind": kind.value, "channel": channel}
     client.xadd(keys.SEND_REQUESTS, fields, maxlen=_LENGTH_MAX, approximate=True)
     return request
@@ -53,7 +52,7 @@ def ask_notice(client: Redis, channel: str, notice: Mapping[str, str]) -> None:
 
 def settle(client: Redis, request: str, result: SendResult) -> None:
     client.hset(keys.send_request(request), mapping={"state": result.state.value, "reason": result.reason})
-    client.expire(keys.send_request(request), KEPT_S)
+    client.expire(keys.send_request(request), keys.send_request.kept_s)
 
 
 def result(client: Redis, request: str) -> SendResult | None:

@@ -15,6 +15,10 @@ from functools import cached_property
 from typing import Any, Generic, NamedTuple, Self, TypeVarTuple, overload
 from zlib import crc32
 
+from stormalert.units import SECOND_MS, short_duration
+
+MINUTE_S, HOUR_S = 60, 3_600
+
 # The consumer groups of the two streams.
 EVALUATOR_GROUP = "evaluator"
 DISPATCH_GROUP = "dispatch"
@@ -48,13 +52,24 @@ class Family:
     """
 
     def __init__(
-        self, noun: str, type: str, *, holds: str, writer: str, bound: str, backup: Backup, is_engines: bool = False
+        self,
+        noun: str,
+        type: str,
+        *,
+        holds: str,
+        writer: str,
+        backup: Backup,
+        bound: str = "",
+        kept_s: int = 0,
+        is_engines: bool = False,
     ) -> None:
         self.name = f"storm:{noun}"
         self.type = type
         self.holds = holds
         self.writer = writer
-        self.bound = bound
+        # Whoever writes such a key lets it expire after so long.
+        self.kept_s = kept_s
+        self.bound = bound or f"expires after {short_duration(kept_s * SECOND_MS)}"
         self.backup = backup
         self.is_engines = is_engines
         _declared.append(self)
@@ -433,7 +448,7 @@ sign_ins = KeysBy[str](
     "string",
     holds="sign-ins tried in a row without success, for a digest of a name or an address",
     writer="dashboard",
-    bound="expires after 15 minutes",
+    kept_s=15 * MINUTE_S,
     backup=Backup.PASSING,
 )
 sign_in_pause = KeysBy[str](
@@ -457,7 +472,7 @@ inbound = _DigestsOf(
     "string",
     holds="there while WhatsApp takes free text for the number, a digest of it; when its owner wrote last, in ms",
     writer="dashboard; workers delete it when Twilio says that it is over",
-    bound="expires after 24 hours",
+    kept_s=24 * HOUR_S,
     backup=Backup.KEPT,
 )
 # These lie on one node: one script reads the windows of all limits of a message.
@@ -506,7 +521,7 @@ send_request = KeysBy[str](
     "hash",
     holds="what became of it: state reason",
     writer="dashboard, bot",
-    bound="expires after 10 minutes",
+    kept_s=10 * MINUTE_S,
     backup=Backup.PASSING,
 )
 CANDLES_ASKED = Key(
@@ -522,7 +537,7 @@ candles = KeysBy[str](
     "list",
     holds="one answer as JSON: minute candles of at most 60 days, or the reason that there are none",
     writer="ingest; dashboard takes it away",
-    bound="expires after a minute",
+    kept_s=MINUTE_S,
     backup=Backup.PASSING,
 )
 link = KeysBy[str](
@@ -530,7 +545,7 @@ link = KeysBy[str](
     "string",
     holds="the user whose chat the link's token links",
     writer="dashboard, bot",
-    bound="expires after 15 minutes",
+    kept_s=15 * MINUTE_S,
     backup=Backup.PASSING,
 )
 code = KeysBy[str](
@@ -538,7 +553,7 @@ code = KeysBy[str](
     "string",
     holds="HMAC of the code that was sent",
     writer="bot",
-    bound="expires after 10 minutes",
+    kept_s=10 * MINUTE_S,
     backup=Backup.PASSING,
 )
 code_tries = KeysBy[str](
@@ -546,7 +561,7 @@ code_tries = KeysBy[str](
     "string",
     holds="how often a code was tried",
     writer="dashboard, bot",
-    bound="expires after 10 minutes",
+    kept_s=code.kept_s,
     backup=Backup.PASSING,
 )
 codes_asked = KeysBy[str](
@@ -554,7 +569,7 @@ codes_asked = KeysBy[str](
     "string",
     holds="how many codes were sent",
     writer="bot",
-    bound="expires after an hour",
+    kept_s=HOUR_S,
     backup=Backup.PASSING,
 )
 listed = KeysBy[str](
@@ -562,7 +577,7 @@ listed = KeysBy[str](
     "list",
     holds="rules as /list numbered them",
     writer="bot",
-    bound="expires after a day",
+    kept_s=24 * HOUR_S,
     backup=Backup.PASSING,
 )
 stranger = KeysBy[str](
@@ -570,7 +585,7 @@ stranger = KeysBy[str](
     "string",
     holds="a chat without a user was told so",
     writer="bot",
-    bound="expires after an hour",
+    kept_s=HOUR_S,
     backup=Backup.PASSING,
 )
 BOT_NAME = Key(
@@ -578,7 +593,7 @@ BOT_NAME = Key(
     "string",
     holds="name of the Telegram bot that listens",
     writer="bot",
-    bound="expires after 30 s",
+    kept_s=30,
     backup=Backup.REMADE,
 )
 BOT_LOCK = Key(

@@ -89,8 +89,8 @@ def test_each_channel_says_in_order_of_time_what_became_of_the_message() -> None
         ),
         gone,
     ]  # fmt: skip
-    assert facts.verdict(found) == "It went out by Telegram. 2 others did not send it."
-    assert facts.verdict(found[1:]) == "No channel brought it to you; each says why."
+    assert facts.outcome(found) == "It went out by Telegram. 2 others did not send it."
+    assert facts.outcome(found[1:]) == "No channel brought it to you; each says why."
 
 
 def test_what_waits_says_until_when_and_why() -> None:
@@ -100,7 +100,7 @@ def test_what_waits_says_until_when_and_why() -> None:
     assert history.steps == (
         HistoryStep(1_000, "queued"), HistoryStep(2_000, "waits: quiet hours"), HistoryStep(0, f"due {words.clock(due_ms)}"),
     )  # fmt: skip
-    assert facts.verdict([history]) == "Still on its way: E-mail."
+    assert facts.outcome([history]) == "Still on its way: E-mail."
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_what_waits_says_until_when_and_why() -> None:
     ],
 )
 def test_a_stand_in_that_still_waits_is_not_one_that_did_not_send(states: list[str], told: str) -> None:
-    assert facts.verdict([DeliveryHistory("Telegram", "42", state, ()) for state in states]) == told
+    assert facts.outcome([DeliveryHistory("Telegram", "42", state, ()) for state in states]) == told
 
 
 def test_what_was_stored_before_deliveries_had_a_past_still_begins_with_its_queue() -> None:
@@ -122,7 +122,7 @@ def test_what_was_stored_before_deliveries_had_a_past_still_begins_with_its_queu
 
 
 def test_without_a_channel_it_says_where_to_add_one() -> None:
-    assert facts.verdict([]) == "You had no channel, so nothing was sent. Add one under Channels."
+    assert facts.outcome([]) == "You had no channel, so nothing was sent. Add one under Channels."
 
 
 def test_a_chart_has_the_nearest_of_ones_rules_and_what_they_measure_from() -> None:

@@ -14,8 +14,8 @@ from tests.conftest import free_port
 from tests.workers.fixtures import SID, SMTP_PASSWORD, TOKEN, TWILIO_TOKEN, Post, Sandbox, wait_until, written
 from tests.workers.talk import Conversation
 from workers.channels import open_channels
+from workers.deadlines import SEND_S
 from workers.loop import Loop
-from workers.post import SEND_S
 from workers.render import Message
 
 

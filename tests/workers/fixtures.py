@@ -15,8 +15,8 @@ from stormalert.errors import DeliveryError
 from stormalert.model import Alert, ChannelKind
 from workers import post
 from workers.channels import Sender
+from workers.deadlines import SEND_S
 from workers.loop import Loop
-from workers.post import SEND_S
 from workers.queues import SERIALIZER, DeliveryJob
 from workers.render import Message, message
 from workers.worker import DeliveryWorker

@@ -9,7 +9,7 @@ from stormalert.errors import Permanent, Retryable
 from stormalert.model import Alert, ChannelKind
 from tests.conftest import free_port
 from tests.workers.fixtures import SMTP_PASSWORD, Bench, Post, Sandbox, demo_addresses, refused, written
-from workers.post import SEND_S
+from workers.deadlines import SEND_S
 from workers.render import Message
 
 # Their id of a message is the delivery's own.

@@ -9,8 +9,6 @@ from stormalert.model import Rule, RuleState
 from stormalert.redis import keys
 from stormalert.store import Store
 
-KEPT_S = 24 * 3600
-
 
 class Numbers:
     def __init__(self, store: Store, client: Redis) -> None:
@@ -23,7 +21,7 @@ class Numbers:
             pipe.delete(keys.listed(chat))
             if rules:
                 pipe.rpush(keys.listed(chat), *(rule.id for rule in rules))
-                pipe.expire(keys.listed(chat), KEPT_S)
+                pipe.expire(keys.listed(chat), keys.listed.kept_s)
             pipe.execute()
 
     def add(self, chat: str, rule: Rule, others: list[Rule]) -> int:
@@ -31,7 +29,7 @@ class Numbers:
         if not self.ids(chat):
             self.give(chat, others)
         number = int(self._client.rpush(keys.listed(chat), rule.id))
-        self._client.expire(keys.listed(chat), KEPT_S)
+        self._client.expire(keys.listed(chat), keys.listed.kept_s)
         return number
 
     def ids(self, chat: str) -> list[str]:

@@ -33,7 +33,6 @@ from workers.pipeline.send import open_sending
 
 log = logging.getLogger("stormalert")
 
-NAME_S = 30
 FACTS_S = 2.0
 SOON_S = 0.5
 
@@ -102,7 +101,7 @@ async def _listen(
 
 async def _tell_name(application: App, client: Redis, stopping: asyncio.Event, poller: Poller | None) -> None:
     """For the links that the dashboard shows: there as long as somebody listens."""
-    tell = partial(client.set, keys.BOT_NAME, application.bot.username, ex=NAME_S)
+    tell = partial(client.set, keys.BOT_NAME, application.bot.username, ex=keys.BOT_NAME.kept_s)
     while not stopping.is_set():
         is_listening = poller is None or poller.is_polling
         if is_listening:
@@ -110,7 +109,7 @@ async def _tell_name(application: App, client: Redis, stopping: asyncio.Event, p
                 await tell()
             except REDIS_ERRORS as error:
                 log.debug("name not told", extra={"reason": type(error).__name__})
-        await process.sleep_unless(stopping, NAME_S / 6 if is_listening else SOON_S)
+        await process.sleep_unless(stopping, keys.BOT_NAME.kept_s / 6 if is_listening else SOON_S)
 
 
 async def _facts(heartbeat: process.Heartbeat, requests: SendRequests, talk: Talk, stopping: asyncio.Event) -> None:

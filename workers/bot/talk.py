@@ -20,6 +20,7 @@ from telegram.error import BadRequest, RetryAfter, TelegramError
 from telegram.ext import Application, CallbackQueryHandler, CommandHandler, ContextTypes, MessageHandler, filters
 from telegram.request import HTTPXRequest
 
+from stormalert import words
 from stormalert.config.settings import Settings
 from stormalert.errors import StormError
 from stormalert.model import ChannelKind
@@ -28,6 +29,7 @@ from stormalert.notify.linking import Linking
 from stormalert.process import REDIS_ERRORS
 from stormalert.redis import keys
 from stormalert.store import Store
+from stormalert.units import SECOND_MS
 from workers.bot import buttons
 from workers.bot.buttons import Press
 from workers.bot.commands import HELP, MENU, Commands, Said
@@ -39,9 +41,11 @@ log = logging.getLogger("stormalert")
 # Longest wait of one question for updates.
 POLL_S = 25
 WANTED = [Update.MESSAGE, Update.CALLBACK_QUERY]
-STRANGER_S = 3600
 _NOT_LINKED = "This chat is not linked. Sign in to StormAlert, open Channels, and use the Telegram link there."
-_NO_LINK = "This link was used already or is older than 15 minutes. Make a new one in StormAlert under Channels."
+_NO_LINK = (
+    f"This link was used already or is older than {words.duration(keys.link.kept_s * SECOND_MS)}."
+    " Make a new one in StormAlert under Channels."
+)
 _AWAY = "StormAlert cannot look that up just now. Try again in a moment."
 _LINES_MAX = 4000
 # Begins what a press adds to a message, so that the next press can replace it.
@@ -144,7 +148,7 @@ class Talk:
         return owner.user if owner else None
 
     async def _is_new(self, chat: str) -> bool:
-        return bool(await self._ask(lambda: self._client.set(keys.stranger(chat), 1, nx=True, ex=STRANGER_S)))
+        return bool(await self._ask(lambda: self._client.set(keys.stranger(chat), 1, nx=True, ex=keys.stranger.kept_s)))
 
     async def _ask(self, question: Callable[[], Result]) -> Result | None:
         """The store and Redis block, so they are asked in a thread; None, too, when they do not answer."""

@@ -26,9 +26,9 @@ from stormalert.channels.email import CHANNEL
 from stormalert.config.settings import Settings
 from stormalert.errors import DeliveryError
 from stormalert.notify.description import UNKNOWN
+from workers.deadlines import STEP_S
 from workers.render import Message, cut
 
-_TIMEOUT_S = 6.0
 # Servers drop a connection that is idle for longer, the strict ones after some ten seconds.
 _IDLE_S = 8.0
 # RFC 3463: what refuses us or this mail and not the address: the sender's address, a full mailbox or too long a mail, their
@@ -152,7 +152,7 @@ def _client(smtp_url: str) -> SMTP:
         start_tls=start_tls,
         username=user or None,
         password=unquote(parts.password or "") or None,
-        timeout=_TIMEOUT_S,
+        timeout=STEP_S,
         # Else the library asks the name service anew for each connection.
         local_hostname=socket.getfqdn(),
     )

@@ -23,10 +23,10 @@ from stormalert.notify import templates
 from stormalert.notify.description import UNKNOWN
 from stormalert.process import REDIS_ERRORS
 from stormalert.redis import keys
+from workers.deadlines import STEP_S
 from workers.render import Message, cut
 
 # Of each step of the connection; the library's default is to wait for ever.
-_TIMEOUT_S = 6.0
 # One for each message that hangs; no other channel waits for them.
 _THREADS = 32
 # WhatsApp takes 1,024 characters, those of the template's own text included.
@@ -43,7 +43,7 @@ class WhatsAppSender:
         self._template = config.twilio_content_sid
         self._variables = _variables(config.twilio_content_variables)
         self._public_url = config.public_url.rstrip("/")
-        self._http = TwilioHttpClient(timeout=_TIMEOUT_S)
+        self._http = TwilioHttpClient(timeout=STEP_S)
         self._client = Client(config.twilio_sid, self._auth_token, http_client=self._http)
         self._client.api.base_url = config.twilio_api_root
         self._threads = ThreadPoolExecutor(_THREADS, "whatsapp")

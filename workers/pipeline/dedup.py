@@ -9,10 +9,8 @@ from redis.asyncio import Redis
 
 from stormalert.redis import keys
 from stormalert.redis.scripts import PASSING
+from workers.deadlines import CLAIM_MS
 
-# Longer than sending may take (post.SEND_S), so that a second process cannot send while a first one does; and as long as
-# the message of a process that was killed must wait.
-CLAIM_MS = 11_000
 # Nobody sends an alert again that is a week old.
 SENT_S = 7 * 24 * 3600
 _SENDING = "sending"

@@ -6,10 +6,11 @@ from typing import Self
 
 from redis import Redis
 
+from stormalert import words
 from stormalert.errors import InputError
 from stormalert.model import Channel, DeliveryState
 from stormalert.notify.linking import Linking
-from stormalert.notify.send_requests import KEPT_S, SendKind
+from stormalert.notify.send_requests import SendKind
 from stormalert.redis import keys
 from stormalert.redis.streams import written_ms
 from stormalert.store import Store
@@ -21,7 +22,7 @@ from workers.pipeline.outgoing import Outgoing
 from workers.render import Message
 
 # After this nobody waits any more.
-USEFUL_MS = KEPT_S * SECOND_MS
+USEFUL_MS = keys.send_request.kept_s * SECOND_MS
 # A notice that waited so long may be over.
 LATE_MS = 30_000
 # For providers that keep a message until the phone is reachable.
@@ -118,8 +119,9 @@ class RequestCollector:
             message=Message(
                 requested.id,
                 f"Your StormAlert code is {self._links.make_code(channel)}",
-                "It is good for 10 minutes. Enter it in StormAlert under Channels. If you did not ask for it, ignore this.",
-                useful_s=600,
+                f"It is good for {words.duration(keys.code.kept_s * SECOND_MS)}. Enter it in StormAlert under Channels."
+                " If you did not ask for it, ignore this.",
+                useful_s=keys.code.kept_s,
                 channel=channel.id,
             ),
         )
@@ -144,7 +146,7 @@ def _takes_alerts(requested: Requested) -> Requested | Done:
 
 def _write_test(requested: Requested) -> Requested:
     details = "You asked for it in StormAlert; your alerts come the same way."
-    message = Message(requested.id, "This is a test.", details, useful_s=600, channel=requested.channel_id)
+    message = Message(requested.id, "This is a test.", details, useful_s=keys.send_request.kept_s, channel=requested.channel_id)
     return replace(requested, message=message)
 
 

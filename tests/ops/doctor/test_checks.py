@@ -23,6 +23,7 @@ from stormalert.store import open_store
 from stormalert.store.sqlite_schema import MIGRATIONS
 from stormalert.units import now_ms
 from tests.conftest import free_port
+from tests.store.records import a_channel, a_user
 
 from .conftest import MakeCase, Speaker, certificate, check
 
@@ -136,6 +137,13 @@ def test_what_is_sealed_with_another_secret_is_named(case: MakeCase, tmp_path: P
     store.save_setting("kite.access_token", Fernet(Fernet.generate_key()).encrypt(b"token").decode())
     assert not_good(configuration.check_sealed(mine)) == [(BAD, "cannot be opened: kite.access_token")]
     store.save_setting("kite.access_token", "")
+    store.save_user(a_user())
+    sealed = Fernet(Fernet.generate_key()).encrypt(b"tk").decode()
+    channel = store.save_channel(a_channel(kind=ChannelKind.NTFY, address=f"https://ntfy.sh/topic#{sealed}"))
+    assert not_good(configuration.check_sealed(mine)) == [
+        (BAD, "cannot be opened: ntfy of asha, https://ntfy.sh/topic (with a token)")
+    ]
+    store.delete_channel(channel.id)
     assert not_good(configuration.check_sealed(case(store, STORM_MASTER_SECRET="another-secret-of-32-characters-"))) == [
         (BAD, "cannot be opened: panel.KITE_API_KEY")
     ]

@@ -9,7 +9,7 @@ from redis import Redis
 from stormalert.config import settings
 from stormalert.errors import InputError, StormError
 from stormalert.model import Channel, ChannelKind
-from stormalert.notify import linking, send_requests
+from stormalert.notify import send_requests
 from stormalert.notify.linking import CODES_PER_HOUR, TRIES, Linking, link_chat, owner_of_chat
 from stormalert.notify.send_requests import SendKind, SendResult, SendState
 from stormalert.redis import keys
@@ -50,7 +50,7 @@ def everything_in(redis: Redis) -> str:
 
 def test_a_link_is_used_once_and_for_a_quarter_of_an_hour(links: Linking, redis: Redis) -> None:
     token = links.make_link("u1")
-    assert 0 < links.left_s(token) <= linking.LINK_S
+    assert 0 < links.left_s(token) <= keys.link.kept_s
     assert token not in everything_in(redis)
     assert links.use_link(token) == "u1"
     assert links.use_link(token) is None
@@ -71,7 +71,7 @@ def test_a_token_that_nobody_made_links_nothing(links: Linking, token: str) -> N
 
 def test_a_code_is_good_once_and_however_it_is_spaced(links: Linking, redis: Redis) -> None:
     code = links.make_code(MAIL)
-    assert 0 < redis.ttl(keys.code("c1")) <= linking.CODE_S
+    assert 0 < redis.ttl(keys.code("c1")) <= keys.code.kept_s
     assert code not in everything_in(redis)
     links.check_code(MAIL, f" {code[:3]} {code[3:]}\n")
     with pytest.raises(InputError, match="no code"):
@@ -159,5 +159,5 @@ def test_a_send_request_is_asked_for_and_settled(redis: Redis) -> None:
     assert [fields for _, fields in redis.xrange(keys.SEND_REQUESTS)] == [{"errand": request, "kind": "test", "channel": "c1"}]
     send_requests.settle(redis, request, SendResult(SendState.FAILED, "timed out"))
     assert send_requests.result(redis, request) == SendResult(SendState.FAILED, "timed out")
-    assert 0 < redis.ttl(keys.send_request(request)) <= send_requests.KEPT_S
+    assert 0 < redis.ttl(keys.send_request(request)) <= keys.send_request.kept_s
     assert send_requests.result(redis, "unknown") is None
