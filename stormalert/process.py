@@ -51,6 +51,7 @@ CONNECTIONS_MAX = 4_096
 # as away.
 UNREACHABLE = (RedisConnectionError, RedisTimeoutError, RedisClusterException, *PASSING)
 REDIS_ERRORS = (RedisError, RedisClusterException)
+CANCEL_AGAIN_S = 0.5
 # Before a server that is away is asked again.
 AWAY_S = 0.5
 
@@ -76,7 +77,7 @@ def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, 
             await main(config, stopping)
         finally:
             if watching:
-                watching.cancel()
+                await cancel(watching)
         log.info("stopped")
 
     try:
@@ -177,6 +178,18 @@ async def sleep_unless(stopping: asyncio.Event, wait_s: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(wait_s):
             await stopping.wait()
+
+
+async def cancel(*tasks: asyncio.Task[Any]) -> None:
+    """Until they have ended, and more than once: a library that is just then done with its work may swallow it.
+
+    Raises the error of one that failed.
+    """
+    while [task.cancel() for task in tasks if not task.done()]:
+        await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
 
 
 class Tasks(asyncio.TaskGroup):

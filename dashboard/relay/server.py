@@ -44,7 +44,7 @@ from stormalert.health.report import report
 from stormalert.market.calendar import Segment, TradingSessions, read_calendar
 from stormalert.model import Alert
 from stormalert.outage import Outage
-from stormalert.process import REDIS_ERRORS, UNREACHABLE, Heartbeat, Tasks
+from stormalert.process import REDIS_ERRORS, UNREACHABLE, Heartbeat, Tasks, cancel
 from stormalert.redis import keys
 from stormalert.redis.keys import Shard, all_shards, shard_of
 from stormalert.redis.streams import read_alert
@@ -66,7 +66,6 @@ MISSED_MAX = 20_000
 MISSED_AT_ONCE = 1_000
 SESSIONS_EVERY_S = 5
 RETRY_AFTER_S = 0.5
-CANCEL_AGAIN_S = 1.0
 # When everybody comes back at once, they queue here: the client opens 100 connections to Redis and refuses more.
 ASK_AT_ONCE = 20
 CLOSE_NOT_ASKED = 1008
@@ -106,9 +105,7 @@ class Relay:
             tasks = [group.create_task(_insist(work)) for work in works]
             tasks += [group.create_task(self._tell_alerts(shard)) for shard in all_shards(self._config.shards)]
             await stopping.wait()
-            # More than once: a library that is just then giving up a connection may swallow it.
-            while [task.cancel() for task in tasks if not task.done()]:
-                await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
+            await cancel(*tasks)
 
     async def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """The handshake: the right address, and signed in: a browser from our own page, or a script by its token."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.browser.running import NAME, PASSWORD, Running, running
-from tests.browser.watching import Watched, chromium, watched_page
+from tests.browser.watching import Visitor, Watched, chromium, opened_browser
 
 
 @pytest.fixture(autouse=True)
@@ -21,10 +21,16 @@ def product(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield product
 
 
+@pytest.fixture(scope="module")
+def visitor(processes: None) -> Iterator[Visitor]:
+    with opened_browser() as browser:
+        yield Visitor(browser)
+
+
 @pytest.fixture
-def browser(product: Running) -> Iterator[Watched]:
-    """A new browser; the test fails when anything went wrong on its page."""
-    with watched_page(product.url) as watched:
+def browser(product: Running, visitor: Visitor) -> Iterator[Watched]:
+    """A page without a past; the test fails when anything went wrong on it."""
+    with visitor.page(product.url) as watched:
         yield watched
 
 

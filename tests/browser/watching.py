@@ -1,17 +1,28 @@
 """Debian's Chromium, and a page that notices what a person might not: console errors, failed requests, requests to strangers.
 
-`watched_page(base_url)` serves for any running StormAlert, also the whole of `make run`.
+`watched_page(base_url)` serves for any running StormAlert, also the whole of `make run`. Where many tests look at the same
+one, `Visitor` gives each of them a page in one browser, which must not read the pages' scripts anew for each.
 """
 
-import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Page, Playwright, Request, Response, WebSocket, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    Response,
+    WebSocket,
+    expect,
+    sync_playwright,
+)
 
 from tests.conftest import needed
 
@@ -32,8 +43,7 @@ class Watched:
 
     page: Page
     base_url: str
-    _playwright: Playwright
-    _arguments: tuple[str, ...] = ()
+    _browser: Browser
     expected: set[str] = field(default_factory=set)
     complaints: list[str] = field(default_factory=list)
     # What the relay, or Streamlit, sent and got: addresses of the websockets that were opened.
@@ -49,7 +59,7 @@ class Watched:
 
     def somebody_else(self) -> AbstractContextManager["Watched"]:
         """Another person's browser beside this one."""
-        return _opened(self._playwright, self.base_url, *self._arguments)
+        return Visitor(self._browser).page(self.base_url)
 
     def open(self, path: str = "/") -> Page:
         self.page.goto(self.base_url + path)
@@ -113,36 +123,60 @@ class Watched:
             self.complaints.append(f"answer: {answer}")
 
 
+class Visitor:
+    """Who keeps files that may be kept, and nothing else: what one page leaves behind, the next does not find."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._context: BrowserContext | None = None
+
+    @contextmanager
+    def page(self, base_url: str) -> Iterator[Watched]:
+        """What went wrong on it is an error at the end."""
+        if self._context is None:
+            self._context = self._browser.new_context(
+                viewport={"width": DESK[0], "height": DESK[1]},
+                color_scheme="light",
+                # Times on the screen must not depend on where the reader is.
+                timezone_id="America/New_York",
+            )
+            self._context.set_default_timeout(PATIENCE_MS)
+        watched = Watched(self._context.new_page(), base_url, self._browser)
+        try:
+            yield watched
+        finally:
+            self._forget(watched)
+        assert not watched.complaints, "\n".join(watched.complaints)
+
+    def _forget(self, watched: Watched) -> None:
+        assert self._context is not None
+        with suppress(Error):
+            # Its page may have been closed.
+            session = self._context.new_cdp_session(watched.page)
+            session.send("Storage.clearDataForOrigin", {"origin": watched.base_url, "storageTypes": "local_storage,indexeddb"})
+        for page in self._context.pages:
+            page.close()
+        self._context.clear_cookies()
+
+
 def chromium() -> str:
-    """Its path; skips the test where there is none, and fails in CI."""
-    return needed("chromium")
+    """Its path; skips the test where there is none, and fails in CI. The shell, which draws no window of its own, is faster."""
+    return needed("chromium-headless-shell")
+
+
+@contextmanager
+def opened_browser(*arguments: str) -> Iterator[Browser]:
+    """With more `arguments` of Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), headless=True, args=[*ARGUMENTS, *arguments])
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 @contextmanager
 def watched_page(base_url: str, *arguments: str) -> Iterator[Watched]:
-    """A new browser without a past, with more `arguments`; what went wrong on its page is an error at the end."""
-    with sync_playwright() as playwright, _opened(playwright, base_url, *arguments) as watched:
+    """A browser of its own, with more `arguments`; what went wrong on its page is an error at the end."""
+    with opened_browser(*arguments) as browser, Visitor(browser).page(base_url) as watched:
         yield watched
-
-
-@contextmanager
-def _opened(playwright: Playwright, base_url: str, *arguments: str) -> Iterator[Watched]:
-    executable = chromium()
-    with tempfile.TemporaryDirectory(prefix="storm-chromium-") as profile:
-        context = playwright.chromium.launch_persistent_context(
-            profile,
-            executable_path=executable,
-            headless=True,
-            args=[*ARGUMENTS, *arguments],
-            viewport={"width": DESK[0], "height": DESK[1]},
-            color_scheme="light",
-            # Times on the screen must not depend on where the reader is.
-            timezone_id="America/New_York",
-        )
-        context.set_default_timeout(PATIENCE_MS)
-        try:
-            watched = Watched(context.new_page(), base_url, playwright, arguments)
-            yield watched
-        finally:
-            context.close()
-    assert not watched.complaints, "\n".join(watched.complaints)

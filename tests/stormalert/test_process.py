@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from stormalert.process import ALIVE_MS, connect
+from stormalert.errors import InputError
+from stormalert.process import ALIVE_MS, cancel, connect
 from stormalert.redis import keys
 from stormalert.redis.keys import Shard
 from tests.conftest import free_port
@@ -117,6 +118,34 @@ def test_an_error_of_ours_is_one_sentence_and_exit_code_1(spawner: Processes, re
     assert process.wait(90) == 1
     assert spawner.log.read_text().splitlines()[-1].endswith("error   tester: the port is taken")
     assert "Traceback" not in spawner.log.read_text()
+
+
+async def test_a_task_ends_though_what_it_waits_for_swallows_a_cancellation() -> None:
+    swallowed = []
+
+    async def works() -> None:
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                if swallowed:
+                    raise
+                swallowed.append(True)
+
+    task = asyncio.create_task(works())
+    await asyncio.sleep(0)
+    await cancel(task)
+    assert task.cancelled() and swallowed
+
+
+async def test_who_cancels_a_task_that_failed_hears_of_it() -> None:
+    async def fails() -> None:
+        raise InputError("no port")
+
+    task = asyncio.create_task(fails())
+    await asyncio.sleep(0)
+    with pytest.raises(InputError):
+        await cancel(task)
 
 
 DEAF = """

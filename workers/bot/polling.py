@@ -4,17 +4,21 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 
 from redis.asyncio import Redis
 from redis.exceptions import LockError
+from telegram import Update
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError, TimedOut
 
 from stormalert.backoff import pause_s
 from stormalert.outage import Outage
-from stormalert.process import REDIS_ERRORS, sleep_unless
+from stormalert.process import REDIS_ERRORS, cancel, sleep_unless
 from stormalert.redis import keys
 from workers.bot.talk import POLL_S, WANTED, App, menu
+
+Updates = Sequence[Update]
 
 log = logging.getLogger("stormalert")
 
@@ -98,7 +102,10 @@ class Poller:
         self._application = application
         self._lock = lock
         self._offset = 0
+        self._confirmed = 0
+        self._is_fresh = False
         self._outage = TelegramOutage()
+        self._asking: asyncio.Task[Updates] | None = None
         self.is_polling = False
 
     async def run_until(self, stopping: asyncio.Event) -> None:
@@ -118,31 +125,48 @@ class Poller:
                 await sleep_unless(stopping, RENEW_S)
         finally:
             self.is_polling = False
-            polling.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await polling
+            # The question alone: an update that is under way is dealt with, or the next one who asks deals with it again.
+            if self._asking:
+                await cancel(self._asking)
+            await polling
+            await self._confirm()
             log.info("no longer listening to telegram")
 
     async def _poll(self) -> None:
-        is_fresh = False
-        while True:
-            try:
-                if not is_fresh:
-                    # While a webhook is set, Telegram gives no updates to those who ask.
-                    await self._application.bot.delete_webhook()
-                    is_fresh = True
-                updates = await self._application.bot.get_updates(
-                    offset=self._offset, timeout=timedelta(seconds=POLL_S), allowed_updates=WANTED
-                )
-            except TelegramError as error:
-                is_fresh = False
-                await asyncio.sleep(self._outage.begin(error))
-                continue
-            self._outage.end()
-            for update in updates:
+        self._is_fresh = False
+        while self.is_polling:
+            self._asking = asyncio.create_task(self._ask())
+            await asyncio.wait((self._asking,))
+            for update in () if self._asking.cancelled() else self._asking.result():
+                if not self.is_polling:
+                    break
                 await self._application.process_update(update)
                 # The next question confirms it; what is not confirmed comes again.
                 self._offset = update.update_id + 1
+
+    async def _ask(self) -> Updates:
+        try:
+            if not self._is_fresh:
+                # While a webhook is set, Telegram gives no updates to those who ask.
+                await self._application.bot.delete_webhook()
+                self._is_fresh = True
+            asked = self._offset
+            updates: Updates = await self._application.bot.get_updates(
+                offset=asked, timeout=timedelta(seconds=POLL_S), allowed_updates=WANTED
+            )
+        except TelegramError as error:
+            self._is_fresh = False
+            await asyncio.sleep(self._outage.begin(error))
+            return ()
+        self._confirmed = asked
+        self._outage.end()
+        return updates
+
+    async def _confirm(self) -> None:
+        if self._offset > self._confirmed:
+            with contextlib.suppress(TelegramError):
+                await self._application.bot.get_updates(offset=self._offset, limit=1, timeout=0, allowed_updates=WANTED)
+                self._confirmed = self._offset
 
 
 def _explained(error: TelegramError) -> tuple[str, str, float]:

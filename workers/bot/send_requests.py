@@ -16,7 +16,7 @@ from stormalert.errors import InputError, StormError
 from stormalert.model import DeliveryState
 from stormalert.notify import send_requests
 from stormalert.notify.send_requests import SendResult, SendState
-from stormalert.process import AWAY_S, REDIS_ERRORS, UNREACHABLE
+from stormalert.process import AWAY_S, REDIS_ERRORS, UNREACHABLE, cancel
 from stormalert.redis import keys
 from workers.pipeline.dedup import DedupMarkers
 from workers.pipeline.insist import insist
@@ -86,8 +86,7 @@ class SendRequests:
         if self._hands:
             await asyncio.wait(self._hands.values(), timeout=STOPPING_S)
         # What is not done by now is not acknowledged: another process finds it.
-        for task in self._hands.values():
-            task.cancel()
+        await cancel(*self._hands.values())
 
     async def _finish(self, entry_id: str, fields: dict[str, str]) -> None:
         try:
