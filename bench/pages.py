@@ -18,7 +18,7 @@ from bench.sizes import Sizes
 from stormalert.model import Alert, Channel, ChannelKind, Delivery, DeliveryState, Direction, Instrument, Kind, Rule
 from stormalert.redis.keys import Shard
 from stormalert.units import DAY_MS, MINUTE_MS, now_ms
-from tests.browser.watching import Watched, watched_page
+from tests.browser.watching import CHROMIUM, Watched, watched_page
 
 INSTRUMENTS = 500
 WRITTEN_AT_ONCE = 5_000
@@ -44,8 +44,8 @@ class Opening(NamedTuple):
 
 
 def run(sizes: Sizes) -> dict[str, list[Row]]:
-    if shutil.which("chromium") is None:
-        print("\npages: left out, Chromium is not installed (Debian or Ubuntu: apt-get install chromium)")
+    if shutil.which(CHROMIUM) is None:
+        print(f"\npages: left out, Chromium is not installed (Debian or Ubuntu: apt-get install {CHROMIUM})")
         return {}
     with set_up(1, NO_LIMITS, ()) as setup:
         _seed(setup, sizes)

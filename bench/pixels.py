@@ -20,7 +20,7 @@ from bench.sizes import Sizes
 from stormalert.access.security import hash_password
 from stormalert.model import Role
 from stormalert.units import now_ms
-from tests.browser.watching import Watched, watched_page
+from tests.browser.watching import CHROMIUM, Watched, watched_page
 
 PASSWORD = "a long password to measure with"
 MODULES = {"relay": "dashboard.relay"}
@@ -61,8 +61,8 @@ WATCH = """() => {
 
 
 def run(sizes: Sizes) -> dict[str, list[Row]]:
-    if shutil.which("chromium") is None:
-        print("\npixels: left out, Chromium is not installed (Debian or Ubuntu: apt-get install chromium)")
+    if shutil.which(CHROMIUM) is None:
+        print(f"\npixels: left out, Chromium is not installed (Debian or Ubuntu: apt-get install {CHROMIUM})")
         return {}
     market = (f"--instruments={sizes.pixels_instruments}", f"--tick-rate={sizes.pixels_rate}")
     with set_up(1, NO_LIMITS, (), market) as setup:

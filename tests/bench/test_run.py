@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import ALL
+from tests.browser.watching import CHROMIUM
 
-BROWSER = shutil.which("chromium") is not None
+BROWSER = shutil.which(CHROMIUM) is not None
 # What the titles of each part's tables begin with; the parts that are run when none is named are all here.
 TABLES = {
     "engine": ["scale", "lively", "memory", "memory", "latency", "peers"],

@@ -30,6 +30,7 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+CHROMIUM = "chromium-headless-shell"
 DESK, PHONE = (1366, 900), (390, 844)
 SCREENSHOTS = Path("build") / "screenshots"
 # Sessions are checked every few seconds, and the machine may be busy.
@@ -161,7 +162,7 @@ class Visitor:
 
 def chromium() -> str:
     """Its path; skips the test where there is none, and fails in CI. The shell, which draws no window of its own, is faster."""
-    return needed("chromium-headless-shell")
+    return needed(CHROMIUM)
 
 
 @contextmanager
