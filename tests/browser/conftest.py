@@ -36,5 +36,14 @@ def browser(product: Running, visitor: Visitor) -> Iterator[Watched]:
 
 @pytest.fixture
 def signed_in(browser: Watched) -> Watched:
-    browser.sign_in(NAME, PASSWORD)
+    """Where one begins is the test's own."""
+    browser.let_in(NAME, PASSWORD)
     return browser
+
+
+@pytest.fixture
+def live(signed_in: Watched) -> Watched:
+    """On the Live page."""
+    signed_in.open()
+    signed_in.settle()
+    return signed_in

@@ -166,7 +166,7 @@ def test_ones_own_rules_and_all_of_them(product: Running, signed_in: Watched) ->
 
 def test_a_long_run_shows_how_far_it_is_and_can_be_cancelled(signed_in: Watched) -> None:
     page = open_backtest(signed_in)
-    rows = "".join(f"{1_700_000_000_000 + n * 1_000},INFY,{1000 + n % 7}\n" for n in range(300_000))
+    rows = "".join(f"{1_700_000_000_000 + n * 1_000},INFY,{1000 + n % 7}\n" for n in range(900_000))
     upload(signed_in, b"time,symbol,price\n" + rows.encode(), "ticks.csv")
     type_rules(page, "NSE:INFY rolling up 5% 24h")
     run(signed_in)

@@ -11,7 +11,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from stormalert.model import Channel, ChannelKind, Kind, QuietHours, Rule, RuleState
 from stormalert.notify.linking import link_chat
 from tests.browser.running import NAME, PASSWORD, USER, Running, running, wait_until
-from tests.browser.watching import DESK, PHONE, Watched, chromium, watched_page
+from tests.browser.watching import DESK, PHONE, Visitor, Watched, chromium
 from tests.workers.conftest import sandbox_server  # noqa: F401 - a fixture
 from tests.workers.fixtures import TOKEN, Sandbox
 from workers.bot.buttons import Press, Verb, under
@@ -33,9 +33,9 @@ def linked_product(
 
 
 @pytest.fixture
-def channels_page(linked_product: Running) -> Iterator[Watched]:
-    with watched_page(linked_product.url) as watched:
-        watched.sign_in(NAME, PASSWORD)
+def channels_page(linked_product: Running, visitor: Visitor) -> Iterator[Watched]:
+    with visitor.page(linked_product.url) as watched:
+        watched.let_in(NAME, PASSWORD)
         watched.open("/channels")
         watched.settle()
         yield watched
@@ -97,6 +97,7 @@ def test_telegram_is_linked_by_a_link_that_is_waited_for(
 
 def test_in_the_outbox_a_person_writes_to_the_bot_and_presses_its_buttons(
     linked_product: Running,
+    visitor: Visitor,
     sandbox_server: Sandbox,  # noqa: F811
 ) -> None:
     chat = link_chat(linked_product.store, USER, "515151").address
@@ -105,7 +106,7 @@ def test_in_the_outbox_a_person_writes_to_the_bot_and_presses_its_buttons(
     row = keyboard(under(Press.of(Verb.PAUSE, rule.token, rule.id), rule.symbol)).to_json()
     sent = {"chat_id": chat, "text": "an alert", "reply_markup": row}
     sandbox_server.client.post(f"/bot{TOKEN}/sendMessage", data=sent).raise_for_status()
-    with watched_page(sandbox_server.http) as watched:
+    with visitor.page(sandbox_server.http) as watched:
         page = watched.open("/outbox")
         page.get_by_role("button", name="Pause rule").click()
         expect(page.get_by_text("Paused: NSE:INFY day up 2%.")).to_be_visible()

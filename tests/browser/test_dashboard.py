@@ -22,7 +22,7 @@ from stormalert.notify.preferences import Burst, Loudness
 from stormalert.redis import keys
 from stormalert.units import now_ms
 from tests.browser.running import NAME, PASSWORD, USER, Running, wait_until
-from tests.browser.watching import PHONE, Watched
+from tests.browser.watching import Watched
 
 pytestmark = pytest.mark.browser
 
@@ -42,36 +42,36 @@ def test_a_wrong_password_is_refused_in_one_sentence_and_the_right_one_opens_the
     expect(page.get_by_role("heading", name="Live")).to_be_visible()
 
 
-def test_prices_and_alerts_arrive_without_a_rerun(product: Running, signed_in: Watched) -> None:
-    page = signed_in.page
+def test_prices_and_alerts_arrive_without_a_rerun(product: Running, live: Watched) -> None:
+    page = live.page
     expect(page.get_by_text("Streaming")).to_be_visible()
     expect(page.get_by_text("500 instruments", exact=False)).to_be_visible()
-    opened = len(signed_in.sockets)
+    opened = len(live.sockets)
     product.quote({408065: ("123456.75", "-1.25")})
     expect(page.get_by_text("1,23,456.75")).to_be_visible()
     assert "-1.25 %" in row(page, "NSE:INFY")
     product.fire(price="1384.55")
     alert = page.get_by_role("listitem").filter(has_text="₹1,384.55 from ₹1,412.81")
     expect(alert).to_contain_text("NSE:INFY Fell 2 % within 5 min")
-    signed_in.screenshot("live")
-    assert len(signed_in.sockets) == opened
+    live.screenshot("live")
+    assert len(live.sockets) == opened
 
 
-def test_what_comes_from_outside_is_text(product: Running, signed_in: Watched) -> None:
+def test_what_comes_from_outside_is_text(product: Running, live: Watched) -> None:
     product.fire(symbol="<img src=x onerror=alert(1)>")
-    expect(signed_in.page.get_by_text("<img src=x onerror=alert(1)>")).to_be_visible()
-    assert signed_in.page.locator('img[src="x"]').count() == 0
+    expect(live.page.get_by_text("<img src=x onerror=alert(1)>")).to_be_visible()
+    assert live.page.locator('img[src="x"]').count() == 0
 
 
-def test_alerts_of_others_are_not_shown(product: Running, signed_in: Watched) -> None:
+def test_alerts_of_others_are_not_shown(product: Running, live: Watched) -> None:
     product.fire(symbol="NSE:SECRET", user="u-somebody")
     product.fire(symbol="NSE:MINE")
-    expect(signed_in.page.get_by_text("NSE:MINE")).to_be_visible()
-    expect(signed_in.page.get_by_text("NSE:SECRET")).to_have_count(0)
+    expect(live.page.get_by_text("NSE:MINE")).to_be_visible()
+    expect(live.page.get_by_text("NSE:SECRET")).to_have_count(0)
 
 
-def test_prices_can_be_filtered_and_sorted(product: Running, signed_in: Watched) -> None:
-    page = signed_in.page
+def test_prices_can_be_filtered_and_sorted(product: Running, live: Watched) -> None:
+    page = live.page
     page.get_by_label("Filter instruments").fill("infy")
     expect(page.locator("tbody tr")).to_have_count(1)
     page.get_by_label("Filter instruments").fill("")
@@ -82,12 +82,12 @@ def test_prices_can_be_filtered_and_sorted(product: Running, signed_in: Watched)
     expect(page.locator("tbody tr").first).to_contain_text("NSE:STOCK007")
 
 
-def test_a_feed_that_needs_a_login_says_so(product: Running, signed_in: Watched) -> None:
+def test_a_feed_that_needs_a_login_says_so(product: Running, live: Watched) -> None:
     product.report_feed("login_needed", "the access token has expired")
-    expect(signed_in.page.get_by_text("Login needed ·")).to_be_visible()
-    expect(signed_in.page.get_by_text("the access token has expired")).to_be_visible()
+    expect(live.page.get_by_text("Login needed ·")).to_be_visible()
+    expect(live.page.get_by_text("the access token has expired")).to_be_visible()
     product.report_feed()
-    expect(signed_in.page.get_by_text("Streaming")).to_be_visible()
+    expect(live.page.get_by_text("Streaming")).to_be_visible()
 
 
 def test_a_feed_that_no_ingest_tells_of_is_not_said_to_stream(product: Running, signed_in: Watched) -> None:
@@ -148,24 +148,6 @@ def test_a_rule_made_in_the_form_fires(product: Running, signed_in: Watched) -> 
     product.store.save_rule(saved.model_copy(update={"state": RuleState.DELETED}))
 
 
-def test_every_page_opens_by_its_own_address_on_a_desk_and_on_a_phone(signed_in: Watched) -> None:
-    for path, heading in (
-        ("", "Live"),
-        ("rules", "Rules"),
-        ("alerts", "Alerts"),
-        ("channels", "Channels"),
-        ("settings", "Settings"),
-    ):
-        signed_in.show_as("light")
-        signed_in.open(f"/{path}")
-        signed_in.settle()
-        expect(signed_in.page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
-        signed_in.show_as("dark", PHONE)
-        signed_in.settle()
-        signed_in.screenshot(f"{heading.lower()}-phone")
-        assert signed_in.page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
-
-
 def test_messages_are_worded_and_signed_on_the_channels_page(product: Running, signed_in: Watched) -> None:
     channel = Channel(id="c-hook", user=USER, kind=ChannelKind.WEBHOOK, address="https://example.com/hook")
     product.store.save_channel(channel)
@@ -188,19 +170,19 @@ def test_messages_are_worded_and_signed_on_the_channels_page(product: Running, s
     product.store.delete_channel("c-hook")
 
 
-def test_signing_out_closes_the_door_and_the_live_connection(product: Running, signed_in: Watched) -> None:
-    page = signed_in.page
+def test_signing_out_closes_the_door_and_the_live_connection(product: Running, live: Watched) -> None:
+    page = live.page
     with page.context.new_page() as other:
         other.goto(product.url)
         expect(other.get_by_text("Connected")).to_be_visible()
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_role("button", name="Sign in")).to_be_visible()
         expect(other.get_by_text("You are signed out.")).to_be_visible()
-    signed_in.open("/rules")
+    live.open("/rules")
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
-def test_what_was_told_some_time_ago_is_not_shown_as_if_it_were_so_now(product: Running, signed_in: Watched) -> None:
+def test_what_was_told_some_time_ago_is_not_shown_as_if_it_were_so_now(product: Running, live: Watched) -> None:
     is_mute, is_shut, opened = False, False, []
 
     def between(page: WebSocketRoute) -> None:
@@ -210,7 +192,7 @@ def test_what_was_told_some_time_ago_is_not_shown_as_if_it_were_so_now(product: 
         opened.append(page)
         page.connect_to_server().on_message(lambda text: None if is_mute else page.send(text))
 
-    with signed_in.page.context.new_page() as page:
+    with live.page.context.new_page() as page:
         page.route_web_socket(re.compile("/ws"), between)
         page.goto(product.url)
         expect(page.get_by_text("Connected")).to_be_visible()
@@ -232,14 +214,14 @@ def test_what_was_told_some_time_ago_is_not_shown_as_if_it_were_so_now(product: 
         expect(page.get_by_role("link", name="Sign in again")).to_be_visible(timeout=60_000)
 
 
-def test_an_alert_is_news_when_it_came_while_the_connection_was_lost(product: Running, signed_in: Watched) -> None:
+def test_an_alert_is_news_when_it_came_while_the_connection_was_lost(product: Running, live: Watched) -> None:
     opened: list[WebSocketRoute] = []
 
     def between(page: WebSocketRoute) -> None:
         opened.append(page)
         page.connect_to_server()
 
-    with signed_in.page.context.new_page() as page:
+    with live.page.context.new_page() as page:
         page.route_web_socket(re.compile("/ws"), between)
         page.goto(product.url)
         expect(page.get_by_text("Connected")).to_be_visible()
@@ -252,13 +234,13 @@ def test_an_alert_is_news_when_it_came_while_the_connection_was_lost(product: Ru
         expect(page.locator("li.new")).to_have_count(0)
 
 
-def open_with_first_rule_marked(signed_in: Watched) -> Page:
-    page = signed_in.open("/rules")
-    signed_in.settle()
+def open_with_first_rule_marked(live: Watched) -> Page:
+    page = live.open("/rules")
+    live.settle()
     page.get_by_role("table", name="Rules").locator("tbody").get_by_role("checkbox").first.click()
     expect(page.get_by_text("1 rule marked")).to_be_visible()
     # A script that still runs would close a dialog that is opened meanwhile.
-    signed_in.settle()
+    live.settle()
     return page
 
 

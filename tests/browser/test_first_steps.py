@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from stormalert.model import Kind, Rule
 from stormalert.redis import keys
 from tests.browser.running import NAME, PASSWORD, USER, Running, running, wait_until
-from tests.browser.watching import DESK, PHONE, Watched, chromium, watched_page
+from tests.browser.watching import DESK, PHONE, Visitor, Watched, chromium
 from tests.conftest import free_port
 
 pytestmark = pytest.mark.browser
@@ -73,9 +73,11 @@ def set_key(watched: Watched, name: str, text: str) -> None:
     watched.settle()
 
 
-def test_it_is_closed_for_good_and_can_be_opened_again(fresh: Fresh) -> None:
-    with watched_page(fresh.product.url) as watched:
-        watched.sign_in(NAME, PASSWORD)
+def test_it_is_closed_for_good_and_can_be_opened_again(fresh: Fresh, visitor: Visitor) -> None:
+    with visitor.page(fresh.product.url) as watched:
+        watched.let_in(NAME, PASSWORD)
+        watched.open()
+        watched.settle()
         page = watched.page
         expect(page.get_by_text("First steps. Next:")).to_be_visible()
         for button, told, count in (
@@ -91,10 +93,12 @@ def test_it_is_closed_for_good_and_can_be_opened_again(fresh: Fresh) -> None:
             expect(page.get_by_text("First steps. Next:")).to_have_count(count)
 
 
-def test_an_admin_is_led_from_nothing_to_the_first_rule(fresh: Fresh) -> None:
+def test_an_admin_is_led_from_nothing_to_the_first_rule(fresh: Fresh, visitor: Visitor) -> None:
     product = fresh.product
-    with watched_page(product.url) as watched:
-        watched.sign_in(NAME, PASSWORD)
+    with visitor.page(product.url) as watched:
+        watched.let_in(NAME, PASSWORD)
+        watched.open()
+        watched.settle()
         page = watched.page
         expect(page.get_by_text("First steps. Next: Kite's key.")).to_be_visible()
         watched.screenshot("first-steps-hint")

@@ -12,7 +12,7 @@ from stormalert.notify.queue_board import PATH
 from stormalert.redis import keys
 from stormalert.units import now_ms
 from tests.browser.running import NAME, PASSWORD, USER, Running, running, wait_until
-from tests.browser.watching import DESK, PHONE, Watched, chromium, watched_page
+from tests.browser.watching import DESK, PHONE, Visitor, Watched, chromium
 from tests.conftest import free_port
 
 pytestmark = pytest.mark.browser
@@ -30,9 +30,9 @@ def inside(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def admin(inside: Running) -> Iterator[Watched]:
-    with watched_page(inside.url) as watched:
-        watched.sign_in(NAME, PASSWORD)
+def admin(inside: Running, visitor: Visitor) -> Iterator[Watched]:
+    with visitor.page(inside.url) as watched:
+        watched.let_in(NAME, PASSWORD)
         yield watched
 
 

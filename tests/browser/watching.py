@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+import httpx
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -58,9 +59,9 @@ class Watched:
         self.page.on("response", self._on_response)
         self.page.on("websocket", self._on_websocket)
 
-    def somebody_else(self) -> AbstractContextManager["Watched"]:
+    def somebody_else(self, base_url: str = "") -> AbstractContextManager["Watched"]:
         """Another person's browser beside this one."""
-        return Visitor(self._browser).page(self.base_url)
+        return Visitor(self._browser).page(base_url or self.base_url)
 
     def open(self, path: str = "/") -> Page:
         self.page.goto(self.base_url + path)
@@ -78,6 +79,16 @@ class Watched:
         self.page.wait_for_url(lambda url: urlsplit(url).path != "/login")
         self.settle()
         return self.page
+
+    def let_in(self, name: str, password: str) -> None:
+        """Signed in, but for the sign-in page, and nothing opened yet."""
+        with httpx.Client(base_url=self.base_url, timeout=60, trust_env=False) as client:
+            client.get("/login")
+            form = {"csrf": client.cookies["storm_csrf"], "name": name, "password": password}
+            assert client.post("/login", data=form).status_code == 303
+            self.page.context.add_cookies(
+                [{"name": it, "value": value, "url": self.base_url} for it, value in client.cookies.items()]
+            )
 
     def settle(self) -> None:
         """Streamlit has run the page's script, and what it drew is there."""

@@ -14,7 +14,7 @@ from stormalert.access.sessions import ACCESS_COOKIE
 
 from .listening import RelaySite, Stalled, new_alert, new_tokens, relay, until
 
-PAGES, STALLED, USERS, ALERTS, A_SECOND = 900, 100, 10, 100, 50
+PAGES, STALLED, USERS, ALERTS, A_SECOND = 900, 100, 10, 50, 50
 PRICES = 500
 CONNECTING_AT_ONCE = 50
 MEMORY_MAX_MB = 400
@@ -48,8 +48,9 @@ async def test_each_of_a_thousand_pages_gets_each_alert_once_beside_a_hundred_th
         connected += 1
         try:
             while not (is_over.is_set() and len(heard[place]) >= len(expected[users[place % USERS]])):
-                frame = json.loads(await connection.recv())
-                if frame["type"] == "alert":
+                text = await connection.recv()
+                # Not the prices: to read them is the work of nine hundred machines.
+                if '"alert"' in text and (frame := json.loads(text))["type"] == "alert":
                     heard[place][frame["alert"]["id"]] += 1
         except ConnectionClosed as end:
             pytest.fail(f"a page that reads was cut: {end}")

@@ -11,6 +11,8 @@ from tests.store.records import an_instrument
 from .conftest import Site
 
 ROWS, BAD_EVERY = 10_000, 100
+# There and back several times.
+TO_AND_FRO = 2_000
 HEADER = "symbol,kind,direction,percent,window,repeat,cooldown\r\n"
 CSV = {"Content-Type": "text/csv"}
 
@@ -41,16 +43,16 @@ def test_of_ten_thousand_rows_each_bad_one_is_told_and_none_is_taken(mina: httpx
 
 
 def test_what_is_exported_is_imported_as_it_was(mina: httpx.Client, site: Site) -> None:
-    table = HEADER + "".join(row(n) for n in range(1, ROWS + 1))
+    table = HEADER + "".join(row(n) for n in range(1, TO_AND_FRO + 1))
     dry = mina.post("/api/rules/import?dry_run=true", content=table, headers=CSV).json()
-    assert dry == {"new": ROWS, "changed": 0, "is_dry_run": True} and site.store.count_rules("u-mina") == 0
+    assert dry == {"new": TO_AND_FRO, "changed": 0, "is_dry_run": True} and site.store.count_rules("u-mina") == 0
     assert mina.post("/api/rules/import", content=table, headers=CSV).json() == dry | {"is_dry_run": False}
     exported = mina.get("/api/rules/export")
-    assert exported.headers["content-type"].startswith("text/csv") and exported.text.count("\r\n") == ROWS + 1
-    before = {rule.id: rule for rule in site.store.rules_of("u-mina", limit=ROWS)}
+    assert exported.headers["content-type"].startswith("text/csv") and exported.text.count("\r\n") == TO_AND_FRO + 1
+    before = {rule.id: rule for rule in site.store.rules_of("u-mina", limit=TO_AND_FRO)}
     again = mina.post("/api/rules/import", content=exported.content, headers=CSV).json()
     assert again == {"new": 0, "changed": 0, "is_dry_run": False}
-    assert {rule.id: rule for rule in site.store.rules_of("u-mina", limit=ROWS)} == before
+    assert {rule.id: rule for rule in site.store.rules_of("u-mina", limit=TO_AND_FRO)} == before
     # What was deleted comes back by its row, what was changed is changed back.
     first, second, *_ = before.values()
     site.store.save_rule(first.model_copy(update={"state": RuleState.DELETED}))

@@ -84,17 +84,18 @@ def test_a_day_from_the_first_sign_in_to_the_backtest(run: Product, trader: Watc
 
 
 def test_every_page_is_well_in_light_in_dark_and_on_a_phone(run: Product, trader: Watched) -> None:
-    for look, (colours, size) in LOOKS.items():
-        trader.show_as(colours, size)  # type: ignore[arg-type]
-        for path, heading in PAGES.items():
-            trader.open(path)
+    for path, heading in PAGES.items():
+        trader.open(path)
+        trader.settle()
+        expect(trader.page.get_by_role("heading", name=heading, exact=True).first).to_be_visible()
+        # What lies behind the page's own script: a chart, the map of a table.
+        trader.page.wait_for_load_state("networkidle")
+        for look, (colours, size) in LOOKS.items():
+            trader.show_as(colours, size)  # type: ignore[arg-type]
             trader.settle()
-            expect(trader.page.get_by_role("heading", name=heading, exact=True).first).to_be_visible()
-            # What lies behind the page's own script: the relay's first prices, a chart.
-            trader.page.wait_for_timeout(1_500)
-            name = heading.partition(":")[0].lower() if path.startswith("/instrument") else heading.lower()
-            trader.screenshot(f"page-{'instrument' if path.startswith('/instrument') else name}-{look}")
+            trader.screenshot(f"page-{'instrument' if path.startswith('/instrument') else heading.lower()}-{look}")
             assert trader.page.evaluate("document.documentElement.scrollWidth") <= size[0], f"{path} is wider than the screen"
+        trader.show_as("light")
 
 
 def test_who_is_not_signed_in_gets_no_page_no_socket_and_no_price(run: Product) -> None:
