@@ -2,6 +2,8 @@ import re
 import time
 
 import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 
 from stormalert.access import security
 from stormalert.errors import StormError
@@ -25,6 +27,13 @@ def test_a_password_is_kept_as_argon2id_with_the_low_memory_profile_of_rfc_9106(
 @pytest.mark.parametrize("digest", [None, "", "not a digest"])
 def test_no_password_is_right_for_nobody(digest: str | None) -> None:
     assert not security.is_password("", digest)
+
+
+def test_an_unknown_name_costs_what_a_wrong_password_costs() -> None:
+    unknown = security._UNKNOWN_USER_HASH
+    assert extract_parameters(unknown) == extract_parameters(security.hash_password("correct horse"))
+    with pytest.raises(VerifyMismatchError):
+        PasswordHasher().verify(unknown, "correct horse")
 
 
 def test_what_was_sealed_comes_back_and_shows_nothing_of_itself() -> None:
