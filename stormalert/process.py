@@ -29,6 +29,7 @@ from stormalert.errors import SettingsError, StormError
 from stormalert.logs import start_logging
 from stormalert.memory import resident_bytes
 from stormalert.redis import cluster, keys
+from stormalert.redis.connection import made_of
 from stormalert.redis.scripts import PASSING
 from stormalert.store import open_store
 from stormalert.store.meter import METER
@@ -157,7 +158,10 @@ def connect(url: str, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.asyncio.Redi
     if cluster_url := cluster.plain_url(url):
         # Its class is another, with the same methods. What lies on a node that is away stops; the rest goes on.
         return cast(redis.asyncio.Redis, cluster.ClusterClient.from_url(cluster_url, require_full_coverage=False, **options))
-    return redis.asyncio.Redis.from_url(url, **options)
+    client = redis.asyncio.Redis.from_url(url, **options)
+    pool = client.connection_pool
+    pool.connection_class = made_of(pool.connection_class)
+    return client
 
 
 def connect_in_thread(url: str, timeout_s: float = CONNECT_TIMEOUT_S, *, decode_responses: bool = True) -> redis.Redis:

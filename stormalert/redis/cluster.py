@@ -1,17 +1,17 @@
 """A Redis Cluster's client with two weaknesses of redis-py 8.1 mended.
 
-When a node goes away, redis-py closes all its connections, also one that another task is just making or writing to. That task
-then fails with an AttributeError, or uvloop's RuntimeError, and not with the ConnectionError that everybody is prepared for.
-And a node that has come back says CLUSTERDOWN for its first seconds; redis-py then closes the connections to all nodes.
+When a node goes away, redis-py closes all its connections, also one that another task is just making or writing to: see
+connection.py. And a node that has come back says CLUSTERDOWN for its first seconds; redis-py then closes the connections to
+all nodes.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from redis.asyncio.cluster import ClusterPipeline, RedisCluster
 from redis.exceptions import ClusterDownError
 from redis.exceptions import ConnectionError as RedisConnectionError
+
+from stormalert.redis.connection import told_as_lost
 
 # Schemes of STORM_REDIS_URL that mean a cluster, and what redis-py calls them.
 SCHEMES = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
@@ -25,7 +25,7 @@ def plain_url(url: str) -> str:
 
 class ClusterClient(RedisCluster):
     async def execute_command(self, *args: Any, **kwargs: Any) -> Any:
-        with _lost_while_made():
+        with told_as_lost():
             return await super().execute_command(*args, **kwargs)
 
     async def _execute_command(self, target_node: Any, *args: Any, **kwargs: Any) -> Any:
@@ -38,7 +38,7 @@ class ClusterClient(RedisCluster):
 
 class _Pipeline(ClusterPipeline):
     async def execute(self, raise_on_error: bool = True, allow_redirections: bool = True) -> list[Any]:
-        with _lost_while_made():
+        with told_as_lost():
             return await super().execute(raise_on_error, allow_redirections)
 
 
@@ -56,15 +56,3 @@ class _OnItsOwn:
             return await self._node.execute_command(*args, **kwargs)
         except ClusterDownError as error:
             raise RedisConnectionError(str(error)) from error
-
-
-@contextmanager
-def _lost_while_made() -> Iterator[None]:
-    try:
-        yield
-    except AttributeError as error:
-        raise RedisConnectionError(f"a connection was closed while it was being made: {error}") from error
-    except RuntimeError as error:
-        if "closed" not in str(error):
-            raise
-        raise RedisConnectionError(f"a connection was closed while it was written to: {error}") from error
