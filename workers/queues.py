@@ -1,10 +1,14 @@
 """The RQ queues of deliveries: one job each, its id the delivery's, nothing but that id in it, and never a pickle."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import cast
 
 import rq.serializers
 from redis import Redis
 from rq import Queue
+from rq.exceptions import InvalidJobOperation
+from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job, JobStatus
 from rq.scheduler import RQScheduler
 from rq.scripts import get_unique_enqueue_script
@@ -19,6 +23,22 @@ from workers.deadlines import JOB_S
 rq.serializers.PickleSerializer = JSONSerializer  # type: ignore[assignment]
 
 SERIALIZER = JSONSerializer
+
+
+def _executions(registry: ExecutionRegistry, start: int = 0, end: int = -1) -> list[Execution]:
+    """Those too whose own record has expired: their name stays a minute longer, and RQ's own would raise ValueError."""
+    found = []
+    for execution_id in registry.get_execution_ids(start, end):
+        execution = Execution(execution_id, registry.job_id, registry.connection)
+        if record := registry.connection.hgetall(execution.key):
+            execution.restore(cast(dict[bytes, bytes], record))
+        found.append(execution)
+    return found
+
+
+# Of a job whose worker died nothing could be removed for that minute, here and on the board.
+ExecutionRegistry.get_executions = _executions  # type: ignore[assignment, method-assign]
+
 NAME = "deliveries"
 # Behind the other one: a worker takes from it what it has hands for. In Redis it has its first name.
 DIGESTS = "summaries"
@@ -66,7 +86,9 @@ def enqueue_again(queue: Queue, delivery: str) -> None:
     """Replace the delivery's dead job, if there is one."""
     for job in _jobs(queue, [delivery]):
         if job is not None:
-            job.delete()
+            # Its worker may end it just now; then it is gone.
+            with suppress(InvalidJobOperation):
+                job.delete()
     enqueue(queue, delivery)
 
 

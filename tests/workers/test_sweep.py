@@ -77,6 +77,26 @@ def test_a_delivery_without_a_job_gets_one(sweeper: Sweeper, queue: Queue) -> No
     assert (queue.job_ids, sweeper.swept) == ([ID], 1)
 
 
+def test_a_job_whose_execution_has_expired_is_replaced(sweeper: Sweeper, queue: Queue) -> None:
+    """Its worker was killed: RQ's record of it ends a minute before the name of the record does."""
+    start_job(queue)
+    (record,) = queue.connection.scan_iter("rq:execution:*")
+    queue.connection.delete(record)
+    sweeper.sweep()
+    assert (queue.job_ids, sweeper.swept) == ([ID], 1)
+    assert queue.started_job_registry.count == 0
+
+
+def test_a_job_that_ends_while_it_is_replaced_is_replaced(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    queues.enqueue(queue, ID)
+    (job,) = queues.DeliveryJob.fetch_many([ID], queue.connection, serializer=queues.SERIALIZER)
+    assert job is not None
+    job.delete()
+    monkeypatch.setattr(queues, "_jobs", lambda _queue, _deliveries: [job])
+    queues.enqueue_again(queue, ID)
+    assert queue.job_ids == [ID]
+
+
 def test_a_delivery_on_its_way_to_the_queue_is_left_alone(tmp_path: Path, queue: Queue, redis: Redis) -> None:
     store = open_store("", tmp_path / "young.sqlite3")
     store.save_delivery(delivery(age_ms=0))
