@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 from redis.asyncio import Redis
@@ -171,9 +172,8 @@ class Ingest:
         self._sessions.use(self._calendar)
 
     def _check_year(self) -> None:
-        year = self._calendar.missing_year(date_of(now_ms()))
-        told = f"no holidays are known for {year}: a holiday would look like a dead feed"
-        self._feed.note_trouble("year", told if year else "")
+        is_followed = self._settings.market_hours == "exchange"
+        self._feed.note_trouble("year", missing_holidays(self._calendar, date_of(now_ms())) if is_followed else "")
 
     async def _last_frame_ms(self) -> int:
         """Of an earlier process that had instruments; what it wrote is taken away, so that no count of its own is left."""
@@ -223,6 +223,12 @@ class Ingest:
             "faulty_frames": self._faulty_frames,
             **{f"refused_{refusal}": count for refusal, count in self._admission.refused.items()},
         }
+
+
+def missing_holidays(calendar: Calendar, today: date) -> str:
+    """Of which year none are known, in words; empty when all are."""
+    year = calendar.missing_year(today)
+    return f"no holidays are known for {year}: a holiday would look like a dead feed" if year else ""
 
 
 def _always(token: int, time_ms: int) -> bool:

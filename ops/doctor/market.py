@@ -24,6 +24,9 @@ def check_calendar(case: Case) -> Iterator[Finding]:
             yield bad(
                 "calendar", f"the setting `calendar` is not used: {error}", "correct it; the built-in one counts meanwhile"
             )
+    if case.config.market_hours == "always":
+        yield good("calendar", "not followed: ticks count at any hour")
+        return
     yield judge_calendar(calendar, datetime.fromtimestamp(case.now_ms / 1_000, IST).date())
 
 

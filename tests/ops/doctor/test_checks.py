@@ -150,6 +150,10 @@ def test_what_is_sealed_with_another_secret_is_named(case: MakeCase, tmp_path: P
     store.close()
 
 
+def test_where_ticks_count_at_any_hour_nobody_misses_a_years_holidays(case: MakeCase) -> None:
+    assert [it.level for it in market.check_calendar(case(STORM_MARKET_HOURS="always"))] == [Level.GOOD]
+
+
 def test_a_calendar_that_is_not_used_is_told(case: MakeCase, tmp_path: Path) -> None:
     store = open_store("", tmp_path / "store.sqlite3")
     store.save_setting("calendar", '{"holidays": ["tomorrow"]}')
