@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from ops.reencrypt import reencrypt
+from stormalert import channels
 from stormalert.access.security import Sealer, sealer
 from stormalert.config import overrides, settings
 from stormalert.config.settings import Settings
 from stormalert.errors import InputError, StormError
-from stormalert.model import User
+from stormalert.model import Channel, ChannelKind, User
 from stormalert.store import Store
 
 MASTER, OTHER = "m" * 32, "n" * 32
@@ -118,15 +119,19 @@ def test_the_master_secret_is_changed_in_two_steps(store: Store) -> None:
     store.save_setting("kite.access_token", sealer(config()).seal("token"))
     sealed = sealer(config()).seal("totp secret")
     store.save_user(User(id="u1", name="asha", password_hash="x", created_ms=1, totp_sealed=sealed))
+    address = f"https://ntfy.example.com/topic#{sealer(config()).seal('tk')}"
+    store.save_channel(Channel(id="c1", user="u1", kind=ChannelKind.NTFY, address=address))
     both = config(STORM_MASTER_SECRET=OTHER, STORM_MASTER_SECRET_PREVIOUS=MASTER)
     assert overrides.overlay(both, store).kite_api_secret.get_secret_value() == "kite secret"
-    assert reencrypt(both, store) == (3, [])
-    assert reencrypt(both, store) == (3, [])
+    assert reencrypt(both, store) == (4, [])
+    assert reencrypt(both, store) == (4, [])
     after = config(STORM_MASTER_SECRET=OTHER)
     assert overrides.overlay(after, store).kite_api_secret.get_secret_value() == "kite secret"
     user = store.user("u1")
     assert user and Sealer(OTHER).unseal(user.totp_sealed) == "totp secret"
     assert Sealer(OTHER).unseal(store.setting("kite.access_token") or "") == "token"
+    channel = store.channel("c1")
+    assert channel and Sealer(OTHER).unseal(channels.of(channel.kind).sealed_in(channel.address)) == "tk"
     with pytest.raises(StormError):
         Sealer(MASTER).unseal(user.totp_sealed)
 
