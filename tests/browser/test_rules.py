@@ -57,7 +57,7 @@ def rows(page: Page) -> Locator:
 
 def mark(page: Page, *texts: str) -> None:
     for text in texts:
-        rows(page).filter(has_text=text).get_by_role("checkbox").click()
+        rows(page).filter(has_text=text).get_by_role("checkbox").check()
     expect(page.get_by_text("1 rule marked" if len(texts) == 1 else f"{len(texts)} rules marked")).to_be_visible()
 
 
@@ -224,7 +224,7 @@ def test_rules_are_duplicated_onto_other_instruments_and_onto_their_own_as_pause
     expect(page.get_by_text("4 rules made.")).to_be_visible()
     expect(rows(page)).to_have_count(6)
     # They are still marked.
-    rows(page).filter(has_text="NSE:INFYRises 3 %").get_by_role("checkbox").click()
+    rows(page).filter(has_text="NSE:INFYRises 3 %").get_by_role("checkbox").uncheck()
     expect(page.get_by_text("1 rule marked")).to_be_visible()
     dialog = act(signed_in, "Duplicate")
     dialog.locator(".st-key-confirm-duplication button").click()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import streamlit as st
 from streamlit.components import v2
 
 _HERE = Path(__file__).parent
@@ -22,9 +23,11 @@ class MarkedRows(NamedTuple):
 
 def rule_rows(rows: Sequence[dict[str, str]], key: str) -> MarkedRows:
     """`rows` as `dashboard.rules.status.row` makes them. Another key is another table, without marks."""
+    known = st.session_state.get(key) or {}
     found = _mount(
         key=key,
-        data={"rows": list(rows)},
+        # The browser may mount the table anew, as when a click ended a run half-way: then it begins with the marks that count here.
+        data={"rows": list(rows), "marked": list(known.get("marked") or ())},
         default={"marked": []},
         on_marked_change=lambda: None,
         on_opened_change=lambda: None,

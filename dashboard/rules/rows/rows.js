@@ -15,7 +15,7 @@ const tables = new WeakMap();
 export default function ({ parentElement, data, setStateValue, setTriggerValue }) {
   let table = tables.get(parentElement);
   if (!table) {
-    table = new Table(parentElement);
+    table = new Table(parentElement, data.marked);
     tables.set(parentElement, table);
   }
   table.tell = (marked) => setStateValue("marked", marked);
@@ -24,9 +24,9 @@ export default function ({ parentElement, data, setStateValue, setTriggerValue }
 }
 
 class Table {
-  constructor(root) {
+  constructor(root, marked) {
     this.rows = new Map();
-    this.marked = new Set();
+    this.marked = new Set(marked);
     this.last = "";
     this.all = box("Mark all on this page");
     this.all.addEventListener("change", () => this.markAll(this.all.checked));
