@@ -15,7 +15,7 @@ PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup --no-loadscope-reor
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-replay check test $(RULES) quick-tests bench fmt docs lock clean
+.PHONY: help run demo-replay check test $(RULES) quick-tests faults bench fmt docs lock clean
 
 help:                 ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -34,8 +34,8 @@ test: .venv/dev       ## in a quarter of an hour: every check that the public CI
 	@deploy/system-packages
 	@$(ABREAST) $(RULES)
 	$(PYTEST) --durations=20 -m "not e2e"
-	@# One after another: a whole product is enough for two cores.
-	$(BIN)/pytest --durations=20 -m e2e
+	@# Each of these starts a whole product.
+	$(PYTEST) --durations=20 -m e2e
 
 form:
 	@$(BIN)/ruff format --check .
@@ -55,6 +55,9 @@ lua:
 
 quick-tests:
 	@$(PYTEST) -m "not process"
+
+faults: .venv/dev     ## an hour: break everything that can break, one after the other, and write docs/reliability.md
+	ALL_FAULTS=1 $(BIN)/pytest --durations=0 tests/faults
 
 bench: .venv/dev      ## measure, print a table and write bench/results.json
 	@$(BIN)/python -m bench

@@ -31,13 +31,13 @@ class Accounts:
     @property
     def missing(self) -> list[str]:
         """Alerts and channels of which nothing is in the outbox."""
-        arrived = {(each.alert, each.channel_kind) for each in self.deliveries if _key(each) in self.messages}
+        arrived = {(each.alert, each.channel_kind) for each in self.deliveries if key_of(each) in self.messages}
         return [f"{alert.id} by {kind}" for alert in self.alerts for kind in ChannelKind if (alert.id, kind) not in arrived]
 
     @property
     def repeated(self) -> Counter[tuple[str, str]]:
         """Messages beyond the one that each alert and channel may have."""
-        return self.messages - Counter(_key(each) for each in self.deliveries)
+        return self.messages - Counter(key_of(each) for each in self.deliveries)
 
     @property
     def repeated_ids(self) -> list[str]:
@@ -53,7 +53,7 @@ def draw_up(product: Product) -> Accounts:
     try:
         alerts = stream_alerts(product)
         deliveries = [delivery for alert in alerts for delivery in store.deliveries_of(alert.id)]
-        messages = Counter((message["channel"], _provider_id(message)) for message in messages_of_alerts(product))
+        messages = Counter((message["channel"], provider_id(message)) for message in messages_of_alerts(product))
         return Accounts(tuple(alerts), tuple(deliveries), messages)
     finally:
         store.close()
@@ -63,10 +63,10 @@ def messages_of_alerts(product: Product) -> list[dict[str, Any]]:
     return [message for message in product.outbox() if not message["text"].startswith(NOTICES)]
 
 
-def stream_alerts(product: Product) -> list[Alert]:
-    """Oldest first."""
+def stream_alerts(product: Product, since_ms: int = 0) -> list[Alert]:
+    """Oldest first; those that fired since then."""
     with product.redis() as client:
-        return [read_alert(entry) for _, entry in client.xrange(SHARD.alerts)]
+        return [read_alert(entry) for _, entry in client.xrange(SHARD.alerts, str(since_ms))]
 
 
 def add_rules(product: Product, name: str, armed_at_ms: int, cooldown_ms: int) -> list[Rule]:
@@ -132,11 +132,11 @@ def _sent(store: Store, alert: Alert) -> list[Delivery]:
     return [each for each in store.deliveries_of(alert.id) if each.state.is_out]
 
 
-def _key(delivery: Delivery) -> tuple[str, str]:
+def key_of(delivery: Delivery) -> tuple[str, str]:
     return delivery.channel_kind, delivery.provider_id
 
 
-def _provider_id(message: dict[str, Any]) -> str:
+def provider_id(message: dict[str, Any]) -> str:
     """By which the delivery knows it."""
     if message["channel"] in ("telegram", "ntfy"):
         return str(message["message_id"])

@@ -37,6 +37,8 @@ class Product:
         self.checkout = checkout(self.directory)
         self.var = self.directory / "var"
         self.ports = {name: free_port() for name in PORTS}
+        # What its user set beside that.
+        self.settings: dict[str, str] = {}
         self._home = self.directory / "home"
         self._home.mkdir()
         self._log = self.directory / "output.txt"
@@ -45,7 +47,7 @@ class Product:
     @property
     def environment(self) -> dict[str, str]:
         numbers = {name: str(number) for name, number in self.ports.items()}
-        return {"PATH": os.environ["PATH"], "HOME": str(self._home), "STORM_VAR": str(self.var), **numbers}
+        return {"PATH": os.environ["PATH"], "HOME": str(self._home), "STORM_VAR": str(self.var), **numbers, **self.settings}
 
     @property
     def dashboard_url(self) -> str:
@@ -137,11 +139,16 @@ class Product:
         return {status.name: status.pid for status in statuses} | {"supervisord": int(own)}
 
     def redis(self) -> redis.Redis:
-        kept = self._settings()
+        kept = self._parsed()
         return redis.Redis.from_url(kept.redis_url, decode_responses=True, socket_timeout=20)
 
     def store(self) -> Store:
-        return open_store("", self._settings().sqlite_path)
+        return open_store("", self.store_file)
+
+    @property
+    def store_file(self) -> Path:
+        path: Path = self._parsed().sqlite_path
+        return path
 
     def outbox(self) -> list[dict[str, Any]]:
         """All messages, oldest first."""
@@ -163,7 +170,7 @@ class Product:
     def taken_ports(self) -> dict[str, int]:
         return {name: number for name, number in self.ports.items() if not _is_free(number)}
 
-    def _settings(self) -> Any:
+    def _parsed(self) -> Any:
         return parse(self.kept)
 
     def _in_force(self, name: str) -> Path:
