@@ -52,7 +52,7 @@ def main() -> int:
         if arguments.command == "healthy":
             return alive.report(config, arguments.process)
         if arguments.command == "seed":
-            return seed(config)
+            return seed(config, arguments.password_file)
         if arguments.command in ("re-encrypt", *OLD_NAMES):
             return _reencrypt(config)
         return admin.add(open_store(config.mongodb_uri, config.sqlite_path), arguments.name)
@@ -105,9 +105,10 @@ def _parser() -> argparse.ArgumentParser:
     users = commands.add_parser("acl", help="print the users of Redis for its aclfile")
     users.add_argument("directory", type=Path, help="holds a file redis_USER with the password of each")
     users.add_argument("--make", action="store_true", help="make the passwords that are missing")
-    commands.add_parser(
+    seeding = commands.add_parser(
         "seed", help="make the demo's user, rules and Kite login, where docker compose has started its processes"
     )
+    seeding.add_argument("--password-file", type=Path, help="holds the password of the demo's user; without it: a new one each time")
     commands.add_parser("settings", help="print .env.example")
     commands.add_parser("docs", help="write .env.example and the tables of docs/ARCHITECTURE.md")
     return parser

@@ -262,7 +262,9 @@ class Heartbeat:
     its store did.
     """
 
-    def __init__(self, name: str, client: redis.asyncio.Redis) -> None:
+    def __init__(self, name: str, client: redis.asyncio.Redis, file: Path | None = None) -> None:
+        """`file` is touched after each beat, for health checks that look at its age."""
+        self._file = file
         self.stats: dict[str, str | int | float] = {}
         self._client = client
         self._name, self._key = name, keys.alive(name, socket.gethostname(), os.getpid())
@@ -300,6 +302,8 @@ class Heartbeat:
                 pipe.hincrby(keys.STARTS, self._name, 1)
             await pipe.execute()
         self._is_start_counted = True
+        if self._file:
+            self._file.touch()
 
     async def _forget(self) -> None:
         try:

@@ -67,7 +67,7 @@ def _work(watch: process.OverridesWatch, loop: Loop) -> None:
     deliverer = Deliverer(Collector(store, DedupMarkers(client), now_ms), sending)
     recorder = Recorder(store, counters, now_ms)
 
-    heartbeat = process.Heartbeat("worker", client)
+    heartbeat = process.Heartbeat("worker", client, config.beat_file)
     # One dictionary: what is counted is what the heartbeat shows.
     heartbeat.stats = counters.facts
     heartbeat.stats[WORKER_STAT] = name
