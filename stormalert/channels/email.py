@@ -1,4 +1,4 @@
-"""E-mail, over a mail server of one's own or a provider's."""
+"""E-mail, over a mail server of one's own or a provider's; which row an answer is, stormalert/notify/smtp_answer.py reads."""
 
 import re
 from collections.abc import Mapping
@@ -60,14 +60,30 @@ CHANNEL = ChannelDescription(
         "4xx": UNKNOWN,
         "time-out": TIMED_OUT,
         "5xx": Meaning("refused"),
-        # Unless its status is about sender, size, system, protocol, content or policy.
+        # What its status or its words say of the address, and of nothing else.
         "5xx to the recipient": Meaning("address refused", is_address_dead=True),
         "not an address": Meaning("not an e-mail address", is_address_dead=True),
+        "mailbox full": Meaning("the mailbox is full", hint="make room in it"),
+        "mailbox busy": Meaning("the mailbox gets too many mails"),
+        "too large": Meaning("too large for the mailbox"),
+        "content refused": Meaning("refused for its content", hint="mark our mails as wanted"),
+        "refused by policy": Meaning("refused by policy", hint="ask whoever runs the mailbox"),
+        "not supported": Meaning("our mail server takes no such address"),
         "login refused": Meaning("credentials refused", needs_admin=True, hint="check SMTP_URL"),
+        "too many": Meaning("our mail account's limit is reached", needs_admin=True, hint="see it at the mail's provider"),
+        "sender refused": Meaning(
+            "the sender is refused", needs_admin=True, hint="check STORM_MAIL_FROM, and SPF, DKIM and DMARC of its domain"
+        ),
+        "relaying refused": Meaning("our mail server does not pass mails on", needs_admin=True, hint="check SMTP_URL"),
+        "our server blocked": Meaning(
+            "our mail server is blocked", needs_admin=True, hint="see whether it is on a block list, and its name and address"
+        ),
+        "greeting refused": Meaning("the mail server refuses us", needs_admin=True, hint="check SMTP_URL"),
     },
     look=Look("E-mail", _html, "background:#fff;border:1px solid #c5ccd6"),
     question=Question("mail", lambda config: config.smtp_url),
     in_sandbox=_in_sandbox,
     demo=lambda config: DemoAddress("trader@example.com", config.smtp_url),
-    remarks="a 5xx to the recipient that is about sender, size, system, protocol, content or policy leaves the address on",
+    remarks="a 5xx is about the address when its enhanced status says so; without one when it is 550, 551 or 553 and "
+    "speaks of no block, list, quota, sender, content or policy",
 )
