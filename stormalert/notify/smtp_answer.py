@@ -28,6 +28,7 @@ _UNKNOWN_USER = _words(
     r"(user|recipient|mailbox|address|addressee|account)[^.;:]{0,60} (does not|doesn.t) exist",
     r"(user|recipient|mailbox|address|addressee|account)( was| is)? not (found|known|valid|local|listed)",
     r"invalid (user|recipient|mailbox)",
+    r"mailbox name (is )?not allowed",
     r"unroutable address",
     r"unrouteable address",
     r"(doesn.t|does not) have an? \S+ account",

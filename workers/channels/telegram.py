@@ -86,7 +86,9 @@ class TelegramSender:
             case Forbidden():
                 return meaning_of(403, detail).error(f"Telegram 403: {detail}")
             case InvalidToken():
-                return CHANNEL.meaning(401).error(f"Telegram: {detail}")
+                # The library has one error for both: a token that is none has no place there.
+                status = 404 if detail.startswith("Not Found") else 401
+                return CHANNEL.meaning(401).error(f"Telegram {status}: {detail}")
             case BadRequest():
                 return meaning_of(400, detail).error(f"Telegram 400: {detail}")
             case _Unlisted():
