@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from html import escape
 
+from stormalert.config.mail_address import ascii_domain
 from stormalert.config.settings import Settings
 from stormalert.errors import InputError
 from stormalert.notify.description import (
@@ -20,15 +21,18 @@ from stormalert.notify.description import (
 )
 from stormalert.units import SECOND_MS
 
-_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}")
+_EMAIL = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(?:[A-Za-z]{2,63}|[Xx][Nn]--[A-Za-z0-9-]{1,59})"
+)
 _RATE_LIMITED = Meaning("rate limited", is_retried=True, after_s=15.0)
 
 
 def _checked(text: str, _config: Settings) -> str:
-    if not _EMAIL.fullmatch(text) or len(text) > 254 or ".." in text:
-        raise InputError(f"An e-mail address looks like you@example.com, was {text!r}.")
     local, _, domain = text.rpartition("@")
-    return f"{local}@{domain.lower()}"
+    address = f"{local}@{ascii_domain(domain)}"
+    if not _EMAIL.fullmatch(address) or len(address) > 254 or ".." in address:
+        raise InputError(f"An e-mail address looks like you@example.com, was {text!r}.")
+    return address
 
 
 def _html(it: MessagePreview) -> str:

@@ -5,7 +5,7 @@ import time
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import formatdate, parseaddr
+from email.utils import formatdate
 from functools import partial
 from html import escape
 from ipaddress import ip_address
@@ -26,6 +26,7 @@ from aiosmtplib import (
 
 from stormalert.access.security import unsubscribe_token
 from stormalert.channels.email import CHANNEL
+from stormalert.config.mail_address import sender_of
 from stormalert.config.settings import Settings
 from stormalert.errors import DeliveryError
 from stormalert.notify.description import UNKNOWN
@@ -122,12 +123,14 @@ def compose(sender: str, address: str, message: Message, unsubscribe_url: str = 
         mail["To"] = Address(addr_spec=address)
     except (MessageError, ValueError, IndexError):
         raise CHANNEL.meaning("not an address").error() from None
-    mail["From"] = sender
+    name, sender_address = sender_of(sender)
+    # Quoted and encoded as the name wants it.
+    mail["From"] = Address(name, addr_spec=sender_address)
     # In one line, and so are all other headers: EmailMessage takes no line break in one.
     mail["Subject"] = cut(" ".join(message.headline.split()), _SUBJECT_MAX)
     mail["Date"] = formatdate()
     # The delivery's own, so that a mail that went out twice is recognized as one.
-    mail["Message-ID"] = f"<{message.delivery}@{parseaddr(sender)[1].rpartition('@')[2]}>"
+    mail["Message-ID"] = f"<{message.delivery}@{sender_address.rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"
     text, html = f"{message.text}\n", f"<p><strong>{escape(message.headline)}</strong><br>{_lines(message.details)}</p>\n"
     if unsubscribe_url:
