@@ -38,6 +38,8 @@ _UNREACHABLE = Meaning("the recipient cannot be reached", hint="see that the num
 _NO_SENDER = Meaning("the sender is not a WhatsApp channel", needs_admin=True, hint="check TWILIO_FROM_NUMBER")
 _CREDENTIALS = Meaning("credentials refused", needs_admin=True, hint="check TWILIO_SID and TWILIO_AUTH_TOKEN")
 _ACCOUNT = Meaning("the account may not send", needs_admin=True, hint="Twilio's console says why")
+_NOT_ACTIVE = Meaning("the account is not active", needs_admin=True, hint="Twilio's console says why")
+_TRIAL_LIMIT = Meaning("a trial account may not do that", needs_admin=True, hint="upgrade the account at Twilio")
 _TRIAL = Meaning("a trial account sends to verified numbers only", needs_admin=True, hint="upgrade the account at Twilio")
 _REGION = Meaning("the account may not send to that country", needs_admin=True, hint="allow it in Twilio's console")
 _SERVICE = Meaning("the messaging service cannot send", needs_admin=True, hint="see its senders in Twilio's console")
@@ -148,7 +150,8 @@ CHANNEL = ChannelDescription(
         63023: UNKNOWN,
         # What only an admin can mend: the account.
         20003: _CREDENTIALS,
-        20005: Meaning("the account is not active", needs_admin=True, hint="Twilio's console says why"),
+        10001: _NOT_ACTIVE,
+        20005: _NOT_ACTIVE,
         20006: _ACCOUNT,
         20008: _CREDENTIALS,
         20403: _ACCOUNT,
@@ -159,6 +162,8 @@ CHANNEL = ChannelDescription(
         63038: Meaning("the account's messages of the day are used up", needs_admin=True, hint="see Twilio's console"),
         63051: Meaning("the WhatsApp Business account is locked", needs_admin=True, hint="see Meta's Business Manager"),
         63020: Meaning("refused by Meta's Business Manager", needs_admin=True, hint="see its account and its payment"),
+        10002: _TRIAL_LIMIT,
+        572002: _TRIAL_LIMIT,
         21219: _TRIAL,
         21608: _TRIAL,
         21408: _REGION,
@@ -171,6 +176,7 @@ CHANNEL = ChannelDescription(
         21659: _NO_SENDER,
         21660: _NO_SENDER,
         21661: _NO_SENDER,
+        21910: _NO_SENDER,
         63002: _NO_SENDER,
         63007: _NO_SENDER,
         # One number that Meta does not know, or every one, because the sender does not fit.

@@ -34,7 +34,12 @@ def sender_of(text: str) -> MailSender:
 
 def ascii_domain(domain: str) -> str:
     """In small letters, by IDNA; as it was given where that has no word for it."""
+    if domain.isascii():
+        return domain.lower()
+    # Here: it is seldom needed. Python's own codec is that of 2003, by which straße.example is another domain.
+    import idna
+
     try:
-        return domain.lower() if domain.isascii() else domain.encode("idna").decode().lower()
-    except UnicodeError:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
         return domain

@@ -28,6 +28,7 @@ _UNKNOWN_USER = _words(
     r"(user|recipient|mailbox|address|addressee|account)[^.;:]{0,60} (does not|doesn.t) exist",
     r"(user|recipient|mailbox|address|addressee|account)( was| is)? not (found|known|valid|local|listed)",
     r"invalid (user|recipient|mailbox)",
+    r"no (mailbox|user|account)( here)? (by|with|of) (that|this) (name|address)",
     r"mailbox name (is )?not allowed",
     r"unroutable address",
     r"unrouteable address",
@@ -36,12 +37,25 @@ _UNKNOWN_USER = _words(
 )
 # What else it is about, the first that fits: the words, and the row of the table.
 _ABOUT = (
-    (_words(r"auth\w* (is )?required", r"must (issue .* )?authenticat", r"auth first", r"not authenticated"), "login refused"),
+    (
+        _words(
+            r"auth\w* (is )?required",
+            r"must (issue .* )?authenticat",
+            r"auth first",
+            r"not authenticated|authenticated (session|user|client)s?",
+            r"\blog ?in\b[^.;]{0,10} (first|required)",
+            r"(must|please) log ?in",
+            r"\byour (mail |e-?mail |smtp )?account\b",
+            r"account[^.;]{0,20} (cannot|can.t|may not|not allowed to|not permitted to) send",
+        ),
+        "login refused",
+    ),
     (_words(r"receiving (mail|messages) (at a rate|too)"), "mailbox busy"),
     (
         _words(
             r"(daily|hourly|sending|outgoing|sender.s)[^.;]{0,30}(quota|limit)",
-            r"too many (messages|recipients|connections|e?-?mails)",
+            r"too many (?!hops)",
+            r"max(imum)? (number|defers|messages|recipients|connections)",
             r"messages? (per|limit|quota)",
             r"rate[ -]?limit|\brate\b|throttl",
         ),
@@ -66,7 +80,8 @@ _ABOUT = (
             r"\bspf\b|dkim|dmarc",
             r"unauthenticated",
             r"return[ -]path|reverse-path",
-            r"mail from",
+            r"mail from(?! \[?\d)",
+            r"(?<!recipient )(?<!address )verif(y|ication) failed|call-?(out|back)",
             r"from[ :-]{1,2}(address|header|domain)",
         ),
         "sender refused",
@@ -75,6 +90,7 @@ _ABOUT = (
         _words(
             r"relay(ing)? (access )?(is )?(denied|not|prohibited|refused)",
             r"unable to relay|not able to relay|relaying|to relay",
+            r"(we|server|host) (do|does|will|can)( not|n.t) relay",
             r"rcpthosts",
         ),
         "relaying refused",
@@ -88,12 +104,19 @@ _ABOUT = (
             r"reputation",
             r"\bip\b|\b(\d{1,3}\.){3}\d{1,3}\b",
             r"client host",
-            r"reverse dns|\brdns\b|\bptr\b|\bhelo\b|\behlo\b",
+            r"reverse dns|\brdns\b|\bptr\b|\bhelo\b|\behlo\b|\bhost ?name\b",
+            r"dynamic|residential|sending practices|country|\bgeo\b",
             r"(host|server|network|domain|connection)s?[^.;]{0,30}(block|banned|listed)",
         ),
         "our server blocked",
     ),
-    (_words(r"\bspam\b|\bvirus|malware|phish|\bcontent|attachment|suspicious|message rejected"), "content refused"),
+    (
+        _words(
+            r"spam\b|\bvirus|malware|phish|\bcontent|attach(ment|ed)|suspicious|message rejected",
+            r"unsolicited|\b(bulk|junk)|abuse|abusive",
+        ),
+        "content refused",
+    ),
     (
         _words(
             r"block|banned|\blists?\b",
@@ -106,10 +129,16 @@ _ABOUT = (
             r"\btls\b|encrypt|certificate",
             r"limit|loop",
             r"bad sequence|not implemented",
+            r"\b(service|connections?|mail|messages?|e-?mails?|delivery)\b(?! address)[^.;]{0,30}(refused|rejected|declined)",
+            r"\b(only|must be) [^.;]{0,20}(member|subscriber)|subscrib|moderat",
         ),
         "refused by policy",
     ),
+    (_words(r"(internal|system|server|software|configuration|database|lookup) (error|failure|fault|problem)"), "5xx"),
 )
+# What is said of unknown users, too, but is about something else: of senders who are unknown, of too many of them.
+_NOT_OF_USERS = ("login refused", "too many", "mailbox full", "sender refused")
+_BLOCKS = _words(r"block|banned|black-?list|spamhaus|polic(y|ies)")
 # What they quote may be called as anything: addresses.
 _QUOTED = re.compile(r"<[^>]*>|\S+@\S+")
 
@@ -154,21 +183,15 @@ def _is_about_address(stage: Stage, code: int, status: str, words: str) -> bool:
     if status == "5.4.1":
         # Exchange's, for who is not in its directory.
         return stage is Stage.RECIPIENT and "recipient address rejected" in words.lower()
+    about, is_unknown = _about(code, status, words), _UNKNOWN_USER.search(words) is not None
     if _DEAD_STATUS.fullmatch(status):
-        is_meant = True
-    elif status:
-        is_meant = stage is Stage.RECIPIENT and _is_vague(code, status)
-    else:
-        is_meant = stage is Stage.RECIPIENT and code in _DEAD_CODES
-    if not is_meant or _UNKNOWN_USER.search(words):
-        return is_meant
-    about = _about(code, status, words)
-    # Against a status that says it only what is certain counts.
-    return about is None or (about == "refused by policy" and _DEAD_STATUS.fullmatch(status) is not None)
-
-
-def _is_vague(code: int, status: str) -> bool:
-    return _VAGUE_STATUS.fullmatch(status) is not None and (code in _DEAD_CODES or status.startswith("5.0."))
+        # Against a status that says it only what is certain counts.
+        return is_unknown or about in (None, "refused by policy")
+    if stage is not Stage.RECIPIENT or code not in _DEAD_CODES:
+        return False
+    if is_unknown and about not in _NOT_OF_USERS and not _BLOCKS.search(words):
+        return not status or _VAGUE_STATUS.fullmatch(status) is not None or about is None
+    return about is None and (not status or _VAGUE_STATUS.fullmatch(status) is not None)
 
 
 def _about(code: int, status: str, words: str) -> str | None:

@@ -1,5 +1,5 @@
 """Every answer of a provider that is known, word for word, and what must come of it: data for test_answers.py and for
-docs/provider-answers.md, which `python -m tests.workers.answers` prints.
+docs/provider-answers.md, which `make docs` writes.
 
 What stands here is what providers' documentations and public reports of their users show; none of it is made from our tables.
 """
@@ -7,6 +7,7 @@ What stands here is what providers' documentations and public reports of their u
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from stormalert.model import ChannelKind
 
@@ -214,6 +215,9 @@ WHATSAPP = (
         "401 20003 Authenticate",
         "401 70051 Authorization failed",
         "403 20005 Account is not active",
+        "403 10001 Account is not active",
+        "403 10002 Trial account does not support this feature",
+        "422 572002 A ContentSid is required in the trial environment",
         "403 20006 Access denied",
         "403 20008 Resource not accessible with Test Account Credentials",
         "403 20403 Forbidden",
@@ -237,6 +241,7 @@ WHATSAPP = (
         "400 21659 'From' is not a Twilio phone number or Short Code country mismatch",
         "400 21660 Mismatch between the 'From' number and the account",
         "400 21661 'From' number is not SMS-capable",
+        "400 21910 'From' and 'To' should be of the same channel",
         "400 63002 Channel could not find the From address",
         "400 63003 Channel could not find To address",
         "400 63007 Twilio could not find a Channel with the specified From address",
@@ -320,6 +325,9 @@ EMAIL = (
         "550 Invalid recipient",
         "550 mailbox not found",
         "550 The user's account is disabled",
+        "550 sorry, no mailbox here by that name",
+        "550 5.7.1 Unable to deliver: no such user",
+        "553 5.3.0 <trader@storm.example>... Unknown user",
         "551 User not local; please try <elsewhere@storm.example>",
         "553 Requested action not taken: mailbox name not allowed",
     ),
@@ -355,6 +363,14 @@ EMAIL = (
         "554 5.3.0 Their system is broken",
         "554 5.4.6 Too many hops: routing loop detected",
         "571 Delivery not authorized",
+        "554 no such user",
+        "550 Unsolicited bulk mail refused",
+        "550 Mail rejected: attached file",
+        "550 Only subscribers can post",
+        "550 Service refused",
+        "550 Internal error",
+        "550 Quota exceeded: user unknown",
+        "550 Blocked: user unknown or not in our list",
     ),
     *_email(
         ADMIN,
@@ -387,6 +403,17 @@ EMAIL = (
         "550 5.4.5 Daily user sending quota exceeded",
         "554 5.7.1 Hourly sending limit exceeded",
         "550 Too many recipients",
+        "550 Too many unknown users",
+        "550 Domain exceeded its max defers and failures per hour",
+        "550 Sender verify failed: no such user here",
+        "550 Callout verification failed",
+        "550 We do not relay",
+        "550 Mail from 192.0.2.1 rejected",
+        "550 Connections from dynamic addresses are refused",
+        "550 Cannot find your hostname",
+        "550 You must log in first",
+        "550 Authenticated sessions only",
+        "550 Your account has been disabled",
         "550 5.7.1 Message rate limit exceeded",
     ),
     *_email(
@@ -489,13 +516,13 @@ NTFY = (
     ),
 )
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "provider-answers.md"
 ROWS = (*TELEGRAM, *WHATSAPP, *EMAIL, *WEBHOOK, *NTFY)
 
 _HEAD = """# What providers answer, and what comes of it
 
 Made from `tests/workers/answers.py`, which is the data of one test a row: the sandbox gives the answer word for word, and
-it goes through the real sender and the stages of a delivery. `python -m tests.workers.answers > docs/provider-answers.md`
-makes it anew.
+it goes through the real sender and the stages of a delivery. `make docs` makes it anew.
 
 - **Tried again, for an hour at most**: as long as the alert is news; what has not gone out by then has failed, and counts
   as such.
@@ -533,4 +560,4 @@ def _line(row: KnownAnswer) -> str:
 
 
 if __name__ == "__main__":
-    print(document(), end="")
+    DOCUMENT.write_text(document())

@@ -24,6 +24,7 @@ from workers.render import Message
         ("Desk (Mumbai); Alerts: now <a@b.example>", "Desk (Mumbai); Alerts: now", "a@b.example"),
         ("सूचना <alerts@storm.example>", "सूचना", "alerts@storm.example"),
         ("Alerts <alerts@München.example>", "Alerts", "alerts@xn--mnchen-3ya.example"),
+        ("Alerts <alerts@straße.example>", "Alerts", "alerts@xn--strae-oqa.example"),
         ("Alerts <alerts@भारत.भारत>", "Alerts", "alerts@xn--h2brj9c.xn--h2brj9c"),
     ],
 )
@@ -50,6 +51,7 @@ def test_a_sender_is_a_name_and_an_address_and_arrives_as_both(text: str, name: 
         "Desk <a b@c>",
         "Desk <a@b c>",
         "Desk <a@-b>",
+        "Desk <a@b\u200d.example>",
         "Desk <a@b..c>",
         "Desk <.a@b>",
         "Desk <सूचना@storm.example>",
