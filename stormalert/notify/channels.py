@@ -37,8 +37,10 @@ def switch_off(store: Store, client: Redis, channel: Channel, reason: str) -> No
         return
     headline = f"⚠ {words.CHANNELS[channel.kind]} gets no alerts any more"
     details = f"It was switched off: {reason}. Switch it on again in StormAlert, page Channels."
+    # What it is comes first, then the provider's own words, with numbers that differ each time.
+    what = reason.partition(":")[0]
     try:
-        failures.tell_owner(store, client, channel, "off", reason, headline, details)
+        failures.tell_owner(store, client, channel, "off", what, headline, details)
     except REDIS_ERRORS as error:
         # The page Channels says it in any case.
         log.warning("owner not told", extra={"channel": channel.id, "reason": type(error).__name__})

@@ -19,6 +19,7 @@ from tests.clock import Clock
 from tests.workers.answers import (
     ADMIN,
     DOCUMENT,
+    EMAIL,
     FAILED,
     OFF,
     RETRIED,
@@ -223,10 +224,10 @@ def test_failures_for_different_reasons_are_counted_apart(delivering: Delivering
 
 
 def test_who_switches_a_dead_address_on_again_is_not_told_the_same_twice_a_day(delivering: Delivering, alert: Alert) -> None:
-    delivering.number = len(ROWS) + 2
-    delivering.row = next(it for it in TELEGRAM if it.outcome is OFF)
+    delivering.number, delivering.row = len(ROWS) + 2, EMAIL[0]
     delivering.set_up()
-    for _ in range(2):
+    for mail in ("4F1A", "4F1B"):
+        delivering.sandbox.faults(smtp={"answers": {delivering.address: f"550 5.1.1 No such user, {mail}"}})
         delivering.deliver(delivering.fire(alert))
         assert not delivering.channel.is_on
         delivering.store.save_channel(delivering.channel.model_copy(update={"is_on": True, "reason": ""}))
