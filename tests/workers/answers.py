@@ -12,7 +12,7 @@ from pathlib import Path
 from stormalert.model import ChannelKind
 
 
-class Expected(Enum):
+class Becomes(Enum):
     """What becomes of the message, and who is told: (state, told)."""
 
     SENT = "sent", "nobody"
@@ -32,8 +32,8 @@ class Expected(Enum):
         return self.value[1]
 
 
-SENT, MOVED, RETRIED, THRICE = Expected.SENT, Expected.MOVED, Expected.RETRIED, Expected.THRICE
-FAILED, ADMIN, OFF = Expected.FAILED, Expected.ADMIN, Expected.OFF
+SENT, MOVED, RETRIED, THRICE = Becomes.SENT, Becomes.MOVED, Becomes.RETRIED, Becomes.THRICE
+FAILED, ADMIN, OFF = Becomes.FAILED, Becomes.ADMIN, Becomes.OFF
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class KnownAnswer:
     kind: ChannelKind
     # Status first, as the sandbox takes it; a line break is one of the answer.
     answer: str
-    outcome: Expected
+    outcome: Becomes
     # Of mail: the command that is answered so.
     command: str = ""
 
@@ -56,27 +56,27 @@ class KnownAnswer:
         return "-".join(filter(None, (self.kind, self.command, *self.answer.split()[:6])))
 
 
-def _rows(kind: ChannelKind, outcome: Expected, *answers: str, command: str = "") -> Iterator[KnownAnswer]:
+def _rows(kind: ChannelKind, outcome: Becomes, *answers: str, command: str = "") -> Iterator[KnownAnswer]:
     return (KnownAnswer(kind, answer, outcome, command) for answer in answers)
 
 
-def _telegram(outcome: Expected, *answers: str) -> Iterable[KnownAnswer]:
+def _telegram(outcome: Becomes, *answers: str) -> Iterable[KnownAnswer]:
     return _rows(ChannelKind.TELEGRAM, outcome, *answers)
 
 
-def _whatsapp(outcome: Expected, *answers: str) -> Iterable[KnownAnswer]:
+def _whatsapp(outcome: Becomes, *answers: str) -> Iterable[KnownAnswer]:
     return _rows(ChannelKind.WHATSAPP, outcome, *answers)
 
 
-def _email(outcome: Expected, *answers: str, command: str = "RCPT") -> Iterable[KnownAnswer]:
+def _email(outcome: Becomes, *answers: str, command: str = "RCPT") -> Iterable[KnownAnswer]:
     return _rows(ChannelKind.EMAIL, outcome, *answers, command=command)
 
 
-def _webhook(outcome: Expected, *answers: str) -> Iterable[KnownAnswer]:
+def _webhook(outcome: Becomes, *answers: str) -> Iterable[KnownAnswer]:
     return _rows(ChannelKind.WEBHOOK, outcome, *answers)
 
 
-def _ntfy(outcome: Expected, *answers: str) -> Iterable[KnownAnswer]:
+def _ntfy(outcome: Becomes, *answers: str) -> Iterable[KnownAnswer]:
     return _rows(ChannelKind.NTFY, outcome, *answers)
 
 
