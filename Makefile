@@ -66,8 +66,9 @@ fmt: .venv/dev        ## put code into its form
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 	@DENO_NO_UPDATE_CHECK=1 $(BIN)/deno fmt --quiet && $(BIN)/deno lint --quiet --fix
 
-docs: .venv/run       ## make .env.example and the tables of the architecture anew
+docs: .venv/dev       ## make .env.example, the tables of the architecture and docs/provider-answers.md anew
 	@$(BIN)/python -m stormalert docs
+	@$(BIN)/python -m tests.workers.answers
 
 lock: .venv/dev       ## compile requirements*.txt, with hashes, from pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --target .venv/uv --upgrade $(UV)

@@ -1,13 +1,13 @@
 """The documents that are made from the code: .env.example, and four tables in docs/ARCHITECTURE.md."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from stormalert import channels, words
 from stormalert.channels import ChannelKind
 from stormalert.config.settings import Settings, env_example
 from stormalert.config.stored import STORED
-from stormalert.notify.description import ChannelDescription, Meaning, RateLimit
+from stormalert.notify.description import ChannelDescription, RateLimit
 from stormalert.redis.keys import FAMILIES
 from workers.notice_policy import POLICIES
 
@@ -44,7 +44,7 @@ def stored_table() -> str:
 
 
 def channel_table() -> str:
-    head = ("channel", "needs", "messages", "tells", "retried", "switches the channel off", "for an admin", "beside that")
+    head = ("channel", "needs", "messages", "tells", "beside that")
     return _table(head, [_channel(channels.of(kind)) for kind in ChannelKind])
 
 
@@ -56,19 +56,12 @@ def _channel(it: ChannelDescription) -> tuple[str, ...]:
         ", ".join(f"`{name}`" for name in it.needs),
         rates or "as many as there are",
         ", ".join(it.reports),
-        _codes(it, lambda meaning: meaning.is_retried),
-        _codes(it, lambda meaning: meaning.is_address_dead),
-        _codes(it, lambda meaning: meaning.needs_admin),
         it.remarks,
     )
 
 
 def _rate(limit: RateLimit) -> str:
     return f"{limit.most} in {words.duration(limit.window_ms)}" + (" to one address" if limit.of else "")
-
-
-def _codes(it: ChannelDescription, is_meant: Callable[[Meaning], bool]) -> str:
-    return ", ".join(str(code) for code, meaning in it.errors.items() if is_meant(meaning))
 
 
 def notice_table() -> str:

@@ -2,10 +2,13 @@
 
 import asyncio
 import random
+import re
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
 
+# Of an answer word for word: its status, then what it says.
+_ANSWER = re.compile(r"[1-5][0-9][0-9]([ -]|$)")
 # Longer than any client waits: a request that hangs is left by its client, not by us.
 HANG_S = 120.0
 
@@ -76,6 +79,14 @@ class ChannelFaults:
     errors: dict[str, int] = field(
         default_factory=dict,
         metadata={"help": "recipient to error code; for Twilio 63xxx fails later, by call-back; SMTP 4xx or 5xx reply"},
+    )
+    answers: dict[str, str] = field(
+        default_factory=dict,
+        metadata={
+            "help": "recipient to an answer word for word, status first: 403 Forbidden: ...; Twilio 400 63013 ...;"
+            " SMTP 550 5.1.1 ..., with AUTH, MAIL or DATA in the recipient's place for that command",
+            "of": str,
+        },
     )
 
     def next_trouble(self) -> Trouble | None:
@@ -177,6 +188,10 @@ def _check(section: Any, part: str, name: str, value: object) -> None:
     elif isinstance(current, list):
         fits = isinstance(value, list) and all(isinstance(each, str) for each in value)
     else:
-        fits = isinstance(value, dict) and all(isinstance(each, int) for each in value.values())
+        fits = isinstance(value, dict) and all(_fits(each, known[name].metadata.get("of", int)) for each in value.values())
     if not fits:
         raise FaultError(f"{part}.{name}: expected {known[name].metadata['help']}, was {value!r}")
+
+
+def _fits(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and (not isinstance(value, str) or _ANSWER.match(value) is not None)

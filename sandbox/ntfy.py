@@ -119,6 +119,9 @@ class Ntfy:
             raise NtfyError(40101, "unauthorized") if given else NtfyError(40301, "forbidden")
         if topic in self._faults.blocked:
             raise NtfyError(40301, "forbidden")
+        if answer := self._faults.answers.get(topic):
+            status, _, sentence = answer.partition(" ")
+            raise NtfyError(int(status) * 100 + 1, sentence)
         if code := self._faults.errors.get(topic):
             raise NtfyError(code * 100 + 1 if code < 1000 else code, "refused by the sandbox")
 

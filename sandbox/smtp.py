@@ -41,12 +41,23 @@ class Mailbox:
         )
 
     def _authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: object) -> AuthResult:
+        if refusal := self._faults.answers.get("AUTH"):
+            return AuthResult(success=False, handled=False, message=refusal)
         is_right = isinstance(given, LoginPassword) and given.login + b":" + given.password == self._login.encode()
         return AuthResult(success=is_right or not self._login, handled=False, auth_data=given)
+
+    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        if refusal := self._faults.answers.get("MAIL"):
+            return refusal
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return TAKEN
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         if address in self._faults.blocked:
             return f"550 5.1.1 <{address}> refuses mail"
+        if refusal := self._faults.answers.get(address):
+            return refusal
         code = self._faults.errors.get(address)
         if code:
             return f"{code} {code // 100}.0.0 Refused by the sandbox"
@@ -54,6 +65,8 @@ class Mailbox:
         return TAKEN
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if refusal := self._faults.answers.get("DATA"):
+            return refusal
         trouble = Trouble.TOO_MANY if self._rates.smtp() else self._faults.next_trouble()
         if trouble in REPLIES:
             return REPLIES[trouble]

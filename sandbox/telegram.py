@@ -1,6 +1,7 @@
 """The Telegram Bot API, as much of it as an alerting bot uses; people who write to the bot are played by `say` and `press`."""
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -8,7 +9,7 @@ from typing import Any
 
 import httpx
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.faults import TelegramFaults, Trouble, hang
@@ -88,7 +89,9 @@ class Telegram:
                 raise TelegramError(404, "Not Found")
             result = await method(await fields_of(request))
         except TelegramError as error:
-            return JSONResponse(error.body, error.body["error_code"])
+            status, description = error.body["error_code"], error.body["description"]
+            # As something between the bot and Telegram would answer.
+            return HTMLResponse(description, status) if description.startswith("<") else JSONResponse(error.body, status)
         return JSONResponse({"ok": True, "result": result})
 
     async def _get_me(self, fields: Fields) -> Any:
@@ -189,6 +192,10 @@ class Telegram:
         if text in self._faults.migrated:
             reason = "Bad Request: group chat was upgraded to a supergroup chat"
             raise TelegramError(400, reason, migrated_to=self._faults.migrated[text])
+        if answer := self._faults.answers.get(text):
+            status, _, description = answer.partition(" ")
+            after = re.search(r"retry after (\d+)", description)
+            raise TelegramError(int(status), description, float(after[1]) if after else None)
         code = self._faults.errors.get(text)
         if code is not None:
             reason = "chat not found" if code == 400 else HTTPStatus(code).phrase

@@ -31,6 +31,8 @@ API = "2010-04-01"
 STEP_S = 0.3  # between one status and the next
 WINDOW_S = 24 * 3600
 OUTSIDE_WINDOW = 63016
+# An answer word for word that begins so comes as RFC 9457 has it.
+PROBLEM = "problem: "
 # The templates that WhatsApp approved, and their texts.
 TEMPLATES = {"HX5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a": "{{1}} {{2}} (an alert that you set)"}
 MAX_TEMPLATE_TEXT = 1024
@@ -39,9 +41,14 @@ MAX_TEMPLATE_TEXT = 1024
 class TwilioError(Exception):
     """An error as Twilio answers it."""
 
-    def __init__(self, status: int, code: int, message: str) -> None:
+    def __init__(self, status: int, code: int, message: str, *, is_problem: bool = False) -> None:
         super().__init__(message)
         more = f"https://www.twilio.com/docs/errors/{code}"
+        if is_problem:
+            # RFC 9457, as its newer interfaces answer.
+            problem = {"type": more, "title": "Refused", "status": status, "code": code, "detail": message}
+            self.response = JSONResponse(problem, status)
+            return
         self.response = JSONResponse({"code": code, "message": message, "more_info": more, "status": status}, status)
 
 
@@ -147,6 +154,11 @@ class Twilio:
             raise TwilioError(400, 21211, f"The 'To' number {to} is not a valid phone number.")
         if number in self._faults.blocked or to in self._faults.blocked:
             raise TwilioError(400, 21610, "Attempt to send to unsubscribed recipient")
+        if answer := self._faults.answers.get(number):
+            status, _, rest = answer.partition(" ")
+            listed, _, message = rest.partition(" ")
+            is_problem = message.startswith(PROBLEM)
+            raise TwilioError(int(status), int(listed), message.removeprefix(PROBLEM), is_problem=is_problem)
         code = self._faults.errors.get(to, self._faults.errors.get(number))
         is_late = code is not None and code >= 63000 and not self._faults.at_once
         if code and not is_late and not (code == OUTSIDE_WINDOW and form.get("ContentSid")):

@@ -8,7 +8,7 @@ import json
 import time
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from sandbox.faults import ChannelFaults, Trouble, hang
@@ -45,6 +45,9 @@ class WebhookReceiver:
         name, body, headers = request.path_params["name"], await request.body(), dict(request.headers)
         if name in self._faults.blocked:
             return JSONResponse({"error": "gone"}, 410)
+        if answer := self._faults.answers.get(name):
+            status, _, sentence = answer.partition(" ")
+            return PlainTextResponse(sentence, int(status))
         if code := self._faults.errors.get(name):
             return JSONResponse({"error": f"refused with {code}"}, code, {"Location": f"/webhook/{name}-elsewhere"})
         trouble = self._faults.next_trouble()

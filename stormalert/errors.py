@@ -65,11 +65,14 @@ class DeliveryError(StormError):
 
 
 class Retryable(DeliveryError):
-    """May succeed later: after `after_s` seconds when the provider said so, else by back-off."""
+    """May succeed later: after `after_s` seconds when the provider said so, else by back-off; `most_tries`: not more
+    often than that in all, where it is not 0.
+    """
 
-    def __init__(self, reason: str, detail: str = "", after_s: float | None = None) -> None:
+    def __init__(self, reason: str, detail: str = "", after_s: float | None = None, most_tries: int = 0) -> None:
         super().__init__(reason, detail)
         self.after_s = after_s
+        self.most_tries = most_tries
 
 
 class Moved(Retryable):

@@ -289,7 +289,7 @@ class QuietHours(Record):
         return self
 
     def until_ms(self, at_ms: int) -> int:
-        """When the quiet hours end that it is in; 0 when it is in none."""
+        """When the quiet hours end that it is in, which is later than `at_ms`; 0 when it is in none."""
         now = datetime.fromtimestamp(at_ms / 1000, ZoneInfo(self.zone))
         minute = now.hour * 60 + now.minute
         if self.from_min < self.to_min:
@@ -298,8 +298,11 @@ class QuietHours(Record):
             is_quiet, days = minute >= self.from_min or minute < self.to_min, int(minute >= self.from_min)
         if not is_quiet:
             return 0
-        end = now.replace(hour=self.to_min // 60, minute=self.to_min % 60, second=0, microsecond=0, fold=0)
-        return round((end + timedelta(days=days)).timestamp() * 1000)
+        # An hour that comes twice ends in the one that it is; one that is left out, as much later as it is long.
+        fold = now.fold if days == 0 else 0
+        day = (now.replace(tzinfo=None) + timedelta(days=days)).date()
+        end = datetime(day.year, day.month, day.day, *divmod(self.to_min, 60), tzinfo=now.tzinfo, fold=fold)
+        return round(end.timestamp() * 1000)
 
 
 class Channel(Record):

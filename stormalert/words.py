@@ -1,5 +1,8 @@
 """Numbers and times as people in India read them, on screens and in messages."""
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from stormalert import channels
 from stormalert.market.days import ist
 from stormalert.model import ChannelKind, Mute, MuteScope
@@ -54,6 +57,15 @@ def moment(time_ms: int, today_ms: int | None = None) -> str:
 def clock(time_ms: int, today_ms: int | None = None) -> str:
     """14:30 IST today, 24 Nov 14:30 IST on another day: for moments to come."""
     return f"{moment(time_ms, today_ms)[:-3]} IST"
+
+
+def clock_in(zone: str, time_ms: int, today_ms: int) -> str:
+    """The same by the clocks of a zone: 07:00 GMT, 24 Nov 07:00 Asia/Dubai where the zone has no letters of its own."""
+    place = ZoneInfo(zone)
+    then, today = (datetime.fromtimestamp(each / SECOND_MS, place) for each in (time_ms, today_ms))
+    letters = then.tzname() or ""
+    text = f"{then:%H:%M} {letters if letters.isalpha() else zone}"
+    return text if then.date() == today.date() else f"{then.day} {then:%b} {text}"
 
 
 def mute(it: Mute, today_ms: int | None = None) -> str:

@@ -24,7 +24,8 @@ from workers.loop import Loop
 from workers.pipeline.collect import Collector
 from workers.pipeline.counters import Counters
 from workers.pipeline.dedup import DedupMarkers
-from workers.pipeline.outcome import Report
+from workers.pipeline.failures import FailureCounter
+from workers.pipeline.outcome import Ended, Report
 from workers.pipeline.record import Recorder
 from workers.pipeline.send import open_sending
 from workers.queues import DIGESTS, NAME, SERIALIZER, DeliveryJob, open_digests, open_queue
@@ -65,7 +66,7 @@ def _work(watch: process.OverridesWatch, loop: Loop) -> None:
     counters = Counters()
     sending = open_sending(client, thread_client, store, Limits(client, config), senders, PATIENCE, counters)
     deliverer = Deliverer(Collector(store, DedupMarkers(client), now_ms), sending)
-    recorder = Recorder(store, counters, now_ms)
+    recorder, failures = Recorder(store, counters, now_ms), FailureCounter(store, thread_client)
 
     heartbeat = process.Heartbeat("worker", client, config.beat_file)
     # One dictionary: what is counted is what the heartbeat shows.
@@ -76,7 +77,7 @@ def _work(watch: process.OverridesWatch, loop: Loop) -> None:
     log.info("started", extra={"channels": ", ".join(sorted(senders)) or "none", WORKER_STAT: name})
     try:
         with loop.beating(heartbeat):
-            worker = open_worker(Redis.from_url(config.rq_url), name, deliverer, recorder, loop)
+            worker = open_worker(Redis.from_url(config.rq_url), name, deliverer, recorder, failures, loop)
             watching = loop.start(watch.watch(worker.stop_when_idle))
             worker.work(logging_level="WARNING")
             watching.cancel()
@@ -89,12 +90,18 @@ def _work(watch: process.OverridesWatch, loop: Loop) -> None:
     log.info("stopped")
 
 
-def open_worker(connection: Redis, name: str, deliverer: Deliverer, recorder: Recorder, loop: Loop) -> DeliveryWorker:
+def open_worker(
+    connection: Redis, name: str, deliverer: Deliverer, recorder: Recorder, failures: FailureCounter, loop: Loop
+) -> DeliveryWorker:
     def deliver(ids: Sequence[str], report: Report) -> Future[None]:
         return loop.start(deliverer.deliver(ids, report))
 
     def digest(ids: Sequence[str], report: Report) -> Future[None]:
         return loop.start(deliverer.digest(ids, report))
+
+    def record(ended: Sequence[Ended]) -> None:
+        recorder.record(ended)
+        failures.count(ended)
 
     return DeliveryWorker(
         [open_queue(connection), open_digests(connection)],
@@ -106,5 +113,5 @@ def open_worker(connection: Redis, name: str, deliverer: Deliverer, recorder: Re
         maintenance_interval=MAINTENANCE_S,
         log_job_description=False,
         deliver={NAME: deliver, DIGESTS: digest},
-        record=recorder.record,
+        record=record,
     )

@@ -1,6 +1,6 @@
 """/api/channels: where one's alerts go."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import Field, StrictBool, ValidationError
@@ -20,6 +20,9 @@ from stormalert.notify.send_requests import SendKind, SendState
 router = APIRouter(prefix="/channels", tags=["channels"], route_class=Guarded)
 
 
+_FIXED = ("id", "kind", "address", "is_verified")
+
+
 class NewChannel(Input):
     kind: ChannelKind
     address: Annotated[str, Field(min_length=1, max_length=254)]
@@ -32,13 +35,22 @@ class Quiet(Input):
 
 
 class ChangedChannel(Input):
+    """What `get` gave may be put back as it is: what nobody can change here must only be what it was."""
+
     revision: Annotated[Whole, Field(ge=1, description="of the channel as it was read")]
     is_on: StrictBool = True
     is_silent: StrictBool = Field(False, description="without a sound, where the provider can do that")
     quiet: Quiet | None = None
-    stands_in_for: BodyId | None = Field(None, description="gets an alert only if this channel's message does not get through")
+    stands_in_for: BodyId | Literal[""] | None = Field(
+        None, description="gets an alert only if this channel's message does not get through"
+    )
     stands_in_unless: DeliveryState = DeliveryState.READ
     stands_in_after_min: Annotated[Whole, Field(ge=1, le=FALLBACK_MAX_MIN)] = 5
+    id: BodyId | None = None
+    kind: ChannelKind | None = None
+    address: Annotated[str, Field(max_length=300)] | None = Field(None, description="as it is shown")
+    is_verified: StrictBool | None = None
+    reason: Annotated[str, Field(max_length=10_000)] | None = Field(None, description="is gone when the channel was changed")
 
 
 class ChannelCode(Input):
@@ -78,11 +90,12 @@ def get_channel(who: Who, channel: RecordId) -> ChannelOut:
 def change_channel(who: Who, channel: RecordId, asked: ChangedChannel) -> ChannelOut:
     """Whether and when it gets alerts."""
     before = _own(who, channel)
+    _check_unchanged(before, asked)
     if asked.stands_in_for and asked.stands_in_for != before.stands_in_for:
         _check_first(before, asked.stands_in_for)
     if asked.quiet and not (before.quiet and asked.quiet.zone == before.quiet.zone):
         _check_zone(asked.quiet.zone)
-    fields = asked.model_dump(exclude={"quiet"}) | {"stands_in_for": asked.stands_in_for or ""}
+    fields = asked.model_dump(exclude={"quiet", "reason", *_FIXED}) | {"stands_in_for": asked.stands_in_for or ""}
     try:
         quiet = QuietHours.model_validate(asked.quiet.model_dump()) if asked.quiet else None
         # Who changes it has read why it was switched off.
@@ -90,6 +103,14 @@ def change_channel(who: Who, channel: RecordId, asked: ChangedChannel) -> Channe
     except ValidationError as error:
         raise InputError("; ".join(sentences(error))) from None
     return ChannelOut.of(resources.store().save_channel(changed))
+
+
+def _check_unchanged(before: Channel, asked: ChangedChannel) -> None:
+    known = ChannelOut.of(before)
+    for name in _FIXED:
+        found, expected = getattr(asked, name), getattr(known, name)
+        if found is not None and found != expected:
+            raise InputError(f"{name}: cannot be changed here; expected {expected!r} or nothing, was {found!r}")
 
 
 @router.delete("/{channel}", status_code=204, **access(AccessRule.MEMBER, Scope.WRITE, 404))

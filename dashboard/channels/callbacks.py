@@ -13,7 +13,7 @@ from dashboard.channels import reports
 from stormalert.channels import whatsapp
 from stormalert.errors import Conflict, StormError
 from stormalert.model import Delivery, DeliveryState
-from stormalert.notify import alarms, channels
+from stormalert.notify import alarms, channels, failures
 from stormalert.process import REDIS_ERRORS
 from stormalert.redis import keys
 from stormalert.store import Store
@@ -117,8 +117,19 @@ async def _record(first: Delivery, message: str, sid: str, status: str, code: in
         except Conflict:
             delivery = await asyncio.to_thread(store.delivery, delivery.id)
         else:
+            await asyncio.to_thread(_count, store, changed, code)
             log.info("delivery reported", extra={"delivery": delivery.id, "state": changed.state, "reason": changed.reason})
             return
+
+
+def _count(store: Store, delivery: Delivery, code: int) -> None:
+    """What fails one after another, so that its owner hears of it; a dead address is told of by itself."""
+    client, meaning = resources.thread_redis(), whatsapp.CHANNEL.meaning(code)
+    if delivery.state is DeliveryState.FAILED and not meaning.is_address_dead:
+        cause = meaning.reason if code else "failed without a code"
+        failures.failed(store, client, delivery.channel, cause, delivery.reason, failures.When.REPORTED)
+    elif delivery.state in (DeliveryState.DELIVERED, DeliveryState.READ):
+        failures.got_through(client, [delivery.channel], failures.When.REPORTED)
 
 
 async def _act(store: Store, delivery: Delivery, code: int, number: str) -> None:

@@ -10,6 +10,7 @@ from stormalert.errors import InputError
 from stormalert.notify.description import (
     TIMED_OUT,
     UNKNOWN,
+    UNKNOWN_REFUSAL,
     ChannelDescription,
     DemoAddress,
     Judgement,
@@ -25,6 +26,15 @@ from stormalert.units import MINUTE_MS, SECOND_MS
 # 0-9, not \d: that takes the digits of every script.
 _CHAT = re.compile(r"-?[1-9][0-9]{0,18}")
 _DEAD = Meaning("refused", is_address_dead=True)
+_BLOCKED = Meaning("blocked by the recipient", is_address_dead=True)
+_REMOVED = Meaning("the bot was removed from the chat", is_address_dead=True, hint="add it again, or link another chat")
+_NO_CHAT = Meaning("the chat is gone", is_address_dead=True)
+_NO_USER = Meaning("the account is gone", is_address_dead=True)
+_NO_RIGHT = Meaning("the bot may not write there", hint="give it the right to send messages in that chat")
+_TOPIC = Meaning("the topic is closed", hint="open the group's topic again")
+_NO_TOPIC = Meaning("the topic is gone", hint="link the group anew")
+_CONTENT = Meaning("content refused")
+_SLOW = Meaning("rate limited", is_retried=True)
 
 
 def _checked(text: str, _config: Settings) -> str:
@@ -86,14 +96,63 @@ CHANNEL = ChannelDescription(
         "5xx": UNKNOWN,
         "time-out": TIMED_OUT,
         401: Meaning("credentials refused", needs_admin=True, hint="check TELEGRAM_BOT_TOKEN"),
-        403: Meaning("blocked by the recipient", is_address_dead=True),
-        "4xx": Meaning("refused"),
-        # What Telegram says of a chat that will never take a message again.
+        403: _BLOCKED,
+        400: Meaning("refused"),
+        # That it has not; 400 and 403 are all that its documentation has of a chat.
+        "4xx": UNKNOWN_REFUSAL,
+        # What Telegram says of a chat that will never take a message again, or not before its owner has done something there.
+        "bot was blocked": _BLOCKED,
+        "user_is_blocked": _BLOCKED,
+        "bot was kicked": _REMOVED,
+        "bot is not a member": _REMOVED,
+        "can't initiate conversation": Meaning("the bot was never started there", is_address_dead=True, hint="press its Start"),
+        "can't send messages to bots": Meaning("the chat is a bot's", is_address_dead=True),
         "chat not found": _DEAD,
-        "group chat was deactivated": _DEAD,
+        "chat_id is empty": _DEAD,
+        "chat_id_invalid": _DEAD,
         "peer_id_invalid": _DEAD,
-        "user is deactivated": _DEAD,
-        "user not found": _DEAD,
+        "channel_invalid": _NO_CHAT,
+        "channel_private": _REMOVED,
+        "group chat was deactivated": _NO_CHAT,
+        "group chat was deleted": _NO_CHAT,
+        "chat was deleted": _NO_CHAT,
+        "group chat was upgraded": Meaning("the group became a supergroup", is_address_dead=True, hint="link it anew"),
+        "user is deactivated": _NO_USER,
+        "user_deactivated": _NO_USER,
+        "user_deleted": _NO_USER,
+        "user not found": _NO_USER,
+        # What its owner can mend while it is on.
+        "not enough rights": _NO_RIGHT,
+        "have no rights to send": _NO_RIGHT,
+        "need administrator rights": _NO_RIGHT,
+        "chat_write_forbidden": _NO_RIGHT,
+        "chat_admin_required": _NO_RIGHT,
+        "chat_forbidden": _NO_RIGHT,
+        "chat_guest_send_forbidden": _NO_RIGHT,
+        "chat_send_": _NO_RIGHT,
+        "user_banned_in_channel": _NO_RIGHT,
+        "user_restricted": _NO_RIGHT,
+        "chat_restricted": Meaning("the chat is restricted", hint="see what Telegram says in it"),
+        "topic_closed": _TOPIC,
+        "topic_deleted": _NO_TOPIC,
+        "message thread not found": _NO_TOPIC,
+        "privacy_premium_required": Meaning("the recipient takes messages of Premium accounts only"),
+        "payment_required": Meaning("the recipient wants to be paid for messages"),
+        # What we wrote.
+        "can't parse": _CONTENT,
+        "message is too long": _CONTENT,
+        "message_too_long": _CONTENT,
+        "message text is empty": _CONTENT,
+        "message must be non-empty": _CONTENT,
+        "entities_too_long": _CONTENT,
+        "entity_": _CONTENT,
+        "button_": _CONTENT,
+        "reply_markup": _CONTENT,
+        "wrong http url": _CONTENT,
+        # What passes.
+        "slowmode_wait": _SLOW,
+        "flood_wait": _SLOW,
+        "too many requests": _SLOW,
     },
     look=Look("Telegram", _html, "background:#dfeefb", buttons=("Snooze 1 h", "Pause rule", "Chart")),
     question=Question(
@@ -106,3 +165,10 @@ CHANNEL = ChannelDescription(
     demo=lambda config: DemoAddress("700000001", config.telegram_api_root),
     remarks="20 in 1 min to one group; a group that became a supergroup gets its new address",
 )
+
+
+def meaning_of(status: int, words: str) -> Meaning:
+    """Of a refusal, by what Telegram says in its description, where that is known; else by its status."""
+    said = words.lower()
+    listed = (answer for answer in CHANNEL.errors if isinstance(answer, str) and answer in said)
+    return CHANNEL.meaning(next(listed, status))

@@ -15,6 +15,8 @@ from stormalert.errors import DeliveryError, InputError
 from stormalert.model import DeliveryState
 from stormalert.notify.description import (
     TIMED_OUT,
+    UNKNOWN,
+    UNKNOWN_REFUSAL,
     ChannelDescription,
     DemoAddress,
     Judgement,
@@ -28,12 +30,30 @@ from stormalert.units import SECOND_MS
 
 RATE_LIMITED = 20429
 OUTSIDE_WINDOW = 63016
+_TOO_MANY = 429
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{7,14}")
 _NO_NUMBER = Meaning("not a WhatsApp number", is_address_dead=True)
-_NO_SENDER = Meaning("the sender is not a WhatsApp channel", needs_admin=True)
+_UNREACHABLE = Meaning("the recipient cannot be reached", hint="see that the number has WhatsApp, and a phone that is on")
+_NO_SENDER = Meaning("the sender is not a WhatsApp channel", needs_admin=True, hint="check TWILIO_FROM_NUMBER")
+_CREDENTIALS = Meaning("credentials refused", needs_admin=True, hint="check TWILIO_SID and TWILIO_AUTH_TOKEN")
+_ACCOUNT = Meaning("the account may not send", needs_admin=True, hint="Twilio's console says why")
+_NOT_ACTIVE = Meaning("the account is not active", needs_admin=True, hint="Twilio's console says why")
+_TRIAL_LIMIT = Meaning("a trial account may not do that", needs_admin=True, hint="upgrade the account at Twilio")
+_TRIAL = Meaning("a trial account sends to verified numbers only", needs_admin=True, hint="upgrade the account at Twilio")
+_REGION = Meaning("the account may not send to that country", needs_admin=True, hint="allow it in Twilio's console")
+_SERVICE = Meaning("the messaging service cannot send", needs_admin=True, hint="see its senders in Twilio's console")
+_SET_UP = Meaning("the WhatsApp sender is not set up right", needs_admin=True, hint="see it in Twilio's console")
+_POLICY = Meaning("against WhatsApp's policy", needs_admin=True, hint="see the sender's quality and its template")
 _CONTENT = Meaning("content refused", needs_admin=True)
+_TEMPLATE = Meaning("the template is refused", needs_admin=True, hint="check STORM_TWILIO_CONTENT_SID")
+_VARIABLES = Meaning("the template's variables are refused", needs_admin=True, hint="check STORM_TWILIO_CONTENT_VARIABLES")
 _CATEGORY = Meaning("declined by Meta, which wants a template of the utility category", needs_admin=True)
+_REQUEST = Meaning("the request is refused", needs_admin=True, hint="check the settings of Twilio")
+_QUEUED = Meaning("too many wait at Twilio", is_retried=True)
+_LATE = Meaning("too late to be of use")
+# Of a status whose code no table lists; any other of 4xx is an unknown refusal.
+_BY_STATUS = {401: _CREDENTIALS, 403: _ACCOUNT, 404: _REQUEST, 408: UNKNOWN, 409: UNKNOWN, 425: UNKNOWN}
 
 
 def _checked(text: str, _config: Settings) -> str:
@@ -99,17 +119,109 @@ CHANNEL = ChannelDescription(
         ),
         21610: Meaning("opted out by the recipient", is_address_dead=True),
         63014: Meaning("blocked by the recipient", is_address_dead=True),
+        63033: Meaning("blocked by the recipient", is_address_dead=True),
         63015: Meaning("the recipient has not joined the sandbox", is_address_dead=True),
         21211: _NO_NUMBER,
         21614: _NO_NUMBER,
         63024: _NO_NUMBER,
-        20003: Meaning("credentials refused", needs_admin=True),
-        63003: _NO_SENDER,
+        # Of the recipient, who may be back: nobody's address is switched off for it.
+        30003: _UNREACHABLE,
+        30005: _UNREACHABLE,
+        30006: _UNREACHABLE,
+        63036: _UNREACHABLE,
+        30004: Meaning("blocked on its way"),
+        30007: Meaning("filtered on its way"),
+        30036: _LATE,
+        21266: Meaning("the number is the sender's own"),
+        63031: Meaning("the number is the sender's own"),
+        # What waiting may help with.
+        20409: UNKNOWN,
+        20500: UNKNOWN,
+        20503: UNKNOWN,
+        20504: UNKNOWN,
+        21611: _QUEUED,
+        30001: _QUEUED,
+        30008: UNKNOWN,
+        30017: _QUEUED,
+        30410: UNKNOWN,
+        63009: UNKNOWN,
+        63010: UNKNOWN,
+        63012: UNKNOWN,
+        63023: UNKNOWN,
+        # What only an admin can mend: the account.
+        20003: _CREDENTIALS,
+        10001: _NOT_ACTIVE,
+        20005: _NOT_ACTIVE,
+        20006: _ACCOUNT,
+        20008: _CREDENTIALS,
+        20403: _ACCOUNT,
+        20404: _REQUEST,
+        30002: Meaning("the account is suspended", needs_admin=True, hint="Twilio's console says why"),
+        30010: Meaning("the message costs more than the account allows", needs_admin=True),
+        30039: _ACCOUNT,
+        63038: Meaning("the account's messages of the day are used up", needs_admin=True, hint="see Twilio's console"),
+        63051: Meaning("the WhatsApp Business account is locked", needs_admin=True, hint="see Meta's Business Manager"),
+        63020: Meaning("refused by Meta's Business Manager", needs_admin=True, hint="see its account and its payment"),
+        10002: _TRIAL_LIMIT,
+        572002: _TRIAL_LIMIT,
+        21219: _TRIAL,
+        21608: _TRIAL,
+        21408: _REGION,
+        21612: _REGION,
+        # The sender.
+        21212: _NO_SENDER,
+        21601: _NO_SENDER,
+        21603: _NO_SENDER,
+        21606: _NO_SENDER,
+        21659: _NO_SENDER,
+        21660: _NO_SENDER,
+        21661: _NO_SENDER,
+        21910: _NO_SENDER,
+        63002: _NO_SENDER,
         63007: _NO_SENDER,
+        # One number that Meta does not know, or every one, because the sender does not fit.
+        63003: Meaning(
+            "the recipient is not found", needs_admin=True, hint="see whether it is this number only, or the sender"
+        ),
+        21701: _SERVICE,
+        21703: _SERVICE,
+        21704: _SERVICE,
+        21705: _SERVICE,
+        63001: _SET_UP,
+        63008: _SET_UP,
+        63022: _SET_UP,
+        63035: _SET_UP,
+        63037: _SET_UP,
+        63013: _POLICY,
+        # What it says.
+        21602: _CONTENT,
+        21605: _CONTENT,
+        21617: _CONTENT,
+        21619: _CONTENT,
         63005: _CONTENT,
+        63006: _CONTENT,
+        63011: _CONTENT,
         63021: _CONTENT,
+        63026: _CONTENT,
+        63030: _CONTENT,
+        # Its template.
+        21655: _TEMPLATE,
+        63027: Meaning("the template is not there in its language", needs_admin=True, hint="check STORM_TWILIO_CONTENT_SID"),
+        63029: _TEMPLATE,
+        63040: Meaning("the template was rejected", needs_admin=True, hint="see it in Twilio's console"),
+        63041: Meaning("the template is paused", needs_admin=True, hint="see it in Twilio's console"),
+        63042: Meaning("the template was switched off", needs_admin=True, hint="see it in Twilio's console"),
+        92006: _TEMPLATE,
+        21656: _VARIABLES,
+        63028: _VARIABLES,
+        92007: _VARIABLES,
         63032: _CATEGORY,
         63049: _CATEGORY,
+        # The rest of the request, which the settings make.
+        20001: _REQUEST,
+        20422: _REQUEST,
+        21604: _REQUEST,
+        21609: Meaning("the address for call-backs is refused", needs_admin=True, hint="check STORM_PUBLIC_URL"),
     },
     look=Look(
         "WhatsApp, within 24 hours after you wrote",
@@ -137,7 +249,16 @@ def reason_of(code: int, *, has_template: bool) -> str:
     return f"{meaning.reason}: {detail}" if meaning.wants_template and has_template else str(error_of(code, detail))
 
 
-def error_of(code: int, detail: str) -> DeliveryError:
-    """The code as an error; one that wants a template is permanent for who has none, and the admin's to mend."""
-    meaning = CHANNEL.meaning(code)
+def error_of(code: int, detail: str, status: int = 0) -> DeliveryError:
+    """The code as an error; one that wants a template is permanent for who has none, and the admin's to mend.
+
+    `status`: of a message that Twilio refused at once; what it says counts where no table lists the code.
+    """
+    meaning = CHANNEL.errors.get(code) or _of_status(status)
     return replace(meaning, needs_admin=meaning.needs_admin or meaning.wants_template).error(detail)
+
+
+def _of_status(status: int) -> Meaning:
+    if status == _TOO_MANY:
+        return CHANNEL.meaning(RATE_LIMITED)
+    return _BY_STATUS.get(status) or (UNKNOWN_REFUSAL if 400 <= status < 500 else UNKNOWN)

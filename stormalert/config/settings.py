@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from stormalert.config import elsewhere
+from stormalert.config.mail_address import sender_of
 from stormalert.errors import SettingsError
 
 ENV_FILE = Path(".env")
@@ -33,6 +34,11 @@ def _secret_at_least_32(secret: SecretStr) -> SecretStr:
     if 0 < len(secret.get_secret_value()) < 32:
         raise ValueError("expected at least 32 characters (make one with: openssl rand -hex 32)")
     return secret
+
+
+def _is_sender(text: str) -> str:
+    sender_of(text)
+    return text
 
 
 def _is_readable(path: str) -> str:
@@ -93,7 +99,7 @@ class Settings(BaseModel):
     twilio_content_variables: str = Field("headline,details", alias="STORM_TWILIO_CONTENT_VARIABLES", description="what the template's {{1}}, {{2}}, ... stand for: headline, details or placeholders of messages, separated by commas")
     twilio_api_root: HttpUrl = Field("https://api.twilio.com", alias="STORM_TWILIO_API_ROOT", description="root of the Twilio API")
     smtp_url: Annotated[str, _one_of_schemes("smtp", "smtps")] = Field("", alias="SMTP_URL", repr=False, description="smtp://user:password@host:587 (STARTTLS when offered) or smtps:// (TLS); empty: no e-mail")
-    mail_from: str = Field("StormAlert <alerts@localhost>", alias="STORM_MAIL_FROM", description="sender of e-mails")
+    mail_from: Annotated[str, AfterValidator(_is_sender)] = Field("StormAlert <alerts@localhost>", alias="STORM_MAIL_FROM", description="sender of e-mails")
     webhook_private: Literal["refuse", "allow"] = Field("refuse", alias="STORM_WEBHOOK_PRIVATE", description="servers that users choose, such as webhooks, at private and loopback addresses and over plain http (development, one's own network)")
     public_url: HttpUrl = Field("", alias="STORM_PUBLIC_URL", description="the dashboard's address on the internet, for Twilio's call-backs and the links in e-mails; empty: none of both")
 

@@ -7,7 +7,7 @@ from redis import Redis
 from stormalert import words
 from stormalert.errors import Conflict
 from stormalert.model import Channel
-from stormalert.notify import send_requests
+from stormalert.notify import failures
 from stormalert.process import REDIS_ERRORS
 from stormalert.store import Store
 
@@ -35,16 +35,12 @@ def switch_off(store: Store, client: Redis, channel: Channel, reason: str) -> No
     """An address that takes nothing any more; its owner is told over their other channels."""
     if not change(store, channel, is_on=False, reason=reason):
         return
-    # Without the address, which is in no stream.
-    notice = {
-        "notice": f"off-{channel.id}-{channel.revision}",
-        "headline": f"⚠ {words.CHANNELS[channel.kind]} gets no alerts any more",
-        "details": f"It was switched off: {reason}. Switch it on again in StormAlert, page Channels.",
-    }
-    others = [it for it in store.channels_of(channel.user) if it.takes_alerts and it.id != channel.id]
+    headline = f"⚠ {words.CHANNELS[channel.kind]} gets no alerts any more"
+    details = f"It was switched off: {reason}. Switch it on again in StormAlert, page Channels."
+    # What it is comes first, then the provider's own words, with numbers that differ each time.
+    what = reason.partition(":")[0]
     try:
-        for other in others:
-            send_requests.ask_notice(client, other.id, notice)
+        failures.tell_owner(store, client, channel, "off", what, headline, details)
     except REDIS_ERRORS as error:
         # The page Channels says it in any case.
         log.warning("owner not told", extra={"channel": channel.id, "reason": type(error).__name__})

@@ -20,6 +20,8 @@ class Meaning:
     is_retried: bool = False
     # Of what is tried again: after which time, where the answer names none.
     after_s: float | None = None
+    # And how often at most; 0: as long as it is news.
+    most_tries: int = 0
     is_address_dead: bool = False
     needs_admin: bool = False
     # What to do about it.
@@ -29,13 +31,15 @@ class Meaning:
 
     def error(self, detail: str = "", after_s: float | None = None) -> DeliveryError:
         if self.is_retried:
-            return Retryable(self.reason, detail, after_s=self.after_s if after_s is None else after_s)
+            return Retryable(self.reason, detail, self.after_s if after_s is None else after_s, self.most_tries)
         told = "; ".join(filter(None, (self.hint, detail)))
         return Permanent(self.reason, told, is_address_dead=self.is_address_dead, needs_admin=self.needs_admin)
 
 
 # An answer that no table lists is tried again, and shown when that does not help.
 UNKNOWN = Meaning("provider error", is_retried=True)
+# One that says that the fault is ours hardly passes by waiting.
+UNKNOWN_REFUSAL = Meaning("provider error", is_retried=True, most_tries=3)
 TIMED_OUT = Meaning("timed out", is_retried=True)
 
 

@@ -126,13 +126,13 @@ USERS = (
     ),
     _process(
         "worker",
-        "takes RQ jobs, keeps to the providers' limits, marks what went out, and asks for a notice when an address is dead",
+        "takes RQ jobs, keeps to the providers' limits, marks what went out, and asks for notices of what fails",
         SCRIPT,
         LIMITS,
         QUEUE,
         TRANSACTION,
         "+subscribe +unsubscribe",
-        writes=(keys.sent, keys.inbound, *RATES, RQ),
+        writes=(keys.sent, keys.inbound, keys.failures, keys.told, *RATES, RQ),
         adds=(keys.SEND_REQUESTS,),
         channels=("rq:pubsub:*",),
     ),
@@ -148,7 +148,7 @@ USERS = (
         writes=(
             *(keys.SEND_REQUESTS, keys.BOT_NAME, keys.BOT_LOCK, keys.NOTICES, keys.NOTICES_LOCK, keys.ROLL),
             *(keys.send_request, keys.link, keys.code, keys.code_tries, keys.codes_asked),
-            *(keys.listed, keys.stranger, keys.sent, keys.inbound, *RATES),
+            *(keys.listed, keys.stranger, keys.sent, keys.inbound, keys.told, *RATES),
         ),
         reads=CONDITION,
     ),
@@ -162,7 +162,7 @@ USERS = (
         "+get +set +incrby +expire +pttl +hmget +scard +smembers +xadd +time +cluster|info +llen +lpush +blpop",
         writes=(
             *(keys.revoked, keys.code_used, keys.sign_ins, keys.sign_in_pause, keys.inbound),
-            *(keys.send_request, keys.link, keys.code, keys.code_tries),
+            *(keys.send_request, keys.link, keys.code, keys.code_tries, keys.failures, keys.told),
             *(keys.CANDLES_ASKED, keys.candles),
         ),
         adds=(keys.SEND_REQUESTS, keys.sent),

@@ -467,6 +467,22 @@ sent = KeysBy[str](
     bound="expires after 7 days; `sending` after 11 s",
     backup=Backup.KEPT,
 )
+failures = KeysBy[str, str](
+    "failures:<channel>:<when>",
+    "hash",
+    holds="how many messages failed for each reason since one got through; when: as it was `sent`, or as `reported` later",
+    writer="workers, dashboard",
+    kept_s=30 * 24 * HOUR_S,
+    backup=Backup.PASSING,
+)
+told = KeysBy[str, str](
+    "told:<channel>:<what>",
+    "string",
+    holds="there while the channel's owner need not hear of the same again; what: a digest of it",
+    writer="workers, bot, dashboard",
+    kept_s=24 * HOUR_S,
+    backup=Backup.PASSING,
+)
 inbound = _DigestsOf(
     "inbound:<number>",
     "string",

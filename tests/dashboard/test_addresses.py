@@ -30,6 +30,8 @@ def checked(kind: ChannelKind, text: str) -> str:
         (WHATSAPP, "+1 (415) 523-8886", "+14155238886"),
         (EMAIL, "Asha.Rao@Example.COM", "Asha.Rao@example.com"),
         (EMAIL, "a+storm@mail.example.co.in", "a+storm@mail.example.co.in"),
+        (EMAIL, "asha@München.example", "asha@xn--mnchen-3ya.example"),
+        (EMAIL, "asha@भारत.भारत", "asha@xn--h2brj9c.xn--h2brj9c"),
         (WEBHOOK, " https://example.com/hook?key=1 ", "https://example.com/hook?key=1"),
         (NTFY, " https://ntfy.sh/storm_Alerts-7 ", "https://ntfy.sh/storm_Alerts-7"),
     ],

@@ -9,6 +9,7 @@ import redis
 from twilio.request_validator import RequestValidator
 
 from dashboard.web.bodies import FORM_MAX_BYTES
+from stormalert.access.security import new_id
 from stormalert.channels import whatsapp
 from stormalert.model import ChannelKind, Delivery, DeliveryState, User
 from stormalert.notify import alarms
@@ -149,6 +150,26 @@ def test_a_code_about_us_fails_and_raises_an_alarm(site: Site, delivery: Deliver
     assert is_on(site, delivery)
     (alarm,) = alarms.alarms(site.store)
     assert str(code) in alarm.reason
+
+
+def test_what_fails_late_three_times_in_a_row_is_told_over_another_channel_once(site: Site, delivery: Delivery) -> None:
+    """What Twilio took meanwhile says nothing: only what arrived ends the row."""
+    number = delivery.channel
+    other = site.store.save_channel(a_channel(f"{number}-mail", kind=ChannelKind.EMAIL, address="a@b.example"))
+
+    def fail(count: int) -> list[str]:
+        for _ in range(count):
+            one = delivery.model_copy(update={"id": f"{delivery.id}-{new_id()}", "revision": 0})
+            assert report(site, site.store.save_delivery(one), "failed", 30005).state is DeliveryState.FAILED
+        with redis.Redis.from_url(site.redis_url, decode_responses=True) as client:
+            asked: Any = client.xrange(keys.SEND_REQUESTS)
+        return [fields["headline"] for _, fields in asked if fields["channel"] == other.id]
+
+    assert fail(2) == []
+    assert report(site, delivery, "delivered").state is DeliveryState.DELIVERED
+    assert fail(2) == []
+    assert fail(1) == ["⚠ WhatsApp messages do not get through"] == fail(4)
+    assert is_on(site, delivery)
 
 
 @pytest.mark.parametrize("code", [20429, 63018, 63016, 30001, None])

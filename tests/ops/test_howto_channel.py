@@ -87,10 +87,7 @@ def test_the_channel_of_the_page_is_known_everywhere_and_sends(tmp_path: Path, p
     assert ran.returncode == 0, ran.stderr
     name, nouns, table, outcomes = json.loads(ran.stdout)
     assert name == "Pager" and " a pager" in nouns
-    assert (
-        "| Pager | `STORM_MASTER_SECRET` | as many as there are | sent | 429, 5xx, time-out | 410, not on the internet |"
-        in table
-    )
+    assert "| Pager | `STORM_MASTER_SECRET` | as many as there are | sent |" in table
     assert outcomes == [
         "d",
         ["Retryable", "rate limited: HTTP 429", None],

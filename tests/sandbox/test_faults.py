@@ -34,6 +34,8 @@ def test_reset_reaches_those_who_hold_a_part() -> None:
         {"stream": {"trickle_s": -1}},
         {"smtp": {"blocked": "a@b"}},
         {"twilio": {"errors": {"+1": "63016"}}},
+        {"smtp": {"answers": {"a@b.example": 550}}},
+        {"smtp": {"answers": {"a@b.example": "no status"}}},
     ],
 )
 def test_what_is_wrong_is_refused_whole(wanted: object) -> None:

@@ -1,4 +1,5 @@
-from datetime import datetime
+import itertools
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -116,6 +117,39 @@ def test_quiet_hours_may_lie_within_a_day_and_keep_to_the_clocks_of_their_zone()
     assert quiet_at("2026-07-01 13:00", **noon) == ""
     # In that night the clocks go back.
     assert quiet_at("2026-10-24 23:00", zone="Europe/London") == "25 07:00"
+
+
+@pytest.mark.parametrize("zone", ["Europe/London", "America/New_York", "America/Havana", "Australia/Lord_Howe"])
+@pytest.mark.parametrize(("from_min", "to_min"), [(1320, 90), (1320, 150), (1410, 30), (60, 105), (75, 60), (30, 0)])
+def test_quiet_hours_end_later_whatever_the_clocks_do(zone: str, from_min: int, to_min: int) -> None:
+    """Every five minutes of a year's days on which the clocks change, and of those around them."""
+    quiet, place = QuietHours(from_min=from_min, to_min=to_min, zone=zone), ZoneInfo(zone)
+    noons = [datetime(2026, 1, 1, 12, tzinfo=place) + timedelta(days=day) for day in range(365)]
+    changes = [
+        int(before.timestamp()) for before, after in itertools.pairwise(noons) if before.utcoffset() != after.utcoffset()
+    ]
+    assert len(changes) == 2
+    for change_s in changes:
+        for at_s in range(change_s - 86_400, change_s + 2 * 86_400, 300):
+            until_ms = quiet.until_ms(at_s * 1000)
+            # An hour more than a day: the clocks may go back in it.
+            assert until_ms == 0 or at_s * 1000 < until_ms <= (at_s + 25 * 3600) * 1000
+
+
+@pytest.mark.parametrize(
+    ("moment", "until"),
+    [
+        # 01:10 comes twice in that night.
+        ("2026-10-25T00:10:00+00:00", "2026-10-25T00:30:00+00:00"),
+        ("2026-10-25T01:10:00+00:00", "2026-10-25T01:30:00+00:00"),
+        # 01:30 is left out.
+        ("2026-03-29T00:50:00+00:00", "2026-03-29T01:30:00+00:00"),
+    ],
+)
+def test_quiet_hours_end_in_the_hour_that_comes_twice_and_after_the_one_that_is_left_out(moment: str, until: str) -> None:
+    quiet = QuietHours(from_min=1320, to_min=90, zone="Europe/London")
+    at_ms, until_ms = (round(datetime.fromisoformat(text).timestamp() * 1000) for text in (moment, until))
+    assert quiet.until_ms(at_ms) == until_ms
 
 
 @pytest.mark.parametrize(

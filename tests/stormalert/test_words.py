@@ -103,3 +103,17 @@ def test_a_mute_says_of_what_and_until_when() -> None:
 )
 def test_rough_durations_are_as_exact_as_anybody_wants_to_know(duration_ms: int, text: str) -> None:
     assert words.rough_duration(duration_ms) == text
+
+
+@pytest.mark.parametrize(
+    ("zone", "text"),
+    [
+        ("Asia/Kolkata", "24 Nov 01:30 IST"),
+        ("Europe/London", "20:00 GMT"),
+        ("Asia/Dubai", "24 Nov 00:00 Asia/Dubai"),
+        ("America/New_York", "15:00 EST"),
+    ],
+)
+def test_a_moment_to_come_is_told_by_the_clocks_of_a_zone(zone: str, text: str) -> None:
+    now = ist_ms(2026, 11, 23, 23, 50)
+    assert words.clock_in(zone, ist_ms(2026, 11, 24, 1, 30), now) == text

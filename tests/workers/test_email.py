@@ -141,7 +141,9 @@ def test_a_refused_password_is_permanent_and_not_told(
     with pytest.raises(Permanent) as refusal:
         send(f"smtp://storm:wrong-secret@localhost:{port}")
     assert not refusal.value.is_address_dead
-    assert str(refusal.value) == "credentials refused: check SMTP_URL"
+    # With the provider's code.
+    assert str(refusal.value).startswith("credentials refused: check SMTP_URL; 535")
+    assert "wrong-secret" not in str(refusal.value)
 
 
 def test_a_password_is_not_sent_in_the_clear_to_another_host(
@@ -199,48 +201,3 @@ def test_no_header_can_be_slipped_in(bench: Bench, text: Message) -> None:
     assert sent["subject"].startswith("x Bcc: thief@storm.example body yyy") and len(sent["subject"]) <= 200
     error = refused(bench, text, "trader@storm.example\nBcc: thief@storm.example")
     assert isinstance(error, Permanent) and error.is_address_dead
-
-
-@pytest.mark.parametrize(
-    ("code", "error_class", "is_address_dead"),
-    [
-        (421, Retryable, False),
-        (450, Retryable, False),
-        (451, Retryable, False),
-        (452, Retryable, False),
-        (550, Permanent, True),
-        (551, Permanent, True),
-        (553, Permanent, True),
-        (554, Permanent, True),
-    ],
-)
-def test_a_code_does_what_its_row_says(
-    bench: Bench, text: Message, code: int, error_class: type[Exception], is_address_dead: bool
-) -> None:
-    bench.fault(errors={bench.address: code})
-    error = refused(bench, text)
-    assert type(error) is error_class
-    assert getattr(error, "is_address_dead", False) is is_address_dead
-    assert str(code) in str(error)
-
-
-@pytest.mark.parametrize(
-    ("reply", "is_dead"),
-    [
-        ("550 5.1.1 no such user", True),
-        ("550 no such user", True),
-        ("550 5.2.1 mailbox disabled", True),
-        ("552 5.2.2 mailbox full", False),
-        ("550 5.7.1 relaying denied", False),
-        ("553 5.1.8 sender's domain does not exist", False),
-        ("554 5.3.0 their system is broken", False),
-    ],
-)
-def test_only_what_is_about_the_address_switches_it_off(
-    serve: Callable[..., tuple[EncryptedMailbox, int]], send: Callable[[str], str], reply: str, is_dead: bool
-) -> None:
-    mailbox, port = serve()
-    mailbox.reply = reply
-    with pytest.raises(Permanent) as refusal:
-        send(f"smtp://localhost:{port}")
-    assert refusal.value.is_address_dead is is_dead

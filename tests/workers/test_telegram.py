@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from stormalert.errors import Moved, Permanent
+from stormalert.errors import Moved
 from stormalert.model import ChannelKind
 from tests.workers.fixtures import Bench, Post, Sandbox, refused
 from workers.channels.telegram import html
@@ -43,11 +43,3 @@ def test_a_silent_message_makes_no_sound(bench: Bench, text: Message) -> None:
     loud, silent = bench.sandbox.outbox("telegram")
     assert "disable_notification" not in loud["raw"]
     assert silent["raw"]["disable_notification"] == "true"
-
-
-@pytest.mark.parametrize(("code", "is_dead"), [(400, True), (403, True), (401, False)])
-def test_a_code_does_what_its_row_says(bench: Bench, text: Message, code: int, is_dead: bool) -> None:
-    bench.fault(errors={bench.address: code})
-    error = refused(bench, text)
-    assert isinstance(error, Permanent)
-    assert (error.is_address_dead, error.needs_admin) == (is_dead, code == 401)

@@ -16,11 +16,6 @@ from tests.workers.fixtures import CONTENT_SID, Bench, Post, Sandbox, refused
 from workers.channels.whatsapp import open_sender
 from workers.render import Message
 
-# The rows of Twilio's documentation: what is retried, after how long; what switches the address off; what admins must mend.
-RETRIED = {20429: 2.0, 63018: 10.0, 30001: None, 20500: None, 99999: None}
-DEAD = (21610, 63014, 63015, 21211, 21614, 63024)
-FOR_ADMINS = (20003, 63003, 63007, 63005, 63021, 63032, 63049)
-
 
 @pytest.fixture
 def redis(redis_url: str) -> Iterator[Redis]:
@@ -113,41 +108,19 @@ def test_variables_that_are_none_are_told_before_anything_is_sent(environment: d
         open_sender(settings.parse(environment | {"STORM_TWILIO_CONTENT_VARIABLES": "symbol,prise"}))
 
 
-def test_every_code_of_the_table_has_its_test() -> None:
-    assert {code for code in whatsapp.CHANNEL.errors if isinstance(code, int)} <= {
-        *RETRIED,
-        *DEAD,
-        *FOR_ADMINS,
-        whatsapp.OUTSIDE_WINDOW,
-    }
+def test_the_form_of_rfc_9457_says_the_same(bench: Bench, text: Message) -> None:
+    bench.fault(answers={bench.address: "400 63013 problem: against the policy"})
+    error = refused(bench, text)
+    assert isinstance(error, Permanent)
+    assert error.needs_admin and "Twilio 63013" in str(error) and "against the policy" in str(error)
 
 
-@pytest.mark.parametrize("code", RETRIED)
-def test_a_code_that_may_pass_and_one_that_nobody_knows_is_retried(bench: Bench, text: Message, code: int) -> None:
+@pytest.mark.parametrize(("code", "after_s"), [(20429, 2.0), (63018, 10.0), (30001, None), (99999, None)])
+def test_what_may_pass_is_tried_again_after_its_time(bench: Bench, text: Message, code: int, after_s: float | None) -> None:
     bench.fault(errors={bench.address: code}, at_once=True)
     error = refused(bench, text)
     assert isinstance(error, Retryable)
-    assert error.after_s == RETRIED[code]
-    # Shown when it does not help.
-    assert str(code) in str(error)
-
-
-@pytest.mark.parametrize("code", DEAD)
-def test_a_code_about_the_recipient_switches_the_address_off(bench: Bench, text: Message, code: int) -> None:
-    bench.fault(errors={bench.address: code}, at_once=True)
-    error = refused(bench, text)
-    assert isinstance(error, Permanent)
-    assert (error.is_address_dead, error.needs_admin) == (True, False)
-    assert str(code) in str(error)
-
-
-@pytest.mark.parametrize("code", FOR_ADMINS)
-def test_a_code_about_us_raises_an_alarm_and_leaves_the_address_on(bench: Bench, text: Message, code: int) -> None:
-    bench.fault(errors={bench.address: code}, at_once=True)
-    error = refused(bench, text)
-    assert isinstance(error, Permanent)
-    assert (error.is_address_dead, error.needs_admin) == (False, True)
-    assert str(code) in str(error)
+    assert error.after_s == after_s
 
 
 def test_a_code_fills_the_template_whatever_its_variables_are_named(

@@ -1,12 +1,11 @@
 """E-mail, by aiosmtplib."""
 
-import re
 import socket
 import time
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import formatdate, parseaddr
+from email.utils import formatdate
 from functools import partial
 from html import escape
 from ipaddress import ip_address
@@ -15,25 +14,28 @@ from urllib.parse import unquote, urlsplit
 from aiosmtplib import (
     SMTP,
     SMTPAuthenticationError,
+    SMTPConnectResponseError,
     SMTPException,
+    SMTPHeloError,
+    SMTPNotSupported,
     SMTPRecipientsRefused,
     SMTPResponseException,
+    SMTPSenderRefused,
     SMTPTimeoutError,
 )
 
 from stormalert.access.security import unsubscribe_token
 from stormalert.channels.email import CHANNEL
+from stormalert.config.mail_address import sender_of
 from stormalert.config.settings import Settings
 from stormalert.errors import DeliveryError
 from stormalert.notify.description import UNKNOWN
+from stormalert.notify.smtp_answer import Stage, row_of
 from workers.deadlines import STEP_S
 from workers.render import Message, cut
 
 # Servers drop a connection that is idle for longer, the strict ones after some ten seconds.
 _IDLE_S = 8.0
-# RFC 3463: what refuses us or this mail and not the address: the sender's address, a full mailbox or too long a mail, their
-# system, the protocol, the content, the policy.
-_NOT_THE_ADDRESS = re.compile(r"5\.(?:1\.[78]\b|2\.[23]\b|[3567]\.\d)")
 _SUBJECT_MAX = 200
 
 
@@ -88,21 +90,26 @@ class EmailSender:
         match error:
             case SMTPTimeoutError():
                 return CHANNEL.meaning("time-out").error()
-            case SMTPAuthenticationError(code=code) if code >= 500:
-                return CHANNEL.meaning("login refused").error()
+            case SMTPAuthenticationError():
+                return self._answer(Stage.LOGIN, error.code, error.message)
             case SMTPRecipientsRefused():
                 refusal = error.recipients[0]
-                return self._answer(refusal.code, refusal.message, is_about_address=True)
+                return self._answer(Stage.RECIPIENT, refusal.code, refusal.message)
+            case SMTPSenderRefused():
+                return self._answer(Stage.SENDER, error.code, error.message)
+            case SMTPConnectResponseError() | SMTPHeloError():
+                return self._answer(Stage.GREETING, error.code, error.message)
             case SMTPResponseException():
-                return self._answer(error.code, error.message, is_about_address=False)
+                return self._answer(Stage.CONTENT, error.code, error.message)
+            case SMTPNotSupported():
+                return CHANNEL.meaning("not supported").error(str(error))
             case _:
                 return UNKNOWN.error(type(error).__name__)
 
-    def _answer(self, code: int, text: str, is_about_address: bool) -> DeliveryError:
+    def _answer(self, stage: Stage, code: int, text: str) -> DeliveryError:
         text = " ".join(text.split())
         detail = f"{code} {text.replace(self._password, '***') if self._password else text}"
-        is_dead = code >= 500 and is_about_address and not _NOT_THE_ADDRESS.match(text)
-        return CHANNEL.meaning("5xx to the recipient" if is_dead else code).error(detail)
+        return CHANNEL.meaning(row_of(stage, code, text)).error(detail)
 
 
 def open_sender(config: Settings) -> EmailSender:
@@ -116,12 +123,14 @@ def compose(sender: str, address: str, message: Message, unsubscribe_url: str = 
         mail["To"] = Address(addr_spec=address)
     except (MessageError, ValueError, IndexError):
         raise CHANNEL.meaning("not an address").error() from None
-    mail["From"] = sender
+    name, sender_address = sender_of(sender)
+    # Quoted and encoded as the name wants it.
+    mail["From"] = Address(name, addr_spec=sender_address)
     # In one line, and so are all other headers: EmailMessage takes no line break in one.
     mail["Subject"] = cut(" ".join(message.headline.split()), _SUBJECT_MAX)
     mail["Date"] = formatdate()
     # The delivery's own, so that a mail that went out twice is recognized as one.
-    mail["Message-ID"] = f"<{message.delivery}@{parseaddr(sender)[1].rpartition('@')[2]}>"
+    mail["Message-ID"] = f"<{message.delivery}@{sender_address.rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"
     text, html = f"{message.text}\n", f"<p><strong>{escape(message.headline)}</strong><br>{_lines(message.details)}</p>\n"
     if unsubscribe_url:

@@ -3,6 +3,7 @@
 import os
 from datetime import timedelta
 from html import escape
+from typing import Any
 
 # Must be set before the import: retry_after is a timedelta in the library's next version, and a warning in this one.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
@@ -12,19 +13,41 @@ from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError, TimedOut
 from telegram.request import HTTPXRequest
 
-from stormalert.channels.telegram import CHANNEL
+from stormalert.channels.telegram import CHANNEL, meaning_of
 from stormalert.config.settings import Settings
 from stormalert.errors import DeliveryError, Moved, Retryable
 from stormalert.model import Alert
+from stormalert.notify.description import UNKNOWN_REFUSAL
 from workers.bot import buttons
 from workers.bot.buttons import Button, Press, Verb
 from workers.render import Message, cut
+
+# Those that the library tells apart.
+_KNOWN = (400, 401, 403, 404, 429)
+# What the library adds when the answer is none of Telegram's: something between it and us speaks.
+_NOT_TELEGRAM = ". Parsing the server response"
+
+
+class _Unlisted(TelegramError):
+    """Any other refusal, which the library takes for a trouble of the network."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+
+
+class _Request(HTTPXRequest):
+    async def do_request(self, *args: Any, **options: Any) -> tuple[int, bytes]:
+        status, payload = await super().do_request(*args, **options)
+        if 400 <= status < 500 and status not in _KNOWN:
+            raise _Unlisted(status)
+        return status, payload
 
 
 class TelegramSender:
     def __init__(self, token: str, api_root: str) -> None:
         self._token = token
-        self._request = HTTPXRequest(connect_timeout=3, read_timeout=6, write_timeout=6, pool_timeout=1)
+        self._request = _Request(connect_timeout=3, read_timeout=6, write_timeout=6, pool_timeout=1)
         # Never initialized: that would only ask Telegram for the bot's own name.
         self._bot = Bot(token, f"{api_root}/bot", request=self._request, get_updates_request=self._request)
 
@@ -49,26 +72,31 @@ class TelegramSender:
         return str(sent.message_id)
 
     def _translated(self, error: TelegramError) -> DeliveryError:
+        message, strange, _ = error.message.partition(_NOT_TELEGRAM)
         # The libraries below put the URL, which holds the token, into some of their texts.
-        detail = error.message.replace(self._token, "***")
+        detail = message.replace(self._token, "***")
         match error:
             case RetryAfter():
                 after = error.retry_after
                 return CHANNEL.meaning(429).error(after_s=after.total_seconds() if isinstance(after, timedelta) else after)
             case ChatMigrated():
                 return Moved(str(error.new_chat_id))
+            case Forbidden() | BadRequest() | InvalidToken() if strange:
+                return UNKNOWN_REFUSAL.error(detail)
             case Forbidden():
-                return CHANNEL.meaning(403).error(detail)
+                return meaning_of(403, detail).error(f"Telegram 403: {detail}")
             case InvalidToken():
-                return CHANNEL.meaning(401).error()
+                # The library has one error for both: a token that is none has no place there.
+                status = 404 if detail.startswith("Not Found") else 401
+                return CHANNEL.meaning(401).error(f"Telegram {status}: {detail}")
             case BadRequest():
-                # Its words, where they are listed; else what any refusal is.
-                said = (words for words in CHANNEL.errors if isinstance(words, str) and words in detail.lower())
-                return CHANNEL.meaning(next(said, 400)).error(detail)
+                return meaning_of(400, detail).error(f"Telegram 400: {detail}")
+            case _Unlisted():
+                return CHANNEL.meaning(error.status).error(f"Telegram {error.status}")
             case TimedOut():
                 return CHANNEL.meaning("time-out").error()
             case NetworkError():
-                return CHANNEL.meaning(500).error(_cause(error))
+                return CHANNEL.meaning(429 if "Too Many Requests" in detail else 500).error(_cause(error))
             case _:
                 return Retryable("unexpected answer", type(error).__name__)
 

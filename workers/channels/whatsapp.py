@@ -11,12 +11,12 @@ from functools import partial
 from typing import Any
 
 import requests
-from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from stormalert import process
-from stormalert.channels.whatsapp import CHANNEL, RATE_LIMITED, error_of
+from stormalert.channels.whatsapp import CHANNEL, error_of
 from stormalert.config.settings import Settings
 from stormalert.errors import DeliveryError, SettingsError
 from stormalert.notify import templates
@@ -32,7 +32,6 @@ _THREADS = 32
 # WhatsApp takes 1,024 characters, those of the template's own text included.
 _VARIABLES_MAX = 900
 _VALIDITY_MAX_S = 14_400
-_TOO_MANY = 429
 _VARIABLES = ("headline", "details", *templates.PLACEHOLDERS)
 
 
@@ -109,6 +108,10 @@ class WhatsAppSender:
             )
         except TwilioRestException:
             raise
+        except TwilioServiceException as error:
+            # The same in the form of RFC 9457.
+            told = f"{error.title}: {error.detail}" if error.detail else error.title
+            raise TwilioRestException(error.status, error.uri, told, error.code) from None
         except requests.Timeout:
             raise CHANNEL.meaning("time-out").error() from None
         except (requests.RequestException, TwilioException) as error:
@@ -117,9 +120,7 @@ class WhatsAppSender:
 
     def _translated(self, error: TwilioRestException) -> DeliveryError:
         detail = f"Twilio {error.code or error.status}: {error.msg}".replace(self._auth_token, "***")
-        if error.status == _TOO_MANY and error.code not in CHANNEL.errors:
-            return error_of(RATE_LIMITED, detail)
-        return error_of(error.code or 0, detail)
+        return error_of(error.code or 0, detail, error.status)
 
 
 def open_sender(config: Settings) -> WhatsAppSender:

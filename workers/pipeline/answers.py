@@ -56,9 +56,12 @@ class Answers:
             if isinstance(error, Moved):
                 await in_thread(partial(channels.change, self._store, outgoing.channel, address=error.address))
             return again(outgoing, error, self._now_ms())
+        is_channel_off = False
         if isinstance(error, Permanent):
             await in_thread(partial(self._take_note, outgoing, error))
-        return Done(DeliveryState.FAILED, str(error), attempts=1)
+            is_channel_off = error.is_address_dead
+        # Of a channel that was switched off its owner has been told.
+        return Done(DeliveryState.FAILED, str(error), attempts=1, cause="" if is_channel_off else error.reason)
 
     def _take_note(self, outgoing: Outgoing, error: Permanent) -> None:
         if error.is_address_dead and not outgoing.is_watched:
@@ -70,8 +73,9 @@ class Answers:
 def again(outgoing: Outgoing, error: Retryable, now_ms: int) -> Done | Later:
     """The next try, unless the message would not be worth having any more."""
     after_s = pause_s(outgoing.attempts, error.after_s)
-    if now_ms + after_s * SECOND_MS >= outgoing.expires_ms:
-        return Done(DeliveryState.FAILED, f"gave up: {error}", attempts=1)
+    was_last = 0 < error.most_tries <= outgoing.attempts + 1
+    if was_last or now_ms + after_s * SECOND_MS >= outgoing.expires_ms:
+        return Done(DeliveryState.FAILED, f"gave up: {error}", attempts=1, cause=error.reason)
     return Later(after_s, str(error), attempts=1)
 
 

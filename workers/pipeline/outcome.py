@@ -17,6 +17,8 @@ class Done:
     reason: str = ""
     attempts: int = field(default=0, compare=False)
     provider_id: str = field(default="", compare=False)
+    # Of a failure that its channel is to blame for, or its provider: the reason without the answer's own words.
+    cause: str = field(default="", compare=False)
 
     @property
     def is_failed(self) -> bool:

@@ -97,10 +97,11 @@ def _is_needed(parcel: Parcel, store: Store, now_ms: int) -> Parcel | Outcome:
 def _is_not_quiet(parcel: Parcel, _store: Store, now_ms: int) -> Parcel | Outcome:
     channel = parcel.channel
     assert channel is not None, "found by the stage before"
-    until_ms = channel.quiet.until_ms(now_ms) if channel.quiet else 0
-    if not until_ms:
+    quiet = channel.quiet
+    until_ms = quiet.until_ms(now_ms) if quiet else 0
+    if not quiet or not until_ms:
         return parcel
-    reason = f"quiet hours until {words.clock(until_ms, now_ms)}: told together with others then"
+    reason = f"quiet hours until {words.clock_in(quiet.zone, until_ms, now_ms)}: told together with others then"
     return Parked(until_ms, reason, digest.digest_id(Why.QUIET, channel.id, until_ms))
 
 
