@@ -64,3 +64,4 @@ FROM app AS pages
 LABEL org.opencontainers.image.title="StormAlert: dashboard"
 COPY --from=packages /opt/pages /opt/pages
 ENV PYTHONPATH=/opt/pages
+USER 10001:10001

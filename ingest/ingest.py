@@ -63,7 +63,7 @@ class Ingest:
         is_open = self._sessions.is_open if settings.market_hours == "exchange" else _always
         self._admission = Admission(settings.jump_guard_percent, is_open)
         self._listing = Listing(store, self._session, redis, settings.shards, self._feed, self._set_auctioned)
-        self._heartbeat = process.Heartbeat("ingest", redis, settings.beat_file)
+        self._heartbeat = process.Heartbeat("ingest", redis, settings.beat_path)
         self._sockets: list[Socket] = []
         # When an earlier process had its last frame; until a socket goes on from there.
         self._resume_ms = 0

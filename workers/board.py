@@ -59,7 +59,7 @@ def run() -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     log.info("started", extra={"address": f"http://{config.host}:{config.queue_board_port}/"})
     client = process.connect(config.redis_url)
-    with Loop() as loop, loop.beating(process.Heartbeat("board", client, config.beat_file)):
+    with Loop() as loop, loop.beating(process.Heartbeat("board", client, config.beat_path)):
         server.run()
     log.info("stopped")
 

@@ -31,7 +31,7 @@ def run() -> None:
 
 async def main(config: Settings, stopping: asyncio.Event) -> None:
     client = process.connect(config.redis_url)
-    heartbeat = process.Heartbeat("dispatch", client, config.beat_file)
+    heartbeat = process.Heartbeat("dispatch", client, config.beat_path)
     store = await asyncio.to_thread(open_store, config.mongodb_uri, config.sqlite_path)
     queue_client, plain_client = Redis.from_url(config.rq_url), process.connect_in_thread(config.redis_url)
     queue, digests, scheduler = open_queue(queue_client), open_digests(queue_client), open_scheduler(queue_client)

@@ -68,7 +68,7 @@ def _work(watch: process.OverridesWatch, loop: Loop) -> None:
     deliverer = Deliverer(Collector(store, DedupMarkers(client), now_ms), sending)
     recorder, failures = Recorder(store, counters, now_ms), FailureCounter(store, thread_client)
 
-    heartbeat = process.Heartbeat("worker", client, config.beat_file)
+    heartbeat = process.Heartbeat("worker", client, config.beat_path)
     # One dictionary: what is counted is what the heartbeat shows.
     heartbeat.stats = counters.facts
     heartbeat.stats[WORKER_STAT] = name

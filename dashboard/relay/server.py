@@ -335,7 +335,7 @@ def _only(request: Request, name: str) -> str:
 
 async def serve_until(config: Settings, stopping: asyncio.Event) -> None:
     redis = resources.loop_redis()
-    heart = Heartbeat("relay", redis, config.beat_file)
+    heart = Heartbeat("relay", redis, config.beat_path)
     relay = Relay(redis, await asyncio.to_thread(resources.store), config, heart)
     try:
         # A client has nothing to say, so little of it is taken.

@@ -115,7 +115,7 @@ async def serve(config: Settings, stopping: asyncio.Event) -> None:
         print(
             f"There is no user yet. Make the first admin at {root}{path} (good once, for a day).", file=sys.stderr, flush=True
         )
-    heart = Heartbeat("dashboard", resources.loop_redis(), config.beat_file)
+    heart = Heartbeat("dashboard", resources.loop_redis(), config.beat_path)
     # One dictionary: what is counted is what the heartbeat shows.
     heart.stats = authentication.counts
     beating = asyncio.create_task(heart.beat_until(stopping))

@@ -124,7 +124,7 @@ class Settings(BaseModel):
     origins: str = Field("", alias="STORM_ORIGINS", description="comma-separated origins of pages that may listen to the relay; empty: the dashboard on the relay's own host")
     bot_port: Port = Field(8766, alias="STORM_BOT_PORT", description="port of the bot's webhook, when STORM_TELEGRAM_WEBHOOK_URL is set")
     queue_board_port: Port = Field(9181, alias="STORM_QUEUE_BOARD_PORT", description="port of the RQ dashboard")
-    beat_file: Path | None = Field(None, alias="STORM_BEAT_FILE", description="file that a process touches at each of its beats, for health checks of a container; empty: none")
+    beat_path: Path | None = Field(None, alias="STORM_BEAT_PATH", description="file that a process touches at each of its beats, for health checks of a container; empty: none")
     queue_board_url: HttpUrl = Field("", alias="STORM_QUEUE_BOARD_URL", description="where the dashboard finds the RQ dashboard to show it under Admin, Queue; empty: STORM_QUEUE_BOARD_PORT on this machine")
     workers: int = Field(2, alias="STORM_WORKERS", ge=1, le=64, description="number of RQ worker processes that `make run` and docker compose start")
 

@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
 DEMO = ROOT / "docker-compose.demo.yml"
 DOMAIN = "storm.test"
-OURS = "stormalert:local"
+# Of every process, and of the dashboard, which needs more.
+OURS = ("stormalert:local", "stormalert-pages:local")
 _VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?::([-?])([^}]*))?\})")
 
 Service = dict[str, Any]

@@ -106,7 +106,7 @@ class Composed:
         """The service's own, and besides only what says where this machine has things."""
         service = self.services[name]
         from_files = [read_file(self.directory / file) for file in service.get("env_file", [])]
-        given = set_in_image() if service["image"] == OURS else {}
+        given = set_in_image() if service["image"] in OURS else {}
         given |= {key: value for each in from_files for key, value in each.items()}
         given |= {key: self._here(name, str(value)) for key, value in service.get("environment", {}).items()}
         if "MONGODB_URI" in given:

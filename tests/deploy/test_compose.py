@@ -38,7 +38,8 @@ from tests.deploy.composed import copied
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SCRIPTS = ("deploy/prepare", "deploy/system-packages", "deploy/nginx/entrypoint.sh", "deploy/certbot/keep.sh", ".ci/run")
-PROCESSES: dict[str, Service] = {name: service for name, service in services().items() if service["image"] == OURS}
+PROCESSES: dict[str, Service] = {name: service for name, service in services().items() if service["image"] in OURS}
+BUILT = {service["image"] for service in services().values() if "build" in service}
 # The only ones who have to do with the world outside.
 GO_OUT = {"ingest", "worker", "bot", "certbot"}
 BEHIND_NGINX = {"dashboard", "relay", "bot"}
@@ -47,7 +48,7 @@ BEHIND_NGINX = {"dashboard", "relay", "bot"}
 @pytest.fixture
 def prepared(processes: None, tmp_path: Path) -> Path:
     """What a checkout is after deploy/prepare."""
-    for name in ("deploy", "stormalert", "ops", "docker-compose.yml", "docker-compose.demo.yml"):
+    for name in ("deploy", "stormalert", "ops", "docker-compose.yml", "docker-compose.demo.yml", "docker-compose.tools.yml"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     prepare(tmp_path, DOMAIN, "you@storm.test")
@@ -160,7 +161,7 @@ def test_docker_gives_nobody_an_address_that_is_meant_for_another() -> None:
     fixed = [
         (network, ip_address(how["ipv4_address"]))
         for service in services(FILE, DEMO).values()
-        for network, how in (service["networks"].items() if isinstance(service["networks"], dict) else ())
+        for network, how in dict.items(service["networks"] if isinstance(service.get("networks"), dict) else {})
         if how
     ]
     assert fixed
@@ -206,7 +207,7 @@ def test_no_secret_is_written_in_it_or_comes_from_a_variable() -> None:
     assert all(key.endswith("_FILE") and value.startswith("/run/secrets/") for key, value in secret.items())
 
 
-@pytest.mark.parametrize("image", sorted({service["image"] for service in services().values() if "build" not in service}))
+@pytest.mark.parametrize("image", sorted({service["image"] for service in services().values()} - BUILT))
 def test_images_of_others_are_pinned_to_a_version(image: str) -> None:
     assert re.search(r":v?\d+\.\d+\.\d+(-[a-z]+)?(@sha256:[0-9a-f]{64})?$", image)
 
@@ -223,6 +224,28 @@ def test_prepare_makes_every_secret_that_nobody_else_may_read(prepared: Path) ->
     passwords = [path.read_text() for name, path in made.items() if name != "redis_users.acl"]
     assert len(set(passwords)) == len(passwords)
     assert all(len(password.strip()) == 64 for password in passwords)
+
+
+def test_prepare_leaves_compose_its_own_lines_and_gives_the_others_to_the_processes(prepared: Path) -> None:
+    compose = [f"{it.name}=1" for it in elsewhere.COMPOSE if it.name != "STORM_DOMAIN"] + ["STORM_WORKERS=4"]
+    (prepared / ".env").write_text("\n".join(["# a remark", *compose, "STORM_LOG_LEVEL=DEBUG", "STORM_SESSION_DAYS=1", ""]))
+    (prepared / "settings.env").write_text("STORM_SESSION_DAYS=3\n")
+    assert prepare(prepared, DOMAIN, "--demo").returncode == 0
+    files = "docker-compose.yml:docker-compose.tools.yml:docker-compose.demo.yml"
+    told = (prepared / ".env").read_text().splitlines()
+    assert set(told) == {"# a remark", *compose, f"STORM_DOMAIN={DOMAIN}", f"COMPOSE_FILE={files}"}
+    assert (prepared / "settings.env").read_text().splitlines() == [
+        "STORM_SESSION_DAYS=3",
+        "STORM_LOG_LEVEL=DEBUG",
+        "STORM_SESSION_DAYS=1",
+    ]
+    assert (prepared / "settings.env").stat().st_mode & 0o777 == 0o600
+
+
+def test_one_service_alone_builds_an_image_so_that_nothing_unchanged_is_made_anew() -> None:
+    built = [service["image"] for service in services(FILE, DEMO).values() if "build" in service]
+    assert sorted(built) == sorted(set(built))
+    assert set(OURS) <= set(built)
 
 
 def test_prepare_keeps_what_is_there(prepared: Path) -> None:
@@ -304,9 +327,9 @@ def test_each_image_is_pinned_and_runs_as_somebody_without_rights() -> None:
     stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
     for stage in stages:
         base, _, name = stage.splitlines()[0].partition(" AS ")
-        assert re.search(r":v?\d+\.\d+\.\d+", base), base
+        assert base == "app" or re.search(r":v?\d+\.\d+\.\d+", base), base
         users = re.findall(r"^USER (\d+):(\d+)$", stage, re.MULTILINE)
-        assert name == "packages" or int(users[-1][0]) > 0, name
+        assert name in ("packages", "source") or int(users[-1][0]) > 0, name
     built = {service["build"]["target"]: service["user"] for service in services().values() if "build" in service}
     for stage in stages:
         name = stage.splitlines()[0].partition(" AS ")[2]

@@ -32,11 +32,11 @@ def test_the_doctor_has_what_the_dashboard_has_and_a_way_out() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_tool_is_as_confined_as_a_process_and_only_runs_when_asked(name: str) -> None:
-    tool, process = services(FILE, TOOLS)[name], services()["evaluator"]
+    tool, process = services(FILE, TOOLS)[name], services()["ingest"]
     for what in ("user", "read_only", "cap_drop", "security_opt", "tmpfs", "init"):
         assert tool[what] == process[what]
-    assert name == "doctor" or tool["networks"] == process["networks"]
-    assert (tool["image"], tool["profiles"]) == (OURS, ["tools"])
+    assert name == "doctor" or tool["networks"] == ["data"]
+    assert (tool["image"], tool["profiles"]) == (OURS[0], ["tools"])
     # Nobody can pull it.
     assert tool["build"] == process["build"]
     assert tool["pids_limit"] and tool["mem_limit"] and tool["cpus"]

@@ -43,7 +43,7 @@ def run() -> None:
 
 async def main(config: Settings, stopping: asyncio.Event) -> None:
     client = process.connect(config.redis_url)
-    heartbeat = process.Heartbeat("bot", client, config.beat_file)
+    heartbeat = process.Heartbeat("bot", client, config.beat_path)
     async with AsyncExitStack() as closing:
         closing.push_async_callback(client.aclose)
         thread_client = process.connect_in_thread(config.redis_url)
