@@ -9,7 +9,7 @@ COPY requirements.txt pyproject.toml deploy/split_packages.py /
 RUN python -m venv /opt/stormalert \
  && /opt/stormalert/bin/pip install --require-hashes --only-binary :all: --requirement /requirements.txt \
  && /opt/stormalert/bin/pip uninstall --quiet --yes pip setuptools \
- && /opt/stormalert/bin/python /split_packages.py /pyproject.toml /opt/pages \
+ && /opt/stormalert/bin/python /split_packages.py /pyproject.toml /opt/pages/site-packages \
  && python -m compileall -q -j 0 /opt/stormalert /opt/pages
 
 # A checkout's files are as private as its owner's umask made them; here everybody may read them.
@@ -63,5 +63,5 @@ CMD ["python", "-m", "stormalert", "--help"]
 FROM app AS pages
 LABEL org.opencontainers.image.title="StormAlert: dashboard"
 COPY --from=packages /opt/pages /opt/pages
-ENV PYTHONPATH=/opt/pages
+ENV PYTHONPATH=/opt/pages/site-packages
 USER 10001:10001

@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     seeding = commands.add_parser(
         "seed", help="make the demo's user, rules and Kite login, where docker compose has started its processes"
     )
-    seeding.add_argument("--password-file", type=Path, help="holds the password of the demo's user; without it: a new one each time")
+    seeding.add_argument("--password-file", type=Path, help="holds the demo user's password; without: a new one each time")
     commands.add_parser("settings", help="print .env.example")
     commands.add_parser("docs", help="write .env.example and the tables of docs/ARCHITECTURE.md")
     return parser

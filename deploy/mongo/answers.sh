@@ -5,4 +5,4 @@
 set -eu
 # shellcheck disable=SC2016 # $db is what is sent
 message='\x34\0\0\0\x01\0\0\0\0\0\0\0\xdd\x07\0\0\0\0\0\0\0\x1f\0\0\0\x10hello\0\x01\0\0\0\x02$db\0\x06\0\0\0admin\0\0'
-timeout 5 bash -c "exec 3<>/dev/tcp/$(hostname)/27017; printf '$message' >&3; grep -qam 1 -P 'isWritablePrimary\x00\x01' <&3"
+timeout 5 bash -c "exec 3<>/dev/tcp/$(hostname)/27017; printf '$message' >&3; dd bs=65536 count=1 status=none <&3" | grep -qaP 'isWritablePrimary\x00\x01'
