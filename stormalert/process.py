@@ -25,13 +25,14 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from stormalert import VERSION
 from stormalert.config import overrides, settings
 from stormalert.config.settings import Settings
-from stormalert.errors import SettingsError, StormError
+from stormalert.errors import SettingsError, StoreError, StormError
 from stormalert.logs import start_logging
 from stormalert.memory import resident_bytes
+from stormalert.outage import Outage
 from stormalert.redis import cluster, keys
 from stormalert.redis.connection import made_of
 from stormalert.redis.scripts import PASSING
-from stormalert.store import open_store
+from stormalert.store import Store, open_store
 from stormalert.store.meter import METER
 from stormalert.units import now_ms
 
@@ -98,7 +99,7 @@ class OverridesWatch:
 
     def __init__(self, config: Settings, names: Sequence[str]) -> None:
         self._environment, self._names = config, names
-        self._store = open_store(config.mongodb_uri, config.sqlite_path)
+        self._store = wait_for_store(config)
         # The revision first: what changes in between is taken for a change.
         self._revision = overrides.revision(self._store)
         self.config = overrides.overlay(config, self._store)
@@ -239,6 +240,38 @@ async def wait_for_redis(
         else:
             return True
     return False
+
+
+def wait_for_store(config: Settings) -> Store:
+    """Opens it as soon as it answers; until then it blocks, and says so once.
+
+    Raises StormError for one that waiting does not mend, such as a newer StormAlert's.
+    """
+    outage = Outage("store", each_reason=True)
+    while True:
+        try:
+            store = open_store(config.mongodb_uri, config.sqlite_path)
+        except StoreError as error:
+            outage.begin(str(error))
+            time.sleep(AWAY_S)
+        else:
+            outage.end()
+            return store
+
+
+async def store_when_there(config: Settings, stopping: asyncio.Event) -> Store | None:
+    """The same beside an event loop; None when `stopping` comes first."""
+    outage = Outage("store", each_reason=True)
+    while not stopping.is_set():
+        try:
+            store = await asyncio.to_thread(open_store, config.mongodb_uri, config.sqlite_path)
+        except StoreError as error:
+            outage.begin(str(error))
+            await sleep_unless(stopping, AWAY_S)
+        else:
+            outage.end()
+            return store
+    return None
 
 
 def is_beating(client: redis.Redis, name: str) -> bool:

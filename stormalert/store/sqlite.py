@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from stormalert.errors import Conflict, StormError
+from stormalert.errors import Conflict, StoreError, StormError
 from stormalert.model import Rule
 from stormalert.store import sqlite_schema
 from stormalert.store.dump import Row
@@ -35,7 +35,7 @@ class Sqlite:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
-            raise StormError(f"the store {path} cannot be opened: {error}") from None
+            raise StoreError(f"the store {path} cannot be opened: {error}") from None
         try:
             self._go_wal()
             self._rows(Sql("PRAGMA synchronous = FULL"))
@@ -146,7 +146,7 @@ class Sqlite:
                 for name, table in self._tables.items():
                     yield from ((name, json.loads(body)) for (body,) in db.execute(f"SELECT {table.body} FROM {name}"))
         except sqlite3.Error as error:
-            raise StormError(f"the store {self._path} cannot be used: {error}") from None
+            raise StoreError(f"the store {self._path} cannot be used: {error}") from None
 
     def catch_up(self) -> None:
         """Nothing to do: each change looks at the one before it."""
@@ -159,7 +159,7 @@ class Sqlite:
                 self._db.execute("PRAGMA journal_mode = WAL")
             except sqlite3.Error as error:
                 if "locked" not in str(error) or time.monotonic() > until_s:
-                    raise StormError(f"the store {self._path} cannot be used: {error}") from None
+                    raise StoreError(f"the store {self._path} cannot be used: {error}") from None
                 time.sleep(0.02)
             else:
                 return
@@ -209,4 +209,4 @@ class Sqlite:
             except sqlite3.IntegrityError:
                 raise
             except sqlite3.Error as error:
-                raise StormError(f"the store {self._path} cannot be used: {error}") from None
+                raise StoreError(f"the store {self._path} cannot be used: {error}") from None
