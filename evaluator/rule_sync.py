@@ -13,7 +13,9 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from evaluator.watchlists import Watchlists, is_part
+from stormalert.errors import StoreError
 from stormalert.model import Repeat, Rule, RuleState
+from stormalert.outage import Outage
 from stormalert.process import UNREACHABLE, sleep_unless
 from stormalert.redis import keys
 from stormalert.redis.keys import Shard, all_shards, shard_of
@@ -38,18 +40,16 @@ class RuleSync:
         self._since_ms = 0
         # Revisions brought over in the last pass, which the next one reads again.
         self._recent: dict[str, int] = {}
-        self._is_failing = False
+        self._outage = Outage("rule sync", each_reason=True)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             try:
                 await self.bring_over()
-            except UNREACHABLE as error:
-                if not self._is_failing:
-                    log.warning("rules wait for redis", extra={"reason": str(error)})
-                self._is_failing = True
+            except (StoreError, *UNREACHABLE) as error:
+                self._outage.begin(str(error))
             else:
-                self._is_failing = False
+                self._outage.end()
             await sleep_unless(stopping, POLL_S)
 
     async def bring_over(self) -> int:

@@ -1,15 +1,14 @@
 """A store that fails for three seconds while messages are in hand: nothing is lost, no hand stays full, no process ends."""
 
-import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from stormalert.model import Channel, ChannelKind, DeliveryState, Role, User
 from stormalert.units import now_ms
+from tests.store.away import away
 from tests.workers.fixtures import ADDRESSES, Sandbox, wait_until
 from tests.workers.test_delivery import DeliveryProduct
 from workers.queues import open_queue
@@ -31,19 +30,6 @@ def product(redis_url: str, sandbox: Sandbox, tmp_path: Path) -> Iterator[Delive
         yield product
     finally:
         product.stop()
-
-
-@contextmanager
-def away(path: Path, *tables: str) -> Iterator[None]:
-    """Each question about the tables fails at once, as when a server refuses."""
-    with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as db:
-        for table in tables:
-            db.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
-        try:
-            yield
-        finally:
-            for table in tables:
-                db.execute(f"ALTER TABLE {table}_away RENAME TO {table}")
 
 
 def states(product: DeliveryProduct, alerts: list[str]) -> list[set[DeliveryState]]:
