@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
 import redis.asyncio
@@ -32,7 +32,7 @@ from stormalert.outage import Outage
 from stormalert.redis import cluster, keys
 from stormalert.redis.connection import made_of
 from stormalert.redis.scripts import PASSING
-from stormalert.store import Store, open_store
+from stormalert.store import Store, open_store, open_store_late
 from stormalert.store.meter import METER
 from stormalert.units import now_ms
 
@@ -58,12 +58,22 @@ CANCEL_AGAIN_S = 0.5
 AWAY_S = 0.5
 
 Main = Callable[[Settings, asyncio.Event], Awaitable[None]]
+# Sealed overrides by their name in the store, as somebody kept them who knows the settings.
+LastKnown = Callable[[Settings], Mapping[str, str]]
 
 
-def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, follows: Sequence[str] = ()) -> None:
+def run(
+    name: str,
+    main: Main,
+    run_loop: Callable[[Any], None] = uvloop.run,
+    *,
+    follows: Sequence[str] = (),
+    last_known: LastKnown | None = None,
+) -> None:
     """Run `main(settings, stopping)` as the process `name` until it returns; exit 1 with one sentence on a StormError.
 
-    `follows`: overrides; with what admins set there over its own, and anew when one of them changes.
+    `follows`: overrides; with what admins set there over its own, and anew when one of them changes. `last_known`: what to
+    begin with while the store is away; without it the process waits for the store.
     """
     config = load_or_exit()
     start_logging(name, config)
@@ -84,7 +94,7 @@ def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, 
 
     try:
         if follows:
-            following = OverridesWatch(config, follows)
+            following = OverridesWatch(config, follows, last_known)
             config = following.config
         run_loop(guarded())
     except StormError as error:
@@ -97,13 +107,23 @@ def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, 
 class OverridesWatch:
     """The settings with the overrides over them, and a look now and then whether those changed. Raises StormError."""
 
-    def __init__(self, config: Settings, names: Sequence[str]) -> None:
+    def __init__(self, config: Settings, names: Sequence[str], last_known: LastKnown | None = None) -> None:
         self._environment, self._names = config, names
-        self._store = wait_for_store(config)
-        # The revision first: what changes in between is taken for a change.
-        self._revision = overrides.revision(self._store)
-        self.config = overrides.overlay(config, self._store)
         self.has_changed = False
+        if last_known is None:
+            self._store = wait_for_store(config)
+        else:
+            self._store = open_store_late(config.mongodb_uri, config.sqlite_path)
+        try:
+            # The revision first: what changes in between is taken for a change.
+            self._revision: str | None = overrides.revision(self._store)
+            self.config = overrides.overlay(config, self._store)
+        except StoreError as error:
+            if last_known is None:
+                raise
+            log.warning("begun without the store", extra={"reason": str(error)})
+            self._revision = None
+            self.config = overrides.laid_over(config, last_known(config))
 
     async def watch(self, stop: Callable[[], object]) -> None:
         """Stops the process when overrides changed."""

@@ -51,7 +51,7 @@ async def read_more(redis: Redis, store: Store | None, config: Settings) -> dict
         # Beside that server, it waits for two others.
         async with asyncio.timeout(3 * ANSWER_WITHIN_S):
             counters = [await redis.hget(shard.counters, "malformed") for shard in keys.all_shards(config.shards)]
-            answer, kept = await asyncio.to_thread(_ask, store) if store else (None, None)
+            answer, kept = await asyncio.to_thread(ask_store, store) if store else (None, None)
             return {
                 "roll": frozenset(cast(set[str], await redis.smembers(keys.ROLL))),
                 "starts": stats_of(cast(Texts, await redis.hgetall(keys.STARTS))),
@@ -186,7 +186,8 @@ def _number(text: str) -> int | float:
     return float(text) if "." in text else int(text)
 
 
-def _ask(store: Store) -> tuple[StoreAnswer, list[Alarm] | None]:
+def ask_store(store: Store) -> tuple[StoreAnswer, list[Alarm] | None]:
+    """Whether and how soon it answers, and the alarms in it. Blocks for as long as the store takes."""
     began_s = time.monotonic()
     try:
         store.setting(POLICY.name)
