@@ -16,7 +16,7 @@ from stormalert.outage import Outage
 from stormalert.process import AWAY_S, UNREACHABLE, sleep_unless
 from stormalert.redis.keys import DISPATCH_GROUP, Shard
 from stormalert.redis.streams import read_alert, written_ms
-from workers.fanout import Fanout
+from workers.fanout import Fanout, Fired
 from workers.pipeline.threads import in_thread
 from workers.quota import Quota
 
@@ -88,6 +88,7 @@ class Reader:
         if not (entries := self._in_hand):
             return
         fired = [(alert, written_ms(entry_id)) for entry_id, fields in entries if (alert := self._alert(entry_id, fields))]
+        fired = await self._told_apart(fired)
         shares = await in_thread(lambda: self._fanout.shares({alert.user for alert, _ in fired}))
         over = await self._quota.over(fired, shares)
         await in_thread(lambda: self._fanout.dispatch(fired, over))
@@ -104,6 +105,22 @@ class Reader:
             self.refused += 1
             log.error("alert refused", extra={"entry": entry_id, "reason": str(error)})
             return None
+
+    async def _told_apart(self, fired: list[Fired]) -> list[Fired]:
+        """A rule that fired, which Redis lost, fires anew under the same id: that is another alert, and has another id here."""
+        known = await in_thread(lambda: self._fanout.known_otherwise([alert for alert, _ in fired]))
+        lost = {alert_id for alert_id, fired_ms in known.items() if not await self._holds(alert_id, fired_ms)}
+        return [(await self._another(alert) if alert.id in lost else alert, fired_ms) for alert, fired_ms in fired]
+
+    async def _holds(self, alert_id: str, fired_ms: int) -> bool:
+        """Whether the entry of that moment is there: then somebody only sent it twice."""
+        entries: Any = await self._client.xrange(self._stream, min=str(fired_ms), max=str(fired_ms))
+        return any(fields.get("alert") == alert_id for _, fields in entries)
+
+    async def _another(self, alert: Alert) -> Alert:
+        another = await in_thread(lambda: self._fanout.as_another(alert))
+        log.warning("redis lost an alert: its rule fired again", extra={"alert": alert.id, "kept_as": another.id})
+        return another
 
     async def _make_group(self) -> None:
         try:
