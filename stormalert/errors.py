@@ -46,7 +46,14 @@ class Unfit(InputError):
 
 
 class StoreError(StormError):
-    """A store that cannot be reached or used now; whoever waits may find it well again."""
+    """A store that cannot be reached or used now; whoever waits may find it well again.
+
+    `headline` is what is wrong, for people who need not know where it lies.
+    """
+
+    def __init__(self, text: str, headline: str = "The store does not answer") -> None:
+        super().__init__(text)
+        self.headline = headline
 
 
 class Conflict(StormError):

@@ -83,6 +83,7 @@ def test_it_goes_on_while_the_store_is_away_and_follows_it_afterwards(redis_url:
             assert started.running.poll() is None
         store.save_rule(rolling("r2", token=2).model_copy(update={"revision": 0}))
         until(lambda: started.is_armed("r2"), "the new rule's arming")
+        until(lambda: "rule sync back" in started.log, "the word about the store")
         assert (started.log.count("rule sync lost"), started.log.count("rule sync back")) == (1, 1)
 
 
