@@ -13,7 +13,7 @@ from stormalert.errors import StoreError
 
 LOOK_EVERY_S = 0.5
 # Who makes the file holds the lock alone meanwhile.
-MADE_WITHIN_S = 10.0
+MADE_WITHIN_S = 5.0
 AGAIN_S = 0.02
 
 
@@ -71,6 +71,20 @@ class Presence:
                 if time.monotonic() > until_s:
                     raise _gone(self._path) from None
                 time.sleep(AGAIN_S)
+
+
+def check_gone(path: Path) -> None:
+    """Raises StoreError when a file that is not there is in use."""
+    beside = path.with_name(f".{path.name}.open")
+    if not beside.exists():
+        return
+    lock = os.open(beside, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _gone(path) from None
+    finally:
+        os.close(lock)
 
 
 def _gone(path: Path) -> StoreError:

@@ -173,7 +173,7 @@ class HealthWatch:
     def _ask_store(self) -> Stored:
         answer, alarms = ask_store(self._store)
         if answer.took_s is None:
-            return AWAY
+            return Stored(answer)
         try:
             if time.monotonic() - self._known_s > KNOWN_EVERY_S:
                 self._last_known.look()
