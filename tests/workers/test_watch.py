@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stormalert.config import overrides, settings
+from stormalert.health.facts import Tries
 from stormalert.model import Channel, ChannelKind, Role, User
 from stormalert.notify import alarms
 from stormalert.redis import keys
@@ -17,6 +18,7 @@ from tests.ops.doctor.conftest import Speaker, certificate
 from tests.store.away import away
 from tests.workers.fixtures import ADDRESSES, TOKEN, wait_until
 from tests.workers.talk import CHAT, Conversation
+from workers.bot.watch import lately
 
 MEMBERS_CHAT = 555_000
 LOOKS_S = 7.0
@@ -161,3 +163,20 @@ def test_a_certificate_that_is_not_renewed_is_told(admin: Conversation, tmp_path
         admin.listening(STORM_PUBLIC_URL=f"https://127.0.0.1:{server.port}")
         wait_until(lambda: "⚠ The dashboard's certificate ends in 5 days" in headlines(admin), 90, "the notice")
         server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("looks", "tries"),
+    [
+        # Taken and refused since the process began, look by look.
+        ([(0, 0), (2, 9)], Tries(2, 9)),
+        ([(0, 0), (2, 9), (6, 9)], Tries(6, 9)),
+        ([(0, 0), (2, 9), (7, 9)], Tries(5, 0)),
+        ([(0, 0), (2, 9), (7, 9), (7, 10)], Tries(7, 10)),
+    ],
+)
+def test_a_providers_trouble_is_over_when_enough_went_out_since_its_last_refusal(
+    looks: list[tuple[int, int]], tries: Tries
+) -> None:
+    counted = [{"host-1": {"telegram_taken": taken, "telegram_refused": refused}} for taken, refused in looks]
+    assert lately(ChannelKind.TELEGRAM, counted) == tries

@@ -21,7 +21,7 @@ from stormalert.errors import StoreError, StormError
 from stormalert.health import certificates
 from stormalert.health.facts import Facts, StoreAnswer, Tries, Waiting
 from stormalert.health.finding import Level
-from stormalert.health.limits import MESSAGES_LATE_BAD_MS, REFUSED_WITHIN_MS
+from stormalert.health.limits import MESSAGES_LATE_BAD_MS, REFUSED_BAD, REFUSED_WITHIN_MS
 from stormalert.health.reading import ANSWER_WITHIN_S, ask_store, read_facts
 from stormalert.health.report import report
 from stormalert.model import Channel, ChannelKind
@@ -200,12 +200,25 @@ class HealthWatch:
         self._counted.append((facts.now_ms, now))
         while self._counted[0][0] < facts.now_ms - REFUSED_WITHIN_MS:
             self._counted.popleft()
-        before = self._counted[0][1]
+        return {kind: lately(kind, [counts for _, counts in self._counted]) for kind in ChannelKind}
 
-        def lately(name: str) -> int:
-            return sum(counts[name] - before.get(worker, {}).get(name, 0) for worker, counts in now.items())
 
-        return {kind: Tries(*(max(0, lately(f"{kind}_{what}")) for what in Tries._fields)) for kind in ChannelKind}
+def lately(kind: ChannelKind, looks: Sequence[Counts]) -> Tries:
+    """Since the oldest look; or, when enough went out since the last refusal, since that: then it is over."""
+
+    def since(before: Counts) -> Tries:
+        def more(what: str) -> int:
+            name = f"{kind}_{what}"
+            return max(0, sum(counts[name] - before.get(worker, {}).get(name, 0) for worker, counts in looks[-1].items()))
+
+        return Tries(*map(more, Tries._fields))
+
+    all_of_them = unrefused = since(looks[0])
+    for before in reversed(looks):
+        if (tries := since(before)).refused:
+            break
+        unrefused = tries
+    return unrefused if not unrefused.refused and unrefused.taken >= REFUSED_BAD else all_of_them
 
 
 def dashboard_url(config: Settings) -> str:
