@@ -389,14 +389,14 @@ def test_another_programs_lock_is_said_to_all_who_ask(tmp_path: Path, monkeypatc
     path = tmp_path / "store.sqlite3"
     found: list[StoreError] = []
 
-    def save(number: int) -> None:
+    def save(store: Store, number: int) -> None:
         try:
             store.save_setting("a", str(number))
         except StoreError as error:
             found.append(error)
 
     with closing(open_store("", path)) as store:
-        threads = [threading.Thread(target=save, args=(number,)) for number in range(5)]
+        threads = [threading.Thread(target=save, args=(store, number)) for number in range(5)]
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             for thread in threads:
@@ -406,5 +406,5 @@ def test_another_programs_lock_is_said_to_all_who_ask(tmp_path: Path, monkeypatc
             other.execute("ROLLBACK")
         assert {error.headline for error in found} == {"The store is locked by another program"}
         assert len(found) == 5
-        save(7)
+        save(store, 7)
         assert store.setting("a") == "7"
