@@ -15,7 +15,7 @@ import pytest
 
 from stormalert.errors import Conflict, StoreError, StormError
 from stormalert.model import AlertFilter, ChannelKind, DeliveryState, Direction, Kind, RuleFilter
-from stormalert.store import Store, open_store, sqlite, sqlite_presence
+from stormalert.store import Store, look, open_store, sqlite, sqlite_presence
 from stormalert.store.sqlite import Sqlite
 from stormalert.store.sqlite_schema import MIGRATIONS
 from tests.store.records import a_channel, a_delivery, a_mute, a_rule
@@ -368,6 +368,8 @@ def test_a_store_that_is_removed_while_it_is_in_use_is_noticed_and_no_other_is_m
     # What starts meanwhile does not begin with an empty one.
     with pytest.raises(StoreError, match="was removed while it was in use"):
         open_store("", path)
+    with pytest.raises(StoreError, match="was removed while it was in use"):
+        look("", path)
     assert not path.exists()
     for file in aside.iterdir():
         file.rename(tmp_path / file.name)
