@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import streamlit as st
 
+from stormalert.away import what_is_away
 from stormalert.errors import Conflict, InputError, StormError
 from stormalert.process import REDIS_ERRORS
 
@@ -28,8 +29,8 @@ def attempt(work: Callable[[], Made], done: str | Callable[[Made], str]) -> None
         made = work()
     except (InputError, Conflict) as error:
         st.error(str(error))
-    except (*REDIS_ERRORS, StormError):
-        st.error("Redis or the store does not answer; try again in a moment.")
+    except (*REDIS_ERRORS, StormError) as error:
+        st.error(f"{what_is_away(error)}; try again in a moment.")
     else:
         leave(done if isinstance(done, str) else done(made))
         st.rerun()

@@ -8,6 +8,7 @@ from dashboard import resources
 from dashboard.web import sessions
 from dashboard.web.html import PAGES_STYLE, render
 from stormalert.access.sessions import SignedIn
+from stormalert.away import what_is_away
 from stormalert.errors import StormError
 from stormalert.process import REDIS_ERRORS
 
@@ -17,8 +18,7 @@ def required() -> SignedIn:
     try:
         who = sessions.find(dict(st.context.cookies))
     except (*REDIS_ERRORS, StormError) as error:
-        who_is_away = "The store" if isinstance(error, StormError) else "Redis"
-        st.error(f"{who_is_away} does not answer, so your session cannot be checked. Reload the page in a moment.")
+        st.error(f"{what_is_away(error)}, so your session cannot be checked. Reload the page in a moment.")
         st.stop()
     if who is None:
         st.warning("You are signed out.")

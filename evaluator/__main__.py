@@ -22,7 +22,7 @@ from stormalert.config.settings import Settings
 from stormalert.errors import StormError
 from stormalert.histogram import Histogram
 from stormalert.redis.keys import all_shards
-from stormalert.store import Store, open_store
+from stormalert.store import open_store
 
 
 def main() -> None:
@@ -47,14 +47,12 @@ def main() -> None:
 
 
 async def _evaluate(settings: Settings, stopping: asyncio.Event) -> None:
-    store = open_store(settings.mongodb_uri, settings.sqlite_path)
     async with process.connect(settings.redis_url) as redis:
         if await process.wait_for_redis(redis, stopping):
-            await _pump(redis, store, settings.shards, stopping)
-    store.close()
+            await _pump(redis, settings, stopping)
 
 
-async def _pump(redis: Redis, store: Store, shards: int, stopping: asyncio.Event) -> None:
+async def _pump(redis: Redis, settings: Settings, stopping: asyncio.Event) -> None:
     heartbeat = process.Heartbeat("evaluator", redis)
     heartbeat.stats = {"ticks": 0, "alerts": 0, "delay_ms": 0}
     slowest, delays, alert_delays = Slowest(), Histogram(), Histogram()
@@ -72,9 +70,16 @@ async def _pump(redis: Redis, store: Store, shards: int, stopping: asyncio.Event
 
     async with process.Tasks(stopping) as tasks:
         tasks.create_task(heartbeat.beat_until(stopping))
-        tasks.create_task(RuleSync(redis, store, shards).run_until(stopping))
-        for shard in all_shards(shards):
+        for shard in all_shards(settings.shards):
             tasks.create_task(Pump(redis, shard, count).run_until(stopping))
+        tasks.create_task(_sync_rules(redis, settings, stopping))
+
+
+async def _sync_rules(redis: Redis, settings: Settings, stopping: asyncio.Event) -> None:
+    """What is armed in Redis is evaluated without the store; changes are brought over when it is there."""
+    if store := await process.store_when_there(settings, stopping):
+        await RuleSync(redis, store, settings.shards).run_until(stopping)
+        store.close()
 
 
 async def _replay(arguments: argparse.Namespace) -> str:

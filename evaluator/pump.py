@@ -25,6 +25,8 @@ TRIM_EVERY_S = 5
 SLOWEST_OF_S = 5
 # What stays readable behind the cursor.
 KEEP_MS = 60_000
+# Of one millisecond; it is as long as the server's clock has been set back, or was ahead before.
+KEEP_OF_ONE_MS = 50_000
 PAUSE_AFTER_FAILURE_S = 0.5
 
 # Told how many ticks were taken and alerts appended, and how long the newest of the ticks had been in the stream, in ms.
@@ -43,6 +45,14 @@ class Slowest:
             self._began_s, self._before, self._now = time.monotonic(), self._now, 0
         self._now = max(self._now, delay_ms)
         return max(self._now, self._before)
+
+
+def oldest_kept(cursor: str) -> str:
+    """The id of the first entry that is kept; empty when all are."""
+    at_ms, place = map(int, cursor.split("-"))
+    if place > KEEP_OF_ONE_MS:
+        return f"{at_ms}-{place - KEEP_OF_ONE_MS}"
+    return str(at_ms - KEEP_MS) if at_ms > KEEP_MS else ""
 
 
 class Pump:
@@ -91,9 +101,8 @@ class Pump:
             self._batch = max(self._batch // 2, BATCH_MIN)
 
     async def _trim_behind(self, cursor: str) -> None:
-        oldest_kept_ms = int(cursor.partition("-")[0]) - KEEP_MS
-        if oldest_kept_ms > 0:
-            await self._redis.xtrim(self._shard.ticks, minid=str(oldest_kept_ms), approximate=True)
+        if oldest := oldest_kept(cursor):
+            await self._redis.xtrim(self._shard.ticks, minid=oldest, approximate=True)
 
     def _log_edge(self, error: Exception | None) -> None:
         if error and not self._is_failing:

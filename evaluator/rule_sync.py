@@ -1,19 +1,23 @@
 """Brings the rules in Redis in line with the store: at start, on every change, and after Redis was emptied.
 
 It polls the store by time of change and reads a few seconds twice, so that a clock or a commit that is a little late hides no
-change; arming the same revision again does nothing. Any number of them may run.
+change; arming the same revision again does nothing. It does so once, when Redis must have it on its disk: one that lost power
+in between has forgotten it. Any number of them may run.
 """
 
 import asyncio
 import itertools
 import logging
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from evaluator.watchlists import Watchlists, is_part
+from stormalert.errors import StoreError
 from stormalert.model import Repeat, Rule, RuleState
+from stormalert.outage import Outage
 from stormalert.process import UNREACHABLE, sleep_unless
 from stormalert.redis import keys
 from stormalert.redis.keys import Shard, all_shards, shard_of
@@ -26,7 +30,17 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.5
 OVERLAP_MS = 5_000
+# A server that writes to its disk each second may lose two.
+ON_DISK_MS = 3_000
 RULES_AT_ONCE = 500
+
+
+class _Brought(NamedTuple):
+    """`first_ms`: since when Redis has this revision; `is_again`: it was sent a second time."""
+
+    revision: int
+    first_ms: int
+    is_again: bool = False
 
 
 class RuleSync:
@@ -37,19 +51,17 @@ class RuleSync:
         self._watchlists = Watchlists(redis, store)
         self._since_ms = 0
         # Revisions brought over in the last pass, which the next one reads again.
-        self._recent: dict[str, int] = {}
-        self._is_failing = False
+        self._recent: dict[str, _Brought] = {}
+        self._outage = Outage("rule sync", each_reason=True)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             try:
                 await self.bring_over()
-            except UNREACHABLE as error:
-                if not self._is_failing:
-                    log.warning("rules wait for redis", extra={"reason": str(error)})
-                self._is_failing = True
+            except (StoreError, *UNREACHABLE) as error:
+                self._outage.begin(str(error))
             else:
-                self._is_failing = False
+                self._outage.end()
             await sleep_unless(stopping, POLL_S)
 
     async def bring_over(self) -> int:
@@ -57,12 +69,13 @@ class RuleSync:
         started_ms = now_ms()
         is_emptied = not await self._is_marked()
         changed = self._store.rules_changed(0 if is_emptied else max(self._since_ms - OVERLAP_MS, 0))
-        recent: dict[str, int] = {}
+        recent: dict[str, _Brought] = {}
         count = 0
         while chunk := await asyncio.to_thread(lambda: list(itertools.islice(changed, RULES_AT_ONCE))):
-            new = [rule for rule in chunk if is_emptied or self._recent.get(rule.id) != rule.revision]
+            brought = {rule.id: self._brought(rule, started_ms) for rule in chunk}
+            new = [rule for rule in chunk if is_emptied or brought[rule.id] != self._recent.get(rule.id)]
             count += await self._bring(new, is_emptied)
-            recent |= {rule.id: rule.revision for rule in chunk if rule.updated_ms >= started_ms - OVERLAP_MS}
+            recent |= {rule.id: brought[rule.id] for rule in chunk if rule.updated_ms >= started_ms - OVERLAP_MS}
         count += await self._bring(await self._watchlists.changed(), is_emptied)
         if is_emptied:
             await self._mark()
@@ -70,6 +83,13 @@ class RuleSync:
         if count:
             log.info("rules brought over", extra={"rules": count})
         return count
+
+    def _brought(self, rule: Rule, at_ms: int) -> _Brought:
+        """How it stands after this pass."""
+        known = self._recent.get(rule.id)
+        if known is None or known.revision != rule.revision:
+            return _Brought(rule.revision, at_ms)
+        return known._replace(is_again=known.is_again or at_ms - known.first_ms >= ON_DISK_MS)
 
     async def _bring(self, rules: list[Rule], is_emptied: bool) -> int:
         single = [rule for rule in rules if not rule.is_on_watchlist]

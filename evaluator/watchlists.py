@@ -22,8 +22,10 @@ class Watchlists:
     def __init__(self, redis: Redis, store: Store) -> None:
         self._redis = redis
         self._store = store
-        # Active rules on watchlists, each with the instruments of its last `parts`.
+        # Active rules on watchlists, each with the instruments on which it was settled.
         self._active: dict[str, tuple[Rule, frozenset[int]]] = {}
+        # Of those whose parts are on their way: what fails before it is settled comes again.
+        self._wanted: dict[str, frozenset[int]] = {}
 
     async def changed(self) -> list[Rule]:
         """Active rules whose watchlist is not what it was."""
@@ -35,12 +37,11 @@ class Watchlists:
         """What must be armed and disarmed for the rule as it is now; `settle` when that is done."""
         armed = await self._armed(rule)
         wanted: frozenset[int] = frozenset()
-        self._active.pop(rule.id, None)
         if rule.state is RuleState.ACTIVE:
             wanted = frozenset(await asyncio.to_thread(self._store.watchlist, rule.user))
-            self._active[rule.id] = rule, wanted
             if wanted:
                 await self._redis.sadd(keys.spread(rule.id), *wanted)
+        self._wanted[rule.id] = wanted
         gone = rule.model_copy(update={"state": RuleState.PAUSED if rule.state is RuleState.PAUSED else RuleState.DELETED})
         return await asyncio.to_thread(lambda: [*self._on(rule, wanted), *self._on(gone, armed - wanted)])
 
@@ -48,8 +49,12 @@ class Watchlists:
         """Forgets the instruments on which the rule is no more; those of a paused rule are known still."""
         if rule.state is RuleState.DELETED:
             await self._redis.delete(keys.spread(rule.id))
-        if rule.state is RuleState.ACTIVE and (gone := await self._armed(rule) - self._active[rule.id][1]):
-            await self._redis.srem(keys.spread(rule.id), *gone)
+        wanted = self._wanted.pop(rule.id)
+        self._active.pop(rule.id, None)
+        if rule.state is RuleState.ACTIVE:
+            self._active[rule.id] = rule, wanted
+            if gone := await self._armed(rule) - wanted:
+                await self._redis.srem(keys.spread(rule.id), *gone)
 
     async def _armed(self, rule: Rule) -> frozenset[int]:
         return frozenset(int(token) for token in cast(set[str], await self._redis.smembers(keys.spread(rule.id))))

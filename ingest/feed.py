@@ -2,15 +2,24 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from enum import StrEnum
 
 from ingest.gaps import Gap
-from stormalert.units import now_ms
+from stormalert.units import SECOND_MS, now_ms
 
 log = logging.getLogger(__name__)
 
 OnGap = Callable[[Gap], None]
+
+# Kite sends a heartbeat at least every couple of seconds, so that a socket without any frame is mute.
+MUTE_AFTER_S = 5.0
+
+
+def uptime() -> float:
+    """Seconds, those included in which the machine slept; no step of the wall clock changes it."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class FeedState(StrEnum):
@@ -89,6 +98,7 @@ class Link:
         self.state = FeedState.CONNECTING
         self.reason = ""
         self.frame_ms = 0
+        self._frame_uptime_s = 0.0
         self.instruments = 0
         self._feed = feed
         self._on_gap = on_gap
@@ -100,12 +110,17 @@ class Link:
 
     def note_frame(self) -> None:
         """Any frame, heartbeats too."""
-        arrived_ms = now_ms()
+        arrived_ms, uptime_s = now_ms(), uptime()
         if self.state is not FeedState.STREAMING:
             self._mark_gap(arrived_ms)
             self.state, self.reason = FeedState.STREAMING, ""
             self._feed.settle()
-        self.frame_ms = arrived_ms
+        elif uptime_s - self._frame_uptime_s > MUTE_AFTER_S:
+            # Nobody was awake to find the socket mute.
+            self._lost_ms = arrived_ms - round((uptime_s - self._frame_uptime_s) * SECOND_MS)
+            self._lost_reason = "this machine or ingest stood still"
+            self._mark_gap(arrived_ms)
+        self.frame_ms, self._frame_uptime_s = arrived_ms, uptime_s
 
     def note_lost(self, reason: str) -> None:
         """The connection ended, or could not be made; a mute socket stays stale until a frame comes."""

@@ -29,7 +29,7 @@ from stormalert.market.calendar import BUILT_IN, Calendar, Segment, TradingSessi
 from stormalert.market.days import date_of
 from stormalert.process import sleep_unless
 from stormalert.redis import keys
-from stormalert.store import Store, open_store
+from stormalert.store import Store
 from stormalert.units import now_ms
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,9 @@ SHOW_EVERY_S = 1.0
 
 
 async def ingest(settings: Settings, stopping: asyncio.Event) -> None:
-    store = open_store(settings.mongodb_uri, settings.sqlite_path)
+    store = await process.store_when_there(settings, stopping)
+    if store is None:
+        return
     async with process.connect(settings.redis_url) as redis:
         if await process.wait_for_redis(redis, stopping):
             await Ingest(settings, store, redis).run_until(stopping)

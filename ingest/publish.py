@@ -2,7 +2,7 @@
 
 Ticks of one turn of the event loop go out together, a script call a shard. While Redis is slow or away they wait in memory up
 to a bound; beyond it an instrument keeps its lowest, highest and newest price, so that no extreme is lost, and what was dropped
-is counted and marked as a gap.
+is counted and marked as a gap. What Redis took stays here until it must be on its disk: after a power cut it is sent again.
 """
 
 import asyncio
@@ -10,8 +10,9 @@ import json
 import logging
 import secrets
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -24,8 +25,8 @@ from stormalert.model import Tick
 from stormalert.outage import Outage
 from stormalert.process import UNREACHABLE, Tasks
 from stormalert.redis.keys import QUOTES_TOPIC, Shard, all_shards, shard_of
-from stormalert.redis.scripts import script
-from stormalert.units import format_price, now_ms
+from stormalert.redis.scripts import Call, script
+from stormalert.units import SECOND_MS, format_price, now_ms
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,9 @@ QUOTES_EVERY_S = 0.1
 HASH_EVERY_TURNS = 10
 QUOTES_AT_ONCE = 100
 RETRY_AFTER_S = 0.25
+# A server that writes to its disk each second may lose two; and how many ticks of a shard are kept for that at most.
+ON_DISK_S = 5.0
+TAKEN_MAX = 100_000
 
 OnGap = Callable[[Gap], None]
 
@@ -115,6 +119,14 @@ class _Delays:
         return longest_ms
 
 
+class _Taken(NamedTuple):
+    """A batch that Redis took, and when."""
+
+    number: int
+    ticks: list[Tick]
+    taken_s: float
+
+
 class _ShardQueue:
     """The ticks of one shard, in order."""
 
@@ -131,6 +143,8 @@ class _ShardQueue:
         self._since_s = 0.0
         self._has_ticks = asyncio.Event()
         self._batch = 0
+        self._taken: deque[_Taken] = deque()
+        self._ticks_taken = 0
         self._outage = Outage("redis", shard=shard.tag)
         # What was conflated since Redis took the last batch.
         self._lost = 0
@@ -163,18 +177,11 @@ class _ShardQueue:
     async def _deliver(self, batch: list[Tick], stopping: asyncio.Event) -> bool:
         """Until Redis has taken it; False when that did not happen before the end."""
         self._batch += 1
-        append = script("append").call(
-            int,
-            ticks=self._shard.ticks,
-            appended=self._appended,
-            batch=self._batch,
-            keep=BATCH_KEPT_S,
-            most=TICKS_MAX,
-            fields=[text for tick in batch for text in (tick.token, format_price(tick.price_e4), tick.time_ms, tick.via)],
-        )
         while True:
             try:
-                await append.run(self._redis)
+                if await self._append(self._batch, batch, self._after()).run(self._redis) < 0:
+                    await self._send_again()
+                    await self._append(self._batch, batch).run(self._redis)
             except (*UNREACHABLE, ResponseError) as error:
                 self._outage.begin(str(error))
                 if stopping.is_set():
@@ -182,8 +189,46 @@ class _ShardQueue:
                 await asyncio.sleep(RETRY_AFTER_S)
             else:
                 self.published += len(batch)
+                self._keep(_Taken(self._batch, batch, time.monotonic()))
                 self._note_taken()
                 return True
+
+    def _append(self, number: int, ticks: list[Tick], after: str = "") -> Call[int]:
+        return script("append").call(
+            int,
+            ticks=self._shard.ticks,
+            appended=self._appended,
+            batch=number,
+            after=after,
+            keep=BATCH_KEPT_S,
+            most=TICKS_MAX,
+            fields=[text for tick in ticks for text in (tick.token, format_price(tick.price_e4), tick.time_ms, tick.via)],
+        )
+
+    def _after(self) -> str:
+        """The batch that Redis must have; empty where it may have forgotten the number."""
+        is_known = self._taken and time.monotonic() - self._taken[-1].taken_s < BATCH_KEPT_S / 2
+        return str(self._taken[-1].number) if is_known else ""
+
+    def _keep(self, taken: _Taken) -> None:
+        self._taken.append(taken)
+        self._ticks_taken += len(taken.ticks)
+        while self._taken[0].taken_s < taken.taken_s - ON_DISK_S or self._ticks_taken > TAKEN_MAX:
+            self._ticks_taken -= len(self._taken.popleft().ticks)
+
+    async def _send_again(self) -> None:
+        """What Redis took and does not have any more: it lost power, or somebody emptied it."""
+        newest = int(await self._redis.get(self._appended) or 0)
+        lost = [each for each in self._taken if each.number > newest]
+        # Of one that was emptied nothing tells what was evaluated: it would fire again.
+        is_mended = bool(newest) and len(lost) == self._batch - 1 - newest
+        for each in lost if newest else ():
+            await self._append(each.number, each.ticks).run(self._redis)
+        count = sum(len(each.ticks) for each in lost)
+        log.warning("redis lost ticks", extra={"shard": self._shard.tag, "ticks": count, "sent_again": count if newest else 0})
+        if not is_mended:
+            began_ms = now_ms() - round((time.monotonic() - self._taken[0].taken_s) * SECOND_MS)
+            self._on_gap(Gap(began_ms, now_ms(), "redis lost what it was told", 0 if newest else count))
 
     def _conflate(self) -> None:
         kept = conflate(self._waiting)

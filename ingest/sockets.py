@@ -13,7 +13,7 @@ from typing import Any
 
 from kiteconnect import KiteTicker
 
-from ingest.feed import Link
+from ingest.feed import MUTE_AFTER_S, Link
 from ingest.session import KiteSession
 from stormalert.backoff import pause_s
 from stormalert.config.settings import Settings
@@ -29,8 +29,6 @@ CONNECT_TIMEOUT_S = 5
 OPEN_WITHIN_S = 12.0
 PAUSE_FIRST_S, PAUSE_LONGEST_S = 0.5, 20.0
 WATCH_EVERY_S = 0.25
-# Kite sends a heartbeat at least every couple of seconds, so that a socket without any frame is mute.
-MUTE_AFTER_S = 5.0
 
 OnFrame = Callable[[bytes], None]
 OnSubscribed = Callable[[Iterable[int]], None]

@@ -4,6 +4,7 @@
     * SettingsError: settings that are missing or malformed; names every problem at once.
     * InputError: a rule, row or form that is not acceptable; says what was found and what was expected.
         * Unfit: one value that is not; `expected` alone is for places that show what was found themselves.
+    * StoreError: the store does not answer, or refuses; it may be well again at any moment.
     * Conflict: somebody else changed the record first (compare-and-set failed).
     * ScriptError: a Lua script's header and its call disagree.
     * LoginNeeded: Kite's access token is missing or dead.
@@ -42,6 +43,17 @@ class Unfit(InputError):
     @classmethod
     def of(cls, noun: str, expected: str, found: str) -> "Unfit":
         return cls(f"{noun} must be {expected}, was {found!r}", expected)
+
+
+class StoreError(StormError):
+    """A store that cannot be reached or used now; whoever waits may find it well again.
+
+    `headline` is what is wrong, for people who need not know where it lies.
+    """
+
+    def __init__(self, text: str, headline: str = "The store does not answer") -> None:
+        super().__init__(text)
+        self.headline = headline
 
 
 class Conflict(StormError):

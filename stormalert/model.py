@@ -234,7 +234,10 @@ class Rule(Record):
 
 
 class Alert(Record):
-    """A rule that fired. `id` is `<rule>-<arm epoch>`; `direction` is the side that fired; `percent_e2` is the rule's."""
+    """A rule that fired. `id` is `<rule>-<arm epoch>`; `direction` is the side that fired; `percent_e2` is the rule's.
+
+    Of a firing whose epoch is that of another, which Redis lost, the id has its time in that place.
+    """
 
     id: str
     rule: str

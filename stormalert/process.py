@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -26,13 +26,14 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from stormalert import VERSION
 from stormalert.config import overrides, settings
 from stormalert.config.settings import Settings
-from stormalert.errors import SettingsError, StormError
+from stormalert.errors import SettingsError, StoreError, StormError
 from stormalert.logs import start_logging
 from stormalert.memory import resident_bytes
+from stormalert.outage import Outage
 from stormalert.redis import cluster, keys
 from stormalert.redis.connection import made_of
 from stormalert.redis.scripts import PASSING
-from stormalert.store import open_store
+from stormalert.store import Store, open_store, open_store_late
 from stormalert.store.meter import METER
 from stormalert.units import now_ms
 
@@ -58,12 +59,22 @@ CANCEL_AGAIN_S = 0.5
 AWAY_S = 0.5
 
 Main = Callable[[Settings, asyncio.Event], Awaitable[None]]
+# Sealed overrides by their name in the store, as somebody kept them who knows the settings.
+LastKnown = Callable[[Settings], Mapping[str, str]]
 
 
-def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, follows: Sequence[str] = ()) -> None:
+def run(
+    name: str,
+    main: Main,
+    run_loop: Callable[[Any], None] = uvloop.run,
+    *,
+    follows: Sequence[str] = (),
+    last_known: LastKnown | None = None,
+) -> None:
     """Run `main(settings, stopping)` as the process `name` until it returns; exit 1 with one sentence on a StormError.
 
-    `follows`: overrides; with what admins set there over its own, and anew when one of them changes.
+    `follows`: overrides; with what admins set there over its own, and anew when one of them changes. `last_known`: what to
+    begin with while the store is away; without it the process waits for the store.
     """
     config = load_or_exit()
     start_logging(name, config)
@@ -84,7 +95,7 @@ def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, 
 
     try:
         if follows:
-            following = OverridesWatch(config, follows)
+            following = OverridesWatch(config, follows, last_known)
             config = following.config
         run_loop(guarded())
     except StormError as error:
@@ -97,13 +108,23 @@ def run(name: str, main: Main, run_loop: Callable[[Any], None] = uvloop.run, *, 
 class OverridesWatch:
     """The settings with the overrides over them, and a look now and then whether those changed. Raises StormError."""
 
-    def __init__(self, config: Settings, names: Sequence[str]) -> None:
+    def __init__(self, config: Settings, names: Sequence[str], last_known: LastKnown | None = None) -> None:
         self._environment, self._names = config, names
-        self._store = open_store(config.mongodb_uri, config.sqlite_path)
-        # The revision first: what changes in between is taken for a change.
-        self._revision = overrides.revision(self._store)
-        self.config = overrides.overlay(config, self._store)
         self.has_changed = False
+        if last_known is None:
+            self._store = wait_for_store(config)
+        else:
+            self._store = open_store_late(config.mongodb_uri, config.sqlite_path)
+        try:
+            # The revision first: what changes in between is taken for a change.
+            self._revision: str | None = overrides.revision(self._store)
+            self.config = overrides.overlay(config, self._store)
+        except StoreError as error:
+            if last_known is None:
+                raise
+            log.warning("begun without the store", extra={"reason": str(error)})
+            self._revision = None
+            self.config = overrides.laid_over(config, last_known(config))
 
     async def watch(self, stop: Callable[[], object]) -> None:
         """Stops the process when overrides changed."""
@@ -240,6 +261,38 @@ async def wait_for_redis(
         else:
             return True
     return False
+
+
+def wait_for_store(config: Settings) -> Store:
+    """Opens it as soon as it answers; until then it blocks, and says so once.
+
+    Raises StormError for one that waiting does not mend, such as a newer StormAlert's.
+    """
+    outage = Outage("store", each_reason=True)
+    while True:
+        try:
+            store = open_store(config.mongodb_uri, config.sqlite_path)
+        except StoreError as error:
+            outage.begin(str(error))
+            time.sleep(AWAY_S)
+        else:
+            outage.end()
+            return store
+
+
+async def store_when_there(config: Settings, stopping: asyncio.Event) -> Store | None:
+    """The same beside an event loop; None when `stopping` comes first."""
+    outage = Outage("store", each_reason=True)
+    while not stopping.is_set():
+        try:
+            store = await asyncio.to_thread(open_store, config.mongodb_uri, config.sqlite_path)
+        except StoreError as error:
+            outage.begin(str(error))
+            await sleep_unless(stopping, AWAY_S)
+        else:
+            outage.end()
+            return store
+    return None
 
 
 def is_beating(client: redis.Redis, name: str) -> bool:

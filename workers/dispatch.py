@@ -9,9 +9,12 @@ from redis import Redis
 
 from stormalert import process
 from stormalert.config.settings import Settings
+from stormalert.errors import StoreError
+from stormalert.outage import Outage
 from stormalert.redis.keys import all_shards
-from stormalert.store import open_store
+from stormalert.store import Store
 from workers.fanout import Fanout
+from workers.pipeline.threads import in_thread
 from workers.queues import counts, open_digests, open_queue, open_scheduler
 from workers.quota import Quota
 from workers.reader import Reader
@@ -30,9 +33,13 @@ def run() -> None:
 
 
 async def main(config: Settings, stopping: asyncio.Event) -> None:
+    if store := await process.store_when_there(config, stopping):
+        await _dispatch(config, store, stopping)
+
+
+async def _dispatch(config: Settings, store: Store, stopping: asyncio.Event) -> None:
     client = process.connect(config.redis_url)
     heartbeat = process.Heartbeat("dispatch", client, config.beat_path)
-    store = await asyncio.to_thread(open_store, config.mongodb_uri, config.sqlite_path)
     queue_client, plain_client = Redis.from_url(config.rq_url), process.connect_in_thread(config.redis_url)
     queue, digests, scheduler = open_queue(queue_client), open_digests(queue_client), open_scheduler(queue_client)
     quota = Quota(client)
@@ -50,13 +57,14 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
         async with process.Tasks(stopping) as tasks:
             for reader in readers:
                 tasks.create_task(reader.run_until(stopping))
-            for work, period_s in (
-                (sweeper.sweep, SWEEP_S),
-                (scheduler.enqueue_scheduled_jobs, SCHEDULE_S),
-                (retention.forget, FORGET_EVERY_S),
+            # What may wait for the store has other threads than what does not.
+            for name, chore, period_s in (
+                ("sweep", partial(in_thread, sweeper.sweep), SWEEP_S),
+                ("schedule", partial(asyncio.to_thread, scheduler.enqueue_scheduled_jobs), SCHEDULE_S),
+                ("retention", partial(in_thread, retention.forget), FORGET_EVERY_S),
+                ("facts", facts, FACTS_S),
             ):
-                tasks.create_task(repeat_until(stopping, period_s, partial(asyncio.to_thread, work)))
-            tasks.create_task(repeat_until(stopping, FACTS_S, facts))
+                tasks.create_task(repeat_until(stopping, period_s, chore, name))
             tasks.create_task(heartbeat.beat_until(stopping))
     finally:
         await client.aclose()
@@ -64,11 +72,21 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
             each.close()
 
 
-async def repeat_until(stopping: asyncio.Event, period_s: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Does the work every so often; what it misses while a server is away, it does the next time."""
+async def repeat_until(stopping: asyncio.Event, period_s: float, chore: Callable[[], Awaitable[object]], name: str) -> None:
+    """Does the chore every so often; what it misses because a server is away, or because it broke, it does the next time."""
+    away, is_broken = Outage("store", chore=name), False
     while not stopping.is_set():
         try:
-            await work()
+            await chore()
         except process.UNREACHABLE as error:
             log.debug("redis is away", extra={"reason": type(error).__name__})
+        except StoreError as error:
+            away.begin(str(error))
+        except Exception:  # boundary: no alert waits because something else broke
+            if not is_broken:
+                log.exception("chore broke", extra={"chore": name})
+            is_broken = True
+        else:
+            away.end()
+            is_broken = False
         await process.sleep_unless(stopping, period_s)

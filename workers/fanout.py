@@ -36,6 +36,11 @@ class Share(NamedTuple):
     takes_alerts: bool = True
 
 
+def is_same(one: Alert, other: Alert) -> bool:
+    """Whether two alerts of one id are one firing."""
+    return all(getattr(one, name) == getattr(other, name) for name in ("time_ms", "price_e4", "reference_e4", "direction"))
+
+
 class Fanout:
     def __init__(self, store: Store, queue: Queue, config: Settings) -> None:
         self._store = store
@@ -63,6 +68,22 @@ class Fanout:
             per_hour=policy.plan(self._store, user_id).alerts_per_hour or self._per_hour,
             takes_alerts=not (user and user.is_off),
         )
+
+    def known_otherwise(self, alerts: Sequence[Alert]) -> dict[str, int]:
+        """Ids under which the store has another firing, and when that was by the server's clock; 0 where nobody can tell."""
+        given = {alert.id: alert for alert in alerts}
+        others = [known.id for known in self._store.alerts(list(given)) if not is_same(known, given[known.id])]
+        return {each: min((it.queued_ms for it in self._store.deliveries_of(each)), default=0) for each in others}
+
+    def as_another(self, alert: Alert) -> Alert:
+        """Under an id of its own, which is the same whenever it is asked for."""
+        number = max(alert.arm_epoch + 1, alert.time_ms)
+        while True:
+            another = alert.model_copy(update={"id": f"{alert.rule}-{number}"})
+            known = self._store.alert(another.id)
+            if known is None or is_same(known, another):
+                return another
+            number += 1
 
     def dispatch(self, fired: Sequence[Fired], over: Mapping[str, Why] = NONE) -> None:
         """When this returns, the alerts are recorded and each of their users' channels that takes alerts has a job.

@@ -101,6 +101,8 @@ POLICIES = {
         30 * SECOND_MS,
         page="Queue",
     ),
+    # What restarts, or elects another primary, is back before that.
+    "store": NoticePolicy("the store does not answer", "The store answers again", 15 * SECOND_MS, Level.BAD),
     "memory": NoticePolicy(
         f"Redis has used {MEMORY_WAIT_PERCENT} % of its memory; with a sound, and once more, at {MEMORY_BAD_PERCENT} %",
         "Redis has room again",

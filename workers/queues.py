@@ -1,13 +1,14 @@
 """The RQ queues of deliveries: one job each, its id the delivery's, nothing but that id in it, and never a pickle."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import cast
+from typing import Any, cast
 
 import rq.serializers
 from redis import Redis
 from rq import Queue
-from rq.exceptions import InvalidJobOperation
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job, JobStatus
 from rq.scheduler import RQScheduler
@@ -21,6 +22,8 @@ from workers.deadlines import JOB_S
 # RQ unpickles wherever it is given no serializer, and some of its own paths and most of rq-dashboard's give none. With this,
 # our processes cannot unpickle at all, whatever somebody wrote into Redis.
 rq.serializers.PickleSerializer = JSONSerializer  # type: ignore[assignment]
+
+log = logging.getLogger("stormalert")
 
 SERIALIZER = JSONSerializer
 
@@ -38,6 +41,33 @@ def _executions(registry: ExecutionRegistry, start: int = 0, end: int = -1) -> l
 
 # Of a job whose worker died nothing could be removed for that minute, here and on the board.
 ExecutionRegistry.get_executions = _executions  # type: ignore[assignment, method-assign]
+
+
+def _fetched(kind: type[Job], job_ids: Iterable[str], connection: Redis, serializer: Any = None) -> list[Job | None]:
+    """What is left of a job that was removed under its worker, which then notes its end, is none; RQ's own would raise
+    NoSuchJobError for the whole batch. It goes, so that a new job can be made.
+    """
+    ids = list(job_ids)
+    with connection.pipeline() as pipe:
+        for job_id in ids:
+            pipe.hgetall(kind.key_for(job_id))
+        records = pipe.execute()
+    jobs: list[Job | None] = []
+    for job_id, record in zip(ids, records, strict=True):
+        job = kind(job_id, connection=connection, serializer=serializer) if record else None
+        try:
+            if job is not None:
+                job.restore(record)
+        except (NoSuchJobError, ValueError) as error:
+            log.warning("job dropped", extra={"job": job_id, "reason": str(error)})
+            connection.delete(kind.key_for(job_id))
+            job = None
+        jobs.append(job)
+    return jobs
+
+
+# RQ's scheduler asks the plain kind.
+Job.fetch_many = classmethod(_fetched)  # type: ignore[assignment, method-assign]
 
 NAME = "deliveries"
 # Behind the other one: a worker takes from it what it has hands for. In Redis it has its first name.

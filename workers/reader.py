@@ -10,13 +10,14 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from stormalert.errors import InputError
+from stormalert.errors import InputError, StoreError
 from stormalert.model import Alert
 from stormalert.outage import Outage
-from stormalert.process import AWAY_S, UNREACHABLE
+from stormalert.process import AWAY_S, UNREACHABLE, sleep_unless
 from stormalert.redis.keys import DISPATCH_GROUP, Shard
 from stormalert.redis.streams import read_alert, written_ms
-from workers.fanout import Fanout
+from workers.fanout import Fanout, Fired
+from workers.pipeline.threads import in_thread
 from workers.quota import Quota
 
 log = logging.getLogger("stormalert")
@@ -42,6 +43,9 @@ class Reader:
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._claimed_s = float("-inf")
         self._outage = Outage("redis", stream=shard.alerts)
+        self._store_outage = Outage("store", stream=shard.alerts)
+        # Read, and not dispatched yet: what fails is tried again at once and not when it counts as left behind.
+        self._in_hand: list[Entry] = []
         self._has_group = False
         self.alerts = 0
         self.refused = 0
@@ -53,6 +57,10 @@ class Reader:
             except UNREACHABLE as error:
                 self._outage.begin(type(error).__name__)
                 await asyncio.sleep(AWAY_S)
+                continue
+            except StoreError as error:
+                self._store_outage.begin(str(error))
+                await sleep_unless(stopping, AWAY_S)
                 continue
             self._outage.end()
 
@@ -70,20 +78,24 @@ class Reader:
         if not self._has_group:
             await self._make_group()
         try:
-            entries = await self._left_behind() or await self._unread()
+            self._in_hand = self._in_hand or await self._left_behind() or await self._unread()
         except ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise
             # Somebody emptied the server.
             self._has_group = False
             return
-        if not entries:
+        if not (entries := self._in_hand):
             return
         fired = [(alert, written_ms(entry_id)) for entry_id, fields in entries if (alert := self._alert(entry_id, fields))]
-        shares = await asyncio.to_thread(self._fanout.shares, {alert.user for alert, _ in fired})
-        await asyncio.to_thread(self._fanout.dispatch, fired, await self._quota.over(fired, shares))
+        fired = await self._told_apart(fired)
+        shares = await in_thread(lambda: self._fanout.shares({alert.user for alert, _ in fired}))
+        over = await self._quota.over(fired, shares)
+        await in_thread(lambda: self._fanout.dispatch(fired, over))
+        self._store_outage.end()
         self.alerts += len(fired)
         await self._client.xack(self._stream, DISPATCH_GROUP, *(entry_id for entry_id, _ in entries))
+        self._in_hand = []
 
     def _alert(self, entry_id: str, fields: dict[str, str]) -> Alert | None:
         try:
@@ -93,6 +105,22 @@ class Reader:
             self.refused += 1
             log.error("alert refused", extra={"entry": entry_id, "reason": str(error)})
             return None
+
+    async def _told_apart(self, fired: list[Fired]) -> list[Fired]:
+        """A rule that fired, which Redis lost, fires anew under the same id: that is another alert, and has another id here."""
+        known = await in_thread(lambda: self._fanout.known_otherwise([alert for alert, _ in fired]))
+        lost = {alert_id for alert_id, fired_ms in known.items() if not await self._holds(alert_id, fired_ms)}
+        return [(await self._another(alert) if alert.id in lost else alert, fired_ms) for alert, fired_ms in fired]
+
+    async def _holds(self, alert_id: str, fired_ms: int) -> bool:
+        """Whether the entry of that moment is there: then somebody only sent it twice."""
+        entries: Any = await self._client.xrange(self._stream, min=str(fired_ms), max=str(fired_ms))
+        return any(fields.get("alert") == alert_id for _, fields in entries)
+
+    async def _another(self, alert: Alert) -> Alert:
+        another = await in_thread(lambda: self._fanout.as_another(alert))
+        log.warning("redis lost an alert: its rule fired again", extra={"alert": alert.id, "kept_as": another.id})
+        return another
 
     async def _make_group(self) -> None:
         try:

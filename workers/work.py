@@ -15,7 +15,6 @@ from stormalert.access import security
 from stormalert.config import overrides
 from stormalert.errors import StormError
 from stormalert.logs import start_logging
-from stormalert.store import open_store
 from stormalert.units import now_ms
 from workers.channels import open_channels
 from workers.deliver import PATIENCE, Deliverer
@@ -60,7 +59,7 @@ def _work(watch: process.OverridesWatch, loop: Loop) -> None:
     config = watch.config
     client = process.connect(config.redis_url)
     name = f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"
-    store = open_store(config.mongodb_uri, config.sqlite_path)
+    store = process.wait_for_store(config)
     senders = loop.run(open_channels(config))
     thread_client = process.connect_in_thread(config.redis_url)
     counters = Counters()

@@ -24,6 +24,7 @@ from dashboard.accounts.throttle import Subject
 from stormalert.access import second_factor
 from stormalert.access.security import hash_password, is_outdated, is_password, new_id, sealer
 from stormalert.access.sessions import Begun
+from stormalert.away import what_is_away
 from stormalert.config import policy
 from stormalert.errors import Conflict, StormError
 from stormalert.model import AuditEntry, Role, Session, User
@@ -41,8 +42,6 @@ DEVICE_S = 90 * DAY_MS // SECOND_MS
 _DEVICE = "stormalert device"
 WRONG = "The name or the password is wrong."
 WRONG_CODE = "The code is wrong, or was used already."
-AWAY = "Redis does not answer, so nobody can sign in; try again in a moment."
-STORE_AWAY = "The store does not answer, so nobody can sign in; try again in a moment."
 BUSY = "Too many people sign in just now; try again in a few seconds."
 BUSY_S = 5
 # Each takes a tenth of a second of a core: more would wait longer than anybody does.
@@ -63,6 +62,11 @@ class NotSignedIn(Exception):
     def __init__(self, status: int, sentence: str, wait_s: int = 0) -> None:
         super().__init__(sentence)
         self.status, self.sentence, self.wait_s = status, sentence, wait_s
+
+
+def away(error: Exception) -> str:
+    """What is said when Redis or the store cannot be asked."""
+    return f"{what_is_away(error)}, so nobody can sign in; try again in a moment."
 
 
 class Caller(NamedTuple):
@@ -137,11 +141,11 @@ async def check_password(caller: Caller, name: str, password: str) -> User:
         if not user.has_second_factor:
             await throttle.forget(resources.loop_redis(), subjects)
         return user
-    except REDIS_ERRORS:
-        raise NotSignedIn(503, AWAY) from None
+    except REDIS_ERRORS as error:
+        raise NotSignedIn(503, away(error)) from None
     except StormError as error:
         log.error("sign-in not checked", extra={"reason": str(error)})
-        raise NotSignedIn(503, STORE_AWAY) from None
+        raise NotSignedIn(503, away(error)) from None
 
 
 @_counted("code")
@@ -156,11 +160,11 @@ async def check_code(caller: Caller, user: User, code: str) -> None:
         # The right password was given before; it was not forgotten then, so that it cannot be tried for ever without a code.
         by_password = [throttle.of_name(user.name), throttle.of_device(caller.device)]
         await throttle.forget(resources.loop_redis(), [*subjects, *by_password])
-    except REDIS_ERRORS:
-        raise NotSignedIn(503, AWAY) from None
+    except REDIS_ERRORS as error:
+        raise NotSignedIn(503, away(error)) from None
     except StormError as error:
         log.error("second factor not checked", extra={"reason": str(error)})
-        raise NotSignedIn(503, STORE_AWAY) from None
+        raise NotSignedIn(503, away(error)) from None
 
 
 def must_enrol(user: User) -> bool:
@@ -179,11 +183,11 @@ async def begin(request: Request, user: User) -> Begun:
         session = await asyncio.to_thread(begun)
         _count("sign_ins")
         return session
-    except REDIS_ERRORS:
-        raise NotSignedIn(503, AWAY) from None
+    except REDIS_ERRORS as error:
+        raise NotSignedIn(503, away(error)) from None
     except StormError as error:
         log.error("session not begun", extra={"reason": str(error)})
-        raise NotSignedIn(503, STORE_AWAY) from None
+        raise NotSignedIn(503, away(error)) from None
 
 
 def change_password(user: User, session: Session, new: str) -> None:

@@ -51,8 +51,8 @@ async def post_login(request: Request) -> Response:
         return _refused(_form(request, refusal.sentence, name, refusal.status), refusal)
     except InputError as error:
         return _form(request, f"{error}.", name, 503)
-    except StormError:
-        return _form(request, authentication.STORE_AWAY, name, 503)
+    except StormError as error:
+        return _form(request, authentication.away(error), name, 503)
 
 
 async def post_code(request: Request) -> Response:

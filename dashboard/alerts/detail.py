@@ -15,6 +15,7 @@ from stormalert import words
 from stormalert.errors import InputError
 from stormalert.market.bars import Bar
 from stormalert.model import Alert, Delivery, DeliveryState, Rule, RuleState
+from stormalert.notify import arrival
 from stormalert.process import REDIS_ERRORS
 from stormalert.rules import line as rule_line
 from stormalert.units import MINUTE_MS, now_ms
@@ -87,7 +88,7 @@ def is_kept(found: list[Bar], time_ms: int) -> bool:
 def _messages(user: str, alert: Alert) -> None:
     st.subheader("Messages", anchor=False)
     deliveries = resources.store().deliveries_of(alert.id)
-    found = facts.histories(alert, deliveries, resources.store().channels_of(user))
+    found = facts.histories(alert, [arrival.told(it, now_ms()) for it in deliveries], resources.store().channels_of(user))
     st.text(facts.outcome(found))
     st.html(render("alerts/histories.html", histories=found))
     if failed := [it for it in deliveries if it.state is DeliveryState.FAILED]:

@@ -7,6 +7,8 @@ from dashboard.alerts import detail, listing
 from dashboard.web.html import render
 from stormalert import words
 from stormalert.model import Alert, AlertFilter, Channel, Delivery, DeliveryState
+from stormalert.notify import arrival
+from stormalert.units import now_ms
 
 
 def show() -> None:
@@ -61,7 +63,11 @@ def _rows(alerts: list[Alert], deliveries: dict[str, list[Delivery]]) -> list[di
 
 def _delivery(it: Delivery) -> dict[str, str]:
     when = f"queued {words.moment(it.queued_ms)}, last change {words.moment(it.updated_ms)}"
-    return {"state": it.state, "when": when, "text": f"{texts.CHANNEL_NAMES[it.channel_kind]} {texts.delivery(it)}"}
+    return {
+        "state": it.state,
+        "when": when,
+        "text": f"{texts.CHANNEL_NAMES[it.channel_kind]} {texts.delivery(arrival.told(it, now_ms()))}",
+    }
 
 
 def _absence(channel: Channel) -> dict[str, str]:

@@ -14,6 +14,7 @@ from dashboard.api.guard import BEARER_SCHEME, COOKIE_SCHEME, Guarded, access
 from dashboard.web.access_rules import AccessRule
 from dashboard.web.problems import Found, Problem, RequestRefused, problem, shown
 from stormalert.access.sessions import ACCESS_COOKIE
+from stormalert.away import what_is_away
 from stormalert.config.policy import LimitReached
 from stormalert.errors import Conflict, InputError, StormError
 from stormalert.process import REDIS_ERRORS
@@ -98,11 +99,11 @@ def _explain_errors(api: FastAPI) -> None:
         if isinstance(error, InputError):
             return problem(422, str(error))
         log.warning("request not served", extra={"reason": str(error)})
-        return problem(503, "The store does not answer; try again in a moment.")
+        return problem(503, f"{what_is_away(error)}; try again in a moment.")
 
     async def redis_away(_request: Request, error: Exception) -> Response:
         log.warning("request not served", extra={"reason": type(error).__name__})
-        return problem(503, "Redis does not answer; try again in a moment.")
+        return problem(503, f"{what_is_away(error)}; try again in a moment.")
 
     api.add_exception_handler(RequestRefused, refused)
     api.add_exception_handler(RequestValidationError, not_acceptable)

@@ -29,7 +29,9 @@ from dashboard.web.access_rules import AccessRule
 from stormalert import words
 from stormalert.access.sessions import SignedIn
 from stormalert.model import Alert, AlertFilter, DeliveryState, Direction, Kind, Scope
+from stormalert.notify import arrival
 from stormalert.rules.table import defused
+from stormalert.units import now_ms
 
 router = APIRouter(prefix="/alerts", tags=["alerts"], route_class=Guarded)
 
@@ -112,7 +114,7 @@ def _own(who: SignedIn, alert_id: str) -> Alert:
 
 
 def _full(alert: Alert) -> FullAlert:
-    deliveries = [DeliveryOut.of(delivery) for delivery in resources.store().deliveries_of(alert.id)]
+    deliveries = [DeliveryOut.of(arrival.told(delivery, now_ms())) for delivery in resources.store().deliveries_of(alert.id)]
     return FullAlert.model_validate(AlertOut.of(alert).model_dump() | {"deliveries": deliveries})
 
 

@@ -34,6 +34,7 @@ from dashboard.relay.strip import figures, health_report
 from dashboard.relay.subscribers import Listener, Subscribers
 from dashboard.system.status import Status, for_everyone, status_of
 from dashboard.web import sessions
+from stormalert.away import what_is_away
 from stormalert.config.settings import Settings
 from stormalert.config.stored import CALENDAR
 from stormalert.errors import InputError, StormError
@@ -121,11 +122,9 @@ class Relay:
             find = partial(sessions.find_script, bearer) if is_script else partial(sessions.find, cookies)
             async with self._asking:
                 signed_in = await asyncio.to_thread(find)
-        except REDIS_ERRORS:
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Redis does not answer; try again in a moment.\n")
-        except StormError as error:
+        except (*REDIS_ERRORS, StormError) as error:
             log.warning("session not checked", extra={"reason": str(error)})
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "The store does not answer; try again in a moment.\n")
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{what_is_away(error)}; try again in a moment.\n")
         if signed_in is None:
             return connection.respond(HTTPStatus.UNAUTHORIZED, "Sign in first.\n")
         try:

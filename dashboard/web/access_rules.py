@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dashboard.web.bodies import FORM_MAX_BYTES, limited
 from dashboard.web.html import sentence_page
 from stormalert import model
+from stormalert.away import what_is_away
 from stormalert.errors import StormError
 from stormalert.process import REDIS_ERRORS
 
@@ -69,8 +70,7 @@ def _answered(handler: Handler) -> Handler:
         except (*REDIS_ERRORS, StormError) as error:
             is_redis = not isinstance(error, StormError)
             log.warning("request not served", extra={"reason": type(error).__name__ if is_redis else str(error)})
-            who = "Redis" if is_redis else "The store"
-            return sentence_page("One moment", f"{who} does not answer; load this page again in a moment.", 503)
+            return sentence_page("One moment", f"{what_is_away(error)}; load this page again in a moment.", 503)
 
     return answered
 

@@ -15,6 +15,7 @@ from dashboard.web.access_rules import AccessMount, AccessRoute, AccessRule, rou
 from dashboard.web.html import sentence_page
 from dashboard.web.problems import problem
 from stormalert.access.sessions import SignedIn
+from stormalert.away import what_is_away
 from stormalert.errors import StormError
 from stormalert.process import REDIS_ERRORS
 
@@ -27,8 +28,6 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _CLOSE_SIGNED_OUT = 4401
 _CLOSE_NOT_ALLOWED = 4403
 _CLOSE_TRY_LATER = 1013
-_AWAY = "Redis does not answer, so nobody can be let in; try again in a moment."
-_NO_STORE = "The store does not answer, so nobody can be let in; try again in a moment."
 _OTHER_SITE = "This request came from another site's page, so it was not carried out."
 _ADMINS_ONLY = "Only admins may do this."
 
@@ -55,7 +54,8 @@ class AuthMiddleware:
         except (*REDIS_ERRORS, StormError) as error:
             is_redis = not isinstance(error, StormError)
             log.warning("session not checked", extra={"reason": type(error).__name__ if is_redis else str(error)})
-            await _refuse(scope, receive, send, 503, _AWAY if is_redis else _NO_STORE, _CLOSE_TRY_LATER)
+            sentence = f"{what_is_away(error)}, so nobody can be let in; try again in a moment."
+            await _refuse(scope, receive, send, 503, sentence, _CLOSE_TRY_LATER)
             return
         if who and _is_from_another_site(scope, who):
             await _refuse(scope, receive, send, 403, _OTHER_SITE, _CLOSE_NOT_ALLOWED)

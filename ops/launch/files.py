@@ -105,7 +105,8 @@ def _program(it: Program, number: int, logs: Path, directory: Path, tether: tupl
         "stopwaitsecs": str(STOP_WITHIN_S),
         "killasgroup": "true",
         "redirect_stderr": "true",
-        "stdout_logfile": f"{_literal(logs / it.name)}.log",
+        # Which it expands twice.
+        "stdout_logfile": _literal(_literal(logs / f"{it.name}.log")),
         "stdout_logfile_maxbytes": str(LOG_BYTES),
         "stdout_logfile_backups": str(LOG_BACKUPS),
     }

@@ -7,12 +7,16 @@ from ops.launch.supervisor import Status
 
 # Longer than any start takes on a slow machine.
 UNWELL_S = 60
+# What answers slowly, on a machine that is busy, does answer.
+SILENT_S = 10
 
 
 @dataclass
 class _Sight:
     pid: int = 0
     is_well: bool = False
+    # Since when it has not answered, though it was well.
+    silent_since_s: float | None = None
     # Whether it ever was.
     was_well: bool = False
     unwell_since_s: float = 0.0
@@ -45,7 +49,10 @@ class ProcessWatch:
 
 
 def _changes(name: str, sight: _Sight, pid: int, is_well: bool, now_s: float) -> Iterable[News]:
-    if sight.is_well and (pid != sight.pid or not is_well):
+    is_silent = sight.is_well and not is_well
+    sight.silent_since_s = (now_s if sight.silent_since_s is None else sight.silent_since_s) if is_silent else None
+    is_lost = sight.silent_since_s is not None and now_s - sight.silent_since_s >= SILENT_S
+    if sight.is_well and (pid != sight.pid or is_lost):
         sight.unwell_since_s, sight.is_told = now_s, False
         yield News(name, "ended, and is started again" if pid != sight.pid else "does not answer", is_bad=True)
         sight.is_well = False

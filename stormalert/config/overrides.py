@@ -4,7 +4,7 @@ Processes lay them over their settings when they start, and start anew when they
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pydantic import SecretStr, ValidationError
@@ -42,8 +42,18 @@ class Shown(NamedTuple):
 
 
 def overlay(config: Settings, store: Store) -> Settings:
-    """The settings as they count. What cannot be used is left out, and logged without its value. Raises StormError."""
-    for name, sealed in store.settings([OVERRIDE.of(name) for name in NAMES]).items():
+    """The settings as they count. Raises StormError."""
+    return laid_over(config, sealed(store))
+
+
+def sealed(store: Store) -> dict[str, str]:
+    """As the store has them. Raises StormError."""
+    return store.settings([OVERRIDE.of(name) for name in NAMES])
+
+
+def laid_over(config: Settings, found: Mapping[str, str]) -> Settings:
+    """What cannot be used is left out, and logged without its value."""
+    for name, sealed in found.items():
         try:
             config = _with(config, OVERRIDE.whose(name), sealer(config).unseal(sealed))
         except StormError as error:
@@ -82,7 +92,7 @@ def revision(store: Store) -> str:
 
 def shown(environment: Settings, store: Store) -> list[Shown]:
     """All that can be set, as it counts now; `environment` is without them."""
-    set_here = store.settings([OVERRIDE.of(name) for name in NAMES])
+    set_here = sealed(store)
     config = overlay(environment, store)
     return [_shown(name, config, is_set_here=OVERRIDE.of(name) in set_here) for name in NAMES]
 

@@ -69,9 +69,10 @@ class Tries(NamedTuple):
 
 
 class StoreAnswer(NamedTuple):
-    """How long the store took; None: it did not answer."""
+    """How long the store took; None: it did not answer, for the reason that the headline says."""
 
     took_s: float | None
+    headline: str = "The store does not answer"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from stormalert.away import what_is_away
 from stormalert.config.settings import Settings
 from stormalert.config.stored import POLICY
 from stormalert.errors import StormError
@@ -28,6 +29,9 @@ from stormalert.units import now_ms
 
 # A server that hangs is as good as away, and whoever asks is told so before they think that we hang.
 ANSWER_WITHIN_S = 2
+# Longer than a store waits for another program's lock, so that it can say so.
+STORE_WITHIN_S = 5
+MORE_WITHIN_S = 2 * ANSWER_WITHIN_S + STORE_WITHIN_S
 COUNTED_MAX = 10_000
 GAPS_MAX = 100
 
@@ -49,9 +53,9 @@ async def read_more(redis: Redis, store: Store | None, config: Settings) -> dict
     """More of the facts, by name, for those who have the rights: the roll, the queue's server, the store. Raises RedisError."""
     try:
         # Beside that server, it waits for two others.
-        async with asyncio.timeout(3 * ANSWER_WITHIN_S):
+        async with asyncio.timeout(MORE_WITHIN_S):
             counters = [await redis.hget(shard.counters, "malformed") for shard in keys.all_shards(config.shards)]
-            answer, kept = await asyncio.to_thread(_ask, store) if store else (None, None)
+            answer, kept = await _asked(store) if store else (None, None)
             return {
                 "roll": frozenset(cast(set[str], await redis.smembers(keys.ROLL))),
                 "starts": stats_of(cast(Texts, await redis.hgetall(keys.STARTS))),
@@ -61,7 +65,7 @@ async def read_more(redis: Redis, store: Store | None, config: Settings) -> dict
                 "alarms": kept,
             }
     except TimeoutError:
-        raise RedisTimeoutError(f"no answer within {3 * ANSWER_WITHIN_S} s") from None
+        raise RedisTimeoutError(f"no answer within {MORE_WITHIN_S} s") from None
 
 
 async def read_server(client: Redis, role: str = HOT) -> ServerReading:
@@ -186,14 +190,23 @@ def _number(text: str) -> int | float:
     return float(text) if "." in text else int(text)
 
 
-def _ask(store: Store) -> tuple[StoreAnswer, list[Alarm] | None]:
+async def _asked(store: Store) -> tuple[StoreAnswer, list[Alarm] | None]:
+    try:
+        async with asyncio.timeout(STORE_WITHIN_S):
+            return await asyncio.to_thread(ask_store, store)
+    except TimeoutError:
+        return StoreAnswer(None), None
+
+
+def ask_store(store: Store) -> tuple[StoreAnswer, list[Alarm] | None]:
+    """Whether and how soon it answers, and the alarms in it. Blocks for as long as the store takes."""
     began_s = time.monotonic()
     try:
         store.setting(POLICY.name)
         took_s = time.monotonic() - began_s
         return StoreAnswer(took_s), alarms(store)
-    except StormError:
-        return StoreAnswer(None), None
+    except StormError as error:
+        return StoreAnswer(None, what_is_away(error)), None
 
 
 async def _servers(redis: Redis, config: Settings) -> list[ServerReading]:

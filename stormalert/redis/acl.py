@@ -147,7 +147,7 @@ USERS = (
         "+xadd +xreadgroup +xack +xautoclaim +xgroup|create",
         writes=(
             *(keys.SEND_REQUESTS, keys.BOT_NAME, keys.BOT_LOCK, keys.NOTICES, keys.NOTICES_LOCK, keys.ROLL),
-            *(keys.send_request, keys.link, keys.code, keys.code_tries, keys.codes_asked),
+            *(keys.LAST_KNOWN, keys.send_request, keys.link, keys.code, keys.code_tries, keys.codes_asked),
             *(keys.listed, keys.stranger, keys.sent, keys.inbound, keys.told, *RATES),
         ),
         reads=CONDITION,

@@ -636,6 +636,14 @@ ROLL = Key(
     bound="one member per kind of process",
     backup=Backup.REMADE,
 )
+LAST_KNOWN = Key(
+    "lastknown",
+    "string",
+    holds="what admins are told with while the store is away: their channels, and overrides; sealed",
+    writer="bot",
+    bound="one text, some kilobytes",
+    backup=Backup.REMADE,
+)
 NOTICES_LOCK = Key(
     "noticeslock",
     "string",

@@ -4,13 +4,16 @@
 production, chosen by MONGODB_URI) and `sqlite` (standard library, the embedded default).
 """
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from stormalert.store.backend import Backend
+from stormalert.store.late import Late
 from stormalert.store.query import Cursor, SymbolCursor
 from stormalert.store.records import Store
 
-__all__ = ["Cursor", "Schema", "Store", "SymbolCursor", "look", "open_store"]
+__all__ = ["Cursor", "Schema", "Store", "SymbolCursor", "look", "open_store", "open_store_late"]
 
 
 class Schema(NamedTuple):
@@ -32,12 +35,21 @@ def look(mongodb_uri: str, sqlite_path: Path) -> Schema:
 
 
 def open_store(mongodb_uri: str, sqlite_path: Path) -> Store:
-    """MongoDB when a URI is given, else the SQLite file, which is made when missing."""
+    """MongoDB when a URI is given, else the SQLite file, which is made when missing. Raises StormError."""
+    return Store(_backend(mongodb_uri, sqlite_path))
+
+
+def open_store_late(mongodb_uri: str, sqlite_path: Path) -> Store:
+    """Opened when it is first asked, and until it is there each question raises StoreError."""
+    return Store(Late(partial(_backend, mongodb_uri, sqlite_path)))
+
+
+def _backend(mongodb_uri: str, sqlite_path: Path) -> Backend:
     # Imported here, so that a process loads only the driver it uses.
     if mongodb_uri:
         from stormalert.store.mongo import Mongo
 
-        return Store(Mongo(mongodb_uri))
+        return Mongo(mongodb_uri)
     from stormalert.store.sqlite import Sqlite
 
-    return Store(Sqlite(sqlite_path))
+    return Sqlite(sqlite_path)

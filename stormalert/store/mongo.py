@@ -14,7 +14,7 @@ from pymongo import InsertOne, MongoClient, ReplaceOne, ReturnDocument, WriteCon
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, OperationFailure, PyMongoError
 
-from stormalert.errors import Conflict, StormError
+from stormalert.errors import Conflict, StoreError, StormError
 from stormalert.model import Rule, RuleState
 from stormalert.store import mongo_schema
 from stormalert.store.dump import Row
@@ -279,11 +279,11 @@ def _told_in_a_sentence(host: str) -> Iterator[None]:
     except ConnectionFailure as error:
         # What follows is the driver's settings and its view of the topology.
         reason = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
-        raise StormError(f"the store {host} cannot be reached: {reason}") from None
+        raise StoreError(f"the store {host} cannot be reached: {reason}") from None
     except PyMongoError as error:
         # The text of an OperationFailure repeats the whole answer.
         reason = (error.details or {}).get("errmsg", "") if isinstance(error, OperationFailure) else ""
-        raise StormError(f"the store {host} refused: {reason or error}") from None
+        raise StoreError(f"the store {host} refused: {reason or error}") from None
 
 
 def schema_of(uri: str) -> int:

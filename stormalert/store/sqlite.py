@@ -13,16 +13,26 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from stormalert.errors import Conflict, StormError
+from stormalert.errors import Conflict, StoreError, StormError
 from stormalert.model import Rule
 from stormalert.store import sqlite_schema
 from stormalert.store.dump import Row
 from stormalert.store.nouns import NOUNS, RULES, Kept, Noun, Revised
 from stormalert.store.query import Condition, Cursor, Scalar, SymbolCursor, Where
+from stormalert.store.sqlite_presence import Presence
 from stormalert.store.sqlite_query import Sql, Table
-from stormalert.units import now_ms
+from stormalert.units import SECOND_MS, now_ms
 
+# Who starts waits for another's schema, who copies for nobody in particular.
 BUSY_S = 30
+# A question waits so long for another program's lock: somebody waits for the answer.
+LOCKED_S = 4.0
+# Of that, at least, who waited for questions of this process before.
+LOCKED_MIN_S = 0.1
+HEADLINES = {
+    sqlite3.SQLITE_BUSY: "The store is locked by another program",
+    sqlite3.SQLITE_FULL: "The store's disk is full",
+}
 
 
 class Sqlite:
@@ -31,11 +41,19 @@ class Sqlite:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.RLock()
+        self._is_opened = False
+        # Whether SQLite waits otherwise than LOCKED_S now.
+        self._is_hurried = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._presence = Presence(path)
+        except OSError as error:
+            raise StoreError(f"the store {path} cannot be opened: {error}") from None
+        try:
             self._db = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False, isolation_level=None)
-        except (OSError, sqlite3.Error) as error:
-            raise StormError(f"the store {path} cannot be opened: {error}") from None
+        except sqlite3.Error as error:
+            self._presence.close()
+            raise StoreError(f"the store {path} cannot be opened: {error}") from None
         try:
             self._go_wal()
             self._rows(Sql("PRAGMA synchronous = FULL"))
@@ -44,13 +62,17 @@ class Sqlite:
             self._tables: dict[str, Table[Any]] = {}
             for noun in NOUNS.values():
                 self._tables[noun.name] = Table(noun, self._columns(noun), self._tables)
+            self._presence.opened()
+            self._is_opened = self._is_hurried = True
         except StormError:
             self._db.close()
+            self._presence.close()
             raise
 
     def close(self) -> None:
         with self._lock:
             self._db.close()
+            self._presence.close()
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -146,7 +168,7 @@ class Sqlite:
                 for name, table in self._tables.items():
                     yield from ((name, json.loads(body)) for (body,) in db.execute(f"SELECT {table.body} FROM {name}"))
         except sqlite3.Error as error:
-            raise StormError(f"the store {self._path} cannot be used: {error}") from None
+            raise self._failure(error) from None
 
     def catch_up(self) -> None:
         """Nothing to do: each change looks at the one before it."""
@@ -159,7 +181,7 @@ class Sqlite:
                 self._db.execute("PRAGMA journal_mode = WAL")
             except sqlite3.Error as error:
                 if "locked" not in str(error) or time.monotonic() > until_s:
-                    raise StormError(f"the store {self._path} cannot be used: {error}") from None
+                    raise self._failure(error) from None
                 time.sleep(0.02)
             else:
                 return
@@ -203,10 +225,28 @@ class Sqlite:
     @contextmanager
     def _asking(self) -> Iterator[None]:
         """SQLite's errors as one sentence; a name that is not unique is the caller's to explain."""
+        began_s = time.monotonic()
         with self._lock:
             try:
+                if self._is_opened:
+                    self._presence.check()
+                    self._wait_for_others(LOCKED_S - (time.monotonic() - began_s))
                 yield
             except sqlite3.IntegrityError:
                 raise
             except sqlite3.Error as error:
-                raise StormError(f"the store {self._path} cannot be used: {error}") from None
+                raise self._failure(error) from None
+
+    def _wait_for_others(self, wait_s: float) -> None:
+        """Who had to wait for a question of this process has waited for another's lock with it."""
+        is_hurried = wait_s < LOCKED_S / 2
+        if is_hurried or self._is_hurried:
+            wait_s = max(wait_s, LOCKED_MIN_S) if is_hurried else LOCKED_S
+            self._db.execute(f"PRAGMA busy_timeout = {round(wait_s * SECOND_MS)}")
+        self._is_hurried = is_hurried
+
+    def _failure(self, error: sqlite3.Error) -> StoreError:
+        # The code's first byte; the others are details.
+        headline = HEADLINES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        text = f"the store {self._path} cannot be used: {error}"
+        return StoreError(text, headline) if headline else StoreError(text)

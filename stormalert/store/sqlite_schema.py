@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from stormalert.errors import StormError
+from stormalert.store.sqlite_presence import check_gone
 
 # One entry a schema version, run forward from the file's own version.
 MIGRATIONS = (
@@ -77,6 +78,7 @@ MIGRATIONS = (
 def schema_of(path: Path) -> int:
     """What a store is written as; 0 when there is none. Changes nothing. Raises StormError."""
     if not path.exists():
+        check_gone(path)
         return 0
     # Without a write-ahead log the file is all there is, and reading it need not leave one.
     how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"

@@ -1,8 +1,10 @@
 import json
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import redis
@@ -11,7 +13,7 @@ from stormalert.access.sessions import ACCESS_COOKIE
 from stormalert.model import User
 from stormalert.redis import keys
 
-from .conftest import JWT_SECRET, Site, away, running
+from .conftest import JWT_SECRET, PASSWORD, Site, away, post_login, running
 from .listening import Mortal
 
 
@@ -65,6 +67,20 @@ def test_a_store_that_does_not_answer_is_a_sentence(site: Site) -> None:
         assert "The store does not answer, so nobody can be let in; try again in a moment." in answer.text
         assert admin.get("/api/admin/system-status").status_code == 200
     assert "Traceback" not in site.log.read_text()
+
+
+def test_a_store_that_another_program_locks_is_said_before_a_browser_gives_up(site: Site) -> None:
+    with closing(sqlite3.connect(site.log.parent / "store.sqlite3", timeout=60, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with site.visitor() as visitor:
+            refused = post_login(visitor, "mina", PASSWORD)
+            by_script = visitor.post("/api/auth/login", json={"name": "mina", "password": PASSWORD})
+        other.execute("ROLLBACK")
+    assert (refused.status_code, by_script.status_code) == (503, 503)
+    sentence = "The store is locked by another program, so nobody can sign in; try again in a moment."
+    assert sentence in refused.text and by_script.json()["detail"] == sentence
+    with site.sign_in("mina") as member:
+        assert member.get("/api/auth/me").status_code == 200
 
 
 @pytest.fixture(scope="module")

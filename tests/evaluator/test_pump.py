@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 from redis.asyncio import Redis
 
-from evaluator.pump import BURST, Pump
+from evaluator.pump import BURST, Pump, oldest_kept
 from stormalert import process
 from stormalert.model import Direction, Kind, Rule, RuleState, Tick
 from stormalert.redis.keys import FAMILIES, Shard
@@ -223,6 +223,21 @@ async def test_trims_what_is_long_behind_the_cursor_and_nothing_unread(redis_url
     # Redis drops whole nodes of a stream, so some of the old ones may stay.
     assert 300 <= len(left) < 500
     assert {f"{time_ms}-0" for time_ms in range(90_000, 90_300)} <= {entry_id for entry_id, _ in left}
+
+
+@pytest.mark.parametrize(
+    ("cursor", "oldest"),
+    [
+        ("0-0", ""),
+        ("60000-5", ""),
+        ("60001-5", "1"),
+        ("90000000-50000", "89940000"),
+        # A clock that was ahead and was set back: until it has caught up, all entries are of one millisecond.
+        ("90000000-50001", "90000000-1"),
+    ],
+)
+def test_what_is_kept_behind_the_cursor_has_an_end_whatever_the_servers_clock_does(cursor: str, oldest: str) -> None:
+    assert oldest_kept(cursor) == oldest
 
 
 async def test_every_key_that_the_engine_writes_is_of_a_declared_family(redis_url: str) -> None:

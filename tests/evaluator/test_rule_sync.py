@@ -6,6 +6,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+import evaluator.rule_sync
 from evaluator.rule_sync import RuleSync
 from stormalert import process
 from stormalert.model import Direction, Kind, Repeat, Rule, RuleState
@@ -13,6 +14,7 @@ from stormalert.redis.keys import Shard
 from stormalert.redis.streams import read_alert
 from stormalert.rules.engine import read_armed
 from stormalert.store import Store, open_store
+from stormalert.units import HOUR_MS
 from tests.evaluator.test_pump import append, evaluate, rolling, ticks
 
 SHARD = Shard("s0")
@@ -55,6 +57,23 @@ async def test_a_pass_without_changes_sends_nothing(redis_url: str, store: Store
         rule_sync = RuleSync(redis, store, 1)
         store.save_rule(new_rule())
         assert [await rule_sync.bring_over() for _ in range(3)] == [1, 0, 0]
+
+
+async def test_a_change_that_redis_forgot_as_it_lost_power_is_brought_over_once_more(
+    redis_url: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with process.connect(redis_url) as redis:
+        rule_sync = RuleSync(redis, store, 1)
+        monkeypatch.setattr(evaluator.rule_sync, "ON_DISK_MS", HOUR_MS)
+        assert await rule_sync.bring_over() == 0
+        store.save_rule(new_rule())
+        assert await rule_sync.bring_over() == 1
+        # All but what was on its disk before.
+        await redis.delete(*[key async for key in redis.scan_iter() if key != SHARD.rule_sync])
+        assert await rule_sync.bring_over() == 0
+        monkeypatch.setattr(evaluator.rule_sync, "ON_DISK_MS", 0)
+        assert [await rule_sync.bring_over() for _ in range(3)] == [1, 0, 0]
+        assert await state(redis) == "armed"
 
 
 async def test_what_another_version_of_the_engine_left_is_forgotten_and_re_armed(redis_url: str, store: Store) -> None:

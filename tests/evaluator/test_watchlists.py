@@ -5,6 +5,7 @@ from redis.asyncio import Redis
 
 from evaluator.rule_sync import RuleSync
 from stormalert import process
+from stormalert.errors import StoreError
 from stormalert.model import Instrument, Kind, Repeat, Rule, RuleState
 from stormalert.redis import keys
 from stormalert.redis.keys import Shard
@@ -12,6 +13,7 @@ from stormalert.redis.streams import read_alert
 from stormalert.rules.engine import read_armed
 from stormalert.store import Store, open_store
 from tests.evaluator.test_pump import append, evaluate, ticks
+from tests.store.away import away
 
 SHARD = Shard("s0")
 
@@ -60,6 +62,20 @@ async def test_the_rule_follows_the_watchlist_without_touching_what_stays(redis_
         assert await states(redis) == {2: "cooling", 3: "armed"}
         assert await redis.smembers(keys.spread("w")) == {"2", "3"}
         assert await rule_sync.bring_over() == 0
+
+
+async def test_a_change_on_whose_way_the_store_fails_is_brought_over_when_it_is_back(
+    redis_url: str, store: Store, tmp_path: Path
+) -> None:
+    async with process.connect(redis_url) as redis:
+        rule_sync = RuleSync(redis, store, 1)
+        store.save_rule(on_watchlist())
+        await rule_sync.bring_over()
+        store.save_watchlist("u", [2, 3])
+        with away(tmp_path / "store.sqlite3", "instruments"), pytest.raises(StoreError):
+            await rule_sync.bring_over()
+        assert await rule_sync.bring_over() == 2
+        assert await states(redis) == {2: "armed", 3: "armed"}
 
 
 async def test_what_left_the_watchlist_while_no_evaluator_ran_is_disarmed(redis_url: str, store: Store) -> None:

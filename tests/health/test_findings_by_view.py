@@ -245,7 +245,11 @@ TABLE = (
         strip=INSIDE, notice=SEEN, prometheus=NO_METRIC),
     # Store
     Row("store", BAD, "The store does not answer: nobody can sign in, and messages wait", {"store": StoreAnswer(None)},
-        strip=NOT_ASKED, notice="admins and their addresses lie in the store", prometheus=Expr("StormAlertStoreDown"),
+        strip=NOT_ASKED, notice=SEEN, prometheus=Expr("StormAlertStoreDown"),
+        doctor=OTHERS_TELL),
+    Row("store", BAD, "The store's disk is full: nobody can sign in, and messages wait",
+        {"store": StoreAnswer(None, "The store's disk is full")},
+        strip=NOT_ASKED, notice=SEEN, prometheus=Expr("StormAlertStoreDown"),
         doctor=OTHERS_TELL),
     Row("store", WAIT, "The store takes 500 ms to answer", {"store": StoreAnswer(limits.STORE_SLOW_WAIT_MS / SECOND_MS)},
         strip=NOT_ASKED, notice=NO_HASTE,
@@ -341,9 +345,9 @@ def check(row: Row, seen: Seen | str, found: list[tuple[Level, str]]) -> None:
 
 
 def as_read_by_the_bot(row: Row) -> Facts:
-    """It asks neither the counters of the streams, nor the queue's server, nor how long the store takes."""
+    """It asks neither the counters of the streams nor the queue's server."""
     facts = well(**row.facts)
-    return replace(facts, malformed=None, store=None, servers=facts.servers[:1])
+    return replace(facts, malformed=None, servers=facts.servers[:1])
 
 
 def as_read_by_pages(row: Row) -> Facts:

@@ -41,6 +41,24 @@ def test_a_lost_connection_is_a_gap_from_its_last_frame_to_the_next_ones_first(c
     assert len(gaps) == 1
 
 
+def test_a_machine_that_slept_is_a_gap_and_a_clock_that_was_set_is_none(
+    clock: Clock[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up_s = Clock(50.0)
+    monkeypatch.setattr(ingest.feed, "uptime", up_s)
+    gaps: list[Gap] = []
+    line = link(Feed(), gaps)
+    line.note_frame()
+    clock.now += 3_600_000
+    up_s.now += 1.0
+    line.note_frame()
+    assert gaps == []
+    clock.now += 300_000
+    up_s.now += 300.0
+    line.note_frame()
+    assert gaps == [Gap(4_600_000, 4_900_000, "this machine or ingest stood still", 0)]
+
+
 def test_without_instruments_nothing_is_lost(clock: Clock[int]) -> None:
     gaps: list[Gap] = []
     line = link(Feed(), gaps, instruments=0)

@@ -101,11 +101,55 @@ async def test_a_batch_that_is_sent_again_is_appended_once(redis_url: str) -> No
         for batch in (1, 1, 2):
             fields = ["1", "2.00", "3", ""]
             append = script("append").call(
-                int, ticks=S0.ticks, appended=S0.appended("p"), batch=batch, keep=60, most=10, fields=fields
+                int, ticks=S0.ticks, appended=S0.appended("p"), batch=batch, after="", keep=60, most=10, fields=fields
             )
             await append.run(redis)
         assert await redis.xlen(S0.ticks) == 2
         assert 0 < await redis.ttl(S0.appended("p")) <= 60
+
+
+async def published(publisher: Publisher, count: int) -> None:
+    async def is_done() -> bool:
+        return publisher.published == count
+
+    await until(is_done)
+
+
+async def test_what_a_power_cut_took_from_redis_is_sent_again_in_order(redis_url: str) -> None:
+    stopping = asyncio.Event()
+    async with process.connect(redis_url) as redis:
+        publisher = Publisher(redis, shards=1, on_gap=unexpected)
+        running = asyncio.create_task(publisher.run_until(stopping))
+        for number in range(1, 5):
+            publisher.add_ticks(ticks(number * 100))
+            await published(publisher, number)
+        (appended,) = await redis.keys(S0.appended("*"))
+        # As of a moment when it had taken two.
+        entries = await redis.xrange(S0.ticks)
+        await redis.xdel(S0.ticks, *(entry_id for entry_id, _ in entries[2:]))
+        await redis.set(appended, 2)
+        publisher.add_ticks(ticks(500))
+        await published(publisher, 5)
+        stopping.set()
+        await running
+        assert [entry["price"] for _, entry in await redis.xrange(S0.ticks)] == ["0.01", "0.02", "0.03", "0.04", "0.05"]
+
+
+async def test_what_redis_lost_and_nobody_has_any_more_is_a_gap(redis_url: str) -> None:
+    gaps: list[Gap] = []
+    stopping = asyncio.Event()
+    async with process.connect(redis_url) as redis:
+        publisher = Publisher(redis, shards=1, on_gap=gaps.append)
+        running = asyncio.create_task(publisher.run_until(stopping))
+        publisher.add_ticks(ticks(100))
+        await published(publisher, 1)
+        await redis.flushall()
+        publisher.add_ticks(ticks(200))
+        await published(publisher, 2)
+        stopping.set()
+        await running
+        assert [entry["price"] for _, entry in await redis.xrange(S0.ticks)] == ["0.02"]
+    assert [(gap.reason, gap.lost) for gap in gaps] == [("redis lost what it was told", 1)]
 
 
 async def test_while_redis_is_slow_extremes_are_kept_and_the_rest_is_counted_and_marked_as_a_gap(

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from stormalert.errors import Conflict, StormError
+from stormalert.errors import Conflict, StoreError, StormError
 from stormalert.model import AlertFilter, ChannelKind, DeliveryState, Direction, Kind, RuleFilter
-from stormalert.store import Store, open_store
+from stormalert.store import Store, look, open_store, sqlite, sqlite_presence
 from stormalert.store.sqlite import Sqlite
 from stormalert.store.sqlite_schema import MIGRATIONS
 from tests.store.records import a_channel, a_delivery, a_mute, a_rule
@@ -349,3 +349,64 @@ def schema(path: Path) -> list[tuple[str, ...]]:
         columns = "SELECT m.name, c.name, c.type, c.pk FROM sqlite_master m JOIN pragma_table_info(m.name) c"
         found = file.execute(columns).fetchall() + file.execute("SELECT name, tbl_name FROM sqlite_master").fetchall()
         return sorted(tuple(map(str, row)) for row in found)
+
+
+def test_a_store_that_is_removed_while_it_is_in_use_is_noticed_and_no_other_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_presence, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(sqlite_presence, "MADE_WITHIN_S", 0.1)
+    path, aside = tmp_path / "store.sqlite3", tmp_path / "aside"
+    store = open_store("", path)
+    store.save_setting("a", "b")
+    aside.mkdir()
+    for file in tmp_path.glob("store.sqlite3*"):
+        file.rename(aside / file.name)
+    with pytest.raises(StoreError, match="was removed while it was in use") as caught:
+        store.setting("a")
+    assert caught.value.headline == "The store's file was removed"
+    # What starts meanwhile does not begin with an empty one.
+    with pytest.raises(StoreError, match="was removed while it was in use"):
+        open_store("", path)
+    with pytest.raises(StoreError, match="was removed while it was in use"):
+        look("", path)
+    assert not path.exists()
+    for file in aside.iterdir():
+        file.rename(tmp_path / file.name)
+    assert store.setting("a") == "b"
+    with closing(open_store("", path)) as other:
+        assert other.setting("a") == "b"
+    path.unlink()
+    path.write_bytes(b"")
+    with pytest.raises(StoreError, match="was replaced while it was in use"):
+        store.setting("a")
+    path.unlink()
+    store.close()
+    with closing(open_store("", path)) as anew:
+        assert anew.setting("a") is None
+
+
+def test_another_programs_lock_is_said_to_all_who_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "LOCKED_S", 0.5)
+    path = tmp_path / "store.sqlite3"
+    found: list[StoreError] = []
+
+    def save(store: Store, number: int) -> None:
+        try:
+            store.save_setting("a", str(number))
+        except StoreError as error:
+            found.append(error)
+
+    with closing(open_store("", path)) as store:
+        threads = [threading.Thread(target=save, args=(store, number)) for number in range(5)]
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(WITHIN_S)
+            other.execute("ROLLBACK")
+        assert {error.headline for error in found} == {"The store is locked by another program"}
+        assert len(found) == 5
+        save(store, 7)
+        assert store.setting("a") == "7"

@@ -16,13 +16,14 @@ from stormalert.health.capacity import Capacity
 from stormalert.health.facts import Facts
 from stormalert.health.reading import read_server
 from stormalert.model import Channel, ChannelKind, Role, User
-from stormalert.process import UNREACHABLE, connect, wait_for_redis
+from stormalert.process import UNREACHABLE, connect, connect_in_thread, wait_for_redis
 from stormalert.redis import keys
 from stormalert.redis.scripts import CannotPersistError
 from stormalert.store import Store, open_store
 from tests.conftest import free_port
 from tests.workers.fixtures import ADDRESSES, Sandbox
 from workers.bot.full import Full
+from workers.bot.last_known import LastKnown
 from workers.channels import open_channels
 from workers.pipeline.dedup import DedupMarkers
 
@@ -55,7 +56,9 @@ async def test_admins_are_told_once_each_time(
     client: Redis, store: Store, sandbox: Sandbox, environment: dict[str, str]
 ) -> None:
     channels = await open_channels(settings.parse(environment))
-    full = Full(client, store, channels)
+    config = settings.parse(environment)
+    thread_client = connect_in_thread(config.redis_url)
+    full = Full(client, LastKnown(thread_client, store, config), channels)
     try:
         assert (await full.look()).is_full is False
         for _ in range(2):
@@ -64,6 +67,7 @@ async def test_admins_are_told_once_each_time(
             await client.config_set("maxmemory", 0)
             assert (await full.look()).is_full is False
     finally:
+        thread_client.close()
         for sender in channels.values():
             await sender.close()
     told = sandbox.outbox("telegram")

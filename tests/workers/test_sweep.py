@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 from rq import Queue
+from rq.utils import now
 
 from stormalert.model import ChannelKind, Delivery, DeliveryState
 from stormalert.redis import keys
@@ -95,6 +96,16 @@ def test_a_job_that_ends_while_it_is_replaced_is_replaced(queue: Queue, monkeypa
     monkeypatch.setattr(queues, "_jobs", lambda _queue, _deliveries: [job])
     queues.enqueue_again(queue, ID)
     assert queue.job_ids == [ID]
+
+
+def test_what_is_left_of_a_job_that_was_removed_under_its_worker_stops_nobody(sweeper: Sweeper, queue: Queue) -> None:
+    queues.enqueue(queue, "rule2-1-channel1")
+    queue.connection.hset(queues.DeliveryJob.key_for(ID), "ended_at", "2026-11-26T09:15:00.000000Z")
+    queue.scheduled_job_registry.schedule(queues.DeliveryJob.fetch("rule2-1-channel1", queue.connection), now())
+    queue.connection.zadd(queue.scheduled_job_registry.key, {ID: 1})
+    queues.open_scheduler(queue.connection).enqueue_scheduled_jobs()
+    sweeper.sweep()
+    assert (set(queue.job_ids), sweeper.swept) == ({ID, "rule2-1-channel1"}, 1)
 
 
 def test_a_delivery_on_its_way_to_the_queue_is_left_alone(tmp_path: Path, queue: Queue, redis: Redis) -> None:

@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
+from stormalert.config import overrides, settings
+from stormalert.health.facts import Tries
 from stormalert.model import Channel, ChannelKind, Role, User
 from stormalert.notify import alarms
 from stormalert.redis import keys
 from stormalert.units import HOUR_MS, MINUTE_MS, now_ms
 from tests.ops.doctor.conftest import Speaker, certificate
-from tests.workers.fixtures import ADDRESSES, wait_until
+from tests.store.away import away
+from tests.workers.fixtures import ADDRESSES, TOKEN, wait_until
 from tests.workers.talk import CHAT, Conversation
+from workers.bot.watch import lately
 
 MEMBERS_CHAT = 555_000
 LOOKS_S = 7.0
@@ -115,6 +119,42 @@ def test_a_process_that_stops_beating_is_missed(admin: Conversation) -> None:
     wait_until(lambda: headlines(admin) == ["⚠ dispatch is not running: alerts do not become messages"], 90, "the notice")
 
 
+STORE_AWAY = "⚠ The store does not answer: nobody can sign in, and messages wait"
+
+
+def test_of_a_store_that_is_away_admins_are_told_without_it(admin: Conversation, tmp_path: Path) -> None:
+    admin.listening()
+    wait_until(lambda: admin.redis.get(keys.LAST_KNOWN), 90, "what is known of the admins")
+    with away(tmp_path / "store.sqlite3", "users", "channels", "deliveries", "settings"):
+        wait_until(lambda: headlines(admin) == [STORE_AWAY], 90, "the notice by Telegram")
+        wait_until(lambda: admin.sandbox.outbox("email"), 90, "the notice by mail")
+    wait_until(lambda: len(headlines(admin)) == 2, 90, "the end")
+    assert headlines(admin)[1].startswith("✓ The store answers again after ")
+    assert next(mail["to"] for mail in admin.sandbox.outbox("email")) == ADDRESSES[ChannelKind.EMAIL]
+    assert admin.texts(MEMBERS_CHAT) == [] and admin.processes[0].poll() is None
+
+
+def test_a_bot_that_starts_while_the_store_is_away_tells_it_with_what_an_earlier_one_knew(
+    admin: Conversation, tmp_path: Path
+) -> None:
+    # A token that counts in the place of the environment's.
+    config = settings.parse(admin.environment)
+    overrides.save(config, admin.store, "TELEGRAM_BOT_TOKEN", TOKEN)
+    admin.environment |= {"TELEGRAM_BOT_TOKEN": "1:of-another-bot"}
+    admin.start()
+    wait_until(lambda: admin.redis.get(keys.LAST_KNOWN), 90, "what is known of the admins")
+    admin.processes[0].terminate()
+    admin.processes[0].wait(60)
+    kept = str(admin.redis.get(keys.LAST_KNOWN))
+    assert str(CHAT) not in kept and TOKEN not in kept and ADDRESSES[ChannelKind.EMAIL] not in kept
+    # Its folder is none.
+    folder = tmp_path / "unmounted"
+    folder.write_text("")
+    admin.start(STORM_SQLITE_PATH=str(folder / "store.sqlite3"))
+    wait_until(lambda: headlines(admin) == [STORE_AWAY], 90, "the notice")
+    assert admin.log.read_text().count("begun without the store") == 1
+
+
 def test_a_certificate_that_is_not_renewed_is_told(admin: Conversation, tmp_path: Path) -> None:
     with Speaker() as server:
         context = certificate(tmp_path, datetime.now(UTC) + timedelta(days=5, hours=1))
@@ -123,3 +163,20 @@ def test_a_certificate_that_is_not_renewed_is_told(admin: Conversation, tmp_path
         admin.listening(STORM_PUBLIC_URL=f"https://127.0.0.1:{server.port}")
         wait_until(lambda: "⚠ The dashboard's certificate ends in 5 days" in headlines(admin), 90, "the notice")
         server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("looks", "tries"),
+    [
+        # Taken and refused since the process began, look by look.
+        ([(0, 0), (2, 9)], Tries(2, 9)),
+        ([(0, 0), (2, 9), (6, 9)], Tries(6, 9)),
+        ([(0, 0), (2, 9), (7, 9)], Tries(5, 0)),
+        ([(0, 0), (2, 9), (7, 9), (7, 10)], Tries(7, 10)),
+    ],
+)
+def test_a_providers_trouble_is_over_when_enough_went_out_since_its_last_refusal(
+    looks: list[tuple[int, int]], tries: Tries
+) -> None:
+    counted = [{"host-1": {"telegram_taken": taken, "telegram_refused": refused}} for taken, refused in looks]
+    assert lately(ChannelKind.TELEGRAM, counted) == tries

@@ -14,10 +14,10 @@ from stormalert.health.capacity import Capacity
 from stormalert.health.checks.servers import full
 from stormalert.health.facts import Facts
 from stormalert.health.reading import read_server
-from stormalert.model import ChannelKind, Role
-from stormalert.store import Store
+from stormalert.model import ChannelKind
 from stormalert.units import now_ms
 from workers import post
+from workers.bot.last_known import LastKnown
 from workers.channels import Sender
 from workers.render import Message
 
@@ -27,9 +27,9 @@ USEFUL_S = 3_600
 
 
 class Full:
-    def __init__(self, client: Redis, store: Store, channels: Mapping[ChannelKind, Sender]) -> None:
+    def __init__(self, client: Redis, last_known: LastKnown, channels: Mapping[ChannelKind, Sender]) -> None:
         self._client = client
-        self._store = store
+        self._last_known = last_known
         self._channels = channels
         # The headline of which admins know.
         self._told = ""
@@ -48,14 +48,10 @@ class Full:
         return capacity
 
     async def _tell(self, headline: str, details: str) -> None:
-        admins = [user for user in await asyncio.to_thread(self._store.users) if user.role is Role.ADMIN]
-        for user in admins:
-            for channel in await asyncio.to_thread(self._store.channels_of, user.id):
-                if not channel.takes_alerts:
-                    continue
-                name = f"full-{now_ms()}-{channel.id}"
-                message = Message(name, headline, details, useful_s=USEFUL_S, channel=channel.id, gap="\n")
-                try:
-                    await post.send(self._channels, channel.kind, channel.address, message)
-                except DeliveryError as error:
-                    log.warning("not told that redis is full", extra={"channel": channel.id, "reason": str(error)})
+        for channel in await asyncio.to_thread(self._last_known.admins):
+            name = f"full-{now_ms()}-{channel.id}"
+            message = Message(name, headline, details, useful_s=USEFUL_S, channel=channel.id, gap="\n")
+            try:
+                await post.send(self._channels, channel.kind, channel.address, message)
+            except DeliveryError as error:
+                log.warning("not told that redis is full", extra={"channel": channel.id, "reason": str(error)})

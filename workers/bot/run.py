@@ -16,10 +16,11 @@ from stormalert.config.settings import Settings
 from stormalert.notify.linking import Linking
 from stormalert.process import REDIS_ERRORS
 from stormalert.redis import keys
-from stormalert.store import open_store
+from stormalert.store import open_store_late
 from stormalert.units import now_ms
 from workers.bot import polling
 from workers.bot.full import Full
+from workers.bot.last_known import LastKnown, kept_overrides
 from workers.bot.polling import Lock, Poller
 from workers.bot.send_requests import PATIENCE, SendRequests
 from workers.bot.talk import App, Talk
@@ -38,7 +39,7 @@ SOON_S = 0.5
 
 
 def run() -> None:
-    process.run("bot", main, follows=overrides.CHANNELS)
+    process.run("bot", main, follows=overrides.CHANNELS, last_known=kept_overrides)
 
 
 async def main(config: Settings, stopping: asyncio.Event) -> None:
@@ -48,18 +49,19 @@ async def main(config: Settings, stopping: asyncio.Event) -> None:
         closing.push_async_callback(client.aclose)
         thread_client = process.connect_in_thread(config.redis_url)
         closing.callback(thread_client.close)
-        store = await asyncio.to_thread(open_store, config.mongodb_uri, config.sqlite_path)
+        store = open_store_late(config.mongodb_uri, config.sqlite_path)
         closing.callback(store.close)
         channels = await open_channels(config)
         for sender in channels.values():
             closing.push_async_callback(sender.close)
         links = Linking(thread_client, config)
         limits = Limits(client, config)
-        collector = RequestCollector(thread_client, store, links, now_ms)
+        last_known = LastKnown(thread_client, store, config)
+        collector = RequestCollector(thread_client, store, links, now_ms, last_known.channel)
         sending = open_sending(client, thread_client, store, limits, channels, PATIENCE, Counters())
         requests = SendRequests(client, thread_client, collector, sending)
         owner = f"{socket.gethostname()}-{os.getpid()}-{security.new_id()[:6]}"
-        watch = HealthWatch(client, thread_client, store, config, owner, Full(client, store, channels))
+        watch = HealthWatch(client, thread_client, store, config, owner, Full(client, last_known, channels), last_known)
         talk = Talk(store, thread_client, links, limits)
         async with process.Tasks(stopping) as tasks:
             tasks.create_task(heartbeat.beat_until(stopping))

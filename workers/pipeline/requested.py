@@ -7,7 +7,7 @@ from typing import Self
 from redis import Redis
 
 from stormalert import words
-from stormalert.errors import InputError
+from stormalert.errors import InputError, StoreError
 from stormalert.model import Channel, DeliveryState
 from stormalert.notify.linking import Linking
 from stormalert.notify.send_requests import SendKind
@@ -62,13 +62,18 @@ class Requested:
 
 
 Stage = Callable[[Requested], Requested | Done]
+# A channel of an admin as the store last said.
+LastKnown = Callable[[str], Channel | None]
 
 
 class RequestCollector:
     """Runs in threads. Raises StormError when the store is away, or no more codes are sent to the user for now."""
 
-    def __init__(self, client: Redis, store: Store, links: Linking, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, client: Redis, store: Store, links: Linking, clock_ms: Callable[[], int], last_known: LastKnown | None = None
+    ) -> None:
         self._client = client
+        self._last_known = last_known
         self._store = store
         self._links = links
         self._now_ms = clock_ms
@@ -108,7 +113,14 @@ class RequestCollector:
         return requested if is_open else Done(DeliveryState.SUPPRESSED, "it was over before it could be told")
 
     def _has_channel(self, requested: Requested) -> Requested | Done:
-        channel = self._store.channel(requested.channel_id)
+        try:
+            channel = self._store.channel(requested.channel_id)
+        except StoreError:
+            # Of a store that is away, too, admins are told.
+            is_notice = requested.kind is SendKind.NOTICE
+            channel = self._last_known(requested.channel_id) if is_notice and self._last_known else None
+            if channel is None:
+                raise
         return replace(requested, channel=channel) if channel else Done(DeliveryState.FAILED, "the channel was removed")
 
     def _write_code(self, requested: Requested) -> Requested:

@@ -26,7 +26,7 @@ def rule_rows(rows: Sequence[dict[str, str]], key: str) -> MarkedRows:
     known = st.session_state.get(key) or {}
     found = _mount(
         key=key,
-        # The browser may mount the table anew, as when a click ended a run half-way: then it begins with the marks that count here.
+        # The browser may mount the table anew, as when a click ends a run half-way: it begins with the marks that count here.
         data={"rows": list(rows), "marked": list(known.get("marked") or ())},
         default={"marked": []},
         on_marked_change=lambda: None,

@@ -15,7 +15,7 @@ def check_store(facts: Facts) -> Iterator[Finding]:
         return
     if facts.store.took_s is None:
         todo = "Is it running, and its address right? Rules stay armed; alerts are kept in Redis until it is back."
-        yield Finding(Level.BAD, PART, "The store does not answer: nobody can sign in, and messages wait", todo, name="store")
+        yield Finding(Level.BAD, PART, f"{facts.store.headline}: nobody can sign in, and messages wait", todo, name="store")
         return
     took_ms = facts.store.took_s * SECOND_MS
     if took_ms >= STORE_SLOW_WAIT_MS:

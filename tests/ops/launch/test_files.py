@@ -3,6 +3,7 @@ from configparser import RawConfigParser
 from pathlib import Path
 
 import pytest
+from supervisor.options import ServerOptions
 
 from ops.launch.files import supervisor_conf, write_private, write_run_env, write_valkey_conf
 from ops.launch.plan import make_plan
@@ -35,8 +36,17 @@ def test_every_process_is_tethered_and_logs_with_rotation() -> None:
     assert all(it["command"].startswith("tether ") and int(it["stdout_logfile_maxbytes"]) for it in processes)
 
 
-def test_a_percent_sign_in_a_path_is_taken_literally() -> None:
-    assert sections(conf(Path("/100%/log")))["supervisord"]["logfile"] == "/100%%/log/supervisord.log"
+def test_a_percent_sign_in_a_path_is_taken_literally(tmp_path: Path) -> None:
+    logs = tmp_path / "100%over"
+    logs.mkdir()
+    path = tmp_path / "supervisord.conf"
+    path.write_text(conf(logs))
+    # As supervisord itself reads it.
+    options = ServerOptions()
+    options.realize(["-c", str(path)], doc="")
+    assert options.logfile == str(logs / "supervisord.log")
+    files = [process.stdout_logfile for group in options.process_group_configs for process in group.process_configs]
+    assert set(files) == {str(logs / f"{it.name}.log") for it in programs(make_plan({}, {}))}
 
 
 def test_a_path_with_a_space_stays_one_word() -> None:

@@ -1,5 +1,5 @@
 from ops.launch.supervisor import Status
-from ops.launch.watch import UNWELL_S, News, ProcessWatch
+from ops.launch.watch import SILENT_S, UNWELL_S, News, ProcessWatch
 
 
 def running(pid: int) -> dict[str, Status]:
@@ -27,9 +27,18 @@ def test_a_new_pid_means_that_it_ended_though_it_is_well_again() -> None:
 def test_a_process_that_hangs_does_not_answer() -> None:
     watch = ProcessWatch(["ingest"], 0)
     watch.look(running(7), {"ingest"}, 1)
-    [news] = watch.look(running(7), set(), 2)
+    assert watch.look(running(7), set(), 2) == []
+    [news] = watch.look(running(7), set(), 2 + SILENT_S)
     assert "does not answer" in news.text
     assert not watch.is_well("ingest")
+
+
+def test_a_process_that_answers_slowly_now_and_then_is_well() -> None:
+    watch = ProcessWatch(["ingest"], 0)
+    watch.look(running(7), {"ingest"}, 1)
+    for second in range(2, 4 * SILENT_S):
+        assert watch.look(running(7), {"ingest"} if second % (SILENT_S // 2) == 0 else set(), second) == []
+    assert watch.is_well("ingest")
 
 
 def test_a_process_that_does_not_get_well_is_complained_of_once() -> None:
