@@ -7,6 +7,7 @@ import socket
 from contextlib import AsyncExitStack
 from functools import partial
 
+import uvloop
 from redis.asyncio import Redis
 
 from stormalert import process
@@ -27,6 +28,7 @@ from workers.bot.watch import HealthWatch
 from workers.bot.webhook import Webhook
 from workers.channels import open_channels
 from workers.limits import Limits
+from workers.names import NamingLoop
 from workers.pipeline.counters import Counters
 from workers.pipeline.requested import RequestCollector
 from workers.pipeline.send import open_sending
@@ -38,7 +40,7 @@ SOON_S = 0.5
 
 
 def run() -> None:
-    process.run("bot", main, follows=overrides.CHANNELS)
+    process.run("bot", main, partial(uvloop.run, loop_factory=NamingLoop), follows=overrides.CHANNELS)
 
 
 async def main(config: Settings, stopping: asyncio.Event) -> None:
