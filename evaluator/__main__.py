@@ -53,7 +53,7 @@ async def _evaluate(settings: Settings, stopping: asyncio.Event) -> None:
 
 
 async def _pump(redis: Redis, settings: Settings, stopping: asyncio.Event) -> None:
-    heartbeat = process.Heartbeat("evaluator", redis)
+    heartbeat = process.Heartbeat("evaluator", redis, settings.beat_path)
     heartbeat.stats = {"ticks": 0, "alerts": 0, "delay_ms": 0}
     slowest, delays, alert_delays = Slowest(), Histogram(), Histogram()
 

@@ -11,6 +11,7 @@ from kiteconnect import KiteConnect
 from kiteconnect.exceptions import KiteException, NetworkException, TokenException
 from redis.asyncio import Redis
 
+from ingest import kite_http
 from ingest.session import KiteSession
 from stormalert.config.settings import Settings
 from stormalert.errors import InputError
@@ -36,6 +37,7 @@ class Candles:
         self._redis = redis
         self._session = session
         self._kite = KiteConnect(settings.kite_api_key, root=settings.kite_api_root, timeout=TIMEOUT_S)
+        self._kite.reqsession = kite_http.session()
         self._next_s = 0.0
 
     async def run_until(self, stopping: asyncio.Event) -> None:

@@ -16,6 +16,7 @@ from kiteconnect import KiteConnect
 from kiteconnect.exceptions import KiteException, NetworkException, TokenException
 from pydantic import ValidationError
 
+from ingest import kite_http
 from ingest.feed import Feed
 from stormalert.access.security import sealer
 from stormalert.config.settings import Settings
@@ -30,7 +31,9 @@ log = logging.getLogger(__name__)
 POLL_S = 1.0
 # So that the death of the token at 06:00 shows within a minute, also while the socket still streams.
 CHECK_EVERY_S = 10.0
+# Each of a whole question, its answer included.
 REST_TIMEOUT_S = 7
+DUMP_TIMEOUT_S = 60
 # At most one try a minute while the token is known to be dead.
 DEAD_RETRY_S = 60.0
 # A request token that Kite could not be asked about is tried again, as long as it lives.
@@ -49,6 +52,7 @@ class KiteSession:
         self._store = store
         self._feed = feed
         self._kite = KiteConnect(settings.kite_api_key, root=settings.kite_api_root, timeout=REST_TIMEOUT_S)
+        self._kite.reqsession = kite_http.session()
         self._token = ""
         self._dead_token = ""
         self._check_after_s = 0.0
@@ -90,7 +94,7 @@ class KiteSession:
         token = self._token
         headers = {"X-Kite-Version": "3", "Authorization": f"token {self._settings.kite_api_key}:{token}"}
         try:
-            reply = await asyncio.to_thread(requests.get, url, headers=headers, timeout=60)
+            reply = await asyncio.to_thread(self._kite.reqsession.get, url, headers=headers, timeout=DUMP_TIMEOUT_S)
         except requests.RequestException as error:
             raise InputError(f"the instruments of {exchange} cannot be fetched: {type(error).__name__}") from None
         if reply.status_code == 403:

@@ -13,6 +13,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from sandbox import flags
 from sandbox.control import Control
+from sandbox.drip import http_protocol
 from sandbox.exchange import Exchange
 from sandbox.faults import Faults
 from sandbox.history import History
@@ -113,7 +114,7 @@ async def serve(options: argparse.Namespace) -> None:
     jobs = [
         asyncio.create_task(job)
         for job in (
-            serve_http(app, http),
+            serve_http(app, http, http_protocol(faults)),
             serve_stream(exchange.stream, stream),
             serve_mail(mailbox.protocol, mail),
             exchange.stream.tend(),

@@ -47,6 +47,7 @@ class StreamFaults:
     tls_error: bool = _switch("TLS handshakes fail (of --tls-port)")
     gap: bool = _switch("no prices, but heartbeats: what happens meanwhile is never sent")
     trickle_s: float = _amount(0.0, "one frame each so many seconds; the rest waits in line and grows old (0: off)")
+    drip: bool = _switch("a byte a second, of handshakes too")
     duplicates: float = _rate("packets sent twice")
     out_of_order: float = _rate("packets with an exchange time five seconds back")
     zero_price: float = _rate("packets with last price 0")
@@ -61,6 +62,7 @@ class RestFaults:
     too_many: float = _rate("requests answered 429")
     unavailable: float = _rate("requests answered 503 NetworkException")
     delay_s: float = _amount(0.0, "seconds by which every answer is late")
+    drip: bool = _switch("answers come a byte a second")
     blank_columns: bool = _switch("rows with blank strike and last price among the instruments (the SDK crashes on them)")
 
 
@@ -72,6 +74,7 @@ class ChannelFaults:
     server_error: float = _rate("messages refused by a broken server (500; SMTP 451)")
     time_out: float = _rate("messages neither taken nor answered")
     lost_reply: float = _rate("messages taken, but never answered")
+    drip: bool = _switch("answers come a byte a second (SMTP: each reply)")
     retry_after_s: float = _amount(2.0, "seconds that a refusal for the rate asks to wait")
     blocked: list[str] = field(
         default_factory=list, metadata={"help": "recipients who blocked us (403; Twilio 21610; SMTP 550)"}

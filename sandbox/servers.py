@@ -6,9 +6,11 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
+from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
 
 from sandbox.stream import Stream
@@ -41,15 +43,23 @@ class HttpServer(uvicorn.Server):
         yield
 
 
-async def serve_http(app: Starlette, at: socket.socket) -> None:
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", ws="none", access_log=False, server_header=False)
+async def serve_http(app: Starlette, at: socket.socket, protocol: type[asyncio.Protocol]) -> None:
+    quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
+    config = uvicorn.Config(app, http=protocol, lifespan="off", ws="none", **quiet)
     await HttpServer(config).serve([at])
 
 
 async def serve_stream(stream: Stream, at: socket.socket, tls: ssl.SSLContext | None = None) -> None:
     # No pings: Kite sends none, and its library takes a pong it did not ask for as a reason to leave.
     server = await serve_websockets(
-        stream.serve, sock=at, ssl=tls, process_request=stream.admit, ping_interval=None, compression=None, server_header=None
+        stream.serve,
+        sock=at,
+        ssl=tls,
+        create_connection=cast(type[ServerConnection], stream.connection),
+        process_request=stream.admit,
+        ping_interval=None,
+        compression=None,
+        server_header=None,
     )
     try:
         await asyncio.Event().wait()

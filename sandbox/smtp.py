@@ -4,9 +4,11 @@ import asyncio
 import ssl
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from sandbox.drip import before
 from sandbox.faults import ChannelFaults, Trouble, hang
 from sandbox.outbox import Outbox
 from sandbox.rates import Rates
@@ -16,6 +18,17 @@ REPLIES = {
     Trouble.TOO_MANY: "421 4.7.28 Rate limit exceeded, try again later",
     Trouble.SERVER_ERROR: "451 4.3.0 Temporary server error",
 }
+
+
+class _Dripping(SMTP):
+    def __init__(self, faults: ChannelFaults, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._faults = faults
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Once more when it is encrypted from now on; what goes out beneath that drips already.
+        is_encrypted = transport.get_extra_info("sslcontext") is not None
+        super().connection_made(transport if is_encrypted else before(transport, lambda: self._faults.drip))
 
 
 class Mailbox:
@@ -29,7 +42,8 @@ class Mailbox:
 
     def protocol(self) -> asyncio.Protocol:
         """Make the protocol of one connection; without a login of ours any user and password will do."""
-        return SMTP(
+        return _Dripping(
+            self._faults,
             self,
             hostname="sandbox.invalid",
             ident="StormAlert sandbox",

@@ -15,6 +15,7 @@ from websockets.http11 import Request, Response
 
 from sandbox.board import Board
 from sandbox.client import Client
+from sandbox.drip import before
 from sandbox.faults import StreamFaults
 from sandbox.market import Rows
 from sandbox.packets import Mode, Quotes
@@ -24,6 +25,15 @@ DRAINED_BYTES = 500_000
 DRAIN_S = 10.0
 LATE_S = 5
 MODES = {"ltp": Mode.LTP, "quote": Mode.QUOTE, "full": Mode.FULL}
+
+
+class _Connection(ServerConnection):
+    def __init__(self, faults: StreamFaults, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._faults = faults
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(before(transport, lambda: self._faults.drip))
 
 
 class Stream:
@@ -44,6 +54,9 @@ class Stream:
         if self._is_valid(query.get("api_key", ""), query.get("access_token", "")):
             return None
         return connection.respond(HTTPStatus.FORBIDDEN, "Invalid `api_key` or `access_token`.\n")
+
+    def connection(self, *args: Any, **options: Any) -> ServerConnection:
+        return _Connection(self._faults, *args, **options)
 
     async def serve(self, connection: ServerConnection) -> None:
         """Obey one client until it goes."""

@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import uvloop
-
 from stormalert.process import Heartbeat
+from workers.names import NamingLoop
 
 # Encrypted connections that were closed still exchange a word.
 GOODBYE_S = 0.2
-# Of asyncio.to_thread; what a provider's library could hold has threads of its own.
+# Of asyncio.to_thread; no call to a provider is made in one.
 THREADS = 16
 
 Result = TypeVar("Result")
@@ -22,7 +21,7 @@ Result = TypeVar("Result")
 
 class Loop:
     def __init__(self) -> None:
-        self._loop = uvloop.new_event_loop()
+        self._loop = NamingLoop()
         self._loop.set_default_executor(ThreadPoolExecutor(THREADS, "loop"))
         self._thread = threading.Thread(target=self._loop.run_forever, name="loop", daemon=True)
 

@@ -18,6 +18,7 @@ import httpcore
 from stormalert.notify.description import ChannelDescription
 from stormalert.notify.owners_servers import checked_url
 from workers.deadlines import ANSWER_S, STEP_S
+from workers.names import Names
 
 _IDLE_S = 15.0
 _CONNECTIONS = 20
@@ -83,6 +84,8 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
     def __init__(self, *, allows_private: bool) -> None:
         self._allows_private = allows_private
         self._network = httpcore.AnyIOBackend()
+        # Their own, so that no user's names keep a provider's waiting.
+        self._names = Names()
 
     async def connect_tcp(
         self,
@@ -104,7 +107,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
 
     async def _resolved(self, host: str, port: int) -> list[str]:
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await self._names.ask(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(type(error).__name__) from None
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))

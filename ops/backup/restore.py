@@ -31,16 +31,9 @@ Armed = dict[str, tuple[Shard, int, str, int]]
 
 def restore(config: Settings, store: Store, client: Redis, path: Path, *, is_forced: bool = False) -> Iterator[str]:
     """Sentences of what it found and did. Raises InputError before anything is written where it cannot or must not be."""
-    header = archive.check(path)
-    counted = BackedUp(archive.rows(path))
-    for row in counted:
-        _check(row)
-    yield (
-        f"A backup of {format_ist(header['made_ms'])}, made with {header['store']}: {told(counted.records)},"
-        f" and {words.grouped(counted.keys)} keys of Redis."
-    )
-    _check_fit(header, config, is_forced)
-    _check_place(store, client, is_forced)
+    yield look(config, client, path, is_forced=is_forced)
+    if not is_forced:
+        _check_is_empty(store, client)
     store.load((row[1], row[2]) for row in archive.rows(path) if row[0] == "record")
     _empty(client)
     armed = _write(client, path)
@@ -48,6 +41,20 @@ def restore(config: Settings, store: Store, client: Redis, path: Path, *, is_for
     yield "Restored."
     if rested:
         yield f"{words.grouped(rested)} rules fired while the backup was made: they cool down, or are spent."
+
+
+def look(config: Settings, client: Redis, path: Path, *, is_forced: bool) -> str:
+    """A sentence about the backup. Raises InputError when it cannot be restored here, or something runs. Opens no store."""
+    header = archive.check(path)
+    counted = BackedUp(archive.rows(path))
+    for row in counted:
+        _check(row)
+    _check_fit(header, config, is_forced)
+    _check_nothing_runs(client)
+    return (
+        f"A backup of {format_ist(header['made_ms'])}, made with {header['store']}: {told(counted.records)},"
+        f" and {words.grouped(counted.keys)} keys of Redis."
+    )
 
 
 def _check(row: archive.Row) -> None:
@@ -77,14 +84,17 @@ def _check_fit(header: dict[str, Any], config: Settings, is_forced: bool) -> Non
         ) from None
 
 
-def _check_place(store: Store, client: Redis, is_forced: bool) -> None:
+def _check_nothing_runs(client: Redis) -> None:
     beating = cast(list[bytes], client.zrangebyscore(keys.BEATS, now_ms() - ALIVE_MS, "+inf"))
     if beating:
         names = sorted({keys.process_of(name.decode())[0] for name in beating})
         raise InputError(f"StormAlert runs here ({', '.join(names)}): stop everything but Redis and the store first")
+
+
+def _check_is_empty(store: Store, client: Redis) -> None:
     records = {name: count for name, count in store.counts().items() if name not in OWN}
     count = sum(1 for _ in _names(client))
-    if (any(records.values()) or count) and not is_forced:
+    if any(records.values()) or count:
         raise InputError(
             f"this installation is not empty: the store holds {told(records)}, Redis {words.grouped(count)} keys."
             " Give --force to put the backup in the place of all that"

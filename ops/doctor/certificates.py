@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from ops.doctor.case import Case
 from ops.doctor.providers import mail_client
 from ops.doctor.secrets import place
+from ops.doctor.web import ASK_S
+from ops.doctor.within import within
 from stormalert.health import certificates
 from stormalert.health.checks.servers import of_certificate
 from stormalert.health.finding import Finding
@@ -31,7 +33,7 @@ def check_certificates(case: Case) -> Iterator[Finding]:
 
 def _judged(part: str, url: str, fetch: Callable[[], bytes | None]) -> Iterator[Finding]:
     try:
-        certificate = fetch()
+        certificate = within(ASK_S, fetch)
     except (OSError, smtplib.SMTPException):
         # Whoever does not answer is told of by its own check.
         return

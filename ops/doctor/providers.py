@@ -13,6 +13,7 @@ from ops.doctor.clock import judge_clock
 from ops.doctor.configuration import is_local
 from ops.doctor.secrets import place
 from ops.doctor.web import ASK_S, ask, basic, reason_of
+from ops.doctor.within import within
 from stormalert import channels
 from stormalert.channels import ChannelKind
 from stormalert.config.settings import Settings
@@ -20,6 +21,8 @@ from stormalert.errors import StormError
 from stormalert.health.finding import Finding, bad, good, wait
 from stormalert.notify.description import ChannelDescription, Question
 from stormalert.units import SECOND_MS
+
+MAIL_S = 8
 
 
 def _way(url: str) -> str:
@@ -56,13 +59,16 @@ def _socket(url: str) -> Finding:
     port = parts.port or (443 if parts.scheme == "wss" else 80)
     began_s = time.monotonic()
     try:
-        with socket.create_connection((parts.hostname or "", port), ASK_S) as plain:
-            if parts.scheme == "wss":
-                with ssl.create_default_context().wrap_socket(plain, server_hostname=parts.hostname):
-                    pass
+        within(ASK_S, lambda: _connect(parts.hostname or "", port, is_tls=parts.scheme == "wss"))
     except OSError as error:
         return bad("kite's socket", f"no connection to {place(url)}: {reason_of(error)}", f"{_way(url)}; STORM_KITE_WS_ROOT")
     return good("kite's socket", f"{place(url)} takes connections, in {(time.monotonic() - began_s) * 1_000:.0f} ms")
+
+
+def _connect(host: str, port: int, *, is_tls: bool) -> None:
+    with socket.create_connection((host, port), ASK_S) as plain:
+        if is_tls:
+            ssl.create_default_context().wrap_socket(plain, server_hostname=host).close()
 
 
 def channel_checks() -> list[Callable[[Case], Iterator[Finding]]]:
@@ -75,7 +81,7 @@ def _check(channel: ChannelDescription, question: Question) -> Callable[[Case], 
         if channel.needs[0] in channel.missing(case.config):
             yield good(question.subject, "not set up")
         elif question.root(case.config).startswith("smtp"):
-            yield from _ask_mail(question.subject, question.root(case.config))
+            yield from _ask_mail_within(question.subject, question.root(case.config))
         else:
             yield _ask(question, case.config)
 
@@ -93,6 +99,18 @@ def _ask(question: Question, config: Settings) -> Finding:
     if judgement.advice:
         return bad(question.subject, *judgement)
     return good(question.subject, f"{judgement.found}, answered in {answer.took_ms} ms")
+
+
+def _ask_mail_within(subject: str, url: str) -> Iterator[Finding]:
+    """A mail server speaks several times, and may take its time for each word."""
+    try:
+        yield from within(MAIL_S, lambda: list(_ask_mail(subject, url)))
+    except TimeoutError:
+        yield bad(
+            subject,
+            f"{place(url)} does not take us within {MAIL_S} s",
+            f"its log may say why; correct SMTP_URL, or {_way(url)}",
+        )
 
 
 def _ask_mail(subject: str, url: str) -> Iterator[Finding]:

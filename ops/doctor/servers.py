@@ -3,19 +3,21 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any, cast
 
 import redis
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
 
 from ops.doctor.case import Case
 from ops.doctor.clock import judge_clock
 from ops.doctor.secrets import password_in, place
-from stormalert.health.checks.servers import of_server
+from stormalert.health.checks.servers import loading, of_server
 from stormalert.health.facts import HOT, QUEUE, ServerReading
-from stormalert.health.finding import Finding, bad, good
+from stormalert.health.finding import Finding, bad, good, wait
 from stormalert.process import REDIS_ERRORS, connect_in_thread
 from stormalert.redis.cluster import plain_url
+from stormalert.redis.embedded import KEPT, MENDED
 
 ASK_S = 3
 HOT_SUBJECT, QUEUE_SUBJECT = "redis", "queue redis"
@@ -23,6 +25,9 @@ HOT_SUBJECT, QUEUE_SUBJECT = "redis", "queue redis"
 
 def check_redis(case: Case) -> Iterator[Finding]:
     config = case.config
+    # Of `make run`, for real and with the demo market.
+    for directory in (config.var / "valkey", config.var / "demo" / "valkey"):
+        yield from _kept(directory)
     yield from _check(HOT_SUBJECT, config.redis_url, "STORM_REDIS_URL")
     if config.queue_url and config.queue_url != config.redis_url:
         yield from _check(QUEUE_SUBJECT, config.queue_url, "STORM_QUEUE_URL")
@@ -33,7 +38,12 @@ def _check(subject: str, url: str, setting: str) -> Iterator[Finding]:
     try:
         with closing(connect_in_thread(url, ASK_S)) as client:
             began_s = time.monotonic()
-            client.ping()
+            try:
+                client.ping()
+            except BusyLoadingError:
+                found = loading(client.info("persistence"))
+                yield wait(subject, f"{where} {found or 'reads its file after a start'}", "wait; processes wait too")
+                return
             yield good(subject, f"answers at {where} in {(time.monotonic() - began_s) * 1_000:.0f} ms")
             yield from _look(subject, client, is_cluster=bool(plain_url(url)))
     except AuthenticationError:
@@ -49,6 +59,13 @@ def _check(subject: str, url: str, setting: str) -> Iterator[Finding]:
         yield bad(
             subject, f"no answer from {where}: {_reason(error)}", f"start it, or correct {setting}; processes wait for it"
         )
+
+
+def _kept(directory: Path) -> Iterator[Finding]:
+    """What was damaged when ours was started; in production its log tells it."""
+    for path in sorted(directory.glob(KEPT)):
+        found = f"its append-only file was damaged, and what could not be read is lost; it is kept as {path}"
+        yield wait(HOT_SUBJECT, found, f"{directory / MENDED} says how much; remove what is kept when nobody misses anything")
 
 
 def _look(subject: str, client: redis.Redis, *, is_cluster: bool) -> Iterator[Finding]:

@@ -1,21 +1,24 @@
-"""One question over HTTP, with a short time-out and errors that repeat no address: some have tokens in them."""
+"""One question over HTTP, with a deadline for the whole of it and errors that repeat no address: some have tokens in them."""
 
 import base64
-import http.client
 import json
 import socket
 import ssl
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
+import httpcore
+import httpx
+
+from ops.doctor.within import within
 from stormalert.errors import StormError
 
 ASK_S = 4
 MOST_BYTES = 100_000
+# Their causes say more.
+_WRAPPING = (httpx.HTTPError, httpcore.NetworkError, httpcore.ProtocolError)
 
 
 class Answer(NamedTuple):
@@ -28,24 +31,12 @@ class Answer(NamedTuple):
     took_ms: int
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect is an answer: what was asked with a token is asked nowhere else."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
 def ask(url: str, headers: Mapping[str, str] | None = None) -> Answer:
     """Any answer is one, whatever its status. Raises StormError when there is none."""
     began_s, began_ms = time.monotonic(), time.time_ns() // 1_000_000
-    request = urllib.request.Request(url, headers={"User-Agent": "stormalert doctor", **(headers or {})})  # noqa: S310
     try:
-        with urllib.request.build_opener(_NoRedirects).open(request, timeout=ASK_S) as answer:
-            status, body, date = int(answer.status), answer.read(MOST_BYTES), answer.headers.get("Date", "")
-    except urllib.error.HTTPError as refusal:
-        with refusal:
-            status, body, date = refusal.code, refusal.read(MOST_BYTES), refusal.headers.get("Date", "")
-    except (OSError, http.client.HTTPException) as error:
+        status, body, date = within(ASK_S, lambda: _fetch(url, headers or {}))
+    except (OSError, httpx.HTTPError, httpx.InvalidURL) as error:
         raise StormError(reason_of(error)) from None
     took_ms = round((time.monotonic() - began_s) * 1_000)
     return Answer(status, _fields(body), _date_ms(date), began_ms + took_ms // 2, took_ms)
@@ -57,8 +48,11 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 def reason_of(error: BaseException) -> str:
     """In some words, without an address."""
-    if isinstance(error, urllib.error.URLError) and isinstance(error.reason, BaseException):
-        return reason_of(error.reason)
+    if isinstance(error, httpx.TimeoutException):
+        return reason_of(TimeoutError())
+    # The one may say that it comes of the other, or have just met it.
+    if isinstance(error, _WRAPPING) and (inner := error.__cause__ or error.__context__):
+        return reason_of(inner)
     match error:
         case ssl.SSLCertVerificationError():
             return f"its certificate is not accepted: {error.verify_message}"
@@ -72,6 +66,20 @@ def reason_of(error: BaseException) -> str:
             return error.strerror.lower()
         case _:
             return type(error).__name__
+
+
+def _fetch(url: str, headers: Mapping[str, str]) -> tuple[int, bytes, str]:
+    """Status, the beginning of the body, and the date. A redirect is an answer: what was asked with a token is asked nowhere
+    else.
+    """
+    sent = {"User-Agent": "stormalert doctor", **headers}
+    body = b""
+    with httpx.Client(timeout=ASK_S) as client, client.stream("GET", url, headers=sent) as answer:
+        for part in answer.iter_bytes():
+            body += part
+            if len(body) >= MOST_BYTES:
+                break
+        return answer.status_code, body[:MOST_BYTES], answer.headers.get("Date", "")
 
 
 def _fields(body: bytes) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ops.launch.plan import LOOPBACK, RunPlan
 from ops.launch.programs import Program
 from stormalert.redis import acl
-from stormalert.redis.embedded import REDIS_CONF
+from stormalert.redis.embedded import REDIS_CONF, link_checks
 
 # A process that ends sooner counts as failed to start; the next try comes after a growing pause.
 START_S = 2
@@ -30,7 +30,8 @@ def write_run_env(plan: RunPlan) -> None:
 
 def write_valkey_conf(plan: RunPlan) -> None:
     """With a user for each process, whose passwords are other ones each time; the operator's stays."""
-    (plan.data / "valkey").mkdir(parents=True, exist_ok=True)
+    plan.valkey.mkdir(parents=True, exist_ok=True)
+    link_checks(plan.valkey)
     passwords = {name: secrets.token_hex(acl.PASSWORD_LENGTH) for name in acl.NAMES}
     passwords[acl.ADMIN] = urlsplit(plan.settings.redis_url).password or ""
     for name, password in passwords.items():
@@ -41,7 +42,7 @@ def write_valkey_conf(plan: RunPlan) -> None:
         f"include {_quoted(REDIS_CONF)}",
         f"bind {LOOPBACK}",
         f"port {plan.settings.redis_port}",
-        f"dir {_quoted((plan.data / 'valkey').absolute())}",
+        f"dir {_quoted(plan.valkey.absolute())}",
         f"aclfile {_quoted(users.absolute())}",
     ]
     write_private(plan.valkey_conf, "\n".join(lines) + "\n")

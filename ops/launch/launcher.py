@@ -13,6 +13,7 @@ from ops.launch import admin, summary
 from ops.launch.health import Health
 from ops.launch.plan import RunPlan
 from ops.launch.programs import Program
+from ops.launch.redis_start import RedisStart
 from ops.launch.replaying import Replaying
 from ops.launch.seeding import Seeding
 from ops.launch.supervisor import Supervisor
@@ -36,6 +37,7 @@ class Launcher:
         )
         self._health = Health(self._redis)
         self._store = open_store(plan.settings.mongodb_uri, plan.settings.sqlite_path)
+        self._start = RedisStart(self._redis, plan.valkey)
         self._seeding = Seeding(plan, self._store, self._redis)
         self._replaying = Replaying(plan, self._store, self._redis) if plan.recording else None
         self._is_announced = False
@@ -60,6 +62,9 @@ class Launcher:
             if status.state == "FATAL":
                 self._supervisor.try_again(status)
         well = self._health.well(self._programs, statuses)
+        if self._plan.is_redis_ours:
+            for line in self._start.look(is_well="redis" in well):
+                _say(f"! {line}")
         for news in self._watch.look(statuses, well, time.monotonic()):
             _say(self._line(news))
 

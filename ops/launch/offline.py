@@ -13,7 +13,7 @@ from stormalert.config import settings
 from stormalert.config.settings import Settings
 from stormalert.errors import StormError
 from stormalert.process import REDIS_ERRORS, connect_in_thread
-from stormalert.redis.embedded import valkey_command
+from stormalert.redis.embedded import lasting_server
 
 # It reads its file first.
 START_WITHIN_S = 300
@@ -47,7 +47,7 @@ def redis_at_hand(*, is_written: bool = False) -> Iterator[Settings]:
 def _started(plan: RunPlan) -> Iterator[None]:
     files.write_run_env(plan)
     files.write_valkey_conf(plan)
-    server = subprocess.Popen([*valkey_command(), str(plan.valkey_conf)], stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(lasting_server(plan.valkey, plan.valkey_conf), stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + START_WITHIN_S
         while not _answers(plan.settings):

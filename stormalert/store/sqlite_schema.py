@@ -4,12 +4,16 @@ Each record is a JSON body beside the columns it is looked up by.
 """
 
 import sqlite3
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from stormalert.errors import StormError
 from stormalert.store.sqlite_presence import check_gone
 
+# Of SQLite's machine: some milliseconds.
+STEPS_BETWEEN_LOOKS = 10_000
 # One entry a schema version, run forward from the file's own version.
 MIGRATIONS = (
     """
@@ -80,16 +84,33 @@ def schema_of(path: Path) -> int:
     if not path.exists():
         check_gone(path)
         return 0
-    # Without a write-ahead log the file is all there is, and reading it need not leave one.
-    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
     try:
-        db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True, timeout=2)
-        try:
+        with closing(_opened_to_look(path)) as db:
             return int(db.execute("PRAGMA user_version").fetchone()[0])
-        finally:
-            db.close()
     except sqlite3.Error as error:
         raise StormError(f"the store {path} cannot be read: {error}") from None
+
+
+def damage_of(path: Path, within_s: float) -> str | None:
+    """What is wrong with the file, empty when it is whole; None when there was no time to read all of it. Changes nothing."""
+    until_s = time.monotonic() + within_s
+    try:
+        with closing(_opened_to_look(path)) as db:
+            db.set_progress_handler(lambda: time.monotonic() > until_s, STEPS_BETWEEN_LOOKS)
+            found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        return None if error.sqlite_errorname in ("SQLITE_INTERRUPT", "SQLITE_BUSY", "SQLITE_LOCKED") else str(error)
+    return "" if found == "ok" else " ".join(str(found).split())
+
+
+def move_aside(path: Path, stamp: str) -> Path | None:
+    """Without opening it, whatever it is; where it lies now, None when there was none. Nobody may use it meanwhile."""
+    aside = path.with_name(f"{path.name}.{stamp}")
+    # The log first: what a kill between the two leaves is a file without its newest writes, never a log for another file.
+    for end in ("-shm", "-wal", ""):
+        with suppress(FileNotFoundError):
+            path.with_name(f"{path.name}{end}").rename(aside.with_name(f"{aside.name}{end}"))
+    return aside if aside.exists() else None
 
 
 def bring_forward(db: sqlite3.Connection, path: Path) -> None:
@@ -101,3 +122,9 @@ def bring_forward(db: sqlite3.Connection, path: Path) -> None:
     for statement in (statement for script in MIGRATIONS[version:] for statement in script.split(";")):
         db.execute(statement)
     db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _opened_to_look(path: Path) -> sqlite3.Connection:
+    # Without a write-ahead log the file is all there is, and reading it need not leave one.
+    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    return sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True, timeout=2)

@@ -212,6 +212,7 @@ class Composed:
         for port, ours in self.sandbox_ports.items():
             text = re.sub(rf"\b(?:sandbox|localhost|127\.0\.0\.1):{port}\b", f"127.0.0.1:{ours}", text)
             text = str(ours) if text == str(port) else text
+        text = str(self.root(name) / "data") if text == "/data" else text
         text = text.replace("/tmp/sandbox", str(self.directory / "run" / "sandbox"))
         text = text.replace("127.0.0.1:8081", f"127.0.0.1:{self.ports['health']}")
         text = text.replace("/run/secrets", str(self.root(name) / "run" / "secrets"))

@@ -74,6 +74,21 @@ def test_a_server_that_does_not_answer_is_retryable(
     assert impatient.send(text)
 
 
+def test_a_server_that_answers_a_byte_a_second_is_left_after_the_time_of_one_call(
+    bench: Bench, text: Message, environment: dict[str, str], open_post: Callable[..., Post], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the channel itself; where its library has no such deadline, by who calls it."""
+    for module in ("twilio_http", "channels.telegram", "owners_servers"):
+        monkeypatch.setattr(f"workers.{module}.ANSWER_S", 0.4)
+    bench.fault(drip=True)
+    within_s = 0.4 if bench.kind is ChannelKind.EMAIL else SEND_S
+    error = refused(Bench(bench.kind, open_post(environment, within_s), bench.sandbox), text)
+    assert isinstance(error, Retryable)
+    assert error.reason == "timed out"
+    bench.fault(drip=False)
+    assert bench.send(text)
+
+
 def test_a_recipient_who_blocked_us_is_a_dead_address(bench: Bench, text: Message) -> None:
     # The sandbox knows a server's places by their last name.
     bench.fault(blocked=[bench.address.rpartition("/")[2]])

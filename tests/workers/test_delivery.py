@@ -28,6 +28,7 @@ from stormalert.units import HOUR_MS, now_ms
 from tests.conftest import free_port
 from tests.sessions import begin
 from tests.workers.fixtures import ADDRESSES, TOKEN, TWILIO_TOKEN, Sandbox, wait_until
+from workers.worker import HANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 ALERTS = keys.Shard("s0").alerts
@@ -297,6 +298,24 @@ def test_a_provider_that_asks_to_wait_is_obeyed_and_then_served(product: Deliver
     assert sent.attempts == 2
     assert sent.updated_ms - put_off.updated_ms >= 2_000
     assert len(product.texts()) == 3
+
+
+def test_while_whatsapp_drips_on_every_hand_mail_goes_out(product: DeliveryProduct) -> None:
+    product.configure(STORM_WHATSAPP_SENDER_RATE="1000")
+    product.store.save_user(User(id="user2", name="other", password_hash="x", role=Role.MEMBER, created_ms=now_ms()))
+    product.store.save_channel(Channel(id="mail2", user="user2", kind=ChannelKind.EMAIL, address="other@storm.example"))
+    for number in range(HANDS):
+        address = f"+9198000{number:05}"
+        product.store.save_channel(Channel(id=f"phone{number}", user="user1", kind=ChannelKind.WHATSAPP, address=address))
+    product.start("dispatch")
+    product.start_worker()
+    product.sandbox.faults(twilio={"drip": True})
+    dripping = product.fire(1)
+    # Taken by the provider, whose answers do not come.
+    wait_until(lambda: len(product.sandbox.outbox("whatsapp")) >= HANDS, 90, "every hand at WhatsApp")
+    product.wait_for(product.fire(2, user="user2"), DeliveryState.SENT, count=1)
+    states = {it.state for it in product.deliveries(dripping).values() if it.channel_kind is ChannelKind.WHATSAPP}
+    assert states == {DeliveryState.QUEUED}
 
 
 def test_beyond_the_hour_alerts_are_told_together_and_none_vanishes(product: DeliveryProduct) -> None:

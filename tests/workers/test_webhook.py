@@ -1,6 +1,5 @@
 """What only webhooks have: signatures, and addresses that their owners choose."""
 
-import asyncio
 import json
 import socket
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from stormalert.access.security import webhook_secret
 from stormalert.errors import Permanent, Retryable
 from stormalert.model import ChannelKind
 from tests.workers.fixtures import MASTER_SECRET, Bench, Post, Sandbox, refused
+from workers.names import Names
 from workers.owners_servers import CheckedNetwork, PrivateAddress, is_public
 from workers.render import Message
 
@@ -220,14 +220,14 @@ class Resolver:
 
 
 async def test_a_name_that_also_leads_inside_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", Resolver(["93.184.216.34", "10.0.0.1"]), raising=False)
+    monkeypatch.setattr(Names, "ask", Resolver(["93.184.216.34", "10.0.0.1"]))
     with pytest.raises(PrivateAddress):
         await CheckedNetwork(allows_private=False).connect_tcp("rebind.example", 443)
 
 
 async def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     resolver = Resolver(["93.184.216.34"], ["127.0.0.1"])
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolver, raising=False)
+    monkeypatch.setattr(Names, "ask", resolver)
     connected: list[str] = []
 
     async def connect(_self: object, host: str, *_: object) -> Any:

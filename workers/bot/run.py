@@ -7,6 +7,7 @@ import socket
 from contextlib import AsyncExitStack
 from functools import partial
 
+import uvloop
 from redis.asyncio import Redis
 
 from stormalert import process
@@ -28,6 +29,7 @@ from workers.bot.watch import HealthWatch
 from workers.bot.webhook import Webhook
 from workers.channels import open_channels
 from workers.limits import Limits
+from workers.names import NamingLoop
 from workers.pipeline.counters import Counters
 from workers.pipeline.requested import RequestCollector
 from workers.pipeline.send import open_sending
@@ -39,7 +41,8 @@ SOON_S = 0.5
 
 
 def run() -> None:
-    process.run("bot", main, follows=overrides.CHANNELS, last_known=kept_overrides)
+    run_loop = partial(uvloop.run, loop_factory=NamingLoop)
+    process.run("bot", main, run_loop, follows=overrides.CHANNELS, last_known=kept_overrides)
 
 
 async def main(config: Settings, stopping: asyncio.Event) -> None:

@@ -18,7 +18,6 @@ from telegram import (
 from telegram.constants import ChatType, ParseMode
 from telegram.error import BadRequest, RetryAfter, TelegramError
 from telegram.ext import Application, CallbackQueryHandler, CommandHandler, ContextTypes, MessageHandler, filters
-from telegram.request import HTTPXRequest
 
 from stormalert import words
 from stormalert.config.settings import Settings
@@ -34,7 +33,9 @@ from workers.bot import buttons
 from workers.bot.buttons import Press
 from workers.bot.commands import HELP, MENU, Commands, Said
 from workers.channels.telegram import keyboard
+from workers.deadlines import SEND_S, STEP_S
 from workers.limits import Limits
+from workers.telegram_http import TelegramHttp
 
 log = logging.getLogger("stormalert")
 
@@ -68,8 +69,9 @@ class Talk:
 
     def application(self, config: Settings) -> App:
         """Not initialized; updates come in by process_update."""
-        fast = HTTPXRequest(connect_timeout=3, read_timeout=8, write_timeout=8, pool_timeout=2)
-        slow = HTTPXRequest(connect_timeout=3, read_timeout=POLL_S + 8, write_timeout=8, pool_timeout=2)
+        fast = TelegramHttp(SEND_S, connect_timeout=3, read_timeout=STEP_S, write_timeout=STEP_S, pool_timeout=2)
+        poll_s = POLL_S + SEND_S
+        slow = TelegramHttp(poll_s, connect_timeout=3, read_timeout=poll_s, write_timeout=STEP_S, pool_timeout=2)
         builder = Application.builder().token(config.telegram_bot_token.get_secret_value())
         builder = builder.base_url(f"{config.telegram_api_root.rstrip('/')}/bot").request(fast).get_updates_request(slow)
         application = builder.updater(None).job_queue(None).build()

@@ -11,7 +11,6 @@ os.environ.setdefault("PTB_TIMEDELTA", "true")
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError, TimedOut
-from telegram.request import HTTPXRequest
 
 from stormalert.channels.telegram import CHANNEL, meaning_of
 from stormalert.config.settings import Settings
@@ -20,7 +19,9 @@ from stormalert.model import Alert
 from stormalert.notify.description import UNKNOWN_REFUSAL
 from workers.bot import buttons
 from workers.bot.buttons import Button, Press, Verb
+from workers.deadlines import ANSWER_S, STEP_S
 from workers.render import Message, cut
+from workers.telegram_http import TelegramHttp
 
 # Those that the library tells apart.
 _KNOWN = (400, 401, 403, 404, 429)
@@ -36,7 +37,7 @@ class _Unlisted(TelegramError):
         self.status = status
 
 
-class _Request(HTTPXRequest):
+class _Request(TelegramHttp):
     async def do_request(self, *args: Any, **options: Any) -> tuple[int, bytes]:
         status, payload = await super().do_request(*args, **options)
         if 400 <= status < 500 and status not in _KNOWN:
@@ -47,7 +48,7 @@ class _Request(HTTPXRequest):
 class TelegramSender:
     def __init__(self, token: str, api_root: str) -> None:
         self._token = token
-        self._request = _Request(connect_timeout=3, read_timeout=6, write_timeout=6, pool_timeout=1)
+        self._request = _Request(ANSWER_S, connect_timeout=3, read_timeout=STEP_S, write_timeout=STEP_S, pool_timeout=1)
         # Never initialized: that would only ask Telegram for the bot's own name.
         self._bot = Bot(token, f"{api_root}/bot", request=self._request, get_updates_request=self._request)
 

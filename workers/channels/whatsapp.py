@@ -4,15 +4,11 @@ WhatsApp takes free text only within 24 hours after the recipient wrote; at any 
 wrote is known from Twilio's call-back to the dashboard.
 """
 
-import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
-import requests
+import httpx
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
-from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from stormalert import process
@@ -23,12 +19,9 @@ from stormalert.notify import templates
 from stormalert.notify.description import UNKNOWN
 from stormalert.process import REDIS_ERRORS
 from stormalert.redis import keys
-from workers.deadlines import STEP_S
 from workers.render import Message, cut
+from workers.twilio_http import TwilioHttp
 
-# Of each step of the connection; the library's default is to wait for ever.
-# One for each message that hangs; no other channel waits for them.
-_THREADS = 32
 # WhatsApp takes 1,024 characters, those of the template's own text included.
 _VARIABLES_MAX = 900
 _VALIDITY_MAX_S = 14_400
@@ -42,10 +35,9 @@ class WhatsAppSender:
         self._template = config.twilio_content_sid
         self._variables = _variables(config.twilio_content_variables)
         self._public_url = config.public_url.rstrip("/")
-        self._http = TwilioHttpClient(timeout=STEP_S)
+        self._http = TwilioHttp()
         self._client = Client(config.twilio_sid, self._auth_token, http_client=self._http)
         self._client.api.base_url = config.twilio_api_root
-        self._threads = ThreadPoolExecutor(_THREADS, "whatsapp")
         self._redis = process.connect(config.redis_url, process.CONNECT_TIMEOUT_S)
 
     async def send(self, address: str, message: Message) -> str:
@@ -63,9 +55,7 @@ class WhatsAppSender:
 
     async def close(self) -> None:
         await self._redis.aclose()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        if self._http.session is not None:
-            self._http.session.close()
+        await self._http.close()
 
     async def _may_write_freely(self, address: str) -> bool:
         try:
@@ -84,9 +74,7 @@ class WhatsAppSender:
         content = self._content(message) if is_template else {"body": cut(message.text, CHANNEL.longest)}
         if self._public_url:
             content["status_callback"] = f"{self._public_url}/callbacks/twilio/{message.delivery}"
-        # In a thread: Twilio's asynchronous client makes its connection anew for each event loop and message.
-        call = partial(self._call, address, message.useful_s, content)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return await self._call(address, message.useful_s, content)
 
     def _content(self, message: Message) -> dict[str, Any]:
         known = {**message.fields, "headline": message.headline, "details": message.details}
@@ -97,9 +85,9 @@ class WhatsAppSender:
         variables = {str(number): text for number, text in enumerate(texts, 1)}
         return {"content_sid": self._template, "content_variables": json.dumps(variables, ensure_ascii=False)}
 
-    def _call(self, address: str, useful_s: int, content: dict[str, Any]) -> str:
+    async def _call(self, address: str, useful_s: int, content: dict[str, Any]) -> str:
         try:
-            sent = self._client.messages.create(
+            sent = await self._client.messages.create_async(
                 to=_whatsapp(address),
                 from_=self._from,
                 # Twilio would else hold it for hours until the phone is reachable.
@@ -112,9 +100,9 @@ class WhatsAppSender:
             # The same in the form of RFC 9457.
             told = f"{error.title}: {error.detail}" if error.detail else error.title
             raise TwilioRestException(error.status, error.uri, told, error.code) from None
-        except requests.Timeout:
+        except (TimeoutError, httpx.TimeoutException):
             raise CHANNEL.meaning("time-out").error() from None
-        except (requests.RequestException, TwilioException) as error:
+        except (httpx.HTTPError, TwilioException) as error:
             raise UNKNOWN.error(type(error).__name__) from None
         return str(sent.sid)
 

@@ -10,8 +10,9 @@ from functools import partial
 from redis import Redis as ThreadRedis
 from redis.asyncio import Redis
 
+from stormalert import channels as descriptions
 from stormalert.errors import DeliveryError
-from stormalert.model import ChannelKind
+from stormalert.model import Channel, ChannelKind
 from stormalert.notify import channels
 from stormalert.store import Store
 from stormalert.units import now_ms
@@ -25,9 +26,12 @@ from workers.pipeline.insist import insist
 from workers.pipeline.outcome import Done, Later
 from workers.pipeline.outgoing import Outgoing
 from workers.pipeline.pace import Pacer, Patience
+from workers.pipeline.slowness import Slowness
 
 # When another process has the message: it will be done, or dead, soon.
 CLAIMED_PAUSE_S = 2.0
+# When those who wait for a slow provider are enough.
+SLOW_PAUSE_S = 5.0
 
 
 class Sending:
@@ -48,9 +52,12 @@ class Sending:
         self._answers = answers
         self._counters = counters
         self._now_ms = clock_ms
+        self._slowness = Slowness()
 
     async def send(self, outgoing: Outgoing) -> Done | Later:
         """Raises StormError when the store is away and the answer concerns the channel; then it did not go out."""
+        if self._slowness.is_full(_place(outgoing.channel)):
+            return Later(SLOW_PAUSE_S, "its provider answers slowly")
         async with self._pacer.turn(outgoing) as permit:
             if isinstance(permit, Later):
                 return permit
@@ -69,7 +76,8 @@ class Sending:
         kind, began_s = outgoing.channel.kind, time.monotonic()
         answer: Answer
         try:
-            answer = Accepted(await post.send(self._senders, kind, outgoing.channel.address, outgoing.message))
+            with self._slowness.watched(_place(outgoing.channel)):
+                answer = Accepted(await post.send(self._senders, kind, outgoing.channel.address, outgoing.message))
         except DeliveryError as error:
             answer = Refused(error)
         self._counters.note(f"{kind}_answers", (time.monotonic() - began_s) * 1_000)
@@ -93,3 +101,8 @@ def open_sending(
 ) -> Sending:
     answers = Answers(store, partial(channels.switch_off, store, thread_client), clock_ms)
     return Sending(Pacer(limits, counters, patience), DedupMarkers(client), senders, answers, counters, clock_ms)
+
+
+def _place(channel: Channel) -> str:
+    """Who answers: one provider for all of a kind, or a server for each address."""
+    return f"{channel.kind} {channel.address}" if descriptions.of(channel.kind).is_owners_server else channel.kind

@@ -76,10 +76,18 @@ def check_disk(subject: str, info: Info, is_queue: bool) -> Finding | None:
     return _found(Level.GOOD, "its append-only file is written", "", "disk", is_queue)
 
 
+def loading(info: Info) -> str:
+    """How far a server is that reads its file, in words; empty when it does not."""
+    if not info.get("loading"):
+        return ""
+    percent, left_s = float(info.get("loading_loaded_perc", 0)), int(info.get("loading_eta_seconds", 0))
+    return f"reads its file after a start: {percent:.0f} % done, about {left_s} s more"
+
+
 def check_durability(subject: str, info: Info, is_queue: bool) -> Finding | None:
     """Whether it keeps over a crash what it was told."""
-    if info.get("loading"):
-        return _found(Level.WAIT, f"{subject} is still reading its file", "Wait; processes wait too.", "durability", is_queue)
+    if found := loading(info):
+        return _found(Level.WAIT, f"{subject} {found}", "Wait; processes wait too.", "durability", is_queue)
     if not info.get("aof_enabled"):
         todo = "Set appendonly yes, as in deploy/redis.conf; else windows, peaks, unsent alerts and jobs go with it."
         what = f"{subject} keeps nothing over a crash: its append-only file is off"

