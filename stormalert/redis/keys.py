@@ -471,7 +471,7 @@ failures = KeysBy[str, str](
     "failures:<channel>:<when>",
     "hash",
     holds="how many messages failed for each reason since one got through; when: as it was `sent`, or as `reported` later",
-    writer="workers, dashboard",
+    writer="worker, dashboard",
     kept_s=30 * 24 * HOUR_S,
     backup=Backup.PASSING,
 )

@@ -49,7 +49,7 @@ DELIVERIES_MAX = 1_000
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened at
 
 
-class Stored(NamedTuple):
+class StoreLook(NamedTuple):
     """What the store says; None: it does not answer, and nothing is said of it."""
 
     answer: StoreAnswer
@@ -57,7 +57,7 @@ class Stored(NamedTuple):
     alarms: Sequence[Alarm] | None = None
 
 
-AWAY = Stored(StoreAnswer(None))
+AWAY = StoreLook(StoreAnswer(None))
 
 # Of each worker, by its host and number: what it counted.
 Counts = Mapping[str, Mapping[str, int]]
@@ -79,7 +79,7 @@ class HealthWatch:
         self._last_known = last_known
         self._known_s = float("-inf")
         # Asked beside the looks, which must not wait as long as a store that is away lets one wait.
-        self._asking: asyncio.Future[Stored] | None = None
+        self._asking: asyncio.Future[StoreLook] | None = None
         # Not those that people's questions take, which wait for the store too.
         self._threads = ThreadPoolExecutor(2, "watch")
         self._thread_client = thread_client
@@ -161,7 +161,7 @@ class HealthWatch:
             certificate_ends_ms=self._certificate_ends_ms(facts.now_ms),
         )
 
-    async def _stored(self) -> Stored:
+    async def _stored(self) -> StoreLook:
         if self._asking is None:
             self._asking = asyncio.get_running_loop().run_in_executor(self._threads, self._ask_store)
         await asyncio.wait((self._asking,), timeout=ANSWER_WITHIN_S)
@@ -170,10 +170,10 @@ class HealthWatch:
         asked, self._asking = self._asking, None
         return asked.result()
 
-    def _ask_store(self) -> Stored:
+    def _ask_store(self) -> StoreLook:
         answer, alarms = ask_store(self._store)
         if answer.took_s is None:
-            return Stored(answer)
+            return StoreLook(answer)
         try:
             if time.monotonic() - self._known_s > KNOWN_EVERY_S:
                 self._last_known.look()
@@ -184,7 +184,7 @@ class HealthWatch:
         except StoreError:
             return AWAY
         since_ms = min((max(delivery.updated_ms, delivery.due_ms) for delivery in waiting), default=0)
-        return Stored(answer, Waiting(len(waiting), since_ms), alarms)
+        return StoreLook(answer, Waiting(len(waiting), since_ms), alarms)
 
     def _certificate_ends_ms(self, at_ms: int) -> int:
         """Asked for beside the looks: they do not wait for a server that does not answer."""
