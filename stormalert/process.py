@@ -360,6 +360,8 @@ class Heartbeat:
             self._file.touch()
 
     async def _forget(self) -> None:
+        if self._file:
+            self._file.unlink(missing_ok=True)
         try:
             await self._client.delete(self._key)
             await self._client.zrem(keys.BEATS, self._key)

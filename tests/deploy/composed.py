@@ -36,18 +36,18 @@ CHECKED_WITHIN_S = 120
 STOPPED_WITHIN_S = 90
 
 
-# The last stage of the Dockerfile is the processes' image.
-_STAGE = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+# By name, the stages of the Dockerfile.
+_STAGES = {stage.split()[2]: stage for stage in (ROOT / "Dockerfile").read_text().split("\nFROM ")[1:]}
 
 
 def copied() -> list[str]:
-    """What the image takes from the project."""
-    return re.findall(r"^COPY (?!--from)(\S+) ", _STAGE, re.MULTILINE)
+    """What the processes' image takes from the project."""
+    return re.findall(r"^COPY (\S+) \1$", _STAGES["source"], re.MULTILINE)
 
 
 def set_in_image() -> dict[str, str]:
     """Its environment."""
-    return dict(re.findall(r"(\w+)=(\S+)", re.findall(r"^ENV (.*)$", _STAGE, re.MULTILINE)[0]))
+    return dict(re.findall(r"(\w+)=(\S+)", re.findall(r"^ENV (.*)$", _STAGES["app"], re.MULTILINE)[0]))
 
 
 class Composed:
@@ -105,7 +105,7 @@ class Composed:
     def environment(self, name: str) -> dict[str, str]:
         """The service's own, and besides only what says where this machine has things."""
         service = self.services[name]
-        from_files = [read_file(self.directory / file) for file in service.get("env_file", [])]
+        from_files = [read_file(self.directory / file["path"]) for file in service.get("env_file", [])]
         given = set_in_image() if service["image"] in OURS else {}
         given |= {key: value for each in from_files for key, value in each.items()}
         given |= {key: self._here(name, str(value)) for key, value in service.get("environment", {}).items()}
@@ -209,10 +209,12 @@ class Composed:
         for service, port in PORTS.items():
             text = re.sub(rf"\b(?:{service}|127\.0\.0\.1):{port}\b", f"127.0.0.1:{self.ports[service]}", text)
             text = re.sub(rf"@{service}:{port}\b", f"@127.0.0.1:{self.ports[service]}", text)
+            text = str(self.ports[service]) if text == str(port) else text
         for port, ours in self.sandbox_ports.items():
             text = re.sub(rf"\b(?:sandbox|localhost|127\.0\.0\.1):{port}\b", f"127.0.0.1:{ours}", text)
             text = str(ours) if text == str(port) else text
         text = str(self.root(name) / "data") if text == "/data" else text
+        text = text.replace("/tmp/beat", str(self.directory / "run" / f"{name}.beat"))
         text = text.replace("/tmp/sandbox", str(self.directory / "run" / "sandbox"))
         text = text.replace("127.0.0.1:8081", f"127.0.0.1:{self.ports['health']}")
         text = text.replace("/run/secrets", str(self.root(name) / "run" / "secrets"))
