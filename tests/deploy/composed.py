@@ -36,18 +36,22 @@ CHECKED_WITHIN_S = 120
 STOPPED_WITHIN_S = 90
 
 
-# The last stage of the Dockerfile is the processes' image.
-_STAGE = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+def _stage(name: str) -> str:
+    """A stage of the Dockerfile."""
+    (found,) = re.findall(
+        rf"^FROM \S+ AS {name}\n(.*?)(?=^FROM |\Z)", (ROOT / "Dockerfile").read_text(), re.MULTILINE | re.DOTALL
+    )
+    return str(found)
 
 
 def copied() -> list[str]:
-    """What the image takes from the project."""
-    return re.findall(r"^COPY (?!--from)(\S+) ", _STAGE, re.MULTILINE)
+    """What the processes' image takes from the project."""
+    return re.findall(r"^COPY (\S+) (?!/)", _stage("source"), re.MULTILINE)
 
 
 def set_in_image() -> dict[str, str]:
     """Its environment."""
-    return dict(re.findall(r"(\w+)=(\S+)", re.findall(r"^ENV (.*)$", _STAGE, re.MULTILINE)[0]))
+    return dict(re.findall(r"(\w+)=(\S+)", re.findall(r"^ENV (.*)$", _stage("app"), re.MULTILINE)[0]))
 
 
 class Composed:
@@ -105,7 +109,7 @@ class Composed:
     def environment(self, name: str) -> dict[str, str]:
         """The service's own, and besides only what says where this machine has things."""
         service = self.services[name]
-        from_files = [read_file(self.directory / file) for file in service.get("env_file", [])]
+        from_files = [read_file(self.directory / file["path"]) for file in service.get("env_file", [])]
         given = set_in_image() if service["image"] in OURS else {}
         given |= {key: value for each in from_files for key, value in each.items()}
         given |= {key: self._here(name, str(value)) for key, value in service.get("environment", {}).items()}
@@ -174,6 +178,7 @@ class Composed:
         """Secrets and files of the project, each where the service looks for it; in files, addresses are this machine's."""
         root = self.root(name)
         (root / "data").mkdir(parents=True)
+        (root / "tmp").mkdir()
         for secret, target in secrets_of(self.services[name]).items():
             file = "redis_users.acl" if secret == "redis_users" else secret
             _copy(self.directory / "secrets" / file, root / target.lstrip("/"))
@@ -209,11 +214,13 @@ class Composed:
         for service, port in PORTS.items():
             text = re.sub(rf"\b(?:{service}|127\.0\.0\.1):{port}\b", f"127.0.0.1:{self.ports[service]}", text)
             text = re.sub(rf"@{service}:{port}\b", f"@127.0.0.1:{self.ports[service]}", text)
+            text = str(self.ports[service]) if text == str(port) else text
         for port, ours in self.sandbox_ports.items():
             text = re.sub(rf"\b(?:sandbox|localhost|127\.0\.0\.1):{port}\b", f"127.0.0.1:{ours}", text)
             text = str(ours) if text == str(port) else text
         text = str(self.root(name) / "data") if text == "/data" else text
         text = text.replace("/tmp/sandbox", str(self.directory / "run" / "sandbox"))
+        text = text.replace("/tmp/beat", str(self.root(name) / "tmp" / "beat"))
         text = text.replace("127.0.0.1:8081", f"127.0.0.1:{self.ports['health']}")
         text = text.replace("/run/secrets", str(self.root(name) / "run" / "secrets"))
         text = text.replace("/etc/stormalert", str(self.root(name) / "etc" / "stormalert"))
