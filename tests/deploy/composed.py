@@ -174,6 +174,7 @@ class Composed:
         """Secrets and files of the project, each where the service looks for it; in files, addresses are this machine's."""
         root = self.root(name)
         (root / "data").mkdir(parents=True)
+        (root / "tmp").mkdir()
         for secret, target in secrets_of(self.services[name]).items():
             file = "redis_users.acl" if secret == "redis_users" else secret
             _copy(self.directory / "secrets" / file, root / target.lstrip("/"))

@@ -252,6 +252,26 @@ def test_prepare_leaves_compose_its_own_lines_and_gives_the_others_to_the_proces
     assert (prepared / "settings.env").stat().st_mode & 0o777 == 0o600
 
 
+def test_what_prepare_makes_is_nobody_elses_to_commit() -> None:
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert {".env", "settings.env", "secrets/"} <= set(ignored)
+
+
+def test_the_runbook_gives_no_password_as_an_argument() -> None:
+    pages = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", *(ROOT / "deploy").glob("*.md")]
+    argument = re.compile(r"(-e \w+=|-p |--pass\w* |-a )\"?\$\(cat secrets/")
+    assert [line for page in pages for line in page.read_text().splitlines() if argument.search(line)] == []
+
+
+@pytest.mark.usefixtures("processes")
+def test_deploy_check_says_that_there_is_no_docker(tmp_path: Path) -> None:
+    failing(tmp_path / "docker")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    told = subprocess.run([ROOT / "deploy/check"], env={"PATH": path}, capture_output=True, text=True)
+    assert (told.returncode, told.stdout) == (3, "")
+    assert "There is no Docker with compose here" in told.stderr
+
+
 def test_one_service_alone_builds_an_image_so_that_nothing_unchanged_is_made_anew() -> None:
     built = [service["image"] for service in services(FILE, DEMO).values() if "build" in service]
     assert sorted(built) == sorted(set(built))
@@ -365,7 +385,7 @@ def test_what_the_image_copies_is_there_and_not_ignored() -> None:
 def test_scripts_have_no_fault_that_shellcheck_knows(script: str) -> None:
     checked = subprocess.run([needed("shellcheck"), ROOT / script], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
-    assert (ROOT / script).read_text().startswith("#!/bin/sh\n")
+    assert re.match("#!/bin/(ba)?sh\n", (ROOT / script).read_text())
     assert os.access(ROOT / script, os.X_OK)
 
 
