@@ -35,11 +35,13 @@ _UNITS_MS = {
     HOUR_MS: {"h", "hr", "hrs", "hour", "hours"},
 }
 _UNIT_MS = {word: unit_ms for unit_ms, words in _UNITS_MS.items() for word in words}
-_DURATION = re.compile(rf"([0-9]{{1,9}})\s*({'|'.join(sorted(_UNIT_MS, key=len, reverse=True))})", re.IGNORECASE)
+# Of a regular expression: any of their words.
+UNITS = "|".join(sorted(_UNIT_MS, key=len, reverse=True))
+_DURATION = re.compile(rf"([0-9]{{1,9}})\s*({UNITS})", re.IGNORECASE)
 # Digits with whatever separators.
 _SEPARATED = re.compile(r"[0-9]{1,12}(?:[.,][0-9]{0,12}){1,6}")
 # Where a person may put a space inside of one amount: 2 %, 5 min, ₹ 1500.
-_APART = re.compile(rf"(?<=\d)\s+(?=(?:%|{'|'.join(sorted(_UNIT_MS, key=len, reverse=True))})(?:\s|$))", re.IGNORECASE)
+_APART = re.compile(rf"(?<=\d)\s+(?=(?:%|{UNITS})(?:\s|$))", re.IGNORECASE)
 _RUPEES_APART = re.compile(r"(?:(?<=\s)|^)(₹|rs\.?|inr)\s+(?=\d)", re.IGNORECASE)
 
 

@@ -150,7 +150,7 @@ def _fill_feed(sheet: _Sheet, facts: Facts) -> None:
     sheet.add("feed_instruments", feed.get("instruments"))
     sheet.add("feed_instruments_left_out", feed.get("left_out"))
     sheet.add("feed_sockets", feed.get("sockets"))
-    sheet.add("feed_troubles", str(feed.get("troubles", "")).count('": "'))
+    sheet.add("feed_troubles", len(facts.troubles))
     sheet.add("feed_gaps_total", feed.get("gaps"))
     sheet.add("feed_ticks_total", feed.get("ticks"))
     sheet.add("feed_ticks_conflated_total", feed.get("conflated"))

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from ops.doctor.case import Case
 from stormalert.config.stored import CALENDAR
 from stormalert.errors import InputError
-from stormalert.health.finding import Finding, bad, good, wait
+from stormalert.health.finding import Finding, good, wait
 from stormalert.market.calendar import BUILT_IN, Calendar, Segment, read_calendar
 from stormalert.units import IST
 
@@ -21,7 +21,7 @@ def check_calendar(case: Case) -> Iterator[Finding]:
         try:
             calendar = read_calendar(case.store.setting(CALENDAR.name))
         except InputError as error:
-            yield bad(
+            yield wait(
                 "calendar", f"the setting `calendar` is not used: {error}", "correct it; the built-in one counts meanwhile"
             )
     if case.config.market_hours == "always":
@@ -35,8 +35,8 @@ def judge_calendar(calendar: Calendar, today: date) -> Finding:
     hours = " and ".join(f"{span.opens:%H:%M}-{span.closes:%H:%M}" for span in spans)
     told = f"today, {today:%a %d %b}: " + (f"NSE trades {hours} IST" if spans else "NSE does not trade")
     missing = calendar.missing_year(today)
-    if missing == today.year:
-        return bad("calendar", f"no holidays of {missing} are known; {told}", _ADVICE)
     if missing:
-        return wait("calendar", f"no holidays of {missing} are known yet; {told}", _ADVICE)
+        # As ingest's troubles are judged, one of which it is: prices come all the same.
+        yet = "" if missing == today.year else " yet"
+        return wait("calendar", f"no holidays of {missing} are known{yet}; {told}", _ADVICE)
     return good("calendar", f"{told}; holidays of {', '.join(map(str, sorted(calendar.years)))} are known")

@@ -16,7 +16,7 @@ from stormalert.rules.condition import listed, made
 from stormalert.rules.condition import read as read_condition
 from stormalert.rules.kinds import KINDS
 from stormalert.rules.kinds.fields import FIELDS, WINDOW
-from stormalert.units import is_duration, joined, short_duration
+from stormalert.units import UNITS, is_duration, joined, short_duration
 
 EXAMPLE = "NSE:INFY rolling up 2% 5m"
 WATCHLIST_WORD = "watchlist"
@@ -27,8 +27,11 @@ LONGEST = 200
 _KINDS = tuple(Kind)
 _COOLDOWN = "cooldown"
 _SYMBOL = re.compile(r"[A-Za-z]+:\S.*")
-# Whether it is meant for one is told by its reader.
-_AMOUNT = re.compile(r"(₹|rs\.?|inr)?[0-9.,]+%?", re.IGNORECASE)
+# What is meant for an amount or a time, of whatever digits and signs; whether it is one is told by its reader. An e between
+# digits: 1e3.
+_NUMBER = r"[^\sA-Za-z]*\d(?:[^\sA-Za-z]|(?<=\d)e(?=[+-]?\d))*"
+_AMOUNT = re.compile(rf"(₹|rs\.?|inr)?{_NUMBER}", re.IGNORECASE)
+_TIME = re.compile(rf"({_NUMBER}({UNITS}))+", re.IGNORECASE)
 
 Find = Callable[[str], Instrument | None]
 
@@ -132,8 +135,8 @@ def _named(kind: Kind, words: Iterator[str]) -> Iterator[tuple[str, str]]:
         elif folded in tuple(Repeat):
             yield "repeat", word
         elif folded == _COOLDOWN:
-            yield _COOLDOWN, _duration_of(next(words, ""))
-        elif is_duration(word):
+            yield _COOLDOWN, _pause(next(words, ""))
+        elif is_duration(word) or (KINDS[kind].has_window and _TIME.fullmatch(word)):
             yield WINDOW.name, word
         elif _AMOUNT.fullmatch(word):
             yield KINDS[kind].amount.name, word
@@ -144,8 +147,8 @@ def _named(kind: Kind, words: Iterator[str]) -> Iterator[tuple[str, str]]:
 _NOUNS = {"repeat": "every or once"}
 
 
-def _duration_of(word: str) -> str:
-    if not is_duration(word):
+def _pause(word: str) -> str:
+    if not (is_duration(word) or _TIME.fullmatch(word) or _AMOUNT.fullmatch(word)):
         raise InputError(f"found {repr(word) if word else 'nothing'} after cooldown, expected a duration such as 10m")
     return word
 

@@ -223,6 +223,8 @@ def test_rules_are_duplicated_onto_other_instruments_and_onto_their_own_as_pause
     dialog.locator(".st-key-confirm-duplication button").click()
     expect(page.get_by_text("4 rules made.")).to_be_visible()
     expect(rows(page)).to_have_count(6)
+    # A table that is still drawn anew would not hear a click.
+    signed_in.settle()
     # They are still marked.
     rows(page).filter(has_text="NSE:INFYRises 3 %").get_by_role("checkbox").uncheck()
     expect(page.get_by_text("1 rule marked")).to_be_visible()

@@ -5,7 +5,8 @@ one, `Visitor` gives each of them a page in one browser, which must not read the
 """
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.browser.script_runs import ScriptRuns
 from tests.conftest import needed
 
 ARGUMENTS = (
@@ -39,6 +41,10 @@ DESK, PHONE = (1366, 900), (390, 844)
 SCREENSHOTS = Path("build") / "screenshots"
 # Sessions are checked every few seconds, and the machine may be busy.
 PATIENCE_MS = 60_000
+# What is asked of a part that has just been closed is not answered.
+ASKED_S = 10
+# What a click sets off has reached the connection.
+_DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -53,6 +59,7 @@ class Watched:
     complaints: list[str] = field(default_factory=list)
     # What the relay, or Streamlit, sent and got: addresses of the websockets that were opened.
     sockets: list[str] = field(default_factory=list)
+    _runs: ScriptRuns = field(default_factory=ScriptRuns)
 
     def __post_init__(self) -> None:
         self.page.on("console", self._on_console)
@@ -94,11 +101,21 @@ class Watched:
             )
 
     def settle(self) -> None:
-        """Streamlit has run the page's script, and what it drew is there."""
+        """Streamlit has run the page's script for all that was done until now, and what it drew is there."""
+        self.page.evaluate(_DRAWN)
+        self._wait_while(lambda: self._runs.is_asked, ASKED_S)
+        self._wait_while(lambda: self._runs.is_running, PATIENCE_MS / 1_000)
         self.page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=PATIENCE_MS)
         self.page.locator('[data-testid="stSkeleton"]').first.wait_for(state="detached", timeout=PATIENCE_MS)
         if box := self.page.locator('[data-testid="stException"]').all_inner_texts():
             self.complaints.append(f"exception on the page: {box}")
+
+    def _wait_while(self, is_so: Callable[[], bool], most_s: float) -> None:
+        """What still is so then is told by what is looked for next."""
+        until_s = time.monotonic() + most_s
+        while is_so() and time.monotonic() < until_s:
+            # Only while it waits does it hear what the page's connections say.
+            self.page.wait_for_timeout(20)
 
     def screenshot(self, name: str) -> Path:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
@@ -120,6 +137,7 @@ class Watched:
 
     def _on_websocket(self, opened: WebSocket) -> None:
         self.sockets.append(opened.url)
+        self._runs.follow(opened)
         self._note_stranger(opened.url)
 
     def _note_stranger(self, url: str) -> None:

@@ -195,8 +195,8 @@ def test_a_kind_is_on_a_watchlist_where_its_description_says_so(doors: Mapping[s
 
 # How people write one and the same.
 SPELLINGS: dict[Field, tuple[tuple[str, ...], int]] = {
-    PERCENT: (("2", "2%", "2 %", "2.00", "2.0%"), 200),
-    PRICE: (("1500", "₹1500", "₹ 1,500", "1,500.00", "Rs 1500", "rs.1,500"), 15_000_000),
+    PERCENT: (("2", "2%", "2 %", "2.00", "2.0%", "+2"), 200),
+    PRICE: (("1500", "+1500", "₹1500", "₹ 1,500", "1,500.00", "Rs 1500", "rs.1,500"), 15_000_000),
     WINDOW: (("5m", "5M", "5 m", "5min", "5 mins", "300s", "300 sec", "5 minutes"), 5 * MINUTE_MS),
 }
 PAUSES = ("1h", "1 hr", "60m", "1 hour", "3600s")
@@ -224,6 +224,13 @@ BAD: dict[Field, tuple[tuple[str, str], ...]] = {
         ("2.345", "a number with at most 2 decimals"),
         ("1,5,0", "a decimal number such as 150"),
         ("2,5%", "a decimal number such as 2.5"),
+        ("-2", "above 0 and at most 1000"),
+        ("−2", "a decimal number"),
+        ("२", "a decimal number"),
+        ("2٫5", "a decimal number"),
+        ("1e3", "a decimal number"),
+        ("2%%", "a decimal number"),
+        ("99999999999999999999", "a decimal number"),
     ),
     PRICE: (
         ("0", "above 0 and at most 8000000 rupees"),
@@ -233,9 +240,23 @@ BAD: dict[Field, tuple[tuple[str, str], ...]] = {
         ("1.500,50", "a decimal number such as 1500.50"),
         ("1,5,0,0", "a decimal number such as 1500"),
         ("5%", "a decimal number"),
+        ("-1500", "above 0 and at most 8000000 rupees"),
+        ("₹-5", "above 0 and at most 8000000 rupees"),
+        ("१५००", "a decimal number"),
+        ("15E2", "a decimal number"),
     ),
-    WINDOW: (("0s", "from 1s to 24h"), ("999ms", "from 1s to 24h"), ("25h", "from 1s to 24h")),
+    WINDOW: (
+        ("0s", "from 1s to 24h"),
+        ("999ms", "from 1s to 24h"),
+        ("25h", "from 1s to 24h"),
+        ("1.5h", "a whole number and a unit"),
+        ("1h30m", "a whole number and a unit"),
+        ("-5m", "a whole number and a unit"),
+        ("५m", "a whole number and a unit"),
+        ("9999999999h", "a whole number and a unit"),
+    ),
 }
+BAD_PAUSES = (("169h", "from 0s to 168h"), *((text, f"cooldown must be {expected}") for text, expected in BAD[WINDOW][3:]))
 
 
 @pytest.mark.parametrize(("kind", "field"), KINDS_AND_FIELDS)
@@ -248,8 +269,11 @@ def test_a_bad_amount_is_refused_by_every_door_in_one_sentence(doors: Mapping[st
 
 
 def test_a_bad_pause_is_refused_by_every_door_in_one_sentence(doors: Mapping[str, Door]) -> None:
-    for name, door in doors.items():
-        assert "from 0s to 168h" in refusal(door, sound(Kind.DAY, cooldown="169h")), name
+    for text, expected in BAD_PAUSES:
+        for name, door in doors.items():
+            told = refusal(door, sound(Kind.DAY, cooldown=text))
+            # A table names the column beside the sentence.
+            assert expected in told or expected.removeprefix("cooldown must be ") in told, (name, told)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if KINDS[kind].has_percent])
