@@ -30,7 +30,7 @@ demo-replay: .venv/run ## the same with a recorded market: make demo-replay FILE
 check: .venv/dev      ## in a minute: form, types, import rules, Lua, and all tests that start no process
 	@$(ABREAST) $(RULES) quick-tests
 
-test: .venv/dev       ## in a quarter of an hour: every check that the public CI runs
+test: .venv/dev       ## in half an hour: every check that the public CI runs
 	@deploy/system-packages
 	@$(ABREAST) $(RULES)
 	$(PYTEST) --durations=20 -m "not e2e"
