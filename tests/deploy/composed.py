@@ -90,6 +90,13 @@ class Composed:
                 assert time.monotonic() < deadline_s, f"not healthy: {said}"
                 time.sleep(0.5)
 
+    def wait_until_unwell(self, name: str) -> None:
+        """A beat is good for some seconds."""
+        deadline_s = time.monotonic() + HEALTHY_WITHIN_S
+        while self.check(name).returncode == 0:
+            assert time.monotonic() < deadline_s, f"{name} is gone, and its check finds it well"
+            time.sleep(0.5)
+
     def check(self, name: str) -> subprocess.CompletedProcess[bytes]:
         """The service's own health check, once."""
         kind, *words = self.services[name]["healthcheck"]["test"]

@@ -117,7 +117,7 @@ def test_each_command_starts_with_its_environment_and_is_healthy_by_its_own_chec
 @pytest.mark.parametrize("name", ["board", "relay"])
 def test_a_check_tells_when_its_process_is_gone(server: Composed, name: str) -> None:
     server.stop(name)
-    assert server.check(name).returncode == 1
+    server.wait_until_unwell(name)
     server.start(name)
     server.wait_until_healthy(name)
 
