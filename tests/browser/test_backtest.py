@@ -78,6 +78,8 @@ def upload(watched: Watched, content: bytes, name: str = "june.csv") -> None:
 
 
 def run(watched: Watched) -> None:
+    # What was typed may still move the button.
+    watched.settle()
     watched.page.get_by_role("button", name="Run", exact=True).click()
 
 

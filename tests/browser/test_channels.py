@@ -53,10 +53,13 @@ def test_an_address_is_verified_by_the_code_that_was_sent_to_it(
     page = channels_page.page
     page.get_by_role("combobox", name="Channel").click()
     page.get_by_role("option", name="E-mail").click()
+    # Its fields are drawn anew.
+    channels_page.settle()
     page.get_by_role("textbox", name="Address").fill("asha@storm.example")
     page.get_by_role("button", name="Add channel").click()
     expect(page.get_by_text("Not verified")).to_be_visible()
     expect(page.get_by_text("The code was sent.")).to_be_visible()
+    channels_page.settle()
     (mail,) = sandbox_server.outbox("email")
     code = mail["subject"].rpartition(" ")[2]
     channels_page.screenshot("channel-code")
@@ -68,10 +71,9 @@ def test_an_address_is_verified_by_the_code_that_was_sent_to_it(
     assert not channel.takes_alerts
     page.get_by_role("textbox", name="Code").fill(code)
     page.get_by_role("button", name="Verify", exact=True).click()
+    wait_until(lambda: (it := only_channel(linked_product, ChannelKind.EMAIL)) and it.takes_alerts)
     expect(page.get_by_text("Not verified")).to_have_count(0)
-    channel = only_channel(linked_product, ChannelKind.EMAIL)
-    assert channel is not None
-    assert channel.takes_alerts
+    channels_page.settle()
     page.get_by_role("button", name="Test").click()
     expect(page.get_by_text("The test message was sent.")).to_be_visible()
     assert [it["subject"] for it in sandbox_server.outbox("email")][1:] == ["This is a test."]
@@ -131,7 +133,7 @@ def choose(page: Page, label: str, name: str) -> None:
 
 def test_a_channel_has_quiet_hours_and_stands_in_for_another(linked_product: Running, channels_page: Watched) -> None:
     chat = link_chat(linked_product.store, USER, "616161")
-    mail = Channel(id="standin", user=USER, kind=ChannelKind.EMAIL, address="later@storm.example")
+    mail = Channel(id="fallback", user=USER, kind=ChannelKind.EMAIL, address="later@storm.example")
     linked_product.store.save_channel(mail)
     page = channels_page.open("/channels")
     channels_page.settle()

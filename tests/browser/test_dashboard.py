@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from stormalert.model import (
     Alert,
@@ -27,8 +27,8 @@ from tests.browser.watching import Watched
 pytestmark = pytest.mark.browser
 
 
-def row(page: Page, symbol: str) -> str:
-    return page.locator("tr", has=page.get_by_text(symbol, exact=True)).inner_text()
+def row(page: Page, symbol: str) -> Locator:
+    return page.locator("tr", has=page.get_by_text(symbol, exact=True))
 
 
 def test_a_wrong_password_is_refused_in_one_sentence_and_the_right_one_opens_the_live_page(browser: Watched) -> None:
@@ -49,7 +49,7 @@ def test_prices_and_alerts_arrive_without_a_rerun(product: Running, live: Watche
     opened = len(live.sockets)
     product.quote({408065: ("123456.75", "-1.25")})
     expect(page.get_by_text("1,23,456.75")).to_be_visible()
-    assert "-1.25 %" in row(page, "NSE:INFY")
+    expect(row(page, "NSE:INFY")).to_contain_text("-1.25 %")
     product.fire(price="1384.55")
     alert = page.get_by_role("listitem").filter(has_text="₹1,384.55 from ₹1,412.81")
     expect(alert).to_contain_text("NSE:INFY Fell 2 % within 5 min")
@@ -110,6 +110,7 @@ def test_the_feeds_page_shows_gaps_troubles_and_refused_packets(product: Running
     page = signed_in.open("/admin?part=Kite")
     expect(page.get_by_text("3 instruments are left out")).to_be_visible()
     expect(page.get_by_text("Packets that are no ticks: 1,200 repeats.")).to_be_visible()
+    signed_in.settle()
     page.get_by_text("Gaps: newest").click()
     expect(page.get_by_role("listitem").filter(has_text="(6 s): mute <b>, 40 prices lost")).to_be_visible()
     product.redis.hdel(keys.FEED, "trouble", "refused_repeat")
@@ -123,6 +124,7 @@ def test_a_rule_made_in_the_form_fires(product: Running, signed_in: Watched) -> 
     dialog.get_by_role("textbox", name="Find an instrument").fill("INFY")
     dialog.get_by_role("textbox", name="Find an instrument").press("Enter")
     expect(dialog.get_by_role("combobox", name="Instrument")).to_have_value("NSE:INFY · INFOSYS")
+    signed_in.settle()
     dialog.get_by_role("textbox", name="Percent").fill("two")
     dialog.get_by_role("button", name="Save rule").click()
     expect(dialog.get_by_role("alert")).to_contain_text("was 'two'")
@@ -161,8 +163,10 @@ def test_messages_are_worded_and_signed_on_the_channels_page(product: Running, s
     wording.press("Control+Enter")
     for look in ("Telegram", "WhatsApp, within", "E-mail"):
         expect(page.get_by_role("figure", name=look)).to_contain_text("NSE:INFY jetzt <1,384.55>")
+    signed_in.settle()
     page.get_by_role("button", name="Save wording").click()
     wait_until(lambda: templates.template_of(product.store, USER).startswith("{symbol} jetzt"))
+    signed_in.settle()
     page.get_by_role("button", name="Secret").click()
     expect(page.get_by_text("whsec_")).to_be_visible()
     signed_in.screenshot("wording")
@@ -291,6 +295,7 @@ def test_a_marked_rule_or_its_instrument_can_be_snoozed(product: Running, signed
         page.get_by_role("button", name="Snooze", exact=True).click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_text(what).click()
+        signed_in.settle()
         dialog.get_by_role("button", name="Until further notice").click()
         expect(dialog).to_have_count(0)
         wait_until(lambda scope=scope: [it.scope for it in product.store.mutes_of(USER, now_ms())] == [scope])
@@ -309,6 +314,7 @@ def test_what_a_rules_messages_do_is_said_without_arming_it_anew(product: Runnin
     page.get_by_role("button", name="Messages", exact=True).click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("Without a sound").click()
+    signed_in.settle()
     signed_in.screenshot("rule-messages")
     dialog.get_by_role("button", name="Save messages").click()
     expect(dialog).to_have_count(0)

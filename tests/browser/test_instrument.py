@@ -67,6 +67,8 @@ def test_an_instrument_is_shown_with_what_ones_own_rules_look_at(product: Runnin
     expect(page.get_by_role("heading", name="NSE:INFY")).to_be_visible()
     chart = chart_of(page)
     expect(chart.locator("canvas").first).to_be_visible()
+    # The lines may come after the minutes.
+    expect(chart).to_have_attribute("aria-label", re.compile("Lines: .*mark, at "))
     told = chart.get_attribute("aria-label") or ""
     assert told.startswith(f"Chart of {MINUTES} minutes, from ")
     assert "Lines: Low of 5 min at 1,400.00; Rises 2 % within 5 min at 1,428.00." in told

@@ -229,6 +229,8 @@ def test_rules_are_duplicated_onto_other_instruments_and_onto_their_own_as_pause
     rows(page).filter(has_text="NSE:INFYRises 3 %").get_by_role("checkbox").uncheck()
     expect(page.get_by_text("1 rule marked")).to_be_visible()
     dialog = act(signed_in, "Duplicate")
+    expect(dialog).to_be_visible()
+    signed_in.settle()
     dialog.locator(".st-key-confirm-duplication button").click()
     expect(page.get_by_text("1 rule made, paused.")).to_be_visible()
     assert sorted((it.symbol, it.percent_e2, str(it.repeat), str(it.state)) for it in saved(product)) == [
@@ -267,14 +269,19 @@ def test_thousands_are_paged_found_and_taken_all_at_once(product: Running, signe
     page.get_by_role("searchbox", name="Find").press_sequentially("stock01")
     expect(page.get_by_text("100 rules match")).to_be_visible()
     expect(page).to_have_url(re.compile("find=stock01"))
+    signed_in.settle()
     page.get_by_role("button", name="Take all 100 that match").click()
     expect(page.get_by_text("All 100 rules that match")).to_be_visible()
+    signed_in.settle()
     page.get_by_role("button", name="Pause", exact=True).click()
     expect(page.get_by_text("100 rules paused.")).to_be_visible()
     assert {it.symbol[:11] for it in saved(product) if it.state is RuleState.PAUSED} == {"NSE:STOCK01"}
     page = open_rules(signed_in, "?state=Watching")
     expect(page.get_by_text("2,900 rules match")).to_be_visible()
+    signed_in.settle()
     page.get_by_role("button", name="Take all 2,900 that match").click()
+    expect(page.get_by_text("All 2,900 rules that match")).to_be_visible()
+    signed_in.settle()
     page.get_by_role("button", name="Re-arm").click()
     expect(page.get_by_text("2,900 rules re-armed.")).to_be_visible()
     # Whoever takes so many says so each time.

@@ -43,7 +43,7 @@ SCREENSHOTS = Path("build") / "screenshots"
 PATIENCE_MS = 60_000
 # What is asked of a part that has just been closed is not answered.
 ASKED_S = 10
-# What a click sets off has reached the connection.
+# What a click sets off has reached the connection, and what another size changes is on the screen.
 _DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -102,13 +102,18 @@ class Watched:
 
     def settle(self) -> None:
         """Streamlit has run the page's script for all that was done until now, and what it drew is there."""
-        self.page.evaluate(_DRAWN)
+        self._wait_for_frames()
         self._wait_while(lambda: self._runs.is_asked, ASKED_S)
         self._wait_while(lambda: self._runs.is_running, PATIENCE_MS / 1_000)
         self.page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=PATIENCE_MS)
         self.page.locator('[data-testid="stSkeleton"]').first.wait_for(state="detached", timeout=PATIENCE_MS)
         if box := self.page.locator('[data-testid="stException"]').all_inner_texts():
             self.complaints.append(f"exception on the page: {box}")
+
+    def _wait_for_frames(self) -> None:
+        # A page that is just being left draws no more.
+        with suppress(Error):
+            self.page.evaluate(_DRAWN)
 
     def _wait_while(self, is_so: Callable[[], bool], most_s: float) -> None:
         """What still is so then is told by what is looked for next."""
@@ -126,6 +131,7 @@ class Watched:
     def show_as(self, colours: Literal["light", "dark"], size: tuple[int, int] = DESK) -> None:
         self.page.emulate_media(color_scheme=colours)
         self.page.set_viewport_size({"width": size[0], "height": size[1]})
+        self._wait_for_frames()
 
     def _on_console(self, message: ConsoleMessage) -> None:
         # A refused request is reported by `_on_response`, which knows the path and whether it was expected.
