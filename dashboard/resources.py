@@ -73,20 +73,20 @@ def loop_redis() -> redis.asyncio.Redis:
     return process.connect(config().redis_url, REDIS_TIMEOUT_S)
 
 
-class _Loop:
+class _RoutesLoop:
     """Of the routes, for the pages, which run in threads."""
 
     serving: asyncio.AbstractEventLoop | None = None
 
 
 def remember_loop() -> None:
-    _Loop.serving = asyncio.get_running_loop()
+    _RoutesLoop.serving = asyncio.get_running_loop()
 
 
 def in_loop(work: Coroutine[Any, Any, Made]) -> Made:
     """Waits for it, in a page's thread; its clients are those of the routes."""
-    assert _Loop.serving, "remembered before a page is drawn"
-    return asyncio.run_coroutine_threadsafe(work, _Loop.serving).result()
+    assert _RoutesLoop.serving, "remembered before a page is drawn"
+    return asyncio.run_coroutine_threadsafe(work, _RoutesLoop.serving).result()
 
 
 @cache

@@ -71,7 +71,7 @@ class Socket:
         self._link = link
         self._on_frame = on_frame
         self._on_subscribed = on_subscribed
-        self._line: _Line | None = None
+        self._line: _TickerLine | None = None
         self._closing = asyncio.Event()
 
     def want(self, tokens: set[int]) -> None:
@@ -106,19 +106,19 @@ class Socket:
                 await self._first_of(asyncio.sleep(pause_s(failures, first_s=PAUSE_FIRST_S, longest_s=PAUSE_LONGEST_S)))
         self._link.close()
 
-    async def _connect(self) -> "_Line | None":
+    async def _connect(self) -> "_TickerLine | None":
         """A line that is open, or has ended already; None when the token died meanwhile."""
         async with self._session.handshakes:
             token = self._session.token
             if not token or self._closing.is_set():
                 return None
-            line = self._line = _Line(self._settings, token, self._open, self._take)
+            line = self._line = _TickerLine(self._settings, token, self._open, self._take)
             await self._first_of(line.opened, line.ended, within_s=OPEN_WITHIN_S)
             if not line.opened.done():
                 line.end(f"no connection within {OPEN_WITHIN_S:.0f} s")
             return line
 
-    async def _stream(self, line: "_Line") -> str:
+    async def _stream(self, line: "_TickerLine") -> str:
         """Returns when the line has ended, with the reason in words."""
         while not line.ended.done():
             await self._first_of(line.ended, within_s=WATCH_EVERY_S)
@@ -158,7 +158,7 @@ class Socket:
         return bool(done & work) and closing not in done
 
 
-class _Line:
+class _TickerLine:
     """One KiteTicker from its making to its end; what it brings after that is passed over."""
 
     def __init__(self, settings: Settings, token: str, on_open: Callable[[Any], None], on_frame: OnFrame) -> None:

@@ -20,7 +20,7 @@ REPLIES = {
 }
 
 
-class _Dripping(SMTP):
+class _DrippingSmtp(SMTP):
     def __init__(self, faults: ChannelFaults, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._faults = faults
@@ -42,7 +42,7 @@ class Mailbox:
 
     def protocol(self) -> asyncio.Protocol:
         """Make the protocol of one connection; without a login of ours any user and password will do."""
-        return _Dripping(
+        return _DrippingSmtp(
             self._faults,
             self,
             hostname="sandbox.invalid",

@@ -13,7 +13,7 @@ from stormalert.errors import StormError
 WAITING_MAX = 256
 
 
-class _Server(uvicorn.Server):
+class _UvicornServer(uvicorn.Server):
     """One that leaves the signals to stormalert.process."""
 
     @contextlib.contextmanager
@@ -45,7 +45,7 @@ async def serve_until(stopping: asyncio.Event, app: Any, listening: socket.socke
         timeout_graceful_shutdown=goodbye_s,
         **options,
     )
-    server = _Server(config)
+    server = _UvicornServer(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     asked_to_stop = asyncio.create_task(stopping.wait())
     await asyncio.wait([serving, asked_to_stop], return_when=asyncio.FIRST_COMPLETED)

@@ -108,7 +108,7 @@ async def _processes(redis: Redis) -> list[Stats]:
     ]
 
 
-class _Asked(NamedTuple):
+class _AskedStream(NamedTuple):
     """`read_to`: up to which entry the group has read; `waiting` is None where the server cannot tell."""
 
     name: str
@@ -131,7 +131,7 @@ async def _streams(redis: Redis, shards: Sequence[Shard]) -> list[StreamReading]
             pipe.xlen(key)
             pipe.xinfo_groups(key)
         found = iter(await pipe.execute(raise_on_error=False))
-    asked = [_Asked(name, tag, key, *_unread(next(found), next(found), group)) for name, tag, key, group in named]
+    asked = [_AskedStream(name, tag, key, *_unread(next(found), next(found), group)) for name, tag, key, group in named]
     behind = [it for it in asked if it.waiting != 0]
     async with redis.pipeline(transaction=False) as pipe:
         for it in behind:
@@ -156,7 +156,7 @@ def _unread(length: int | Exception, groups: list[dict[str, Any]] | Exception, g
     return length, None if ours["lag"] is None else int(ours["lag"]), str(ours["last-delivered-id"])
 
 
-def _read_stream(it: _Asked, unread: Sequence[Entry]) -> StreamReading:
+def _read_stream(it: _AskedStream, unread: Sequence[Entry]) -> StreamReading:
     waiting = len(unread) if it.waiting is None else it.waiting
     return StreamReading(it.name, it.shard, it.length, waiting, written_ms(unread[0][0]) if unread else 0)
 

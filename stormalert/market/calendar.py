@@ -90,7 +90,7 @@ class Holiday(_SegmentRow):
         return {"day": given} if isinstance(given, str) else given
 
 
-class _Span(_SegmentRow):
+class _SpanRow(_SegmentRow):
     opens: Clock
     closes: Clock
 
@@ -101,13 +101,13 @@ class _Span(_SegmentRow):
         return self
 
 
-class Special(_Span):
+class Special(_SpanRow):
     """A session on a day that has hours of its own; several of one day are several sessions."""
 
     day: Day
 
 
-class Hours(_Span):
+class Hours(_SpanRow):
     """Continuous trading of every working day since `since`; a row further down goes before it."""
 
     since: Day = date.min

@@ -71,7 +71,7 @@ def read(text: str | bytes, find: Find, known: Mapping[str, Rule], user: str, li
     also for a known rule: both, every, the usual cooldown, no armed_at, active, a new id. `find` is asked once for each symbol,
     and not for the one that a known rule has already. Raises BadTable, also when there are more than `limit` rows.
     """
-    table = _Table(functools.cache(find), known, user)
+    table = _TableReader(functools.cache(find), known, user)
     for row in _rows(text, limit, table.bad):
         table.take(row)
     if table.bad:
@@ -139,7 +139,7 @@ class _TableRow:
         return not self._bad or self._bad[-1].line != self.line
 
 
-class _Table:
+class _TableReader:
     def __init__(self, find: Find, known: Mapping[str, Rule], user: str) -> None:
         self.rules: list[Rule] = []
         self.bad: list[BadRow] = []

@@ -36,7 +36,7 @@ class WireServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Conversation)
+        super().__init__(("127.0.0.1", 0), _WireConversation)
         self.commands: list[Document] = []
         # By the command's name; each other command succeeds.
         self.answers: dict[str, Document] = {
@@ -62,7 +62,7 @@ class WireServer(socketserver.ThreadingTCPServer):
         return self.answers.get(name, {"ok": 1, "n": 1})
 
 
-class _Conversation(socketserver.StreamRequestHandler):
+class _WireConversation(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         while header := self.rfile.read(16):
             length, request, _, code = struct.unpack("<iiii", header)

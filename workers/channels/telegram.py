@@ -37,7 +37,7 @@ class _Unlisted(TelegramError):
         self.status = status
 
 
-class _Request(TelegramHttp):
+class _BotRequest(TelegramHttp):
     async def do_request(self, *args: Any, **options: Any) -> tuple[int, bytes]:
         status, payload = await super().do_request(*args, **options)
         if 400 <= status < 500 and status not in _KNOWN:
@@ -48,7 +48,7 @@ class _Request(TelegramHttp):
 class TelegramSender:
     def __init__(self, token: str, api_root: str) -> None:
         self._token = token
-        self._request = _Request(ANSWER_S, connect_timeout=3, read_timeout=STEP_S, write_timeout=STEP_S, pool_timeout=1)
+        self._request = _BotRequest(ANSWER_S, connect_timeout=3, read_timeout=STEP_S, write_timeout=STEP_S, pool_timeout=1)
         # Never initialized: that would only ask Telegram for the bot's own name.
         self._bot = Bot(token, f"{api_root}/bot", request=self._request, get_updates_request=self._request)
 
