@@ -13,8 +13,8 @@ from typing import Any
 
 import uvloop
 
-# Of names under way at once; each user may have brought one.
-MOST = 200
+# Of names under way at once; each user may have brought one. A worker has two of these, and its container 256 tasks.
+MOST = 100
 
 Addresses = list[Any]
 
@@ -34,10 +34,16 @@ class Names:
         if key not in self._asked:
             if len(self._asked) >= self._most:
                 raise socket.gaierror(socket.EAI_AGAIN, "too many names are asked for")
-            answer = self._asked[key] = asyncio.get_running_loop().create_future()
-            answer.add_done_callback(lambda done: (self._asked.pop(key), done.exception()))
+            answer: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
             # A daemon: it holds up no end of the process.
-            threading.Thread(target=_ask, args=(answer, host, port, options), name="name", daemon=True).start()
+            asking = threading.Thread(target=_ask, args=(answer, host, port, options), name="name", daemon=True)
+            try:
+                asking.start()
+            except RuntimeError as error:
+                # Noted before, its name would be waited for for ever.
+                raise socket.gaierror(socket.EAI_AGAIN, str(error)) from None
+            self._asked[key] = answer
+            answer.add_done_callback(lambda done: (self._asked.pop(key), done.exception()))
         # Whoever waits no longer ends nobody else's question.
         return await asyncio.shield(self._asked[key])
 

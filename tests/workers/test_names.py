@@ -68,6 +68,19 @@ async def test_only_so_many_are_under_way(servers: Servers) -> None:
     assert await names.ask("another.example", 443) == FOUND
 
 
+async def test_a_name_for_which_there_was_no_thread_is_asked_for_again(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    names = Names()
+    with monkeypatch.context() as exhausted, pytest.raises(socket.gaierror, match="can't start new thread"):
+        exhausted.setattr(threading.Thread, "start", refuse)
+        await names.ask("quick.example", 443)
+    assert await names.ask("quick.example", 443) == FOUND
+
+
 def test_a_workers_loop_connects_by_these_names(servers: Servers) -> None:
     async def talk() -> tuple[str, ...]:
         server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
