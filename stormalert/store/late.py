@@ -21,7 +21,7 @@ class Late:
         self._open = open_backend
         self._lock = threading.Lock()
         self._found: Backend | None = None
-        self._failure, self._again_s = "", 0.0
+        self._failure, self._headline, self._again_s = "", "", 0.0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend(), name)
@@ -35,10 +35,11 @@ class Late:
         with self._lock:
             if self._found is None:
                 if time.monotonic() < self._again_s:
-                    raise StoreError(self._failure)
+                    raise StoreError(self._failure, self._headline)
                 try:
                     self._found = self._open()
                 except StoreError as error:
-                    self._failure, self._again_s = str(error), time.monotonic() + AGAIN_S
+                    self._failure, self._headline = str(error), error.headline
+                    self._again_s = time.monotonic() + AGAIN_S
                     raise
             return self._found
