@@ -262,6 +262,7 @@ def env_example() -> str:
     ]
     for field in Settings.model_fields.values():
         default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        default = "" if default is None else default
         lines += [f"# {field.description}", f"#{field.alias}={default}", ""]
     for reader, found in (("docker compose", elsewhere.COMPOSE), ("tests", elsewhere.TESTS)):
         for it in found:
