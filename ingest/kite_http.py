@@ -56,9 +56,9 @@ class KiteHttp(BaseAdapter):
 
 def session() -> requests.Session:
     """One that asks by it."""
-    found = requests.Session()
+    found, http = requests.Session(), KiteHttp()
     for scheme in ("http://", "https://"):
-        found.mount(scheme, KiteHttp())
+        found.mount(scheme, http)
     return found
 
 

@@ -123,7 +123,8 @@ class Relay:
             async with self._asking:
                 signed_in = await asyncio.to_thread(find)
         except (*REDIS_ERRORS, StormError) as error:
-            log.warning("session not checked", extra={"reason": str(error)})
+            reason = str(error) if isinstance(error, StormError) else type(error).__name__
+            log.warning("session not checked", extra={"reason": reason})
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{what_is_away(error)}; try again in a moment.\n")
         if signed_in is None:
             return connection.respond(HTTPStatus.UNAUTHORIZED, "Sign in first.\n")
