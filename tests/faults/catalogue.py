@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import redis
+
 from stormalert.model import ChannelKind
 from tests.faults.fault_run import LINES, FaultRun
 from tests.faults.line import Ailment
@@ -60,7 +62,7 @@ def _reset_each_second(run: FaultRun) -> Iterator[None]:
 
     def reset() -> None:
         while not done.wait(RESET_EVERY_S):
-            with run.product.redis() as client, contextlib.suppress(OSError):
+            with run.product.redis() as client, contextlib.suppress(redis.RedisError):
                 client.client_kill_filter(_type="normal", skipme=True)
 
     thread = threading.Thread(target=reset, name="resets")

@@ -99,13 +99,15 @@ def test_a_server_that_reads_its_file_says_how_far_it_is(case: MakeCase, tmp_pat
     slowly = ["--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024"]
     command = [str(get_binary_path()), "--port", str(port), "--dir", str(tmp_path), "--save", ""]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server, redis.Redis(port=port) as client:
-        until(lambda: answers(client))
-        with client.pipeline(transaction=False) as pipe:
-            for number in range(2_000):
-                pipe.set(f"key{number}", "x" * 100)
-            pipe.execute()
-        client.save()
-        server.kill()
+        try:
+            until(lambda: answers(client))
+            with client.pipeline(transaction=False) as pipe:
+                for number in range(2_000):
+                    pipe.set(f"key{number}", "x" * 100)
+                pipe.execute()
+            client.save()
+        finally:
+            server.kill()
     with subprocess.Popen([*command, *slowly], stdout=subprocess.DEVNULL) as server, redis.Redis(port=port) as client:
         try:
             until(lambda: is_loading(client))
@@ -120,6 +122,7 @@ def until(condition: Callable[[], bool]) -> None:
     until_s = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < until_s
+        time.sleep(0.02)
 
 
 def answers(client: redis.Redis) -> bool:

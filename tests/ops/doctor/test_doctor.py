@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -79,7 +80,7 @@ def test_while_all_providers_drip_the_doctor_ends_and_names_each(tmp_path: Path)
     command = [sys.executable, "-m", "sandbox", *ports, "--state-dir", str(tmp_path / "sandbox"), "--instruments", "1"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as sandbox, httpx.Client(timeout=60) as client:
         try:
-            drip_everything(client, f"http://127.0.0.1:{http}")
+            drip_everything(client, f"http://127.0.0.1:{http}", sandbox)
             at = f"http://127.0.0.1:{http}"
             dripping = {
                 "STORM_KITE_API_ROOT": at,
@@ -99,9 +100,12 @@ def test_while_all_providers_drip_the_doctor_ends_and_names_each(tmp_path: Path)
     assert all(text.endswith(("no answer within 4 s", "does not take us within 8 s")) for text in late.values())
 
 
-def drip_everything(client: httpx.Client, root: str) -> None:
+def drip_everything(client: httpx.Client, root: str, sandbox: "subprocess.Popen[bytes]") -> None:
+    """As soon as the sandbox listens."""
     while True:
+        assert sandbox.poll() is None, "the sandbox ended"
         with contextlib.suppress(httpx.TransportError):
             parts = ("rest", "telegram", "twilio", "smtp", "webhook", "ntfy")
             client.post(f"{root}/control/faults", json={part: {"drip": True} for part in parts}).raise_for_status()
             return
+        time.sleep(0.05)
