@@ -51,7 +51,7 @@ set_all_aside() {
     tell "redis: $1. It begins empty: the evaluator arms all rules anew from the store; windows, and what was on its way, are lost. Kept: $parts.$ending"
 }
 
-cut() {
+cut_behind_last_whole_command() {
     part=$1 before=$(size "$parts/$1")
     cp -p "$parts/$part" "$directory/$part.$ending"
     echo y | "$check_aof" --fix "$parts/$part" >/dev/null
@@ -86,7 +86,7 @@ mend() {
             return
         fi
         if is_damaged "$check_aof" "$parts/$each"; then
-            cut "$each"
+            cut_behind_last_whole_command "$each"
             return
         fi
     done
