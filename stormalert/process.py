@@ -357,11 +357,19 @@ class Heartbeat:
             await pipe.execute()
         self._is_start_counted = True
         if self._file:
-            self._file.touch()
+            self._touch(self._file)
+
+    def _touch(self, file: Path) -> None:
+        try:
+            file.touch()
+        except OSError as error:
+            # The health check says it.
+            log.warning("health check's file not touched", extra={"file": str(file), "reason": str(error)})
 
     async def _forget(self) -> None:
         if self._file:
-            self._file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._file.unlink()
         try:
             await self._client.delete(self._key)
             await self._client.zrem(keys.BEATS, self._key)

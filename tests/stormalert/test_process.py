@@ -20,7 +20,7 @@ import pytest
 import redis
 
 from stormalert.errors import InputError
-from stormalert.process import ALIVE_MS, cancel, connect
+from stormalert.process import ALIVE_MS, Heartbeat, cancel, connect
 from stormalert.redis import keys
 from stormalert.redis.keys import Shard
 from tests.conftest import free_port
@@ -272,3 +272,19 @@ async def test_more_shards_than_redis_py_has_connections_by_itself_wait_at_once(
     async with connect(redis_url) as client:
         reads = [client.xread({Shard(f"s{number}").ticks: "$"}, block=50) for number in range(150)]
         assert await asyncio.gather(*reads) == [await client.xread({"none": "$"}, block=1)] * 150
+
+
+async def test_a_beat_touches_the_file_of_the_health_check_and_a_place_that_is_none_ends_nothing(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with connect(redis_url) as client:
+        file = tmp_path / "beat"
+        heartbeat = Heartbeat("tester", client, file)
+        await heartbeat.beat()
+        assert file.exists()
+        # It has stopped in order: a check says so at once.
+        stopping = asyncio.Event()
+        stopping.set()
+        await heartbeat.beat_until(stopping)
+        assert not file.exists()
+        await Heartbeat("tester", client, tmp_path / "nowhere" / "beat").beat()
