@@ -11,6 +11,7 @@ from stormalert.redis.streams import read_alert
 from stormalert.store import Store
 from stormalert.units import HOUR_MS, now_ms
 from tests.e2e.product import Product
+from tests.evaluator.oracle import Expected
 
 SHARD = Shard("s0")
 QUIET_WITHIN_S = 180
@@ -130,6 +131,11 @@ def went_out(store: Store, alerts: Iterable[Alert]) -> bool:
 
 def _sent(store: Store, alert: Alert) -> list[Delivery]:
     return [each for each in store.deliveries_of(alert.id) if each.state.is_out]
+
+
+def as_expected(alert: Alert) -> Expected:
+    """As the definition has it."""
+    return Expected(alert.time_ms, alert.rule, alert.direction, alert.price_e4, alert.reference_e4)
 
 
 def key_of(delivery: Delivery) -> tuple[str, str]:

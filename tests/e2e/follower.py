@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Protocol, TypeVar, cast
 
 import redis
 
@@ -52,15 +52,25 @@ class Follower:
                     self.ticks.append(Tick(token, parse_price_e4(entry["price"]), int(entry["time"])))
 
 
+class Listens(Protocol):
+    """Runs until it is told to stop."""
+
+    def run(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+Listening = TypeVar("Listening", bound=Listens)
+
+
 @contextmanager
-def following(product: Product, tokens: Iterable[int]) -> Iterator[Follower]:
-    follower = Follower(product, tokens)
-    thread = threading.Thread(target=follower.run, name="follower")
+def in_thread(it: Listening) -> Iterator[Listening]:
+    thread = threading.Thread(target=it.run, name=type(it).__name__)
     thread.start()
     try:
-        yield follower
+        yield it
     finally:
-        follower.stop()
+        it.stop()
         thread.join()
 
 

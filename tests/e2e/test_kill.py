@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from stormalert.model import Alert, Rule
+from stormalert.model import Rule
 from stormalert.units import now_ms
 from tests.e2e import accounts
-from tests.e2e.follower import Follower, following
+from tests.e2e.follower import Follower, in_thread
 from tests.e2e.product import Product, product
 from tests.evaluator.oracle import Expected, expected_alerts
 
@@ -40,7 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         started.start("run")
         started.wait_for("Ctrl-C stops everything")
         rules = accounts.add_rules(started, "brisk", now_ms() + ARMED_AFTER_MS, cooldown_ms=5_000)
-        with following(started, {rule.token for rule in rules}) as follower:
+        with in_thread(Follower(started, {rule.token for rule in rules})) as follower:
             yield Run(started, rules, follower)
 
 
@@ -84,13 +84,9 @@ def test_at_the_end_no_alert_was_lost_or_repeated_and_each_went_out_once_a_chann
     # A tick may follow with the time of the last one, so what happened at that time is left out.
     last_ms = {rule.id: max(tick.time_ms for tick in ticks if tick.token == rule.token) for rule in run.rules}
     wanted = [it for it in expected_alerts(ticks, run.rules) if it.time_ms < last_ms[it.rule]]
-    found = [as_expected(it) for it in drawn_up.alerts if it.time_ms < last_ms.get(it.rule, 0)]
+    found = [accounts.as_expected(it) for it in drawn_up.alerts if it.time_ms < last_ms.get(it.rule, 0)]
     assert len(wanted) > len(run.rules)
     assert by_rule(found) == by_rule(wanted)
-
-
-def as_expected(alert: Alert) -> Expected:
-    return Expected(alert.time_ms, alert.rule, alert.direction, alert.price_e4, alert.reference_e4)
 
 
 def by_rule(alerts: list[Expected]) -> list[Expected]:

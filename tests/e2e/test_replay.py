@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from ops.launch.demo import replay_rules
-from stormalert.model import Alert, ChannelKind, Tick
+from stormalert.model import ChannelKind, Tick
 from tests.e2e import accounts, recordings
 from tests.e2e.accounts import Accounts
 from tests.e2e.product import Product, product
@@ -53,7 +53,7 @@ def wanted(replay: Product) -> list[Expected]:
 def test_the_alerts_are_exactly_those_of_the_definition(drawn_up: Accounts, wanted: list[Expected]) -> None:
     assert len(wanted) > 50
     assert {each.direction for each in wanted} == {"up", "down"}
-    assert sorted(as_expected(alert) for alert in drawn_up.alerts) == sorted(wanted)
+    assert sorted(accounts.as_expected(alert) for alert in drawn_up.alerts) == sorted(wanted)
 
 
 def test_each_alert_is_in_the_outbox_once_a_channel(drawn_up: Accounts, wanted: list[Expected]) -> None:
@@ -72,10 +72,6 @@ def test_the_messages_say_what_happened(replay: Product, drawn_up: Accounts) -> 
 def test_the_last_word_counts_the_alerts(replay: Product, wanted: list[Expected]) -> None:
     assert f"✓ recording  began: {4 * len(MARKET)} ticks\n" in replay.output
     assert f"✓ recording  is over: {len(wanted)} alerts, all delivered" in replay.output
-
-
-def as_expected(alert: Alert) -> Expected:
-    return Expected(alert.time_ms, alert.rule, alert.direction, alert.price_e4, alert.reference_e4)
 
 
 def headline(text: str) -> tuple[str, float, str]:

@@ -15,12 +15,13 @@ import redis
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
+from ops.launch import demo
 from stormalert.model import ChannelKind, Rule, Scope
 from stormalert.store import Store
 from stormalert.units import HOUR_MS, SECOND_MS, now_ms
 from tests.conftest import free_port
 from tests.e2e import accounts
-from tests.e2e.follower import Follower, following
+from tests.e2e.follower import Follower, in_thread
 from tests.e2e.product import Product, product
 from tests.faults.line import HTTP_BROKEN, SMTP_BROKEN, Line, event_loop
 from tests.sessions import sessions
@@ -28,7 +29,6 @@ from tests.sessions import sessions
 ARMED_AFTER_MS = 5_000
 COOLDOWN_MS = 5_000
 RECOVERED_WITHIN_S = 240
-DEMO = "demo"
 # Where each line leads, and how its server says that it is broken.
 LINES = {
     "Kite REST": ("STORM_SANDBOX_HTTP_PORT", HTTP_BROKEN),
@@ -134,20 +134,21 @@ def fault_run(directory: Path) -> Iterator[FaultRun]:
         token = _script(started, store)
         store.close()
         rules = accounts.add_rules(started, "brisk", now_ms() + ARMED_AFTER_MS, COOLDOWN_MS)
-        follower = stack.enter_context(following(started, {rule.token for rule in rules}))
-        page = stack.enter_context(_open_page(started, token))
+        follower = stack.enter_context(in_thread(Follower(started, {rule.token for rule in rules})))
+        relay = f"ws://127.0.0.1:{started.ports['STORM_RELAY_PORT']}/ws"
+        page = stack.enter_context(in_thread(AlertPage(relay, token)))
         yield FaultRun(started, lines, rules, follower, page)
 
 
 def _lead(store: Store, lines: Mapping[str, Line]) -> None:
     for kind, form in ADDRESSES.items():
-        channel = store.channel(f"{DEMO}-{kind}")
+        channel = store.channel(f"{demo.USER}-{kind}")
         assert channel is not None
         store.save_channel(channel.model_copy(update={"address": form.format(lines[kind].port)}))
 
 
 def _script(started: Product, store: Store) -> str:
-    user = store.user(DEMO)
+    user = store.user(demo.USER)
     assert user is not None
     kept = started.kept
     return (
@@ -184,18 +185,6 @@ class AlertPage:
                 self._after = ",".join(f"{shard}:{place}" for shard, place in frame["at"].items())
                 alerts = frame["alerts"] if frame["type"] == "snapshot" else [frame["alert"]] if "alert" in frame else []
                 self.shown |= {alert["id"] for alert in alerts}
-
-
-@contextmanager
-def _open_page(started: Product, token: str) -> Iterator[AlertPage]:
-    page = AlertPage(f"ws://127.0.0.1:{started.ports['STORM_RELAY_PORT']}/ws", token)
-    thread = threading.Thread(target=page.run, name="page")
-    thread.start()
-    try:
-        yield page
-    finally:
-        page.stop()
-        thread.join()
 
 
 def inject(run: FaultRun, fault: str, breaking: AbstractContextManager[None], lasts_s: float) -> None:

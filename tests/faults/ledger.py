@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from stormalert.model import Alert, Tick
+from stormalert.model import Tick
 from tests.e2e import accounts
 from tests.e2e.accounts import Accounts
-from tests.evaluator.oracle import Expected, expected_alerts
+from tests.evaluator.oracle import expected_alerts
 from tests.faults.fault_run import FaultRun, Injection
 
 
@@ -73,7 +73,7 @@ def _rows(run: FaultRun, ticks: list[Tick], found: Accounts) -> list[LedgerRow]:
     missing = {line.partition(" by ")[0] for line in found.missing}
     rows = [LedgerRow(it.fault, it.mended_ms - it.began_ms, it.recovered_ms - it.mended_ms) for it in run.injections]
     when = _Periods(run.injections)
-    by_alert = {_as_expected(alert): alert for alert in alerts}
+    by_alert = {accounts.as_expected(alert): alert for alert in alerts}
     for each in wanted:
         row, alert = rows[when.of(each.time_ms)], by_alert.pop(each, None)
         row.expected += 1
@@ -138,7 +138,3 @@ def _tell(rows: list[LedgerRow], when: _Periods, run: FaultRun) -> None:
             if (key := f"{place} {line}") not in known:
                 known.add(key)
                 rows[place].told.append(Told(line, message["time_ms"] - when.began_ms(place)))
-
-
-def _as_expected(alert: Alert) -> Expected:
-    return Expected(alert.time_ms, alert.rule, alert.direction, alert.price_e4, alert.reference_e4)
