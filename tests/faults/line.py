@@ -119,10 +119,11 @@ class Line:
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # First: whoever ends us a second time, at the end of all, would have the rest left out.
+            ahead.transport.abort()
             for each in both:
                 each.cancel()
             await asyncio.gather(*both, return_exceptions=True)
-            ahead.transport.abort()
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_answer: bool) -> None:
         while chunk := await source.read(CHUNK_BYTES):
